@@ -1,0 +1,94 @@
+"""Set up the environment in .venv and run the everyday commands; the Makefile and Windows both call this file.
+
+Usage: python make.py report | test | lab | bench | lock
+"""
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+LOCK = ROOT / "requirements.lock"
+DEMO = ROOT / "data" / "demo"
+
+
+def run(*command: object) -> None:
+    """Run one command in the project's folder; its failure is ours."""
+    print("$", *command, flush=True)
+    done = subprocess.run([str(part) for part in command], cwd=ROOT)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def setup() -> None:
+    """Make .venv from the lock file, once per state of the lock and of pyproject.toml."""
+    stamp, wanted = VENV / "installed", LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes()
+    if stamp.exists() and stamp.read_bytes() == wanted:
+        return
+    if not PYTHON.exists():
+        venv.create(VENV, with_pip=True)
+    run(PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", LOCK)
+    run(PYTHON, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", ".")
+    stamp.write_bytes(wanted)
+
+
+def dj(*arguments: object) -> None:
+    """Call the package's own command line."""
+    run(PYTHON, "-m", "dj_analysis.cli", *arguments)
+
+
+def demo() -> None:
+    """Write the demo workspace where there is none yet."""
+    if not (DEMO / "workspace.toml").exists():
+        dj("demo", DEMO)
+
+
+def report() -> None:
+    """Demo workspace and its quarterly report, under reports/."""
+    demo()
+    dj("report", "quarterly", DEMO, "--period", "2026Q3", "--out", ROOT / "reports")
+
+
+def test() -> None:
+    """Lint, format, types, tests (architecture and notebooks among them)."""
+    run(PYTHON, "-m", "ruff", "check", ".")
+    run(PYTHON, "-m", "ruff", "format", "--check", ".")
+    run(PYTHON, "-m", "mypy")
+    run(PYTHON, "-m", "pytest", "-n", "auto", "--dist", "loadfile", "-rs")
+
+
+def lab() -> None:
+    """JupyterLab on the demo workspace and the notebooks."""
+    demo()
+    run(PYTHON, "-m", "jupyterlab", "notebooks/tutorial.ipynb")
+
+
+def bench() -> None:
+    """Measure the speed ratios and write benchmarks/RESULTS.md."""
+    run(PYTHON, "benchmarks/run.py")
+
+
+def lock() -> None:
+    """Resolve the dependencies anew for every platform, with hashes and without any index address."""
+    run(
+        PYTHON, "-m", "uv", "pip", "compile", "pyproject.toml", "--extra", "dev", "--extra", "lab",
+        "--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url",
+        "--no-header", "--no-annotate", "--upgrade", "--quiet", "-o", LOCK,
+    )  # fmt: skip
+
+
+TARGETS = {f.__name__: f for f in (setup, report, test, lab, bench, lock)}
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in TARGETS:
+        sys.exit(__doc__)
+    if sys.version_info < (3, 11):
+        sys.exit("Python 3.11 or newer is needed / 需要 Python 3.11 或更高版本")
+    if sys.argv[1] != "setup":
+        setup()
+    TARGETS[sys.argv[1]]()

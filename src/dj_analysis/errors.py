@@ -1,0 +1,119 @@
+"""What can be wrong with what a user gives us, said in one place and all at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: where, which rule, what was found, what is allowed, what to do next."""
+
+    place: str
+    rule: str
+    found: str = ""
+    allowed: str = ""
+    advice: str = ""
+
+    def __str__(self) -> str:
+        found = f": {self.found}" if self.found else ""
+        allowed = f"; 应为/allowed: {self.allowed}" if self.allowed else ""
+        advice = f"; {self.advice}" if self.advice else ""
+        return f"{self.place} [{self.rule}]{found}{allowed}{advice}"
+
+
+class Problems:
+    """The table every check fills; raised as one error when it is not empty.
+
+    Examples
+    --------
+    >>> found = Problems()
+    >>> found.add("codebook.csv: Q07", "direction", found="0", allowed="1, -1", advice="反向题写 -1")
+    >>> found.table.columns.tolist()
+    ['place', 'rule', 'found', 'allowed', 'advice']
+    """
+
+    def __init__(self, rows: Iterable[Problem] = ()):
+        self._rows: list[Problem] = list(rows)
+
+    def add(self, place: object, rule: str, found: object = "", allowed: object = "", advice: str = "") -> None:
+        """Note one problem; the same problem is noted once."""
+        problem = Problem(str(place), rule, str(found), str(allowed), advice)
+        if problem not in self._rows:
+            self._rows.append(problem)
+
+    def extend(self, others: Iterable[Problem]) -> None:
+        """Note all problems of another check."""
+        for problem in others:
+            if problem not in self._rows:
+                self._rows.append(problem)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a problem: place, rule, found, allowed, advice."""
+        import pandas as pd
+
+        names = [field.name for field in fields(Problem)]
+        return pd.DataFrame([astuple(problem) for problem in self._rows], columns=names, dtype="str")
+
+    def raise_if_any(self, error: type[DjError] | None = None) -> None:
+        """Raise one error that lists every problem."""
+        if self._rows:
+            raise (error or DataError)(problems=self)
+
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+class DjError(Exception):
+    """Every error of this package; ``.problems.table`` lists what was found."""
+
+    def __init__(self, message: str = "", problems: Problems | None = None):
+        self.problems = problems if problems is not None else Problems()
+        listed = [str(problem) for problem in self.problems]
+        super().__init__("\n".join(([message] if message else []) + listed))
+
+
+class SpecError(DjError):
+    """Something declared (settings, codebook, units, bands, rules) does not hold together."""
+
+
+class DataError(DjError):
+    """A data file does not fit what was declared."""
+
+
+class IdentifierError(DataError):
+    """A column that identifies a person, or tells of their creed or status, was found at the door."""
+
+
+class UsageError(DjError):
+    """A call names something that does not exist or has the wrong type."""
+
+
+class RecordError(DjError):
+    """The workspace's record does not verify."""
+
+
+class FontError(DjError):
+    """Chinese text cannot be drawn with the fonts at hand."""
+
+
+class DjWarning(UserWarning):
+    """Something was done differently from what might be expected; the text says what."""
+
+
+def unknown(kind: str, found: object, valid: Iterable[object]) -> UsageError:
+    """One line for a name that does not exist, with the nearest names that do."""
+    names = [str(name) for name in valid]
+    near = difflib.get_close_matches(str(found), names, n=5, cutoff=0.4) or names[:8]
+    more = " …" if len(names) > len(near) else ""
+    return UsageError(f"{kind} “{found}” 不存在;可用/valid: {', '.join(near) or '(无/none)'}{more}")

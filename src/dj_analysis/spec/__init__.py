@@ -1,0 +1,1 @@
+"""What the analyst declares: frozen, versioned, read from text or Excel."""

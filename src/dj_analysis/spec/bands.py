@@ -1,0 +1,146 @@
+"""Ordered grades cut from a number at stated points."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ..errors import Problems
+
+SLACK = 1e-9  # scores that are rational meet a cut point exactly; engines add in different orders (design: engine, section 1)
+
+
+@dataclass(frozen=True)
+class Band:
+    """One grade: where it begins, on which side, how sure one must be, and why.
+
+    Attributes
+    ----------
+    point
+        Cut point on the scale of the graded number.
+    side
+        ``below``: the grade holds under the point; ``above``: over it.
+    confidence
+        Probability with which the number must lie on that side; None where the number itself is cut.
+    at_least
+        How many numbers (dimensions, say) must be on that side.
+    """
+
+    code: str
+    point: float
+    side: Literal["below", "above"]
+    confidence: float | None = None
+    at_least: int = 1
+    label_zh: str = ""
+    label_en: str = ""
+    colour: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Grades of one number, from the mildest to the gravest.
+
+    Examples
+    --------
+    >>> bands = Bands("pass", (Band("low", 60, "below"), Band("very low", 40, "below")))
+    >>> bands.grade(np.array([70.0, 60.0, 59.9, 30.0])).tolist()
+    ['', '', 'low', 'very low']
+    """
+
+    name: str
+    bands: tuple[Band, ...]
+    of: float | None = None
+
+    def grade(self, values: np.ndarray) -> np.ndarray:
+        """Cut numbers into grade codes; ``""`` where no grade holds or the number is missing.
+
+        A number on a cut point (within 1e-9) is not below it and not above it.
+        """
+        codes = np.full(np.shape(values), "", dtype=object)
+        for band in self.bands:
+            codes[beyond(values, band.point, band.side)] = band.code
+        return codes
+
+    def grade_surely(self, probability: Callable[[float, str], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Give the gravest grade that holds with its confidence.
+
+        Parameters
+        ----------
+        probability
+            Function of (point, side) → probability, one a row, that the number lies on that side; NaN if unknown.
+
+        Returns
+        -------
+        codes, probabilities
+            Grade codes (``""`` for none) and the probability of the grade given.
+        """
+        chances = [np.asarray(probability(band.point, band.side), dtype=float) for band in self.bands]
+        codes = np.full(chances[0].shape, "", dtype=object)
+        given = np.full(chances[0].shape, np.nan)
+        for band, chance in zip(self.bands, chances, strict=True):
+            sure = chance >= (band.confidence or 0.0) - SLACK
+            codes[sure], given[sure] = band.code, chance[sure]
+        return codes, given
+
+
+def beyond(values: np.ndarray, point: float, side: str) -> np.ndarray:
+    """Tell which numbers lie strictly on one side of a point, with the package's slack; missing ones do not."""
+    values = np.asarray(values, dtype=float)
+    with np.errstate(invalid="ignore"):
+        return values < point - SLACK if side == "below" else values > point + SLACK
+
+
+def read_bands(path: Path | None, problems: Problems) -> Mapping[str, Bands]:
+    """Read bands.toml; sections it does not name keep the package's defaults."""
+    defaults = default_bands()
+    if path is None or not path.exists():
+        return defaults
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problems.add(path.name, "unreadable", error, "UTF-8 TOML", "改正所指的行 (mend the line named)")
+        return defaults
+    unknown = sorted(set(raw) - set(defaults))
+    if unknown:
+        problems.add(path.name, "unknown_setting", ", ".join(unknown), ", ".join(defaults), "改名 (rename it)")
+    return {**defaults, **{name: _bands(path.name, name, raw[name], problems) for name in raw if name in defaults}}
+
+
+@cache
+def default_bands() -> Mapping[str, Bands]:
+    """Return the cut points the package ships, each with its reason (spec/defaults/bands.toml)."""
+    problems = Problems()
+    raw = tomllib.loads(resources.files(__package__).joinpath("defaults/bands.toml").read_text(encoding="utf-8"))
+    found = {name: _bands("bands.toml", name, section, problems) for name, section in raw.items()}
+    problems.raise_if_any()
+    return found
+
+
+def _bands(place: str, name: str, section: Any, problems: Problems) -> Bands:
+    made: list[Band] = []
+    for entry in section.get("band", []) if isinstance(section, dict) else []:
+        sides = [side for side in ("below", "above") if side in entry]
+        where = f"{place} [{name}] {entry.get('code', '?')}"
+        if len(sides) != 1 or not isinstance(entry[sides[0]], (int, float)) or "code" not in entry:
+            problems.add(where, "band", entry, "code 和 below 或 above", "改正 (mend it)")
+            continue
+        rest = {key: entry[key] for key in entry if key not in sides}
+        extra = sorted(set(rest) - set(Band.__dataclass_fields__))
+        if extra:
+            problems.add(where, "unknown_setting", ", ".join(extra), ", ".join(Band.__dataclass_fields__), "删去 (remove)")
+            continue
+        side: Literal["below", "above"] = "below" if sides[0] == "below" else "above"
+        made.append(Band(point=float(entry[sides[0]]), side=side, **rest))
+    for side in ("below", "above"):
+        points = [band.point for band in made if band.side == side]
+        if points != sorted(points, reverse=side == "below"):
+            problems.add(f"{place} [{name}]", "band_order", points, "由轻到重 (mild to grave)", "改变次序 (reorder)")
+    return Bands(name, tuple(made), section.get("of") if isinstance(section, dict) else None)

@@ -1,0 +1,217 @@
+"""The survey instrument: a tree of questions with their wording, scales and forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Literal, Self
+
+from ..errors import Problems, SpecError
+from .lint import check_subjects, craft_warnings
+from .schemas import CODEBOOK, INDICATORS, SCALES
+from .settings import Settings
+from .tables import Table, conform, load_table, numbers, read_text, whole_numbers
+from .tree import SCORED, Node, Tree, check_tree, read_nodes
+
+
+@dataclass(frozen=True)
+class Option:
+    """One answer option: its number in the form, its value (NaN = counts as missing) and its wording."""
+
+    code: str
+    value: float
+    label_zh: str = ""
+    label_en: str = ""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The options of a question in the order shown."""
+
+    name: str
+    options: tuple[Option, ...]
+
+    @cached_property
+    def values(self) -> Mapping[str, float]:
+        """Value by option wording (either language), else by option number; NaN where the option counts as missing."""
+        by_text: dict[str, float] = {}
+        for option in self.options:
+            by_text.update({label: option.value for label in (option.label_zh, option.label_en) if label})
+        return {**{option.code: option.value for option in self.options}, **by_text}
+
+    @property
+    def offers_way_out(self) -> bool:
+        """Tell whether an option counts as missing (不了解/不适用)."""
+        return any(option.value != option.value for option in self.options)
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """A frozen instrument: the scored tree, what is asked beside it, and the scales.
+
+    Attributes
+    ----------
+    tree
+        Items, dimensions, index and outcomes, every version of them.
+    others
+        Check questions, free texts, group columns and the weight column.
+    scales
+        Scale by name.
+    """
+
+    tree: Tree
+    others: tuple[Node, ...] = ()
+    scales: Mapping[str, Scale] = field(default_factory=dict)
+    recall: str = ""
+    not_applicable: bool = False
+
+    def at(self, period: str) -> Self:
+        """Keep the versions valid at the end of a period."""
+        from .periods import parse
+
+        day = parse(period).end
+        return replace(self, tree=self.tree.at(period), others=tuple(node for node in self.others if node.valid_on(day)))
+
+    @property
+    def groups(self) -> tuple[Node, ...]:
+        """Declared group columns (年龄段, 岗位类别 …)."""
+        return tuple(node for node in self.others if node.role == "group")
+
+    @property
+    def weight(self) -> str | None:
+        """Code of the column with respondents' weights, if one is declared."""
+        return next((node.code for node in self.others if node.role == "weight"), None)
+
+    @property
+    def index(self) -> str | None:
+        """Code of the index, if the tree has one."""
+        return next((node.code for node in self.tree if node.role == "index"), None)
+
+    @property
+    def dimensions(self) -> tuple[Node, ...]:
+        """The index's direct children, or all nodes right above leaves where there is no index."""
+        if self.index:
+            return self.tree.children(self.index)
+        return tuple(node for node in self.tree.inner if node.role == "dimension")
+
+    def forms(self, asked: Literal["full", "pulse"]) -> tuple[Literal["anchors", "full"], ...]:
+        """Forms of rows a wave has: anchors always, full as well when the full form was asked and forms exist."""
+        return ("anchors", "full") if self.tree.has_forms and asked == "full" else ("anchors",)
+
+    @property
+    def version(self) -> str:
+        """Short hash of the tree's declaration."""
+        return self.tree.version
+
+    @property
+    def warnings(self) -> Problems:
+        """Questions that are asked badly; they do not stop anything."""
+        return craft_warnings(
+            self.tree,
+            recall_declared=bool(self.recall),
+            not_applicable=[name for name, scale in self.scales.items() if scale.offers_way_out],
+            declared_everywhere=self.not_applicable,
+        )
+
+
+def read_codebook(path: str | Path, scales: str | Path | None = None) -> Codebook:
+    """Read an instrument from a table file.
+
+    Parameters
+    ----------
+    path
+        codebook.csv (or .xlsx, .parquet): code, parent, label_zh, role, direction, weight; minimum, maximum, label_en,
+        text_zh, text_en, scale, form, min_share, valid_from, valid_to, replaces.
+    scales
+        The scales table; ``scales.csv`` beside the codebook by default, when it exists.
+
+    Raises
+    ------
+    SpecError
+        Lists everything that is wrong, forbidden subjects among it.
+    """
+    problems, path = Problems(), Path(path)
+    table = read_text(path, problems)
+    beside = Path(scales) if scales else next((p for p in path.parent.glob("scales.*") if p.suffix != ".toml"), None)
+    options = read_text(beside, problems) if beside else None
+    codebook = build_codebook(
+        conform(table, CODEBOOK, problems) if table else None,
+        conform(options, SCALES, problems) if options else None,
+        problems,
+    )
+    problems.raise_if_any(SpecError)
+    return codebook
+
+
+def load_codebook(settings: Settings, problems: Problems) -> Codebook:
+    """Read a workspace's instrument; what is wrong goes into ``problems``."""
+    codebook = build_codebook(
+        load_table(settings, "codebook", CODEBOOK, problems),
+        load_table(settings, "scales", SCALES, problems),
+        problems,
+    )
+    return replace(codebook, recall=settings.recall, not_applicable=settings.not_applicable)
+
+
+def load_indicators(settings: Settings, problems: Problems) -> Tree | None:
+    """Read a workspace's branch indicators as a tree about units; None where there are none."""
+    table = load_table(settings, "indicators", INDICATORS, problems)
+    if table is None:
+        return None
+    nodes = read_nodes(table, problems)
+    check_tree(table.place, nodes, problems)
+    return Tree(_sound(nodes), about="units")
+
+
+def build_codebook(table: Table | None, scales: Table | None, problems: Problems) -> Codebook:
+    """Make a codebook of checked tables; forbidden subjects and broken trees go into ``problems``."""
+    if table is None:
+        return Codebook(Tree(()))
+    nodes = read_nodes(table, problems)
+    scored = [node for node in nodes if node.role in SCORED]
+    others = [node for node in nodes if node.role not in SCORED]
+    made = _scales(scales, problems)
+    check_tree(table.place, scored, problems)
+    check_subjects(table.place, nodes, problems)
+    for node in nodes:
+        if node.scale and node.scale not in made:
+            advice = "在 scales 表补上 (add it to scales)"
+            problems.add(f"{table.place}: {node.code}", "unknown_scale", node.scale, ", ".join(made), advice)
+    return Codebook(Tree(_sound(scored)), tuple(others), made)
+
+
+@cache
+def default_codebook() -> Codebook:
+    """Return the instrument this package ships (spec/defaults/codebook.csv; domain E), free to use and to change."""
+    with resources.as_file(resources.files(__package__).joinpath("defaults")) as folder:
+        codebook = read_codebook(folder / "codebook.csv")
+    return replace(codebook, recall="最近三个月")
+
+
+def _scales(table: Table | None, problems: Problems) -> dict[str, Scale]:
+    if table is None:
+        return {}
+    frame = table.frame
+    values, codes = numbers(frame["value"]), whole_numbers(frame["code"])
+    options: dict[str, list[Option]] = {}
+    for row, cells in enumerate(frame.to_dict("records")):
+        value = float("nan") if cells["missing"] == "1" else float(values.iloc[row])
+        option = Option(str(codes.iloc[row]), value, cells["label_zh"], cells["label_en"])
+        options.setdefault(cells["scale"], []).append(option)
+        if value != value and cells["missing"] != "1":
+            advice = "填分值,或 missing 写 1 (give a value, or missing = 1)"
+            problems.add(f"{table.place}: {cells['scale']} {option.code}", "no_value", "(空)", "数 (number)", advice)
+    return {name: Scale(name, tuple(found)) for name, found in options.items()}
+
+
+def _sound(nodes: list[Node]) -> tuple[Node, ...]:
+    """Keep what can be computed with, so that one wrong row does not hide the faults of the data that follow."""
+    codes = {node.code for node in nodes}
+    kept = [node for node in nodes if (not node.parent or node.parent in codes) and node.weight >= 0]
+    parents = {node.parent for node in kept}
+    return tuple(
+        node for node in kept if node.code in parents or (node.role == "item" and node.minimum < node.maximum)
+    )

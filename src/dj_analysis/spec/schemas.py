@@ -1,0 +1,166 @@
+"""Which tables a workspace has, with their columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "number", "count", "date", "period", "choice"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, what its cells hold, and what it is for (in Chinese, as the template shows it)."""
+
+    name: str
+    meaning: str
+    kind: Kind = "text"
+    required: bool = False
+    allowed: tuple[str, ...] = ()
+    example: str = ""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One table: its columns and the columns that name a row."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Names of the columns that must be there."""
+        return tuple(column.name for column in self.columns if column.required)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all columns."""
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column | None:
+        """Return the column of this name."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+_VALID = (
+    Column("valid_from", "自何时有效(日期或时期,空=一直)", "date", example="2026Q1"),
+    Column("valid_to", "至何时有效(日期或时期,空=至今)", "date"),
+)
+_NODE = (
+    Column("code", "代码,唯一", required=True, example="L1"),
+    Column("parent", "上级代码;指数没有上级", required=True, example="D1"),
+    Column("label_zh", "中文名称", required=True, example="工作负荷"),
+)
+_ROLES = ("item", "dimension", "index", "outcome", "check", "text", "group", "weight")
+
+CODEBOOK = Schema(
+    "codebook",
+    "问卷:维度、题目、分组变量及其口径",
+    (
+        *_NODE,
+        Column("role", "作用", "choice", required=True, allowed=_ROLES, example="item"),
+        Column("direction", "方向:1 越高越好,-1 反向", "choice", required=True, allowed=("1", "-1", ""), example="1"),
+        Column("weight", "在上级中的权重,空=1", "number", required=True, example="1"),
+        Column("minimum", "量表换算后的最小值", "number", example="1"),
+        Column("maximum", "量表换算后的最大值", "number", example="5"),
+        Column("label_en", "英文名称"),
+        Column("text_zh", "题干"),
+        Column("text_en", "英文题干"),
+        Column("scale", "量表代码,见 scales 表", example="agree5"),
+        Column("form", "出现在哪种问卷", "choice", allowed=("full", "pulse", "both", ""), example="both"),
+        Column("min_share", "至少答多少比例才计分(0–1)", "number"),
+        *_VALID,
+        Column("replaces", "替代哪个旧代码"),
+    ),
+    ("code", "valid_from"),
+)
+SCALES = Schema(
+    "scales",
+    "量表:选项文字 ↔ 选项序号 ↔ 分值",
+    (
+        Column("scale", "量表代码", required=True, example="agree5"),
+        Column("code", "选项序号(问卷星按序号导出时的数)", required=True, example="4"),
+        Column("value", "分值;不计分的选项留空", "number", required=True, example="4"),
+        Column("label_zh", "选项中文", example="比较同意"),
+        Column("label_en", "选项英文", example="agree"),
+        Column("missing", "1 = 作缺失处理(如 不了解/不适用)", "choice", allowed=("1", "0", "")),
+    ),
+    ("scale", "code"),
+)
+UNITS = Schema(
+    "units",
+    "单位树:行政组织或党组织,可有多棵",
+    (
+        Column("unit", "单位代码,唯一", required=True, example="C01"),
+        Column("tree", "属于哪棵树;第一棵是默认", example="admin"),
+        Column("parent", "上级单位代码;空=直属于 ALL", required=True),
+        Column("level", "层级名", required=True, example="city"),
+        Column("type", "类别,只在同类之间比较", example="供电企业"),
+        Column("name_zh", "单位名称", example="云岭供电公司"),
+        Column("name_en", "英文名称"),
+        Column("aliases", "别名,用 | 分隔"),
+        Column("headcount", "在册人数", "count", example="1200"),
+        *_VALID,
+        Column("became", "撤并后成为哪个单位"),
+    ),
+    ("unit", "tree", "valid_from"),
+)
+HEADCOUNTS = Schema(
+    "headcounts",
+    "在册人数:参与率与加权的依据",
+    (
+        Column("unit", "单位代码", required=True, example="C01"),
+        Column("period", "时期", "period", required=True, example="2026Q3"),
+        Column("group", "分组变量,空=合计", required=True),
+        Column("category", "类别,空=合计", required=True),
+        Column("headcount", "人数", "count", required=True, example="1200"),
+    ),
+    ("unit", "period", "group", "category"),
+)
+INDICATORS = Schema(
+    "indicators",
+    "支部对标指标树",
+    (
+        *_NODE,
+        Column("role", "作用", "choice", allowed=("item", "dimension", "index", ""), example="item"),
+        Column("direction", "方向:1 越高越好,-1 越低越好", "choice", required=True, allowed=("1", "-1", ""), example="1"),
+        Column("weight", "权重,空=1", "number", required=True, example="1"),
+        Column("minimum", "目标区间下限", "number", example="0"),
+        Column("maximum", "目标区间上限", "number", example="100"),
+        Column("label_en", "英文名称"),
+        Column("about", "units=关于单位;persons=关于人的统计,须有人数 n", "choice", allowed=("units", "persons", "")),
+        Column("rollup", "上级单位如何得出", "choice", allowed=("none", "mean", "sum", "weighted", "")),
+        Column("min_share", "至少有多少比例的指标才计分(0–1)", "number"),
+        *_VALID,
+        Column("replaces", "替代哪个旧代码"),
+    ),
+    ("code", "valid_from"),
+)
+INDICATOR_VALUES = Schema(
+    "indicator_values",
+    "支部对标指标值",
+    (
+        Column("unit", "单位代码", required=True, example="B001"),
+        Column("period", "时期", "period", required=True, example="2026-09"),
+        Column("code", "指标代码", required=True, example="K01"),
+        Column("value", "数值", "number", required=True, example="96.5"),
+        Column("stage", "审核阶段;只用 released", "choice", allowed=("reported", "checked", "compiled", "released", "")),
+        Column("role", "谁填的(角色)"),
+        Column("time", "何时", "date"),
+        Column("n", "背后的人数", "count"),
+        Column("se", "标准误(随数值给出时)", "number"),
+    ),
+    ("unit", "period", "code", "stage"),
+)
+RESPONSES = Schema(
+    "responses",
+    "一期问卷的答案,每人一行,每题一列(列名用题目代码)",
+    (
+        Column("unit", "填答人所在单位的代码或名称", example="B001"),
+        Column("respondent", "假名编号(不是姓名、工号)"),
+    ),
+)
+
+SCHEMAS = {s.name: s for s in (CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, RESPONSES)}

@@ -1,0 +1,118 @@
+"""Everything the analyst declared, in one frozen bundle that results carry with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Self
+
+import pandas as pd
+
+from .bands import Bands, default_bands
+from .codebook import Codebook
+from .rules import Rules, default_rules
+from .settings import DEFAULT_MIN_GROUP, Language
+from .tree import Tree
+from .units import Units
+
+
+def _no_headcounts() -> pd.DataFrame:
+    return pd.DataFrame(columns=["unit", "period", "group", "category", "headcount"])
+
+
+@dataclass(frozen=True)
+class Specification:
+    """The declarations a computation reads from its first argument, so that functions need no row of keywords.
+
+    Attributes
+    ----------
+    codebook
+        The survey instrument.
+    units
+        The organisation trees, every span of time.
+    indicators
+        The branch indicators' tree, if there is one.
+    """
+
+    codebook: Codebook = field(default_factory=lambda: Codebook(Tree(())))
+    units: Units = field(default_factory=lambda: Units(()))
+    indicators: Tree | None = None
+    bands: Mapping[str, Bands] = field(default_factory=default_bands)
+    rules: Rules = field(default_factory=default_rules)
+    headcounts: pd.DataFrame = field(default_factory=_no_headcounts, repr=False, compare=False)
+    min_group: int = DEFAULT_MIN_GROUP
+    language: Language = "zh"
+    name: str = ""
+    office: str = ""
+    recipient: str = ""
+    purpose: str = ""
+    fonts: str = ""
+
+    def speaking(self, language: Language) -> Self:
+        """Return the same declarations for readers of another language."""
+        return replace(self, language=language)
+
+    def code_label(self, code: str) -> str:
+        """Name of an item, dimension or indicator for the reader."""
+        for tree in (self.codebook.tree, self.indicators):
+            if tree is not None and code in tree:
+                return tree[code].label(self.language)
+        return code
+
+    def unit_label(self, unit: str, level: str = "") -> str:
+        """Name of a unit for the reader; a category of a group column stands for itself."""
+        if level in self.group_names:
+            return unit
+        found = self.units.get(unit)
+        return found.name(self.language) if found else unit
+
+    def level_label(self, level: str) -> str:
+        """Name of a level or group column for the reader."""
+        group = self.group_names.get(level)
+        return group or LEVELS.get(self.language, {}).get(level, level)
+
+    @cached_property
+    def group_names(self) -> Mapping[str, str]:
+        """Names of the declared group columns for the reader."""
+        return {node.code: node.label(self.language) for node in self.codebook.groups}
+
+    def headcount(self, unit: str, period: str) -> float:
+        """Return the people on the books of a unit in a period; NaN where it is not known.
+
+        The table headcounts comes first; else what units.csv says; else the sum over the units right below.
+        """
+        return self._headcounts.get((unit, period), self._declared_headcount(unit, period))
+
+    @cached_property
+    def _headcounts(self) -> dict[tuple[str, str], float]:
+        totals = self.headcounts[self.headcounts["group"].fillna("") == ""]
+        keys = zip(totals["unit"], totals["period"], strict=True)
+        return {key: float(value) for key, value in zip(keys, totals["headcount"], strict=True) if value == value}
+
+    def _declared_headcount(self, code: str, period: str) -> float:
+        units = self.units.at(period)
+        unit = units.get(code)
+        if unit is None:
+            return float("nan")
+        if unit.headcount == unit.headcount:
+            return unit.headcount
+        children = units.children(code)
+        below = [self.headcount(child.unit, period) for child in children]
+        return sum(below) if below else float("nan")
+
+
+LEVELS = {
+    "zh": {
+        "company": "公司",
+        "province": "省公司",
+        "city": "市公司",
+        "county": "县公司",
+        "department": "部门",
+        "station": "供电所",
+        "team": "班组",
+        "branch": "党支部",
+        "line": "专业条线",
+    },
+    "en": {"line": "business line"},
+}

@@ -1,0 +1,336 @@
+"""Tables from files and databases into frames of text, checked against their schema."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import DjError, Problems
+from .periods import ALLOWED, bound, is_period
+from .schemas import Schema
+from .settings import Settings, Source
+
+ENCODINGS = ("utf-8-sig", "gb18030")  # gb18030 holds all of gbk
+SUFFIXES = (".csv", ".txt", ".tsv", ".xlsx", ".xls", ".parquet", ".sav")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text: every cell a string, an empty one ``""``; the index is the row number less two.
+
+    ``reasons`` holds, for tables read with declared missing marks, why a cell is missing.
+    """
+
+    frame: pd.DataFrame
+    place: str
+    notices: tuple[str, ...] = ()
+    reasons: pd.DataFrame | None = None
+
+
+def find_file(folder: Path, stem: str) -> Path | None:
+    """Return the file of this stem in the folder, whatever its kind."""
+    return next((folder / f"{stem}{suffix}" for suffix in SUFFIXES if (folder / f"{stem}{suffix}").exists()), None)
+
+
+def load_table(
+    settings: Settings, name: str, schema: Schema, problems: Problems, path: Path | None = None
+) -> Table | None:
+    """Read one table of a workspace, its own or a foreign one; None where there is none or it cannot be read."""
+    source = settings.tables.get(name)
+    if source is None:
+        path = path or find_file(settings.folder, name)
+        table = read_text(path, problems, place=_relative(settings, path)) if path else None
+        return conform(table, schema, problems) if table else None
+    table = read_source(settings, name, problems)
+    if table is None:
+        return None
+    if schema.name == "indicator_values":
+        table = to_long(table, source, schema, problems)
+    else:
+        table = map_columns(table, source, problems)
+    return conform(table, schema, problems)
+
+
+def read_source(settings: Settings, name: str, problems: Problems) -> Table | None:
+    """Read the foreign table ``[tables.name]`` as it stands, from a declared place or a database."""
+    source, place = settings.tables[name], f"workspace.toml [tables.{name}]"
+    if source.sql:
+        return _read_sql(source, name, problems)
+    path = settings.folder / source.path
+    if not settings.inside(path):
+        advice = "在 [roots] 中声明该文件夹 (declare its folder in [roots])"
+        problems.add(f"{place} path", "outside_roots", source.path, "workspace, [roots]", advice)
+        return None
+    if not source.path or not path.exists():
+        advice = "改正路径 (mend the path)"
+        problems.add(f"{place} path", "missing_file", source.path or "(空)", "path 或 sql", advice)
+        return None
+    return read_text(path, problems, place=path.name, sheet=source.sheet)
+
+
+def read_text(path: Path, problems: Problems, *, place: str = "", sheet: str = "") -> Table | None:
+    """Read a CSV, Excel, Parquet or SPSS file as text; what is wrong with the file goes into ``problems``."""
+    place = place or path.name
+    if not path.exists():
+        problems.add(place, "missing_file", path.name, ", ".join(SUFFIXES), "改正文件名 (mend the file name)")
+        return None
+    if path.stat().st_size == 0:
+        problems.add(place, "empty_file", "0 字节", "表头和数据", "重新导出 (export it again)")
+        return None
+    cells = _read_cells(path, place, sheet, problems)
+    if cells is None:
+        return None
+    frame = _with_header(cells, place, problems)
+    return None if frame is None else Table(frame, place)
+
+
+def map_columns(table: Table, source: Source, problems: Problems) -> Table:
+    """Give foreign columns our names: constants, joins, renames, recodes, marks of missing values."""
+    frame, place, notices = table.frame, table.place, list(table.notices)
+    wanted = {header for header in source.columns.values()} | {h for parts in source.join.values() for h in parts}
+    absent = sorted(header for header in wanted if header not in frame.columns)
+    for header in absent:
+        advice = "在 workspace.toml 改正列名 (mend the header in workspace.toml)"
+        problems.add(place, "missing_column", header, ", ".join(map(str, frame.columns[:12])), advice)
+    new = {ours: frame[header] for ours, header in source.columns.items() if header not in absent}
+    for ours, headers in source.join.items():
+        if not set(headers) & set(absent):
+            parts = [whole_numbers(frame[header]) for header in headers]
+            joined = parts[0].str.cat(parts[1:], sep="-")
+            new[ours] = joined.where(pd.concat([part != "" for part in parts], axis=1).all(axis=1), "")
+    for ours, value in source.constant.items():
+        new[ours] = pd.Series(str(value), index=frame.index, dtype="str")
+    kept = [header for header in frame.columns if header not in wanted and header not in new]
+    mapped = pd.DataFrame({**new, **{header: frame[header] for header in kept}}, index=frame.index)
+    for ours, mapping in source.recode.items():
+        if ours in mapped.columns:
+            mapped[ours] = whole_numbers(mapped[ours]).replace({str(k): str(v) for k, v in mapping.items()})
+    reasons = None
+    if source.missing:
+        marks = {str(mark): reason for mark, reason in source.missing.items()}
+        reasons = pd.DataFrame({name: mapped[name].map(marks).fillna("") for name in mapped.columns})
+        mapped = mapped.mask(mapped.isin(list(marks)), "")
+    return Table(mapped, place, tuple(notices), reasons)
+
+
+def to_long(table: Table, source: Source, schema: Schema, problems: Problems) -> Table:
+    """Bring a foreign table of values to one fact a row: unit, period, code, value and why a value is missing."""
+    mapped = map_columns(table, source, problems)
+    frame, reasons = mapped.frame, mapped.reasons
+    if source.shape != "wide":
+        reason = reasons["value"] if reasons is not None and "value" in reasons else ""
+        return replace(mapped, frame=frame.assign(reason=reason), reasons=None)
+    codes = [name for name in source.columns if name not in schema.names]
+    ids = [name for name in frame.columns if name in schema.names]
+    long = frame[ids + codes].melt(id_vars=ids, value_vars=codes, var_name="code", value_name="value", ignore_index=False)
+    why = pd.Series("", index=long.index, dtype="str")
+    if reasons is not None:
+        why = pd.concat([reasons[code] for code in codes]) if codes else why
+    return Table(long.assign(reason=why.to_numpy()), mapped.place, mapped.notices)
+
+
+def conform(table: Table, schema: Schema, problems: Problems) -> Table:
+    """Check required columns and the kind of every cell; add absent optional columns as empty ones."""
+    frame = table.frame.copy()
+    for name in schema.required:
+        if name not in frame.columns:
+            advice = f"加上 {name} 列 (add the column)"
+            problems.add(table.place, "missing_column", name, ", ".join(schema.required), advice)
+    for column in schema.columns:
+        if column.name not in frame.columns:
+            frame[column.name] = pd.Series("", index=frame.index, dtype="str")
+        elif column.kind != "text":
+            _check_kind(table.place, frame[column.name], column.kind, column.allowed, problems)
+    if not frame.empty:
+        keys = [name for name in schema.key if name in frame.columns]
+        repeated = frame.index[frame.duplicated(keys, keep="first")] if keys else []
+        if len(repeated):
+            found = f"{', '.join(frame.loc[repeated[0], keys].astype(str))} ({rows_text(repeated)})"
+            problems.add(table.place, "duplicate_row", found, f"{' + '.join(keys)} 唯一", "删去重复行 (drop the copy)")
+    return replace(table, frame=frame)
+
+
+def numbers(values: pd.Series) -> pd.Series:
+    """Turn text cells into float64, empty and unreadable cells into NaN."""
+    return pd.to_numeric(values.str.strip().replace("", None), errors="coerce").astype("float64")
+
+
+def whole_numbers(values: pd.Series) -> pd.Series:
+    """Write whole numbers without their decimals (``1022.0`` → ``1022``) and leave other text alone."""
+    return values.astype("str").str.strip().str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
+
+
+def rows_text(index: Iterable[int], most: int = 3) -> str:
+    """Name rows as a person counts them in the file: the header is row 1."""
+    rows = [int(i) + 2 for i in index]
+    listed = "、".join(str(row) for row in rows[:most])
+    return f"第 {listed} 行" + (f" 等共 {len(rows)} 行" if len(rows) > most else "")
+
+
+def _check_kind(place: str, cells: pd.Series, kind: str, allowed: tuple[str, ...], problems: Problems) -> None:
+    filled = cells[cells.str.strip() != ""]
+    if kind in ("number", "count"):
+        bad = filled[numbers(filled).isna()]
+        rule, want, advice = "text_in_number", "数 (number)", "改为数字 (write a number)"
+        if kind == "count" and bad.empty:
+            values = numbers(filled)
+            bad, want = filled[(values < 0) | (values % 1 != 0)], "非负整数 (whole number >= 0)"
+    elif kind == "date":
+        bad = filled[[not _is_bound(text) for text in filled]]
+        rule, want, advice = "bad_date", f"YYYY-MM-DD 或 {ALLOWED}", "改正日期 (mend the date)"
+    elif kind == "period":
+        bad = filled[[not is_period(text) for text in filled]]
+        rule, want, advice = "bad_period", ALLOWED, "改正时期 (mend the period)"
+    else:
+        bad = cells[~whole_numbers(cells).isin(allowed)]
+        rule, want, advice = "choice", ", ".join(a or "(空)" for a in allowed), "改为所列值之一 (use one of these)"
+        rule = "direction" if cells.name == "direction" else rule
+    if not bad.empty:
+        values = "、".join(dict.fromkeys(bad.head(3).map(str)))
+        problems.add(f"{place}: {cells.name}", rule, f"{values} ({rows_text(bad.index)})", want, advice)
+
+
+def _is_bound(text: str) -> bool:
+    try:
+        bound(text.strip()[:10] if re.match(r"\d{4}-\d{2}-\d{2}", text.strip()) else text.strip(), last=True)
+    except (ValueError, DjError):
+        return False
+    return True
+
+
+def _read_cells(path: Path, place: str, sheet: str, problems: Problems) -> list[list[str]] | pd.DataFrame | None:
+    suffix = path.suffix.lower()
+    if suffix in (".xlsx", ".xls"):
+        return _read_excel(path, place, sheet, problems)
+    if suffix == ".parquet":
+        return as_text(pd.read_parquet(path))
+    if suffix == ".sav":
+        import pyreadstat
+
+        return as_text(pyreadstat.read_sav(path)[0])
+    return _read_csv(path, place, problems)
+
+
+def _read_csv(path: Path, place: str, problems: Problems) -> list[list[str]] | None:
+    raw = path.read_bytes()
+    text = None
+    for encoding in ENCODINGS:
+        try:
+            text = raw.decode(encoding)
+            break
+        except UnicodeDecodeError:
+            continue
+    if text is None or "\x00" in text:
+        advice = "在 Excel 中另存为 CSV UTF-8 (save as CSV UTF-8)"
+        problems.add(place, "wrong_encoding", "无法解码 (cannot be decoded)", "UTF-8, GBK, GB18030", advice)
+        return None
+    import csv
+
+    header = text.split("\n", 1)[0]
+    separator = max(",\t;", key=header.count)
+    try:
+        return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True) if any(row)]
+    except csv.Error as error:
+        problems.add(place, "unreadable", error, "CSV", "重新导出 (export it again)")
+        return None
+
+
+def _read_excel(path: Path, place: str, sheet: str, problems: Problems) -> list[list[str]] | None:
+    import python_calamine as calamine
+
+    try:
+        with calamine.load_workbook(str(path)) as book:
+            if sheet and sheet not in book.sheet_names:
+                advice = "改正 sheet (mend the sheet name)"
+                problems.add(place, "missing_sheet", sheet, ", ".join(book.sheet_names), advice)
+                return None
+            rows = book.get_sheet_by_name(sheet or book.sheet_names[0]).to_python(skip_empty_area=False)
+    except (calamine.CalamineError, OSError) as error:
+        problems.add(place, "unreadable", error, "Excel .xlsx/.xls", "用 Excel 打开后另存 (open and save it again)")
+        return None
+    return [cells for row in rows if any(cells := [_cell_text(cell) for cell in row])]
+
+
+def _with_header(cells: list[list[str]] | pd.DataFrame, place: str, problems: Problems) -> pd.DataFrame | None:
+    """Take the first row as header; a header with gaps over data comes from merged cells."""
+    if isinstance(cells, pd.DataFrame):
+        frame = cells
+    elif not cells:
+        problems.add(place, "empty_file", "没有内容", "表头和数据", "重新导出 (export it again)")
+        return None
+    else:
+        width = max(len(row) for row in cells)
+        padded = [row + [""] * (width - len(row)) for row in cells]
+        header = [name.strip().lstrip("\ufeff") for name in padded[0]]
+        frame = pd.DataFrame(padded[1:], columns=range(width), dtype="str")
+        blank = [i for i, name in enumerate(header) if not name]
+        merged = [i for i in blank if (frame[i].str.strip() != "").any()] if len(frame) else []
+        if merged:
+            found = "第 " + "、".join(str(i + 1) for i in merged[:5]) + " 列没有列名"
+            advice = "取消表头合并单元格,每列一个列名 (unmerge the header; one name a column)"
+            problems.add(place, "merged_header", found, "每列一个列名", advice)
+            return None
+        frame = frame.drop(columns=blank)
+        frame.columns = pd.Index([name for name in header if name])
+    repeated = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
+    if repeated:
+        problems.add(place, "duplicate_column", ", ".join(repeated[:5]), "列名唯一", "改名或删去 (rename or remove it)")
+        return None
+    if frame.empty:
+        problems.add(place, "header_only", "只有表头", "至少一行数据", "补上数据或删去文件 (add rows or remove the file)")
+        return None
+    return frame
+
+
+def as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn a typed frame into text cells, as a file would hold them."""
+    return pd.DataFrame(
+        {str(name): pd.Series([_cell_text(v) for v in frame[name]], dtype="str") for name in frame.columns}
+    )
+
+
+def _cell_text(value: object) -> str:
+    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and value != value):
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds") if value.time() != value.min.time() else str(value.date())
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value).strip()
+
+
+def _read_sql(source: Source, name: str, problems: Problems) -> Table | None:
+    place, variable = f"workspace.toml [tables.{name}] sql", source.sql.get("url_env", "")
+    url = os.environ.get(variable, "")
+    if not url or not source.sql.get("query"):
+        advice = f"设置环境变量 {variable or '…'} 为数据库地址 (set it to the database URL)"
+        problems.add(place, "sql", variable or "url_env, query 未声明", "url_env, query", advice)
+        return None
+    import sqlalchemy
+
+    try:
+        engine = sqlalchemy.create_engine(url)
+        with engine.connect() as connection:
+            frame = pd.read_sql(sqlalchemy.text(source.sql["query"]), connection)
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        # The message of a driver can hold the address with its password: only the kind of error is shown.
+        problems.add(place, "sql", type(error).__name__, "可执行的查询", "检查地址和查询 (check address and query)")
+        return None
+    return Table(as_text(frame), name)
+
+
+def _relative(settings: Settings, path: Path | None) -> str:
+    if path is None:
+        return ""
+    return path.relative_to(settings.folder).as_posix() if path.is_relative_to(settings.folder) else path.name

@@ -1,0 +1,250 @@
+"""The indicator tree: leaves with a direction and a range, averaged up by weight."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, replace
+from datetime import date
+from functools import cached_property
+from typing import Literal, Self
+
+import pandas as pd
+
+from ..errors import Problems, unknown
+from .periods import bound, parse
+from .tables import Table, numbers, whole_numbers
+
+Form = Literal["anchors", "full"]
+SCORED = ("item", "dimension", "index", "outcome")
+
+# Least share of answered leaves, or of scored children, for which a node gets a score (design: forms and waves).
+MIN_SHARE_LEAVES = {"anchors": 0.5, "full": 0.6}
+MIN_SHARE_NODES = 0.75
+
+
+@dataclass(frozen=True)
+class Node:
+    """One code of a tree: an item or indicator (leaf), or something averaged from its children.
+
+    ``minimum`` and ``maximum`` bound a leaf's value after its scale; ``direction`` is -1 where high is bad.
+    """
+
+    code: str
+    parent: str = ""
+    label_zh: str = ""
+    label_en: str = ""
+    role: str = "item"
+    direction: int = 1
+    weight: float = 1.0
+    minimum: float = float("nan")
+    maximum: float = float("nan")
+    text_zh: str = ""
+    text_en: str = ""
+    scale: str = ""
+    form: str = ""
+    min_share: float = float("nan")
+    about: str = ""
+    rollup: str = ""
+    valid_from: str = ""
+    valid_to: str = ""
+    replaces: str = ""
+
+    def label(self, language: str = "zh") -> str:
+        """Name for a reader; the code where none is given."""
+        return (self.label_en or self.label_zh if language == "en" else self.label_zh) or self.code
+
+    def valid_on(self, day: date) -> bool:
+        """Tell whether this version of the code holds on a day."""
+        starts = not self.valid_from or bound(self.valid_from, last=False) <= day
+        return starts and (not self.valid_to or bound(self.valid_to, last=True) >= day)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A frozen, versioned tree of nodes; ``about`` tells whether its values are about persons or about units.
+
+    Nodes keep their declared order. A tree read from a file holds every version of a code; ``at(period)`` keeps those
+    valid on the last day of the period.
+    """
+
+    nodes: tuple[Node, ...]
+    about: Literal["persons", "units"] = "persons"
+    form: Form = "full"
+
+    def at(self, period: str) -> Self:
+        """Keep the versions valid at the end of a period."""
+        day = parse(period).end
+        return replace(self, nodes=tuple(node for node in self.nodes if node.valid_on(day)))
+
+    def in_form(self, form: Form) -> Self:
+        """Keep the leaves asked in a form, and the nodes above them.
+
+        Anchors are the leaves with ``form = both``; a tree without forms has only anchors.
+        """
+        asked = [leaf for leaf in self.leaves if self._asked(leaf, form)]
+        codes = {leaf.code for leaf in asked} | {code for leaf in asked for code in self.ancestors(leaf.code)}
+        return replace(self, nodes=tuple(node for node in self.nodes if node.code in codes), form=form)
+
+    @cached_property
+    def has_forms(self) -> bool:
+        """Tell whether some leaves are asked only in the full form."""
+        return any(node.form for node in self.nodes)
+
+    @cached_property
+    def leaves(self) -> tuple[Node, ...]:
+        """Nodes without children that carry answers or values."""
+        parents = {node.parent for node in self.nodes}
+        return tuple(node for node in self.nodes if node.code not in parents and node.role == "item")
+
+    @cached_property
+    def inner(self) -> tuple[Node, ...]:
+        """Nodes averaged from children, each after its children."""
+        depth = {node.code: len(self.ancestors(node.code)) for node in self.nodes}
+        with_children = [node for node in self.nodes if self.children(node.code)]
+        return tuple(sorted(with_children, key=lambda node: -depth[node.code]))
+
+    @cached_property
+    def codes(self) -> tuple[str, ...]:
+        """Codes of all nodes in their declared order."""
+        return tuple(dict.fromkeys(node.code for node in self.nodes))
+
+    def __getitem__(self, code: str) -> Node:
+        found = self._by_code.get(code)
+        if found is None:
+            raise unknown("代码/code", code, self._by_code)
+        return found
+
+    def __contains__(self, code: object) -> bool:
+        return code in self._by_code
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def children(self, code: str) -> tuple[Node, ...]:
+        """Return the direct children, in their declared order."""
+        return self._children.get(code, ())
+
+    def ancestors(self, code: str) -> list[str]:
+        """Return the codes above, nearest first."""
+        above: list[str] = []
+        while (parent := self._by_code[code].parent) and parent in self._by_code and parent not in above:
+            above.append(parent)
+            code = parent
+        return above
+
+    def leaves_of(self, code: str) -> tuple[Node, ...]:
+        """Return the leaves below a node, or the leaf itself."""
+        return tuple(leaf for leaf in self.leaves if leaf.code == code or code in self.ancestors(leaf.code))
+
+    def least(self, node: Node) -> int:
+        """Return the number of children that must have a value for the node to get a score."""
+        children = self.children(node.code)
+        share = node.min_share
+        if share != share:
+            leaves = all(not self.children(child.code) for child in children)
+            share = MIN_SHARE_LEAVES[self.form if self.has_forms else "full"] if leaves else MIN_SHARE_NODES
+        whole = share * len(children)
+        return max(1, int(whole) + (whole - int(whole) > 1e-9))
+
+    @cached_property
+    def version(self) -> str:
+        """Short hash of the whole declaration; it changes when anything that decides a number changes."""
+        return hashlib.sha256(repr([astuple(node) for node in self.nodes]).encode()).hexdigest()[:12]
+
+    @cached_property
+    def _by_code(self) -> dict[str, Node]:
+        return {node.code: node for node in self.nodes}
+
+    @cached_property
+    def _children(self) -> dict[str, tuple[Node, ...]]:
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            found.setdefault(node.parent, []).append(node)
+        return {code: tuple(nodes) for code, nodes in found.items() if code}
+
+    def _asked(self, leaf: Node, form: Form) -> bool:
+        if not self.has_forms:
+            return True
+        return leaf.form == "both" or (form == "full" and leaf.form in ("full", ""))
+
+
+def read_nodes(table: Table, problems: Problems) -> list[Node]:
+    """Make nodes of a checked table; cells that do not fit were noted by the schema and take their default."""
+    frame, nodes = table.frame, []
+    figures = {name: numbers(frame[name]) for name in ("weight", "minimum", "maximum", "min_share")}
+    for row, cells in enumerate(frame.to_dict("records")):
+        if not cells["code"]:
+            problems.add(f"{table.place}: 第 {row + 2} 行", "missing_code", "(空)", "code", "填上代码 (give a code)")
+            continue
+        values = {name: float(figures[name].iloc[row]) for name in figures}
+        text = {name: str(cells[name]) for name in Node.__dataclass_fields__ if name in cells and name not in values}
+        text["direction"] = whole_numbers(pd.Series([cells["direction"]])).iloc[0]
+        direction = int(text.pop("direction")) if text["direction"] in ("1", "-1") else 1
+        values["weight"] = 1.0 if values["weight"] != values["weight"] else values["weight"]
+        role = text.pop("role", "") or "item"
+        nodes.append(Node(**text, role=role, direction=direction, **values))  # type: ignore[arg-type]
+    return nodes
+
+
+def check_tree(place: str, nodes: list[Node], problems: Problems) -> None:
+    """Note what keeps nodes from being a tree: orphans, cycles, overlapping versions, weights, ranges."""
+    codes = {node.code for node in nodes}
+    parents = {node.parent for node in nodes}
+    by_code: dict[str, list[Node]] = {}
+    for node in nodes:
+        by_code.setdefault(node.code, []).append(node)
+        where = f"{place}: {node.code}"
+        if node.parent and node.parent not in codes:
+            problems.add(where, "orphan_node", node.parent, "已有代码 (an existing code)", "补上上级或改正 (mend parent)")
+        if node.weight < 0:
+            problems.add(where, "negative_weight", node.weight, ">= 0", "反向请用 direction = -1 (use direction)")
+        if node.code not in parents and node.role == "item" and not node.minimum < node.maximum:
+            found = f"minimum={node.minimum}, maximum={node.maximum}"
+            problems.add(where, "range", found, "minimum < maximum", "填上量表两端 (give both ends of the range)")
+        if node.role in ("dimension", "index", "outcome") and node.code not in parents:
+            problems.add(where, "no_children", node.role, "至少一个下级", "补上题目或改 role (add items or mend role)")
+        if node.min_share == node.min_share and not 0 < node.min_share <= 1:
+            problems.add(where, "range", node.min_share, "0 < min_share <= 1", "改正 (mend it)")
+    for code, versions in by_code.items():
+        _check_overlap(f"{place}: {code}", versions, problems)
+        if _in_cycle(code, by_code):
+            problems.add(f"{place}: {code}", "cycle", code, "无环 (no cycle)", "改正 parent (mend parent)")
+    for parent in parents - {""}:
+        weights = [node.weight for node in nodes if node.parent == parent]
+        if sum(weights) == 0:
+            found = f"{len(weights)} × 0"
+            problems.add(f"{place}: {parent}", "zero_weights", found, "权重之和 > 0", "改正 weight (mend weight)")
+
+
+def _check_overlap(where: str, versions: list[Node], problems: Problems) -> None:
+    spans = sorted((validity(node.valid_from, node.valid_to) for node in versions), key=lambda span: span[0])
+    for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+        if start <= end:
+            found = f"{len(versions)} 个版本,{start} 起重叠"
+            advice = "给旧版本填 valid_to (end the old version with valid_to)"
+            problems.add(where, "two_versions_at_once", found, "同一时间一个版本", advice)
+
+
+def validity(valid_from: str, valid_to: str) -> tuple[date, date]:
+    """Return first and last day; an unreadable or missing bound is open."""
+    try:
+        first = bound(valid_from, last=False) if valid_from else date.min
+    except Exception:  # noted by the schema as bad_date
+        first = date.min
+    try:
+        last = bound(valid_to, last=True) if valid_to else date.max
+    except Exception:  # noted by the schema as bad_date
+        last = date.max
+    return first, last
+
+
+def _in_cycle(code: str, by_code: dict[str, list[Node]]) -> bool:
+    seen, here = set(), code
+    while here in by_code and (here := by_code[here][0].parent):
+        if here == code:
+            return True
+        if here in seen:
+            return False
+        seen.add(here)
+    return False
