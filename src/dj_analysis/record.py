@@ -86,7 +86,7 @@ class Record:
     @property
     def runs(self) -> pd.DataFrame:
         """Every run: run, event, report, period, unit, lang, status, seconds, files, manifest, error."""
-        names = "run event report period unit lang status seconds files manifest error".split()
+        names = ["run", "event", "report", "period", "unit", "lang", "status", "seconds", "files", "manifest", "error"]
         return self._frame("runs", names)
 
     def verify(self) -> None:
@@ -95,7 +95,9 @@ class Record:
         rows = self._read("SELECT seq, time, kind, payload, previous, hash FROM events ORDER BY seq")
         for expected, (seq, time, kind, payload, before, found) in enumerate(rows, start=1):
             if seq != expected or before != previous or found != _hash(seq, time, kind, payload, before):
-                raise RecordError(f"{self.path.name}: 第 {expected} 条记录与哈希链不符 (event {expected} breaks the chain)")
+                raise RecordError(
+                    f"{self.path.name}: 第 {expected} 条记录与哈希链不符 (event {expected} breaks the chain)"
+                )
             previous = found
 
     def _append(self, connection: sqlite3.Connection, kind: str, payload: dict[str, Any]) -> tuple[int, str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 About = Literal["persons", "units"]
 Programme = Literal["survey", "indicators", "ratings", "requests", "events"]
 
-PURPOSE = "本指数反映员工工作生活状况与关切,用于改进管理和帮扶,不用于评价、奖惩、任免个人。"
+PURPOSE = "本指数反映员工工作生活状况与关切，用于改进管理和帮扶，不用于评价、奖惩、任免个人。"
 PURPOSE_EN = (
     "The index describes staff's working life and concerns. It serves better management and help; "
     "it is not used to assess, reward, punish, appoint or remove any person."

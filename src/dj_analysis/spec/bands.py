@@ -135,7 +135,9 @@ def _bands(place: str, name: str, section: Any, problems: Problems) -> Bands:
         rest = {key: entry[key] for key in entry if key not in sides}
         extra = sorted(set(rest) - set(Band.__dataclass_fields__))
         if extra:
-            problems.add(where, "unknown_setting", ", ".join(extra), ", ".join(Band.__dataclass_fields__), "删去 (remove)")
+            problems.add(
+                where, "unknown_setting", ", ".join(extra), ", ".join(Band.__dataclass_fields__), "删去 (remove)"
+            )
             continue
         side: Literal["below", "above"] = "below" if sides[0] == "below" else "above"
         made.append(Band(point=float(entry[sides[0]]), side=side, **rest))

@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from ..errors import Problems, SpecError
 from .lint import check_subjects, craft_warnings
+from .periods import parse
 from .schemas import CODEBOOK, INDICATORS, SCALES
 from .settings import Settings
 from .tables import Table, conform, load_table, numbers, read_text, whole_numbers
@@ -69,11 +70,13 @@ class Codebook:
     not_applicable: bool = False
 
     def at(self, period: str) -> Self:
-        """Keep the versions valid at the end of a period."""
-        from .periods import parse
-
+        """Keep the versions valid at the end of a period; without a period, keep all."""
+        if not period:
+            return self
         day = parse(period).end
-        return replace(self, tree=self.tree.at(period), others=tuple(node for node in self.others if node.valid_on(day)))
+        return replace(
+            self, tree=self.tree.at(period), others=tuple(node for node in self.others if node.valid_on(day))
+        )
 
     @property
     def groups(self) -> tuple[Node, ...]:
@@ -212,6 +215,4 @@ def _sound(nodes: list[Node]) -> tuple[Node, ...]:
     codes = {node.code for node in nodes}
     kept = [node for node in nodes if (not node.parent or node.parent in codes) and node.weight >= 0]
     parents = {node.parent for node in kept}
-    return tuple(
-        node for node in kept if node.code in parents or (node.role == "item" and node.minimum < node.maximum)
-    )
+    return tuple(node for node in kept if node.code in parents or (node.role == "item" and node.minimum < node.maximum))

@@ -34,13 +34,21 @@ FORBIDDEN = (
         r"忠诚|拥护|入党|党性|对党|党员身份|跟党|党的(领导|路线|理论|主张)|理想信念|\bparty (member|loyal)|loyal to the party",
         "改问组织活动的时间和内容是否合适 (ask whether meetings are well timed)",
     ),
-    _subject("意识形态 ideology", r"意识形态|主义信仰|世界观|价值观念|ideolog", "改问工作中的具体做法 (ask about practice at work)"),
+    _subject(
+        "意识形态 ideology",
+        r"意识形态|主义信仰|世界观|价值观念|ideolog",
+        "改问工作中的具体做法 (ask about practice at work)",
+    ),
     _subject(
         "宗教信仰 religion",
         r"宗教|信教|信仰|教徒|礼拜|烧香|religio|\bfaith\b|church|mosque|temple",
         "改问工作时间安排是否合适 (ask whether hours suit)",
     ),
-    _subject("民族 ethnicity", r"民族|少数民族|种族|籍贯|ethnic|\brace\b|nationality", "改问团队中是否受到尊重 (ask about respect)"),
+    _subject(
+        "民族 ethnicity",
+        r"民族|少数民族|种族|籍贯|ethnic|\brace\b|nationality",
+        "改问团队中是否受到尊重 (ask about respect)",
+    ),
     _subject(
         "诊断、用药与症状 diagnosis, medicine, symptoms",
         r"诊断|确诊|服药|用药|病史|(?<!隐)患有|疾病|慢性病|抑郁|焦虑症|精神(疾病|障碍)|失眠|入睡困难|食欲不振|情绪低落|心情低落|绝望|自伤|自杀"
@@ -80,7 +88,9 @@ FORBIDDEN = (
 
 _NOT_A_REQUEST = re.compile(r"[((][^()()]*(请勿|不要|无需|不用|no names)[^()()]*[))]", re.IGNORECASE)
 _TWO_IN_ONE = re.compile(r"并且|而且|同时|以及|\band also\b|\bas well as\b", re.IGNORECASE)
-_LEADING = re.compile(r"难道|显然|众所周知|应该承认|不可否认|是不是都|obviously|surely|of course|don't you", re.IGNORECASE)
+_LEADING = re.compile(
+    r"难道|显然|众所周知|应该承认|不可否认|是不是都|obviously|surely|of course|don't you", re.IGNORECASE
+)
 _RECALL = re.compile(r"最近|近|过去|上(个|一)?(月|季)|last|past|recent", re.IGNORECASE)
 
 
@@ -127,7 +137,9 @@ def craft_warnings(
         if _LEADING.search(node.text_zh):
             found.add(node.code, "leading", node.text_zh, "中性措辞", "去掉引导词 (drop the leading words)")
         if not declared_everywhere and node.scale not in scales:
-            found.add(node.code, "no_way_out", node.scale or "(无量表)", "含 不了解/不适用", "加此选项 (add the option)")
+            found.add(
+                node.code, "no_way_out", node.scale or "(无量表)", "含 不了解/不适用", "加此选项 (add the option)"
+            )
         if not recall_declared and not _RECALL.search(node.text_zh):
             found.add(node.code, "no_recall", node.text_zh, "如 最近三个月", "写明时间 (state the period)")
     return found

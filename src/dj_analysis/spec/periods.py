@@ -14,7 +14,9 @@ from ..errors import UsageError
 Cycle = Literal["year", "half", "quarter", "month"]
 ALLOWED = "2026, 2026H1, 2026Q3, 2026-09"
 
-_PATTERN = re.compile(r"^(?P<year>\d{4})(?:(?:H(?P<half>[12]))|(?:Q(?P<quarter>[1-4]))|(?:-(?P<month>0[1-9]|1[0-2])))?$")
+_PATTERN = re.compile(
+    r"^(?P<year>\d{4})(?:(?:H(?P<half>[12]))|(?:Q(?P<quarter>[1-4]))|(?:-(?P<month>0[1-9]|1[0-2])))?$"
+)
 _STEPS: dict[str, int] = {"year": 1, "half": 2, "quarter": 4, "month": 12}
 _ZH = {"half": ["上半年", "下半年"], "quarter": ["一季度", "二季度", "三季度", "四季度"]}
 
@@ -83,7 +85,7 @@ def parse(text: str) -> Period:
     for cycle in ("half", "quarter", "month"):
         if parts[cycle]:
             number = int(parts[cycle])
-            return Period(_text(cycle, int(parts["year"]), number), cycle, int(parts["year"]), number)  # type: ignore[arg-type]
+            return Period(_text(cycle, int(parts["year"]), number), cycle, int(parts["year"]), number)
     return Period(parts["year"], "year", int(parts["year"]), 1)
 
 

@@ -125,7 +125,9 @@ INDICATORS = Schema(
     (
         *_NODE,
         Column("role", "作用", "choice", allowed=("item", "dimension", "index", ""), example="item"),
-        Column("direction", "方向:1 越高越好,-1 越低越好", "choice", required=True, allowed=("1", "-1", ""), example="1"),
+        Column(
+            "direction", "方向:1 越高越好,-1 越低越好", "choice", required=True, allowed=("1", "-1", ""), example="1"
+        ),
         Column("weight", "权重,空=1", "number", required=True, example="1"),
         Column("minimum", "目标区间下限", "number", example="0"),
         Column("maximum", "目标区间上限", "number", example="100"),
@@ -146,7 +148,9 @@ INDICATOR_VALUES = Schema(
         Column("period", "时期", "period", required=True, example="2026-09"),
         Column("code", "指标代码", required=True, example="K01"),
         Column("value", "数值", "number", required=True, example="96.5"),
-        Column("stage", "审核阶段;只用 released", "choice", allowed=("reported", "checked", "compiled", "released", "")),
+        Column(
+            "stage", "审核阶段;只用 released", "choice", allowed=("reported", "checked", "compiled", "released", "")
+        ),
         Column("role", "谁填的(角色)"),
         Column("time", "何时", "date"),
         Column("n", "背后的人数", "count"),

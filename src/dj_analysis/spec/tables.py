@@ -51,10 +51,11 @@ def load_table(
     table = read_source(settings, name, problems)
     if table is None:
         return None
-    if schema.name == "indicator_values":
-        table = to_long(table, source, schema, problems)
-    else:
-        table = map_columns(table, source, problems)
+    table = (
+        to_long(table, source, schema, problems)
+        if schema.name == "indicator_values"
+        else map_columns(table, source, problems)
+    )
     return conform(table, schema, problems)
 
 
@@ -94,7 +95,7 @@ def read_text(path: Path, problems: Problems, *, place: str = "", sheet: str = "
 def map_columns(table: Table, source: Source, problems: Problems) -> Table:
     """Give foreign columns our names: constants, joins, renames, recodes, marks of missing values."""
     frame, place, notices = table.frame, table.place, list(table.notices)
-    wanted = {header for header in source.columns.values()} | {h for parts in source.join.values() for h in parts}
+    wanted = set(source.columns.values()) | {h for parts in source.join.values() for h in parts}
     absent = sorted(header for header in wanted if header not in frame.columns)
     for header in absent:
         advice = "在 workspace.toml 改正列名 (mend the header in workspace.toml)"
@@ -129,7 +130,9 @@ def to_long(table: Table, source: Source, schema: Schema, problems: Problems) ->
         return replace(mapped, frame=frame.assign(reason=reason), reasons=None)
     codes = [name for name in source.columns if name not in schema.names]
     ids = [name for name in frame.columns if name in schema.names]
-    long = frame[ids + codes].melt(id_vars=ids, value_vars=codes, var_name="code", value_name="value", ignore_index=False)
+    long = frame[ids + codes].melt(
+        id_vars=ids, value_vars=codes, var_name="code", value_name="value", ignore_index=False
+    )
     why = pd.Series("", index=long.index, dtype="str")
     if reasons is not None:
         why = pd.concat([reasons[code] for code in codes]) if codes else why
@@ -284,7 +287,9 @@ def _with_header(cells: list[list[str]] | pd.DataFrame, place: str, problems: Pr
         problems.add(place, "duplicate_column", ", ".join(repeated[:5]), "列名唯一", "改名或删去 (rename or remove it)")
         return None
     if frame.empty:
-        problems.add(place, "header_only", "只有表头", "至少一行数据", "补上数据或删去文件 (add rows or remove the file)")
+        problems.add(
+            place, "header_only", "只有表头", "至少一行数据", "补上数据或删去文件 (add rows or remove the file)"
+        )
         return None
     return frame
 

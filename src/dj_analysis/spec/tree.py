@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, replace
 from datetime import date
@@ -73,7 +74,9 @@ class Tree:
     form: Form = "full"
 
     def at(self, period: str) -> Self:
-        """Keep the versions valid at the end of a period."""
+        """Keep the versions valid at the end of a period; without a period, keep all."""
+        if not period:
+            return self
         day = parse(period).end
         return replace(self, nodes=tuple(node for node in self.nodes if node.valid_on(day)))
 
@@ -196,7 +199,9 @@ def check_tree(place: str, nodes: list[Node], problems: Problems) -> None:
         by_code.setdefault(node.code, []).append(node)
         where = f"{place}: {node.code}"
         if node.parent and node.parent not in codes:
-            problems.add(where, "orphan_node", node.parent, "已有代码 (an existing code)", "补上上级或改正 (mend parent)")
+            problems.add(
+                where, "orphan_node", node.parent, "已有代码 (an existing code)", "补上上级或改正 (mend parent)"
+            )
         if node.weight < 0:
             problems.add(where, "negative_weight", node.weight, ">= 0", "反向请用 direction = -1 (use direction)")
         if node.code not in parents and node.role == "item" and not node.minimum < node.maximum:
@@ -219,7 +224,7 @@ def check_tree(place: str, nodes: list[Node], problems: Problems) -> None:
 
 def _check_overlap(where: str, versions: list[Node], problems: Problems) -> None:
     spans = sorted((validity(node.valid_from, node.valid_to) for node in versions), key=lambda span: span[0])
-    for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+    for (_, end), (start, _) in itertools.pairwise(spans):
         if start <= end:
             found = f"{len(versions)} 个版本,{start} 起重叠"
             advice = "给旧版本填 valid_to (end the old version with valid_to)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
 from datetime import date
@@ -16,7 +17,7 @@ from ..errors import Problems, SpecError, unknown
 from .periods import parse
 from .schemas import HEADCOUNTS, UNITS
 from .settings import Settings
-from .tables import conform, load_table, numbers, read_text, whole_numbers
+from .tables import Table, conform, load_table, numbers, read_text, whole_numbers
 from .tree import validity
 
 ALL = "ALL"  # the root, or all units
@@ -90,7 +91,9 @@ class Units:
         return hashlib.sha256(repr([astuple(unit) for unit in self.rows]).encode()).hexdigest()[:12]
 
     def at(self, period: str) -> Self:
-        """Keep the units that exist at the end of a period."""
+        """Keep the units that exist at the end of a period; without a period, keep all."""
+        if not period:
+            return self
         day = parse(period).end
         return replace(self, rows=tuple(unit for unit in self.rows if unit.valid_on(day)))
 
@@ -234,16 +237,16 @@ def load_headcounts(settings: Settings, problems: Problems) -> pd.DataFrame:
     return frame
 
 
-def build_units(table: object, problems: Problems) -> Units:
+def build_units(table: Table | None, problems: Problems) -> Units:
     """Make unit trees of a checked table; what does not hold together goes into ``problems``."""
     if table is None:
         return Units(())
-    frame, place = table.frame.copy(), table.place  # type: ignore[attr-defined]
+    frame, place = table.frame.copy(), table.place
     for name in ("unit", "parent", "became"):
         frame[name] = whole_numbers(frame[name])
     frame["headcount"] = numbers(frame["headcount"])
     names = [name for name in Unit.__dataclass_fields__ if name in frame.columns]
-    rows = [Unit(**cells) for cells in frame[names].to_dict("records")]  # type: ignore[misc]
+    rows = [Unit(**cells) for cells in frame[names].to_dict("records")]
     rows = [replace(unit, parent="" if unit.unit == ALL else unit.parent or ALL) for unit in rows]
     _check_units(place, rows, problems)
     return Units(_sound(rows))
@@ -266,7 +269,7 @@ def _check_units(place: str, rows: list[Unit], problems: Problems) -> None:
             if not unit.level:
                 problems.add(where, "missing_level", "(空)", "层级名", "填上 level (give a level)")
         dates = sorted(validity(unit.valid_from, unit.valid_to) for unit in spans)
-        if any(start <= end for (_, end), (start, _) in zip(dates, dates[1:], strict=False)):
+        if any(start <= end for (_, end), (start, _) in itertools.pairwise(dates)):
             found = f"{len(spans)} 行有效期重叠"
             advice = "给前一行填 valid_to (end the earlier span)"
             problems.add(where, "overlapping_validity", found, "有效期不重叠", advice)

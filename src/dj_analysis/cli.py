@@ -1,0 +1,194 @@
+"""The command line ``dj``: parse arguments, call one public function."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import DjError, DjWarning, Problems
+
+app = typer.Typer(
+    name="dj",
+    help="员工思想指数与党支部对标分析:从问卷导出到季度报告 (from a survey export to the quarterly report)",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="工作区文件夹 (the workspace's folder)")]
+Out = Annotated[Path | None, typer.Option(help="输出文件夹,默认 DIR/reports (output folder)")]
+Lang = Annotated[str | None, typer.Option(help="zh 或 en;默认用工作区的语言 (the workspace's language)")]
+
+
+def main() -> None:
+    """Run the command line; every error of the package is one message and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")  # Windows consoles default to a code page
+    warnings.showwarning = _show_warning
+    try:
+        app(standalone_mode=False)
+    except DjError as error:
+        print(f"错误/error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in ("click", "typer"):
+            raise
+        show = getattr(error, "show", None)  # a usage error of the command line itself
+        show() if show else print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command()
+def demo(folder: Folder, employees: int = 20_000, branches: int = 200, quarters: int = 8, seed: int = 1) -> None:
+    """写一个合成企业的演示工作区 (write a synthetic enterprise to try things on).
+
+    例/example: dj demo demo
+    """
+    from .demo import make_company
+
+    made = make_company(employees=employees, branches=branches, quarters=quarters, seed=seed).write(folder)
+    print(f"已写入 {made};下一步/next: dj report quarterly {folder} --period 2026Q3")
+
+
+@app.command()
+def new(
+    folder: Folder,
+    source: Annotated[Path, typer.Option("--from", help="问卷星导出文件 (an export of 问卷星)")],
+    period: Annotated[
+        str | None, typer.Option(help="时期,如 2026Q3;默认取自提交时间 (by default from the submission dates)")
+    ] = None,
+) -> None:
+    """从问卷星导出文件新建工作区,自动提出列的对应关系 (make a workspace from an export by proposing the mapping).
+
+    例/example: dj new office --from export.xlsx
+    """
+    from .proposal import propose_workspace
+
+    made = propose_workspace(folder, source, period)
+    print(made.table.to_string(index=False))
+    print(f"已新建 {folder},请核对 codebook.csv;下一步/next: dj check {folder}")
+
+
+@app.command()
+def template(folder: Folder) -> None:
+    """写出各表的 Excel 模板、可打印问卷和参与者告知书 (Excel templates, printable questionnaire, participant notice).
+
+    例/example: dj template office
+    """
+    from .publish.templates import write_templates
+    from .workspace import open_workspace
+
+    spec = open_workspace(folder).spec if (folder / "workspace.toml").exists() else None
+    for path in write_templates(folder / "templates", spec):
+        print(path)
+
+
+@app.command()
+def check(folder: Folder) -> None:
+    """检查工作区的全部声明和数据,一次列出所有问题 (list every problem in one table; exit code 1 if there is any).
+
+    例/example: dj check demo
+    """
+    from .workspace import check_folder, craft_warnings
+
+    problems = check_folder(folder)
+    _print_problems(problems)
+    for warning in craft_warnings(folder) if not problems else ():
+        print(f"提示/hint: {warning}")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="报告名,见 dj list (a report, see dj list)")],
+    folder: Folder,
+    period: Annotated[str, typer.Option(help="时期,如 2026Q3")],
+    unit: Annotated[str, typer.Option(help="单位代码或名称;ALL 为全体 (code or name; ALL is the whole)")] = "ALL",
+    formats: Annotated[str, typer.Option(help="逗号分隔:html,pdf")] = "html,pdf",
+    lang: Lang = None,
+    out: Out = None,
+) -> None:
+    """运行一份报告 (run a report).
+
+    例/example: dj report quarterly demo --period 2026Q3
+    """
+    from .workspace import run_report
+
+    kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
+    run = run_report(name, folder, period=period, unit=unit, formats=kinds, lang=lang, out=out)  # type: ignore[arg-type]
+    for path in run.files.values():
+        print(path)
+
+
+@app.command("list")
+def list_reports() -> None:
+    """列出有哪些报告及其参数 (the reports there are, with their parameters).
+
+    例/example: dj list
+    """
+    from .publish.notebooks import parameters, reports
+
+    for name, path in reports().items():
+        print(name)
+        for parameter in parameters(path):
+            print(f"  {parameter.name}: {parameter.type} = {parameter.default!r}  {parameter.help}")
+
+
+@app.command()
+def export(
+    notebook: Annotated[Path, typer.Argument(help="已运行的报告笔记本 (an executed report notebook)")],
+    workspace: Annotated[
+        Path | None, typer.Option(help="工作区文件夹,默认取笔记本的参数 (by default the notebook's own)")
+    ] = None,
+    formats: Annotated[str, typer.Option(help="逗号分隔:html,pdf")] = "html,pdf",
+    out: Out = None,
+) -> None:
+    """不重新运行,把已运行的笔记本再次导出 (export an executed notebook again without running it).
+
+    例/example: dj export reports/2026Q3/quarterly/ALL.ipynb --workspace demo --formats pdf
+    """
+    from .publish.notebooks import export_notebook, workspace_of
+    from .workspace import open_workspace
+
+    named, lang = workspace_of(notebook)
+    ws = open_workspace(workspace or named, lang)  # type: ignore[arg-type]
+    kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
+    for path in export_notebook(notebook, formats=kinds, spec=ws.spec, out=out).values():
+        print(path)
+
+
+def _print_problems(problems: Problems) -> None:
+    if not problems:
+        print("没有发现问题 (no problems found)")
+        return
+    for number, problem in enumerate(problems, start=1):
+        print(f"{number:3}. {problem.place}")
+        for label, text in (
+            ("规则/rule", problem.rule),
+            ("发现/found", problem.found),
+            ("应为/allowed", problem.allowed),
+            ("建议/advice", problem.advice),
+        ):
+            if text:
+                print(f"     {label}: {text}")
+    print(f"共 {len(problems)} 个问题 ({len(problems)} problems)")
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    if issubclass(category, DjWarning):
+        print(f"提示/notice: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

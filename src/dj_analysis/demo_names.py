@@ -1,0 +1,193 @@
+"""Invented names for the synthetic enterprise: no place, company or person behind them exists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+COMPANY = ("云岭电力有限公司", "Yunling Electric Power Co.")
+SYNTHETIC = ("(合成数据)", " (synthetic data)")
+OFFICE, RECIPIENT = "党委党建部", "公司党委"
+
+PLACES = (
+    ("澄川", "Chengchuan"),
+    ("霁州", "Jizhou"),
+    ("栖原", "Qiyuan"),
+    ("岚浦", "Lanpu"),
+    ("砚陵", "Yanling"),
+    ("沐湾", "Muwan"),
+    ("朔野", "Shuoye"),
+    ("松澜", "Songlan"),
+    ("鹤汀", "Heting"),
+    ("碧垣", "Biyuan"),
+    ("墨渚", "Mozhu"),
+)
+
+DEPARTMENTS = (
+    ("办公室", "General Office"),
+    ("发展策划部", "Planning"),
+    ("财务资产部", "Finance"),
+    ("人力资源部", "Human Resources"),
+    ("安全监察部", "Safety"),
+    ("设备管理部", "Equipment"),
+    ("营销管理部", "Marketing"),
+    ("建设管理部", "Construction"),
+    ("物资管理部", "Supplies"),
+    ("数字化工作部", "Digital Work"),
+    ("科技创新部", "Innovation"),
+    ("审计部", "Audit"),
+    ("法律合规部", "Legal Affairs"),
+    ("企业管理部", "Management"),
+    ("党委党建部", "Party Building"),
+    ("组织工作部", "Organisation"),
+    ("宣传与品牌部", "Communication"),
+    ("纪检监督部", "Discipline Supervision"),
+    ("工会办公室", "Staff Union Office"),
+    ("调度控制中心", "Dispatching Centre"),
+    ("培训管理部", "Training"),
+    ("综合能源部", "Integrated Energy"),
+    ("经济技术研究部", "Economic Research"),
+    ("后勤服务中心", "Logistics"),
+    ("离退休服务部", "Retired Staff Service"),
+)
+
+LINES = (
+    ("X01", "运维检修", "Operation and maintenance", "运检|运维检修条线"),
+    ("X02", "营销服务", "Customer service", "营销|营销服务条线"),
+    ("X03", "工程建设", "Construction", "工程|工程建设条线"),
+    ("X04", "调度运行", "Dispatching", "调度|调度运行条线"),
+    ("X05", "综合管理", "General management", "综合|综合管理条线"),
+)
+GENERAL = 4  # position of 综合管理, the line of most department staff
+
+#: What a branch's area does, in both languages, and the position of its business line.
+FUNCTIONS = (
+    ("变电运维", "Substation Operation", 0),
+    ("客户服务", "Customer Service", 1),
+    ("输电运检", "Transmission", 0),
+    ("配电运检", "Distribution", 0),
+    ("调度控制", "Dispatching", 3),
+    ("变电检修", "Substation Maintenance", 0),
+    ("城区供电", "Urban Supply", 1),
+    ("工程项目", "Projects", 2),
+    ("计量", "Metering", 1),
+    ("城郊供电", "Suburban Supply", 1),
+    ("电缆运检", "Cables", 0),
+    ("信息通信", "Communication Networks", 3),
+    ("带电作业", "Live Working", 0),
+    ("物资配送", "Supply Delivery", 4),
+    ("施工管理", "Construction Management", 2),
+    ("乡镇供电", "Rural Supply", 1),
+    ("继电保护", "Relay Protection", 0),
+    ("综合服务", "General Service", 4),
+    ("机关", "Headquarters", 4),
+)
+NUMERALS = ("", "第二", "第三", "第四", "第五", "第六", "第七", "第八", "第九", "第十")
+
+#: Group columns: category in both languages, and the share of staff in it.
+GROUPS = {
+    "age_band": (
+        ("35岁及以下", "35 or younger", 0.34),
+        ("36–45岁", "36–45", 0.29),
+        ("46–55岁", "46–55", 0.27),
+        ("56岁及以上", "56 or older", 0.10),
+    ),
+    "job_type": (
+        ("生产技能", "Skilled trades", 0.52),
+        ("营销服务", "Customer service", 0.22),
+        ("专业技术", "Technical specialists", 0.16),
+        ("综合管理", "Administration", 0.10),
+    ),
+    "employment": (("劳动合同", "Direct contract", 0.86), ("劳务派遣", "Agency", 0.14)),
+    "position": (("管理人员", "Management", 0.14), ("一线员工", "Front line", 0.86)),
+}
+
+UNIT_QUESTION, LINE_QUESTION = "1、您所在的党支部", "2、您所在的专业条线"
+GRID = "请评价—"
+SOURCES = (("微信", "扫码"), ("手机提交", "直接访问"), ("链接", "直接访问"))
+
+#: Free texts: the same few for everybody, none about anybody.
+COMMENTS = {
+    "C1": (
+        "希望减少重复报表",
+        "希望忙的时候能多调配人手",
+        "希望食堂晚餐时间延长一些",
+        "希望培训多一些实操",
+        "希望奖金分配规则讲得更细",
+        "希望值班安排提前公布",
+        "希望工器具更换快一点",
+        "希望意见有回音",
+        "希望会议精简一些",
+        "希望宿舍网络改善",
+    ),
+    "C2": (
+        "师带徒坚持得好",
+        "班组互助的氛围好",
+        "安全例会讲得实在",
+        "急难时单位帮得上忙",
+        "体检安排得周到",
+        "岗位练兵有收获",
+        "公开栏更新及时",
+        "节日慰问暖心",
+    ),
+}
+
+#: The item of the full form that gets another wording in mid-series.
+REWORDED: dict[str, Any] = {
+    "code": "A1b",
+    "label_zh": "工器具能领到",
+    "label_en": "Tools at hand",
+    "text_zh": "开展工作需要的工器具,随时能领到。",
+    "text_en": "I can draw the tools my work needs at any time.",
+}
+
+#: Branch indicators: code, parent, label, label in English, direction, minimum, maximum, usual value, spread, decimals.
+BENCHMARK = ("BM", "党支部对标", "Branch benchmark")
+BENCHMARK_PARTS = (
+    ("BM1", "组织建设", "Organisation"),
+    ("BM2", "队伍建设", "Team building"),
+    ("BM3", "融入中心", "Service to operations"),
+    ("BM4", "思想文化", "Culture"),
+    ("BM5", "联系服务", "Service to staff"),
+)
+INDICATORS = (
+    ("Z01", "BM1", "三会一课按期完成率(%)", "Regular meetings held on time (%)", 1, 60, 100, 92, 4, 1),
+    ("Z02", "BM1", "组织生活计划完成率(%)", "Planned activities held (%)", 1, 60, 100, 90, 5, 1),
+    ("Z03", "BM1", "支委会议题按期办结率(%)", "Committee items closed on time (%)", 1, 50, 100, 85, 6, 1),
+    ("Z04", "BM1", "规范化台账抽查得分", "Spot check of records", 1, 60, 100, 88, 4, 1),
+    ("Z05", "BM2", "骨干培训场次", "Training sessions", 1, 0, 6, 2.6, 0.9, 0),
+    ("Z06", "BM2", "师带徒计划完成率(%)", "Apprenticeship plan met (%)", 1, 50, 100, 84, 6, 1),
+    ("Z07", "BM2", "责任区挂牌覆盖率(%)", "Areas of responsibility marked (%)", 1, 60, 100, 93, 3, 1),
+    ("Z08", "BM2", "先锋岗创建任务完成率(%)", "Model posts plan met (%)", 1, 40, 100, 78, 7, 1),
+    ("Z09", "BM3", "重点任务节点按期率(%)", "Key milestones on time (%)", 1, 50, 100, 86, 6, 1),
+    ("Z10", "BM3", "安全隐患整改按期率(%)", "Hazards mended on time (%)", 1, 60, 100, 91, 4, 1),
+    ("Z11", "BM3", "现场违章次数", "Breaches of site rules", -1, 0, 10, 2.2, 1.2, 0),
+    ("Z12", "BM3", "攻坚项目里程碑完成率(%)", "Task force milestones met (%)", 1, 40, 100, 80, 7, 1),
+    ("Z13", "BM4", "谈心谈话计划完成率(%)", "Planned talks held (%)", 1, 50, 100, 88, 5, 1),
+    ("Z14", "BM4", "思想动态分析报送及时率(%)", "Situation notes sent on time (%)", 1, 50, 100, 90, 5, 1),
+    ("Z15", "BM4", "文化活动计划完成率(%)", "Cultural plan met (%)", 1, 50, 100, 85, 6, 1),
+    ("Z16", "BM4", "宣传稿件采用篇数", "Articles published", 1, 0, 20, 6.5, 2.5, 0),
+    ("Z17", "BM5", "诉求按时答复率(%)", "Requests answered on time (%)", 1, 50, 100, 87, 6, 1),
+    ("Z18", "BM5", "诉求平均答复天数", "Days to answer a request", -1, 0, 30, 8.5, 2.5, 1),
+    ("Z19", "BM5", "基层报表数量", "Forms asked of teams", -1, 0, 40, 17, 4, 0),
+    ("Z20", "BM5", "服务承诺兑现率(%)", "Promises kept (%)", 1, 50, 100, 89, 5, 1),
+)
+
+README = """# {name} · 合成数据
+
+本文件夹中的**全部数据均由程序合成**:单位、地名、人数、答卷、指标、开放题文字都是虚构的,不对应任何真实的企业、地方或个人。
+答卷中没有姓名、工号、电话等任何可以识别个人的内容,`来自IP` 一列只有形如 `x.x.x.x(地名)` 的遮蔽写法。
+
+用途:学习和测试 `dj_analysis`。不得当作任何真实单位的情况引用。
+
+- `workspace.toml` 设置 · `codebook.csv`、`scales.csv` 问卷 · `units.csv`、`headcounts.csv` 单位与人数
+- `responses/` 各季度答卷(问卷星导出的样子,格式有意各不相同)· `indicators.csv`、`indicator_values.csv` 支部对标指标
+
+生成参数:{employees} 人,{branches} 个党支部,{quarters} 个季度(截至 {last}),种子 {seed}。
+
+---
+
+# {name_en} · synthetic data
+
+**Everything in this folder is computer-made**: units, places, headcounts, answers, indicators and comments. It describes no
+real enterprise, place or person and must not be quoted as such.
+"""

@@ -1,0 +1,187 @@
+"""Which units need attention: orange, red, black, by Bands on the interval of their numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..errors import UsageError
+from ..measure import uncertainty
+from ..measure.scores import Scores
+from ..result import Result
+from ..spec import reasons
+from ..spec.bands import Bands, beyond
+from ..spec.specification import Specification
+from .change import Change
+
+ORDER = ("", "orange", "red", "black")
+NOT_JUDGED = (reasons.TOO_FEW_TO_JUDGE, reasons.LOW_RESPONSE, reasons.FALLEN_RESPONSE)
+
+
+@dataclass(frozen=True)
+class Alerts(Result):
+    """Collective warnings, one row a unit.
+
+    ``.table``: period, level, unit, warning (orange, red, black or empty), rule (which rule gave it), probability, n,
+    response (rate, NaN without headcounts), reason (in the words that are printed; 数据不足 and 参与率偏低提示 where no
+    warning is judged).
+    """
+
+    def count(self, level: str | None = None) -> dict[str, int]:
+        """Number of units by warning, and of those not judged, at one level or at all."""
+        table = self.table if level is None else self.table[self.table["level"] == level]
+        counts = {grade: int((table["warning"] == grade).sum()) for grade in ORDER[1:]}
+        return counts | {reason: int((table["reason"] == reason).sum()) for reason in NOT_JUDGED}
+
+
+def alerts(
+    now: Scores,
+    change: Change | None = None,
+    history: Alerts | None = None,
+    work: Result | None = None,
+    *,
+    spec: Specification | None = None,
+) -> Alerts:
+    """Judge every unit of a wave by the declared bands.
+
+    Rules (domain E1, on anchors): the index is credibly below a cut point (``index_low``); dimensions are
+    (``dimension_low``); the Wilson lower bound of the share of respondents with a low index is above a cut
+    (``low_share``); the index fell by the smallest change worth acting on, beyond error after correction for the number
+    of units (``fall``, orange). The gravest holds. Standing last in a ranking is no rule.
+
+    Parameters
+    ----------
+    now
+        Scores of the wave.
+    change
+        What :func:`compare` said of the wave before; without it falls are not judged.
+    history, work
+        Earlier warnings and measures in progress: they serve the rules of persistence, a later capability.
+    spec
+        Another specification than the one the scores carry.
+
+    Returns
+    -------
+    Alerts
+        Units below min_group are 数据不足; a participation below the declared minimum, or fallen by more than the
+        declared amount, gives a hint of that instead of a warning, so that silence is no shelter. Without headcounts that guard is off.
+    """
+    if now.about != "persons":
+        raise UsageError("预警只用于问卷 (warnings are for surveys)")
+    if history is not None or work is not None:
+        raise UsageError("history, work: 持续性规则尚未提供 (rules of persistence are not available yet)")
+    spec = spec or now.spec
+    anchors = now.table[now.table["form"] == "anchors"]
+    index = spec.codebook.index
+    if index is None:
+        raise UsageError("问卷没有指数(role = index),不能预警 (no index in the codebook)")
+    units = anchors[anchors["code"] == index].drop_duplicates(["level", "unit"]).reset_index(drop=True)
+    response = now.response.table.set_index(["level", "unit"])
+    keys = list(zip(units["level"], units["unit"], strict=True))
+    found = [
+        _index_low(units, spec.bands["warning"]),
+        _dimension_low(anchors, keys, spec),
+        _low_share(now, keys, spec.bands["low_answers"]),
+        _fall(change, keys, spec),
+    ]
+    table = pd.DataFrame({"period": now.period, "level": units["level"], "unit": units["unit"]})
+    table = pd.concat([table, _gravest(found, len(keys))], axis=1)
+    table["n"] = [int(response.at[key, "n"]) for key in keys]
+    table["response"] = [float(response.at[key, "rate"]) for key in keys]
+    table = _guarded(table, _response_change(change, keys), spec)
+    keys_ = ("period", "level", "unit")
+    return Alerts(
+        table=table, keys=keys_, statistics=("warning", "rule", "probability", "n", "response"), period=now.period,
+        periods=tuple(dict.fromkeys([*(change.periods if change else ()), now.period])), spec=spec,
+    )  # fmt: skip
+
+
+def _index_low(units: pd.DataFrame, bands: Bands) -> pd.DataFrame:
+    mean, se, df = (units[name].to_numpy(float) for name in ("score", "se", "n"))
+    codes, chance = bands.grade_surely(lambda point, side: uncertainty.probability(mean, se, df - 1, point, side))
+    return _finding("index_low", codes, chance, [_below(bands, code, "指数") for code in codes])
+
+
+def _dimension_low(anchors: pd.DataFrame, keys: list[tuple[str, str]], spec: Specification) -> pd.DataFrame:
+    """Grade by how many dimensions are credibly below their cut point; the probability is the least of those counted."""
+    bands, dimensions = spec.bands["warning_dimension"], [node.code for node in spec.codebook.dimensions]
+    part = anchors[anchors["code"].isin(dimensions)]
+    wide = {
+        name: part.pivot(index=["level", "unit"], columns="code", values=name).reindex(keys)
+        for name in ("score", "se", "n")
+    }
+    codes, chances = np.full(len(keys), "", dtype=object), np.full(len(keys), np.nan)
+    for band in bands.bands:
+        mean, se, n = (wide[name].to_numpy(float) for name in ("score", "se", "n"))
+        chance = np.nan_to_num(uncertainty.probability(mean, se, n - 1, band.point, band.side))
+        ranked = -np.sort(-chance, axis=1)
+        enough = np.zeros(len(keys), dtype=bool)
+        if ranked.shape[1] >= band.at_least:
+            enough = ranked[:, band.at_least - 1] >= (band.confidence or 0)
+            chances[enough] = ranked[enough, band.at_least - 1]
+        codes[enough] = band.code
+    counts = {band.code: f"{band.at_least}个以上维度低于{band.point:g}分" for band in bands.bands}
+    return _finding("dimension_low", codes, chances, [counts.get(code, "") for code in codes])
+
+
+def _low_share(now: Scores, keys: list[tuple[str, str]], bands: Bands) -> pd.DataFrame:
+    shares = now.shares.table
+    shares = shares[(shares["statistic"] == "below") & (shares["form"] == "anchors")].set_index(["level", "unit"])
+    low = shares["low"].reindex(keys).to_numpy(float)
+    codes = bands.grade(low)
+    words = {band.code: f"指数低于{bands.of:g}分的人占比下限超过{band.point:.0%}" for band in bands.bands}
+    sure = np.where(codes != "", 0.975, np.nan)  # the lower end of a two-sided 95 % interval
+    return _finding("low_share", codes, sure, [words.get(code, "") for code in codes])
+
+
+def _fall(change: Change | None, keys: list[tuple[str, str]], spec: Specification) -> pd.DataFrame:
+    if change is None:
+        return _finding("fall", np.full(len(keys), "", dtype=object), np.full(len(keys), np.nan), [""] * len(keys))
+    rows = change.table[change.table["code"] == spec.codebook.index].set_index(["level", "unit"]).reindex(keys)
+    smallest = spec.rules.change.smallest
+    fell = (rows["difference"].to_numpy(float) <= -smallest) & rows["real"].eq(True).to_numpy()
+    codes = np.where(fell, "orange", "").astype(object)
+    words = [f"指数环比下降{-d:.1f}分,超出误差范围" if f else "" for d, f in zip(rows["difference"], fell, strict=True)]
+    return _finding("fall", codes, np.where(fell, 1 - rows["p"].to_numpy(float) / 2, np.nan), words)
+
+
+def _finding(rule: str, codes: np.ndarray, probability: np.ndarray, words: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({"warning": codes, "rule": rule, "probability": probability, "reason": words})
+
+
+def _gravest(found: list[pd.DataFrame], rows: int) -> pd.DataFrame:
+    """Keep the gravest warning of each unit; the reasons of all rules that gave one are printed together."""
+    best = pd.DataFrame({"warning": "", "rule": "", "probability": np.nan, "reason": ""}, index=range(rows)).astype(
+        {"warning": "str", "rule": "str", "reason": "str"}
+    )
+    for row in range(rows):
+        given = [part.loc[row] for part in found if part.at[row, "warning"]]
+        if given:
+            grave = max(given, key=lambda finding: ORDER.index(finding["warning"]))
+            best.loc[row, ["warning", "rule", "probability"]] = [grave["warning"], grave["rule"], grave["probability"]]
+            best.loc[row, "reason"] = ";".join(finding["reason"] for finding in given)
+    return best
+
+
+def _response_change(change: Change | None, keys: list[tuple[str, str]]) -> np.ndarray:
+    if change is None:
+        return np.full(len(keys), np.nan)
+    return change.response.table.set_index(["level", "unit"])["difference"].reindex(keys).to_numpy(float)
+
+
+def _guarded(table: pd.DataFrame, fall: np.ndarray, spec: Specification) -> pd.DataFrame:
+    few = table["n"] < spec.min_group
+    silent = ~few & (table["response"] < spec.rules.response.minimum)
+    falling = ~few & ~silent & beyond(fall, -spec.rules.response.fall, "below")
+    guards = ((few, reasons.TOO_FEW_TO_JUDGE), (silent, reasons.LOW_RESPONSE), (falling, reasons.FALLEN_RESPONSE))
+    for rows, reason in guards:
+        table.loc[rows, ["warning", "rule", "reason"]] = ["", "response", reason]
+        table.loc[rows, "probability"] = np.nan
+    return table
+
+
+def _below(bands: Bands, code: str, what: str) -> str:
+    band = next((band for band in bands.bands if band.code == code), None)
+    return f"{what}低于{band.point:g}分的把握达{band.confidence:.0%}" if band and band.confidence else ""

@@ -1,0 +1,185 @@
+"""Whether a quarter differs from an earlier one, and how much of it is change within units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from ..errors import UsageError
+from ..measure.scores import Scores, members, scores_of_sums
+from ..measure.survey import Survey
+from ..measure.unitsums import UnitSums
+from ..result import Result
+from ..spec import reasons
+from ..spec.specification import Specification
+
+COLUMNS = ("now", "before", "difference", "se", "low", "high", "p", "q", "mix", "within", "real")
+
+
+@dataclass(frozen=True)
+class Change(Result):
+    """Differences between two waves.
+
+    ``.table``: period, before_period, level, unit, form, code, n, n_before, now, before, difference (points), se, low, high
+    (95 %), p, q (Benjamini–Hochberg within level and code), mix, within (they add up to the difference), real (True where
+    it is beyond error), reason.
+    """
+
+    @property
+    def response(self) -> Result:
+        """Participation of both waves: period, level, unit, n, rate, rate_before, difference (of rates)."""
+        return self.parts["response"]
+
+
+def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
+    """Compare two waves unit by unit.
+
+    Respondents of two waves are not linked, so the waves are independent: se² = se₁² + se₂², Student's t with
+    Welch–Satterthwaite degrees of freedom. A change is ``real`` where its interval excludes 0 and its q-value (BH 1995
+    over the units of its level and code) is at most the declared false discovery rate; otherwise it is within error.
+    ``mix`` and ``within`` split the difference by finest units (Kitagawa 1955): within = Σ½(w₁+w₂)(m₂−m₁), mix =
+    Σ½(m₁+m₂)(w₂−w₁); a unit present in one wave only counts as mix.
+
+    Parameters
+    ----------
+    now, before
+        Scores of the same units in two waves. Units merged in between are compared with their parts together.
+    pairs
+        Answers of people who linked themselves (a later capability); None.
+
+    Returns
+    -------
+    Change
+        One row for each unit and code of ``now``'s anchors; a unit, code or form missing from ``before`` has no
+        difference, with the reason.
+    """
+    if pairs is not None:
+        raise UsageError("pairs: 配对比较尚未提供 (paired comparison is not available yet)")
+    if now.about != before.about or now.programme != before.programme:
+        raise UsageError(f"不能比较 {now.programme} 与 {before.programme} (not the same programme)")
+    spec: Specification = now.spec
+    earlier = _restated(before, now)
+    keys = ["level", "unit", "form", "code"]
+    form = "anchors" if now.about == "persons" else "full"
+    left = now.table[now.table["form"] == form]
+    right = earlier.table[earlier.table["form"] == form]
+    table = left.merge(right, on=keys, how="left", suffixes=("", "_before"))
+    made = table[["period", *keys]].copy()
+    made.insert(1, "before_period", before.period)
+    made["n"], made["n_before"] = table["n"], table["n_before"]
+    made["now"], made["before"] = table["score"], table["score_before"]
+    made["difference"] = made["now"] - made["before"]
+    made = _with_interval(made, table, spec.rules.change.confidence)
+    made["q"] = made.groupby(["level", "code"])["p"].transform(q_values)
+    made["mix"], made["within"] = _decomposition(made, now, earlier)
+    made["real"] = (made["q"] <= spec.rules.change.false_discovery) & ((made["low"] > 0) | (made["high"] < 0))
+    made["reason"] = _reasons(made)
+    return Change(
+        table=made, keys=("period", "before_period", *keys), statistics=("n", "n_before", *COLUMNS), period=now.period,
+        about=now.about, programme=now.programme, periods=(before.period, now.period), spec=spec,
+        parts={"response": _response(now, earlier, before.period)},
+    )  # fmt: skip
+
+
+def _response(now: Scores, before: Scores, period_before: str) -> Result:
+    keys = ["level", "unit"]
+    both = now.response.table.merge(before.response.table, on=keys, how="left", suffixes=("", "_before"))
+    table = both[["period", *keys]].assign(before_period=period_before) if len(both) else both[["period", *keys]]
+    for name in ("n", "rate", "rate_before"):
+        table[name] = both.get(name)
+    table["difference"] = table["rate"] - table["rate_before"]
+    return Result(
+        table=table, keys=("period", "before_period", *keys), statistics=("n", "rate", "rate_before", "difference"),
+        period=now.period, periods=(period_before, now.period), about=now.about, programme=now.programme, spec=now.spec,
+    )  # fmt: skip
+
+
+def _restated(before: Scores, now: Scores) -> Scores:
+    """Return the earlier scores by the later wave's units, so that a merged unit meets its parts."""
+    successors = now.spec.units.successors
+    if not before.sums or not any(unit in successors for sums in before.sums.values() for unit in sums.units):
+        return before
+    units = now.spec.units.at(now.period)
+    moved = {axis: sums.renamed(successors) if axis in units.trees else sums for axis, sums in before.sums.items()}
+    shell = Survey(None, now.spec, now.period, axes={axis: axis for axis in moved})
+    levels = [level for level in now.table["level"].unique() if level != units.root.level]
+    restated = scores_of_sums(moved, shell, levels)
+    return replace(restated, period=before.period, periods=before.periods)
+
+
+def _with_interval(made: pd.DataFrame, table: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    first, second = table["se_before"].to_numpy(float), table["se"].to_numpy(float)
+    variance = first**2 + second**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = first**4 / (table["n_before"].to_numpy(float) - 1) + second**4 / (table["n"].to_numpy(float) - 1)
+        df = variance**2 / parts
+        difference = made["difference"].to_numpy(float)
+        se = np.sqrt(variance)
+        df = np.where(np.isfinite(df), df, 1e6)  # a declared error comes without degrees of freedom
+        made["se"] = se
+        half = stats.t.ppf(0.5 + confidence / 2, df) * se
+        made["low"], made["high"] = difference - half, difference + half
+        made["p"] = 2 * stats.t.sf(np.abs(difference) / se, df)
+    return made
+
+
+def q_values(p: pd.Series) -> pd.Series:
+    """Adjust p-values for the false discovery rate (Benjamini–Hochberg 1995), missing ones left out."""
+    q = pd.Series(np.nan, index=p.index)
+    known = p.notna()
+    if known.any():
+        q[known] = multipletests(p[known], method="fdr_bh")[1]
+    return q
+
+
+def _decomposition(made: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.ndarray, np.ndarray]:
+    mix, within = np.full(len(made), np.nan), np.full(len(made), np.nan)
+    if not now.sums or not before.sums:
+        return mix, within
+    units = now.spec.units.at(now.period)
+    position = {key: i for i, key in enumerate(zip(made["level"], made["unit"], made["code"], strict=True))}
+    for level in made["level"].unique():
+        axis = units.tree_of(level) if level in units.levels else level
+        if axis not in now.sums or axis not in before.sums:
+            continue
+        both = _aligned(now.sums[axis], before.sums[axis])
+        groups = members(level, axis, units, both[0])
+        for unit, finest in groups.items():
+            rows = [both[0].units.index(name) for name in finest]
+            for cell, (change_mix, change_within) in _kitagawa(both[0], both[1], rows).items():
+                i = position.get((level, unit, cell))
+                if i is not None:
+                    mix[i], within[i] = change_mix, change_within
+    unknown = made["difference"].isna().to_numpy()
+    mix[unknown], within[unknown] = np.nan, np.nan
+    return mix, within
+
+
+def _aligned(now: UnitSums, before: UnitSums) -> tuple[UnitSums, UnitSums]:
+    units = tuple(dict.fromkeys([*now.units, *before.units]))
+    cells = [cell for cell in now.cells if cell[0] == "anchors" and cell in before.cells]
+    return now.laid_out(units, cells), before.laid_out(units, cells)
+
+
+def _kitagawa(now: UnitSums, before: UnitSums, rows: list[int]) -> Mapping[str, tuple[float, float]]:
+    w = [sums.sums["w"][rows] for sums in (before, now)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        m = [sums.sums["wx"][rows] / sums.sums["w"][rows] for sums in (before, now)]
+        share = [weights / weights.sum(axis=0) for weights in w]
+    m = [np.where(np.isnan(own), other, own) for own, other in ((m[0], m[1]), (m[1], m[0]))]
+    m = [np.nan_to_num(values) for values in m]
+    within = (0.5 * (share[0] + share[1]) * (m[1] - m[0])).sum(axis=0)
+    mix = (0.5 * (m[0] + m[1]) * (share[1] - share[0])).sum(axis=0)
+    return {code: (mix[j], within[j]) for j, (_, code) in enumerate(now.cells)}
+
+
+def _reasons(made: pd.DataFrame) -> pd.Series:
+    reason = pd.Series("", index=made.index, dtype="str")
+    reason[made["se"].isna()] = reasons.NO_ERROR_SOURCE
+    reason[made["difference"].isna()] = reasons.NOT_IN_BOTH
+    return reason

@@ -1,0 +1,94 @@
+"""How far a unit stands from the whole it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ..errors import UsageError
+from ..measure import uncertainty
+from ..measure.scores import KEYS, Scores, members
+from ..measure.unitsums import UnitSums
+from ..result import Result
+from ..spec.units import ALL
+from .change import q_values
+
+STATISTICS = ("n", "n_rest", "score", "whole", "difference", "se", "low", "high", "p", "q", "real")
+
+
+@dataclass(frozen=True)
+class Contrast(Result):
+    """Differences of units from the whole.
+
+    ``.table``: period, level, unit, form, code, n, n_rest, score, whole, difference (unit − whole, points), se, low, high
+    (95 %), p, q (Benjamini–Hochberg over the units and codes of a level and role), real.
+    """
+
+
+def contrast(scores: Scores) -> Contrast:
+    """Compare every unit with the whole of its wave.
+
+    The whole contains the unit, so the two are not independent: unit − whole = (1 − f)(unit − rest) with f the unit's
+    share of the weight, hence se = (1 − f)·√(se² + se²_rest), Student's t with Welch–Satterthwaite degrees of freedom.
+
+    Parameters
+    ----------
+    scores
+        Scores of a survey; they carry the sums from which the rest is computed exactly.
+
+    Returns
+    -------
+    Contrast
+        Anchors rows of every unit but the root. ``real``: the interval excludes 0 and q is at most the declared rate.
+    """
+    if not scores.sums:
+        raise UsageError("contrast 只用于问卷得分 (for survey scores only)")
+    units = scores.spec.units.at(scores.period)
+    tables = []
+    for level in (level for level in scores.table["level"].unique() if level != units.root.level):
+        axis = units.tree_of(level) if level in units.levels else level
+        sums = scores.sums[axis]
+        anchors = sums.laid_out(sums.units, [cell for cell in sums.cells if cell[0] == "anchors"])
+        rolled = anchors.rolled_up(members(level, axis, units, anchors))
+        whole = anchors.rolled_up({ALL: anchors.units})
+        tables.append(_level_table(scores, level, rolled, whole))
+    table = pd.concat(tables, ignore_index=True)
+    rule = scores.spec.rules.change
+    roles = {node.code: node.role for node in scores.spec.codebook.tree}
+    table["q"] = table.groupby([table["level"], table["code"].map(roles)])["p"].transform(q_values)
+    table["real"] = (table["q"] <= rule.false_discovery) & ((table["low"] > 0) | (table["high"] < 0))
+    return Contrast(
+        table=table, keys=KEYS, statistics=STATISTICS, period=scores.period, periods=scores.periods, spec=scores.spec
+    )  # fmt: skip
+
+
+def _level_table(scores: Scores, level: str, rolled: UnitSums, whole: UnitSums) -> pd.DataFrame:
+    unit = uncertainty.means(rolled.sums)
+    rest = uncertainty.means({name: whole.sums[name] - values for name, values in rolled.sums.items()})
+    all_ = uncertainty.means(whole.sums)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        outside = 1 - rolled.sums["w"] / whole.sums["w"]
+        variance = unit.se**2 + rest.se**2
+        df = variance**2 / (unit.se**4 / unit.df + rest.se**4 / rest.df)
+        difference, se = unit.mean - all_.mean, outside * np.sqrt(variance)
+        half = stats.t.ppf(0.5 + scores.spec.rules.change.confidence / 2, df) * se
+        p = 2 * stats.t.sf(np.abs(difference) / se, df)
+    cells = rolled.cells
+    shape = (len(rolled.units), len(cells))
+    table = pd.DataFrame(
+        {
+            "period": scores.period, "level": level, "unit": np.repeat(np.array(rolled.units, dtype=object), len(cells)),
+            "form": "anchors", "code": np.tile([code for _, code in cells], shape[0]),
+        }
+    )  # fmt: skip
+    columns = {
+        "n": rolled.sums["n"], "n_rest": whole.sums["n"] - rolled.sums["n"], "score": unit.mean,
+        "whole": np.broadcast_to(all_.mean, shape), "difference": difference, "se": se, "low": difference - half,
+        "high": difference + half, "p": p,
+    }  # fmt: skip
+    for name, values in columns.items():
+        table[name] = np.asarray(values, dtype=float).ravel()
+    return table.astype({"unit": "str", "n": int, "n_rest": int})

@@ -1,0 +1,74 @@
+"""Branch indicator values into checked rows."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ..errors import Problems
+from ..spec import reasons
+from ..spec.periods import order
+from ..spec.schemas import INDICATOR_VALUES
+from ..spec.settings import Settings
+from ..spec.specification import Specification
+from ..spec.tables import load_table, numbers, rows_text, whole_numbers
+from .identifiers import check_names
+from .survey import Indicators
+
+COLUMNS = ("unit", "period", "code", "value", "n", "se", "reason")
+
+
+def load_values(settings: Settings, spec: Specification, excluded: set[str], problems: Problems) -> pd.DataFrame:
+    """Read a workspace's indicator values: unit, period, code, value, n, se, reason; released values only.
+
+    Parameters
+    ----------
+    excluded
+        Units whose declared type is left out (summary and roll-up rows of a foreign table).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Empty where there is no table. A statistic about persons (``about = persons``) without its n loses its value, with
+        the reason; so does a value its source marked as missing.
+    """
+    table = load_table(settings, "indicator_values", INDICATOR_VALUES, problems)
+    if table is None or spec.indicators is None:
+        return pd.DataFrame(
+            {name: pd.Series(dtype="float64" if name in ("value", "n", "se") else "str") for name in COLUMNS}
+        )
+    check_names(table.place, table.frame.columns, problems)
+    frame = table.frame
+    if "reason" not in frame:
+        frame["reason"] = ""
+    frame["unit"] = whole_numbers(frame["unit"])
+    frame = frame[(frame["stage"].isin(["", "released"])) & ~frame["unit"].isin(excluded)].copy()
+    _check_known(
+        table.place, frame, "unit", {unit.unit for unit in spec.units.rows} | {"ALL"}, "unknown_unit", problems
+    )
+    _check_known(table.place, frame, "code", set(spec.indicators.codes), "unknown_code", problems)
+    for name in ("value", "n", "se"):
+        frame[name] = numbers(frame[name])
+    frame.loc[frame["value"].isna() & (frame["reason"] == ""), "reason"] = reasons.MISSING_VALUE
+    about_people = frame["code"].map({node.code: node.about == "persons" for node in spec.indicators}).fillna(False)
+    uncounted = about_people.astype(bool) & frame["n"].isna()
+    frame.loc[uncounted, "reason"] = reasons.NO_COUNT_OF_PEOPLE
+    frame.loc[uncounted, "value"] = float("nan")
+    return frame[list(COLUMNS)].reset_index(drop=True)
+
+
+def indicators_of(values: pd.DataFrame, spec: Specification, period: str) -> Indicators:
+    """Take the values of one period."""
+    return Indicators(values[values["period"] == period].reset_index(drop=True), spec, period)
+
+
+def periods_of(values: pd.DataFrame) -> list[str]:
+    """Return the periods that have values, in order."""
+    return order(sorted(values["period"].unique()))
+
+
+def _check_known(place: str, frame: pd.DataFrame, column: str, known: set[str], rule: str, problems: Problems) -> None:
+    lost = frame[~frame[column].isin(known)]
+    if len(lost):
+        shown = "、".join(dict.fromkeys(lost[column].head(3)))
+        advice = f"改正,或在声明表中补上 (mend it, or declare the {column})"
+        problems.add(f"{place}: {column}", rule, f"{shown} ({rows_text(lost.index)})", "已声明的代码", advice)

@@ -1,0 +1,273 @@
+"""Person or branch rows into dimension scores and an index: one expression on any dataframe engine."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from ..errors import Problems, UsageError
+from ..spec.bands import SLACK, Bands
+from ..spec.tree import Form, Node, Tree
+from .unitsums import STATISTICS, UnitSums
+
+#: Sums of squares over millions of rows leave 32 bits, and some engines do not widen them by themselves.
+_INT = nw.Int64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which columns the expression makes, so that sums can be laid out again after grouping."""
+
+    leaves: tuple[Node, ...]
+    nodes: tuple[tuple[Form, str], ...]
+    cells: tuple[tuple[Form, str], ...]
+    trees: Mapping[Form, Tree]
+
+
+def plan_cells(trees: Mapping[Form, Tree], columns: Iterable[str]) -> Plan:
+    """Lay out what can be scored from the columns at hand; leaves that were not asked are left out."""
+    present = set(columns)
+    asked: dict[str, Node] = {}
+    nodes: list[tuple[Form, str]] = []
+    cells: list[tuple[Form, str]] = []
+    for form, tree in trees.items():
+        asked.update({leaf.code: leaf for leaf in tree.leaves if leaf.code in present})
+        scored = [node.code for node in tree.inner if any(leaf.code in present for leaf in tree.leaves_of(node.code))]
+        nodes += [(form, code) for code in scored]
+        known = {*scored, *(leaf.code for leaf in tree.leaves if leaf.code in present)}
+        cells += [(form, code) for code in tree.codes if code in known]
+    return Plan(tuple(asked.values()), tuple(nodes), tuple(cells), trees)
+
+
+def score_frame(frame: Any, trees: Mapping[Form, Tree]) -> Any:
+    """Add to each row its node scores, as columns ``form__code``, on whatever engine the frame lives.
+
+    A leaf counts ``(x − minimum)/(maximum − minimum)``, or ``(maximum − x)/…`` where direction is -1, times 100. A node
+    over leaves is their weighted mean over those answered; with integral answers, bounds and weights it is one integer
+    numerator divided once, so that engines agree to the last digit. A node over nodes is the weighted mean of its
+    children's scores. Both need the least share of children declared by the tree, else the score is missing.
+
+    Parameters
+    ----------
+    frame
+        pandas, polars (eager or lazy), pyarrow, DuckDB relation or Spark frame with a column a leaf; null and NaN are
+        missing. A lazy frame stays lazy.
+    trees
+        The tree of each form wanted.
+
+    Returns
+    -------
+    frame
+        The same kind of frame with the score columns (0–100) added.
+    """
+    wrapped = nw.from_native(frame)
+    plan = plan_cells(trees, wrapped.collect_schema().names())
+    return nw.to_native(_with_scores(wrapped, plan))
+
+
+def sum_frame(
+    frame: Any,
+    trees: Mapping[Form, Tree],
+    axis: str,
+    column: str | None,
+    *,
+    weight: str | None = None,
+    favourable: Bands,
+    low: Bands,
+    index: str | None = None,
+) -> UnitSums:
+    """Score every row and add the rows of each unit up; the one place that collects a lazy frame.
+
+    Parameters
+    ----------
+    column
+        Column with the unit (or category); None puts all rows under the root alone.
+    favourable, low
+        Cut points of a favourable answer and of a low index.
+
+    Raises
+    ------
+    DataError
+        An answer outside its range, a negative or missing weight.
+    """
+    wrapped = nw.from_native(frame)
+    names = wrapped.collect_schema().names()
+    plan = plan_cells(trees, names)
+    kept = [leaf.code for leaf in plan.leaves] + [c for c in (column, weight) if c]
+    scored = _with_scores(wrapped.select(dict.fromkeys(kept)) if kept else wrapped, plan)
+    key = nw.col(column).cast(nw.String).fill_null("") if column else nw.lit("")
+    summed = _with_summands(scored, plan, weight, favourable, low, index).with_columns(key.alias("_key"))
+    sums = [name for name in summed.collect_schema().names() if name.startswith(("_s:", "_rows"))]
+    ranges = [*(leaf.code for leaf in plan.leaves), *([weight] if weight else [])]
+    with warnings.catch_warnings():
+        # pandas' own group-by of many columns warns about its own layout; nothing a caller could mend.
+        warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
+        aggregated = summed.group_by("_key").agg(
+            *(nw.col(name).sum() for name in sums),
+            *(nw.col(name).min().alias(f"_min:{name}") for name in ranges),
+            *(nw.col(name).max().alias(f"_max:{name}") for name in ranges),
+        )
+    if isinstance(aggregated, nw.LazyFrame):
+        aggregated = aggregated.collect()
+    table = aggregated.to_pandas().sort_values("_key", ignore_index=True)
+    _check_ranges(table, plan, weight)
+    return _laid_out(table, plan, axis, weight)
+
+
+def _with_scores(frame: Any, plan: Plan) -> Any:
+    """Add raised leaves (0 at the bad end) and node scores, level by level."""
+    schema = frame.collect_schema()
+    cleaned = [_clean(leaf, schema[leaf.code]) for leaf in plan.leaves]
+    frame = frame.with_columns(*cleaned) if cleaned else frame
+    done: set[str] = set()
+    for form, code in plan.nodes:
+        tree = plan.trees[form]
+        leaves = {leaf.code for leaf in plan.leaves}
+        children = [c for c in tree.children(code) if c.code in leaves or f"{form}__{c.code}" in done]
+        if all(child.code in leaves for child in children):
+            score = _mean_of_leaves(children, tree.least(tree[code]))
+        else:
+            score = _mean_of_nodes(children, form, leaves, tree.least(tree[code]))
+        frame = frame.with_columns(score.alias(f"{form}__{code}"))
+        done.add(f"{form}__{code}")
+    return frame
+
+
+def _clean(leaf: Node, dtype: Any) -> Any:
+    """Distance from the bad end in raw steps: null where missing, integral where the column is."""
+    value = nw.col(leaf.code)
+    if dtype.is_float():
+        value = nw.when(~value.is_nan()).then(value)
+        value = value.cast(nw.Float64)
+    elif dtype.is_integer():
+        value = value.cast(_INT)
+    else:
+        raise UsageError(f"列 {leaf.code} 的类型是 {dtype},应为数字 (a number column is needed)")
+    low, high = _whole(leaf.minimum), _whole(leaf.maximum)
+    return ((value - low) if leaf.direction == 1 else (high - value)).alias(f"_r:{leaf.code}")
+
+
+def _mean_of_leaves(leaves: list[Node], least: int) -> Any:
+    multiples, unit = _multiples(leaves)
+    present = [(~nw.col(f"_r:{leaf.code}").is_null()).cast(_INT) for leaf in leaves]
+    total = _sum(nw.col(f"_r:{leaf.code}").fill_null(0) * m for leaf, m in zip(leaves, multiples, strict=True))
+    weight = _sum(p * _whole(leaf.weight) for p, leaf in zip(present, leaves, strict=True))
+    return nw.when(_sum(present) >= least, weight > 0).then(100 * total / (weight * unit))
+
+
+def _mean_of_nodes(children: list[Node], form: Form, leaves: set[str], least: int) -> Any:
+    scores = [_leaf_score(c) if c.code in leaves else nw.col(f"{form}__{c.code}") for c in children]
+    present = [(~score.is_null()).cast(_INT) for score in scores]
+    total = _sum(score.fill_null(0.0) * float(c.weight) for score, c in zip(scores, children, strict=True))
+    weight = _sum(p * float(c.weight) for p, c in zip(present, children, strict=True))
+    return nw.when(_sum(present) >= least, weight > 0).then(total / weight)
+
+
+def _leaf_score(leaf: Node) -> Any:
+    return 100 * nw.col(f"_r:{leaf.code}") / _whole(leaf.maximum - leaf.minimum)
+
+
+def _multiples(leaves: list[Node]) -> tuple[list[float | int], float | int]:
+    """Factors that bring leaves of different ranges to one unit; integral (the lcm) where ranges and weights are."""
+    ranges = [_whole(leaf.maximum - leaf.minimum) for leaf in leaves]
+    weights = [_whole(leaf.weight) for leaf in leaves]
+    if all(isinstance(value, int) for value in ranges + weights):
+        unit = math.lcm(*(int(value) for value in ranges))
+        return [int(w) * (unit // int(r)) for w, r in zip(weights, ranges, strict=True)], unit
+    return [w / r for w, r in zip(weights, ranges, strict=True)], 1
+
+
+def _with_summands(frame: Any, plan: Plan, weight: str | None, favourable: Bands, low: Bands, index: str | None) -> Any:
+    """Make every summand a column of its own: engines differ in how they aggregate expressions, not columns."""
+    w = nw.col(weight).cast(nw.Float64) if weight else None
+    columns: dict[str, Any] = {"_rows": nw.lit(1)}
+    point = favourable.bands[0].point / 100
+    for leaf in plan.leaves:
+        r = nw.col(f"_r:{leaf.code}")
+        good = (r > point * (leaf.maximum - leaf.minimum) + SLACK).cast(_INT).fill_null(0)
+        columns |= _moments(f"_s:{leaf.code}", r, w)
+        columns[f"_s:{leaf.code}:favourable"] = good if w is None else good * w
+    for form, code in plan.nodes:
+        x = nw.col(f"{form}__{code}")
+        columns |= _moments(f"_s:{form}__{code}", x, w)
+        if code == index and low.of is not None:
+            flag = (x < low.of - SLACK).cast(_INT).fill_null(0)
+            columns[f"_s:{form}__{code}:low"] = flag if w is None else flag * w
+    return frame.with_columns(**columns)
+
+
+def _moments(name: str, x: Any, w: Any) -> dict[str, Any]:
+    present, filled = (~x.is_null()).cast(_INT), x.fill_null(0)
+    columns = {f"{name}:n": present}
+    if w is None:
+        return columns | {f"{name}:wx": filled, f"{name}:wxx": filled * filled}
+    for power, prefix in ((w, "w"), (w * w, "ww")):
+        columns[f"{name}:{prefix}"] = present * power
+        columns[f"{name}:{prefix}x"] = filled * power
+        columns[f"{name}:{prefix}xx"] = filled * filled * power
+    return columns
+
+
+def _check_ranges(table: pd.DataFrame, plan: Plan, weight: str | None) -> None:
+    problems = Problems()
+    for leaf in plan.leaves:
+        low, high = table[f"_min:{leaf.code}"].min(), table[f"_max:{leaf.code}"].max()
+        if low < leaf.minimum - SLACK or high > leaf.maximum + SLACK:
+            allowed, advice = f"{leaf.minimum:g}–{leaf.maximum:g}", "改正数据或量表 (mend the data or the range)"
+            problems.add(f"答案/responses: {leaf.code}", "out_of_range", f"{low:g}–{high:g}", allowed, advice)
+    if weight:
+        total = float(table[[name for name in table if str(name).endswith(":w")]].to_numpy().sum())
+        if table[f"_min:{weight}"].min() < 0 or not total > 0:
+            found = f"最小/min {table[f'_min:{weight}'].min():g}"
+            problems.add(f"答案/responses: {weight}", "weights", found, ">= 0,和 > 0", "改正权重 (mend the weights)")
+    problems.raise_if_any()
+
+
+def _laid_out(table: pd.DataFrame, plan: Plan, axis: str, weight: str | None) -> UnitSums:
+    """Bring the grouped columns into arrays units × cells; leaves' sums are scaled to 0–100 here, exactly."""
+    shape = (len(table), len(plan.cells))
+    sums = {name: np.zeros(shape) for name in STATISTICS}
+    leaves = {leaf.code: leaf for leaf in plan.leaves}
+    for j, (form, code) in enumerate(plan.cells):
+        leaf = leaves.get(code)
+        prefix = f"_s:{code}" if leaf else f"_s:{form}__{code}"
+        scale = 100 / (leaf.maximum - leaf.minimum) if leaf else 1.0
+        for name in STATISTICS:
+            source = f"{prefix}:{name}"
+            if source in table:
+                power = name.count("x")
+                sums[name][:, j] = table[source].to_numpy(dtype=float) * scale**power
+        if weight is None:
+            for name, same in (("w", "n"), ("ww", "n"), ("wwx", "wx"), ("wwxx", "wxx")):
+                sums[name][:, j] = sums[same][:, j]
+        if leaf:
+            sums["answers"][:, j] = sums["w"][:, j]
+    for j, (form, code) in enumerate(plan.cells):
+        if code not in leaves:
+            below = [
+                plan.cells.index((form, leaf.code)) for leaf in plan.trees[form].leaves_of(code) if leaf.code in leaves
+            ]
+            for name in ("answers", "favourable"):
+                sums[name][:, j] = sums[name][:, below].sum(axis=1)
+    persons = table["_rows"].to_numpy(dtype=float)
+    return UnitSums(axis, tuple(table["_key"].astype(str)), plan.cells, persons, sums)
+
+
+def _sum(terms: Iterable[Any]) -> Any:
+    """Add terms from left to right, the same order on every engine."""
+    first, *rest = list(terms)
+    for term in rest:
+        first = first + term
+    return first
+
+
+def _whole(value: float) -> int | float:
+    """Return an int where the number is whole, so that integer columns stay integral."""
+    return int(value) if float(value).is_integer() else float(value)

@@ -1,0 +1,80 @@
+"""Checked data, ready to be scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from ..spec.codebook import Codebook
+from ..spec.specification import Specification
+from ..spec.tree import Form, Tree
+
+
+@dataclass(frozen=True)
+class Survey:
+    """One wave of answers: a frame with one row a person, and the declarations that give it meaning.
+
+    Rows are people: a Survey has no table to look at, is never written by reports, and shows only its counts.
+
+    Attributes
+    ----------
+    frame
+        Any dataframe (pandas, polars eager or lazy, pyarrow, DuckDB, Spark); a column an item named by its code, its
+        value after the scale.
+    period
+        The wave.
+    forms
+        Which rows a unit gets: ``anchors``, and ``full`` too in a full wave.
+    axes
+        Columns by which sums are taken: unit trees (name → column) and group columns (name → column).
+    weight
+        Column with respondents' weights, or None for equal weights.
+    resolved
+        Whether units were already checked and turned into codes row by row.
+    """
+
+    frame: Any = field(repr=False)
+    spec: Specification = field(repr=False)
+    period: str
+    forms: tuple[Form, ...] = ("anchors",)
+    axes: Mapping[str, str] = field(default_factory=dict)
+    weight: str | None = None
+    resolved: bool = False
+    notices: tuple[str, ...] = ()
+
+    @property
+    def codebook(self) -> Codebook:
+        """The instrument as it was in this wave."""
+        return self.spec.codebook.at(self.period)
+
+    def trees(self) -> dict[Form, Tree]:
+        """Return the scored tree of each form, limited to what this wave asked."""
+        return {form: self.codebook.tree.in_form(form) for form in self.forms}
+
+
+@dataclass(frozen=True)
+class Indicators:
+    """Values of branch indicators: one row a unit, period and code.
+
+    Attributes
+    ----------
+    values
+        unit, period, code, value, n, se, reason; released values only.
+    period
+        The period whose values are scored.
+    """
+
+    values: pd.DataFrame = field(repr=False)
+    spec: Specification = field(repr=False)
+    period: str
+    notices: tuple[str, ...] = ()
+
+    @property
+    def tree(self) -> Tree:
+        """The indicator tree as it was in this period."""
+        tree = self.spec.indicators
+        assert tree is not None, "indicators are read only where a tree is declared"
+        return tree.at(self.period)

@@ -1,0 +1,99 @@
+"""Additive sums by finest unit, on which every statistic above the person rests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy import sparse
+
+#: What is summed over persons, for each cell (form, code); x is the score 0-100, w the respondent's weight.
+STATISTICS = ("n", "w", "ww", "wx", "wxx", "wwx", "wwxx", "answers", "favourable", "low")
+
+Cell = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class UnitSums:
+    """Sums over the persons of each unit; quarters, files and partitions just add up.
+
+    Confidential: sums of small units tell about single persons. They live in the workspace's store and never in a
+    report.
+
+    Attributes
+    ----------
+    axis
+        Name of the unit tree or group column the units belong to.
+    units
+        Finest units (or categories), U of them; ``""`` are persons whose unit is not told.
+    cells
+        (form, code) of each column, C of them.
+    persons
+        Number of respondents by unit, length U.
+    sums
+        Statistic → array U × C: ``n`` persons with a score, Σw, Σw², Σwx, Σwx², Σw²x, Σw²x², weighted answers given,
+        favourable ones among them, and persons below the low cut.
+    """
+
+    axis: str
+    units: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    persons: np.ndarray
+    sums: Mapping[str, np.ndarray]
+
+    def __add__(self, other: Self) -> UnitSums:
+        """Add the sums of another block: units and cells are united."""
+        if self.axis != other.axis:
+            raise ValueError(f"sums by {self.axis} and by {other.axis} do not add")
+        units = tuple(dict.fromkeys([*self.units, *other.units]))
+        cells = tuple(dict.fromkeys([*self.cells, *other.cells]))
+        parts = [block.laid_out(units, cells) for block in (self, other)]
+        sums = {name: parts[0].sums[name] + parts[1].sums[name] for name in STATISTICS}
+        return UnitSums(self.axis, units, cells, parts[0].persons + parts[1].persons, sums)
+
+    def laid_out(self, units: Sequence[str], cells: Sequence[Cell]) -> UnitSums:
+        """Return the same sums with rows for these units and columns for these cells, zero where there was none."""
+        rows = {unit: row for row, unit in enumerate(self.units)}
+        columns = {cell: column for column, cell in enumerate(self.cells)}
+        to_rows = [i for i, unit in enumerate(units) if unit in rows]
+        to_columns = [j for j, cell in enumerate(cells) if cell in columns]
+        from_rows = [rows[units[i]] for i in to_rows]
+        from_columns = [columns[cells[j]] for j in to_columns]
+        sums = {}
+        for name, values in self.sums.items():
+            sums[name] = np.zeros((len(units), len(cells)))
+            sums[name][np.ix_(to_rows, to_columns)] = values[np.ix_(from_rows, from_columns)]
+        persons = np.zeros(len(units))
+        persons[to_rows] = self.persons[from_rows]
+        return UnitSums(self.axis, tuple(units), tuple(cells), persons, sums)
+
+    def rolled_up(self, groups: Mapping[str, Sequence[str]]) -> UnitSums:
+        """Sum the units of each group.
+
+        Parameters
+        ----------
+        groups
+            New unit → the finest units it holds; a unit may be in several groups (a city and the company), and a group
+            without any unit becomes a row of zeros.
+        """
+        rows = {unit: row for row, unit in enumerate(self.units)}
+        pairs = [(i, rows[unit]) for i, members in enumerate(groups.values()) for unit in members if unit in rows]
+        shape = (len(groups), len(self.units))
+        index = tuple(np.array(pairs, dtype=int).reshape(-1, 2).T)
+        membership = sparse.csr_array((np.ones(len(pairs)), index), shape=shape)
+        sums = {name: membership @ values for name, values in self.sums.items()}
+        return UnitSums(self.axis, tuple(groups), self.cells, membership @ self.persons, sums)
+
+    def renamed(self, names: Mapping[str, str]) -> UnitSums:
+        """Return the sums under other unit names; units that now share a name are added (a merger, an alias)."""
+        groups: dict[str, list[str]] = {}
+        for unit in self.units:
+            groups.setdefault(names.get(unit, unit), []).append(unit)
+        return self if list(groups) == list(self.units) else self.rolled_up(groups)
+
+    def column(self, cell: Cell) -> dict[str, np.ndarray]:
+        """Return one cell's sums by statistic, each of length U."""
+        j = self.cells.index(cell)
+        return {name: values[:, j] for name, values in self.sums.items()}

@@ -1,0 +1,118 @@
+"""How 问卷星 writes its exports: leading columns, question headers, marks of missing answers, durations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+#: Leading columns of an export; 序号 serves to find rows imported twice, 所用时间 as a quality flag.
+META = ("序号", "提交答卷时间", "所用时间", "来源", "来源详情", "来自IP", "总分")
+NUMBER, SUBMITTED, DURATION = "序号", "提交答卷时间", "所用时间"
+
+MISSING = (
+    "-2",
+    "-3",
+    "空",
+    "(空)",
+    "(空)",
+    "(跳过)",
+    "(跳过)",
+    "N/A",
+    "n/a",
+    "NA",
+    "#N/A",
+    "null",
+    "NULL",
+    "None",
+    "nan",
+    "NaN",
+)
+MULTIPLE = "┋"
+
+_NUMBERED = re.compile(r"^\s*(?:第\s*\d+\s*题|\d+\s*[、..]|Q\d+[.:、])\s*", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"[((]([^()()]*(?:[((][^()()]*[))][^()()]*)*)[))]\s*$")
+_ASIDE = re.compile(r"[((\[【][^()()\[\]【】]*[))\]】]")
+_NOISE = re.compile(r"[\s,，。、;；::??!！.\"“”'‘’*_·—\-]+")
+_DURATION = re.compile(
+    r"^(?:(\d+)\s*(?:小时|时|h))?\s*(?:(\d+)\s*(?:分钟|分|min|m))?\s*(?:(\d+(?:\.\d+)?)\s*(?:秒|s)?)?$"
+)
+
+
+def is_export(headers: Iterable[str]) -> bool:
+    """Tell whether the headers are those of a 问卷星 export."""
+    return len({NUMBER, SUBMITTED, DURATION} & set(headers)) >= 2
+
+
+def blank_missing(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn the marks of skipped and blank answers into empty cells."""
+    return frame.mask(frame.isin(MISSING), "")
+
+
+def seconds(cells: pd.Series) -> pd.Series:
+    """Read durations such as ``49秒``, ``1分20秒``, ``1小时2分3秒`` or plain seconds; what cannot be read is NaN."""
+    parts = cells.str.strip().str.extract(_DURATION).astype("float64")
+    return (parts.fillna(0) @ [3600.0, 60.0, 1.0]).where(parts.notna().any(axis=1))
+
+
+def spread_multiple(frame: pd.DataFrame) -> pd.DataFrame:
+    """Spread multiple choices written in one cell (``A┋B``) over one 0/1 column an option, named as 问卷星 does itself."""
+    columns: dict[str, pd.Series] = {}
+    for header in frame.columns:
+        cells = frame[header]
+        if not cells.str.contains(MULTIPLE, regex=False).any():
+            columns[header] = cells
+            continue
+        chosen = cells.str.split(MULTIPLE)
+        options = sorted({option.strip() for cell in chosen for option in cell if option.strip()})
+        for option in options:
+            picked = chosen.map(lambda cell, option=option: "1" if option in [part.strip() for part in cell] else "0")
+            columns[f"{header}({option})"] = picked.where(cells.str.strip() != "", "")
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def match_headers(headers: Iterable[str], wordings: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Find which question each header asks.
+
+    Parameters
+    ----------
+    headers
+        As exported: ``3、题干``, ``第3题(行)``, ``3、题干—行``, ``8、(选项)``, or plain codes.
+    wordings
+        Code → its possible wordings.
+
+    Returns
+    -------
+    dict
+        Code → headers that ask it; more than one is for the caller to refuse.
+    """
+    known: dict[str, str] = {}
+    for code, texts in wordings.items():
+        for text in (code, *texts):
+            if plain(text):
+                known.setdefault(plain(text), code)
+    found: dict[str, list[str]] = {}
+    for header in headers:
+        asked = next((known[text] for text in stems(header) if text in known), None)
+        if asked is not None:
+            found.setdefault(asked, []).append(header)
+    return found
+
+
+def stems(header: str) -> list[str]:
+    """Return what a header may be asking, most specific first: matrix row, option, then the whole question."""
+    bare = _NUMBERED.sub("", header.strip())
+    candidates = [header, bare]
+    row = _IN_BRACKETS.search(bare)
+    if row:
+        candidates.append(row.group(1))
+    for dash in ("—", "--", "–"):
+        if dash in bare:
+            candidates.append(bare.rsplit(dash, 1)[1])
+    return [text for text in dict.fromkeys(plain(c) for c in candidates) if text]
+
+
+def plain(text: str) -> str:
+    """Compare wordings without numbering, asides in brackets, punctuation and case."""
+    return _NOISE.sub("", _ASIDE.sub("", text)).lower() or _NOISE.sub("", text).lower()

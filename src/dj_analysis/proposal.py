@@ -1,0 +1,288 @@
+"""Propose a workspace for a survey export: which column is the unit, which are questions, which are groups."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from .errors import Problems, UsageError
+from .measure import identifiers, wjx
+from .measure.sources import raise_for
+from .spec import schemas
+from .spec.codebook import Codebook, Scale, default_codebook
+from .spec.lint import forbidden_subject
+from .spec.periods import parse
+from .spec.tables import Table, numbers, read_text, whole_numbers
+from .spec.tree import Node
+
+_UNIT = re.compile(r"单位|部门|支部|公司|班组|车间|工区|科室|站所|unit|department|branch", re.IGNORECASE)
+_LIKERT = (
+    ("非常不同意", "比较不同意|不同意|不太同意", "一般|不确定|中立|说不清", "比较同意|同意|基本同意", "非常同意"),
+    ("非常不满意", "比较不满意|不满意|不太满意", "一般|不确定", "比较满意|满意|基本满意", "非常满意"),
+    (
+        "非常不符合|完全不符合",
+        "比较不符合|不符合|不太符合",
+        "一般|不确定",
+        "比较符合|符合|基本符合",
+        "非常符合|完全符合",
+    ),
+    ("strongly disagree", "disagree", "neutral|neither agree nor disagree|neither", "agree", "strongly agree"),
+)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What each column was taken for: ``.table`` has column, code, role, why."""
+
+    folder: Path
+    table: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Guess:
+    header: str
+    node: Node | None
+    why: str
+    scale: Scale | None = None
+    dimension: str = ""
+
+
+def propose_workspace(folder: str | Path, source: str | Path, period: str | None = None) -> Proposal:
+    """Make a workspace from one export, with a codebook to be looked over.
+
+    Questions of the package's instrument are recognised by their wording; other questions answered on an agreement or
+    satisfaction scale, or by numbers 1–5 or 0–10, become items, grouped by the matrix they stand in; a column asking for
+    the unit, department or branch gives the units; other columns with few different answers become groups. Everything is
+    written, or nothing.
+
+    Parameters
+    ----------
+    folder
+        A folder that does not exist yet, or is empty.
+    source
+        .csv, .xls or .xlsx as exported by 问卷星.
+    period
+        The wave; by default the quarter of the last submission.
+
+    Raises
+    ------
+    IdentifierError
+        The export holds columns that identify a person.
+    DataError
+        No question could be recognised, or the period cannot be told.
+    UsageError
+        The folder is not empty.
+    """
+    folder, source = Path(folder), Path(source)
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} 不是空文件夹 (the folder is not empty);换一个名字 (choose another)")
+    problems = Problems()
+    table = read_text(source, problems)
+    if table is None:
+        raise_for(problems)
+    assert table is not None, "a file that cannot be read is a problem"
+    guesses = _guesses(table, problems)
+    wave = period or _quarter(table.frame)
+    if wave is None:
+        problems.add(source.name, "no_period", "没有提交时间", "2026Q3", "用 --period 指定 (name it with --period)")
+    raise_for(problems)
+    assert wave is not None, "a wave without a period is a problem"
+    _write(folder, source, parse(wave).text, table, guesses)
+    rows = [(g.header, g.node.code if g.node else "", g.node.role if g.node else "", g.why) for g in guesses]
+    return Proposal(folder, pd.DataFrame(rows, columns=["column", "code", "role", "why"]))
+
+
+def _guesses(table: Table, problems: Problems) -> list[_Guess]:
+    frame = wjx.blank_missing(table.frame.drop(columns=[c for c in table.frame.columns if c in identifiers.DROPPED]))
+    identifiers.check_names(table.place, table.frame.columns, problems)
+    frame = wjx.spread_multiple(frame)
+    known = default_codebook()
+    nodes = {node.code: node for node in (*known.tree.leaves, *known.others)}
+    wordings = {code: (node.text_zh, node.text_en) for code, node in nodes.items()}
+    free = [str(c) for c in frame.columns if c not in wjx.META]
+    matched = {headers[0]: nodes[code] for code, headers in wjx.match_headers(free, wordings).items()}
+    unit = next((h for h in free if h not in matched and _UNIT.search(h) and not _likert(frame[h])), None)
+    guesses, number = [], 0
+    for header in free:
+        cells = frame[header][frame[header].str.strip() != ""]
+        if header in matched:
+            guesses.append(_Guess(header, matched[header], "题干与默认问卷相同 (wording of the default instrument)"))
+        elif header == unit:
+            guesses.append(_Guess(header, Node("unit", role="unit", label_zh="单位"), "询问单位 (asks for the unit)"))
+        else:
+            number += 1
+            guesses.append(_guess(header, cells, number))
+    used = [g.header for g in guesses if g.node is not None and g.node.role in ("item", "group", "unit")]
+    identifiers.check_content(table.place, frame[[g.header for g in guesses]], problems, mapped=used)
+    for guess in guesses:
+        subject = forbidden_subject(guess.header) if guess.node is not None and guess.node.role == "item" else None
+        if subject:
+            allowed = "工作生活状况 (working life)"
+            problems.add(f"{table.place}: {guess.header}", "forbidden_subject", subject.name, allowed, subject.instead)
+    if not any(g.node is not None and g.node.role == "item" for g in guesses):
+        allowed = "同意度、满意度或 1–5、0–10 评分题 (rating questions)"
+        problems.add(
+            table.place, "no_questions", "没有认出评分题", allowed, "用 dj template 的问卷 (start from dj template)"
+        )
+    return guesses
+
+
+def _guess(header: str, cells: pd.Series, number: int) -> _Guess:
+    label = wjx.stems(header)[0] if wjx.stems(header) else header
+    bare = re.sub(r"^\s*(第\s*\d+\s*题|\d+\s*[、..])\s*", "", header)
+    scale = _likert(cells)
+    if scale is not None:
+        node = Node(f"X{number}", label_zh=bare, text_zh=bare, minimum=1, maximum=5, scale=scale.name)
+        return _Guess(header, node, "同意度/满意度选项 (agreement or satisfaction options)", scale, _matrix(header))
+    values = numbers(whole_numbers(cells))
+    distinct = values.dropna().unique()
+    if len(cells) and values.notna().all() and (values % 1 == 0).all() and len(distinct) >= 3:
+        for low, high in ((1, 5), (0, 10)):
+            if values.between(low, high).all():
+                node = Node(f"X{number}", label_zh=bare, text_zh=bare, minimum=low, maximum=high)
+                return _Guess(header, node, f"{low}–{high} 的数 (numbers {low}–{high})", None, _matrix(header))
+    if 2 <= cells.nunique() <= 12 and cells.nunique() <= len(cells) / 5:
+        return _Guess(
+            header, Node(f"G{number}", role="group", label_zh=bare, text_zh=bare), "少数几种答案 (few answers)"
+        )
+    return _Guess(header, None, f"不使用:{label[:12]} (not used)")
+
+
+def _likert(cells: pd.Series) -> Scale | None:
+    """Recognise an agreement, satisfaction or fit scale by its option texts."""
+    answers = {cell.strip().lower() for cell in cells if cell.strip()}
+    for labels in _LIKERT:
+        by_text = {text: value for value, texts in enumerate(labels, start=1) for text in texts.split("|")}
+        if len(answers) >= 2 and answers <= set(by_text):
+            from .spec.codebook import Option
+
+            options = [
+                Option(str(v), float(v), t)
+                for t, v in by_text.items()
+                if t in answers or t in labels[v - 1].split("|")[:1]
+            ]
+            return Scale(f"scale_{labels[0].split('|')[0]}", tuple(options))
+    return None
+
+
+def _matrix(header: str) -> str:
+    """The question a matrix row stands in, or ``""``."""
+    for dash in ("—", "--", "–"):
+        if dash in header:
+            return re.sub(r"^\s*(第\s*\d+\s*题|\d+\s*[、..])\s*", "", header.rsplit(dash, 1)[0]).strip()
+    return ""
+
+
+def _quarter(frame: pd.DataFrame) -> str | None:
+    if wjx.SUBMITTED not in frame:
+        return None
+    dates = pd.to_datetime(frame[wjx.SUBMITTED].str.extract(r"(\d{4}[/-]\d{1,2}[/-]\d{1,2})")[0], errors="coerce")
+    last = dates.max()
+    return None if pd.isna(last) else f"{last.year}Q{(last.month - 1) // 3 + 1}"
+
+
+def _write(folder: Path, source: Path, period: str, table: Table, guesses: list[_Guess]) -> None:
+    nodes, scales, asked = _codebook(guesses)
+    unit = next((g.header for g in guesses if g.node is not None and g.node.code == "unit"), None)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".dj-new-", dir=folder.parent) as place:
+        made = Path(place) / "workspace"
+        (made / "responses").mkdir(parents=True)
+        shutil.copyfile(source, made / "responses" / f"{period}{source.suffix.lower()}")
+        (made / "workspace.toml").write_text(_toml(folder.name, period, asked, unit, guesses), encoding="utf-8")
+        rows = [[_cell(getattr(node, name)) for name in schemas.CODEBOOK.names] for node in nodes]
+        (made / "codebook.csv").write_text(_csv(schemas.CODEBOOK.names, rows), encoding="utf-8-sig")
+        if scales:
+            options = [
+                [s.name, o.code, _cell(o.value), o.label_zh, o.label_en, "1" if o.value != o.value else ""]
+                for s in scales
+                for o in s.options
+            ]
+            (made / "scales.csv").write_text(_csv(schemas.SCALES.names, options), encoding="utf-8-sig")
+        if unit is not None:
+            names = sorted({cell.strip() for cell in wjx.blank_missing(table.frame)[unit] if cell.strip()})
+            units = [[f"U{i:03d}", "", "", "unit", "", name] for i, name in enumerate(names, start=1)]
+            (made / "units.csv").write_text(
+                _csv(("unit", "tree", "parent", "level", "type", "name_zh"), units), encoding="utf-8-sig"
+            )
+        if folder.exists():
+            folder.rmdir()
+        made.rename(folder)
+
+
+def _codebook(guesses: list[_Guess]) -> tuple[list[Node], list[Scale], str]:
+    """Return the nodes of the proposed codebook (recognised questions under their own dimensions), scales, and form."""
+    from dataclasses import replace
+
+    known: Codebook = default_codebook()
+    default = {g.node.code for g in guesses if g.node is not None and g.node.code in known.tree}
+    nodes: list[Node] = []
+    if default:
+        kept = default | {code for leaf in default for code in known.tree.ancestors(leaf)}
+        nodes += [node for node in known.tree if node.code in kept]
+    own = [g for g in guesses if g.node is not None and g.node.role == "item" and g.node.code not in known.tree]
+    if own and not any(node.role == "index" for node in nodes):
+        nodes.append(Node("INDEX", label_zh="员工思想指数", role="index"))
+    names = list(dict.fromkeys(g.dimension for g in own))
+    for i, name in enumerate(names, start=1):
+        parent = "" if default else "INDEX"
+        nodes.append(Node(f"M{i}", parent=parent, label_zh=name or "其他题目", role="dimension"))
+        form = "both" if default else ""
+        nodes += [replace(g.node, parent=f"M{i}", form=form) for g in own if g.dimension == name and g.node is not None]
+    groups = [g.node for g in guesses if g.node is not None and g.node.role in ("group", "check", "text")]
+    scales = {g.scale.name: g.scale for g in guesses if g.scale is not None}
+    scales |= {node.scale: known.scales[node.scale] for node in nodes if node.scale in known.scales}
+    anchors = {leaf.code for leaf in known.tree.in_form("anchors").leaves}
+    full = {leaf.code for leaf in known.tree.in_form("full").leaves}
+    return (
+        nodes + groups,
+        list(scales.values()),
+        "full" if not default or full <= default else "pulse" if anchors <= default else "full",
+    )
+
+
+def _toml(name: str, period: str, asked: str, unit: str | None, guesses: list[_Guess]) -> str:
+    mapped = {g.node.code: g.header for g in guesses if g.node is not None and g.node.role != "unit"}
+    if unit is not None:
+        mapped = {"unit": unit, **mapped}
+    lines = [
+        "# 由 dj new 提出,请核对 (proposed by dj new, to be looked over)",
+        f"name = {_quoted(name)}",
+        'language = "zh"',
+        "min_group = 10",
+        "",
+        "[waves]",
+        f'{period} = "{asked}"',
+        "",
+        "[tables.responses.columns]",
+        *(f"{code} = {_quoted(header)}" for code, header in mapped.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(value: str) -> str:
+    escaped = (
+        value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    )
+    return f'"{escaped}"'
+
+
+def _csv(header: tuple[str, ...], rows: list[list[str]]) -> str:
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream)
+    writer.writerow(header)
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:g}"
+    return str(value)

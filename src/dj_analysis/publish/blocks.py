@@ -1,0 +1,297 @@
+"""What a report is made of: heading, text, note, key figure, table, figure."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from ..errors import UsageError, unknown
+from ..result import Result
+from ..spec import reasons
+from . import theme
+from .disclosure import Protected
+from .plots import PLOTS
+from .wording import COUNT, KINDS, NUMBER, PERCENT, SIGNED, TEXT, fill, printed, say
+
+MIME = "application/vnd.dj-analysis.block+json"
+KINDS_OF_BLOCK = ("heading", "text", "note", "keyfigure", "table", "figure")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One piece of a report: shown to the reader in the notebook, carried in the cell's output for the exporters.
+
+    ``content`` is plain JSON; what it holds depends on ``kind``.
+    """
+
+    kind: str
+    content: Mapping[str, Any] = field(repr=False)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {
+            MIME: {"kind": self.kind, "content": dict(self.content)},
+            "text/html": as_html(self),
+            "text/plain": self.plain,
+        }
+
+    @property
+    def plain(self) -> str:
+        """The block as plain text."""
+        c = self.content
+        if self.kind == "table":
+            rows = [" | ".join(cell for cell in row) for row in c["rows"]]
+            return "\n".join([c["caption"], " | ".join(column["label"] for column in c["columns"]), *rows])
+        return str(c.get("text") or c.get("alt") or f"{c.get('label')}: {c.get('value')}")
+
+
+def heading(text: str, depth: int = 1) -> Block:
+    """Head a section (depth 1–4; exporters number them 一、 (一) 1. (1)); depth 0 is a title and begins a page."""
+    if not 0 <= depth <= 4:
+        raise UsageError(f"depth {depth}: 应为 0–4 (use 0 to 4)")
+    return Block("heading", {"text": text, "depth": depth})
+
+
+def text(
+    sentence: str, safe: Protected | Mapping[str, Protected] | None = None, *, place: str = "body", **names: Any
+) -> Block:
+    """Write a paragraph whose numbers are filled from protected results.
+
+    Parameters
+    ----------
+    sentence
+        Text with ``{{ … }}`` gaps, e.g. ``"{{ safe.row('ALL', 'INDEX').score | num }}"``; ``dj.words(lang)`` has the
+        sentences of the package's reports.
+    safe
+        A protected result, or several by name.
+    place
+        ``body``, ``salutation``, ``signature`` or ``attachment``: how the layout sets it.
+    names
+        Further plain values for the gaps.
+    """
+    places = ("body", "salutation", "signature", "attachment", "mark")
+    if place not in places:
+        raise unknown("place", place, places)
+    return Block("text", {"text": fill(sentence, safe, names), "place": place})
+
+
+def note(text: str, safe: Protected | Mapping[str, Protected] | None = None, **names: Any) -> Block:
+    """Write a remark in small print."""
+    return Block("note", {"text": fill(text, safe, names)})
+
+
+def keyfigure(
+    label: str, safe: Protected, *, unit: str = "ALL", code: str | None = None, column: str = "score"
+) -> Block:
+    """Show one number large, with its estimated range where it has one.
+
+    Parameters
+    ----------
+    label
+        What the number is.
+    safe
+        A protected result; its row of this unit and code gives ``column``.
+    """
+    _protected(safe)
+    table = safe.table[safe.table["unit"] == unit]
+    if "code" in table.columns:
+        table = table[table["code"] == (code or safe.spec.codebook.index)]
+    if table.empty or column not in table.columns:
+        raise unknown("单位/unit 或/or column", f"{unit} {column}", [*safe.table.columns])
+    row, language = table.iloc[0], safe.spec.language
+    hidden = reasons.printed(str(row.get("reason", "")), language) if pd.isna(row[column]) else ""
+    ranged = column == "score" and pd.notna(row.get("low"))
+    value = printed(row[column], KINDS.get(column, TEXT))
+    detail = (
+        say(language, "range", low=printed(row["low"], NUMBER), high=printed(row["high"], NUMBER)) if ranged else hidden
+    )
+    return Block("keyfigure", {"label": label, "value": value, "detail": detail})
+
+
+def table(
+    safe: Protected,
+    columns: Sequence[str] | None = None,
+    *,
+    across: str | None = None,
+    value: str = "score",
+    caption: str = "",
+    most: int | None = None,
+) -> Block:
+    """Show a protected table: units and codes by name, hidden rows with the reason.
+
+    Parameters
+    ----------
+    columns
+        Columns to show, in this order; by default names, n, score, range, favourable share.
+    across
+        Show one column for each value of this key (``code``, ``period`` or ``form``), filled with ``value``.
+    caption
+        What the table shows.
+    most
+        Show only the first rows and say how many there are.
+    """
+    _protected(safe)
+    frame = _spread(safe, columns, across, value) if across else _plain(safe, columns)
+    total = len(frame)
+    frame = frame.head(most) if most is not None else frame
+    kinds = frame.attrs["kinds"]
+    language = safe.spec.language
+    hidden = safe.hidden
+    remarks = [say(language, "table_hidden", count=hidden, min_group=safe.plan.min_group)] if hidden else []
+    remarks += [say(language, "table_cut", shown=len(frame), total=total)] if len(frame) < total else []
+    rows = [
+        [printed(cell, kind) for cell, kind in zip(row, kinds, strict=True)] for row in frame.itertuples(index=False)
+    ]
+    values = [
+        [_json(cell, kind) for cell, kind in zip(row, kinds, strict=True)] for row in frame.itertuples(index=False)
+    ]
+    shown = [
+        {"label": str(name), "kind": kind, "width": _width([str(name), *(row[i] for row in rows)])}
+        for i, (name, kind) in enumerate(zip(frame.columns, kinds, strict=True))
+    ]
+    content = {"caption": caption, "columns": shown, "rows": rows, "values": values, "note": "".join(remarks)}
+    return Block("table", content)
+
+
+def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **options: Any) -> Block:
+    """Draw a figure of the package from a protected result.
+
+    Parameters
+    ----------
+    plot
+        One of the package's ``plot_*`` functions; another function cannot be checked and is refused.
+    options
+        Passed to it (``level=…``, ``code=…``).
+    """
+    _protected(safe)
+    name = getattr(plot, "__name__", str(plot))
+    if PLOTS.get(name) is not plot:
+        raise unknown("图/plot", name, PLOTS)
+    with theme.drawing(safe.spec.fonts):
+        axes = plot(safe, **options)
+        drawn: Any = axes.get_figure()
+        title = axes.get_title()
+        title = title or axes.get_title(loc="left")
+        stream = io.StringIO()
+        drawn.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    width, height = (float(side) for side in drawn.get_size_inches())
+    svg = stream.getvalue()
+    svg = svg[svg.index("<svg") :]
+    content = {"svg": svg, "alt": title, "caption": caption or title, "width": width, "height": height}
+    return Block("figure", content)
+
+
+def as_html(block: Block) -> str:
+    """Return the block as an HTML fragment; every text in it is escaped."""
+    c, safe_text = block.content, html.escape
+    if block.kind == "heading":
+        level = c["depth"] + 1
+        return f"<h{level}>{safe_text(c['text']).replace(chr(10), '<br>')}</h{level}>"
+    if block.kind == "text":
+        return f'<p class="{safe_text(c["place"])}">{safe_text(c["text"])}</p>'
+    if block.kind == "note":
+        return f'<p class="note">{safe_text(c["text"])}</p>'
+    if block.kind == "keyfigure":
+        parts = "".join(f'<div class="{part}">{safe_text(c[part])}</div>' for part in ("label", "value", "detail"))
+        return f'<div class="keyfigure">{parts}</div>'
+    if block.kind == "figure":
+        caption = f"<figcaption>{safe_text(c['caption'])}</figcaption>" if c["caption"] != c["alt"] else ""
+        label = safe_text(c["alt"], quote=True)
+        return f'<figure role="img" aria-label="{label}">{c["svg"]}{caption}</figure>'
+    return _table_html(c)
+
+
+def _table_html(c: Mapping[str, Any]) -> str:
+    kinds = ["text" if column["kind"] == TEXT else "figure" for column in c["columns"]]
+    head = "".join(
+        f'<th class="{k}">{html.escape(col["label"])}</th>' for k, col in zip(kinds, c["columns"], strict=True)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td class="{k}">{html.escape(cell)}</td>' for k, cell in zip(kinds, row, strict=True))
+        + "</tr>"
+        for row in c["rows"]
+    )
+    caption = f"<caption>{html.escape(c['caption'])}</caption>" if c["caption"] else ""
+    note_ = f'<p class="note">{html.escape(c["note"])}</p>' if c["note"] else ""
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note_}"
+
+
+def _protected(safe: Any) -> None:
+    if not isinstance(safe, Protected):
+        what = "未经披露控制的结果" if isinstance(safe, Result) else type(safe).__name__
+        raise UsageError(f"报告只接受 dj.protect 的结果,不接受{what} (pass the result through dj.protect first)")
+
+
+_DEFAULT = ("unit", "code", "n", "score", "low", "high", "favourable", "reason")
+
+
+def _plain(safe: Protected, columns: Sequence[str] | None) -> pd.DataFrame:
+    source = safe.table
+    names = [name for name in _DEFAULT if name in source.columns] if columns is None else list(columns)
+    for name in names:
+        if name not in source.columns:
+            raise unknown("列/column", name, source.columns)
+    if "reason" in names and not (source["reason"] != "").any():
+        names.remove("reason")  # nothing to explain
+    made = {_header(safe, name): _named(safe, source, name) for name in names}
+    frame = pd.DataFrame(made)
+    frame.attrs["kinds"] = [KINDS.get(name, TEXT) for name in names]
+    return frame
+
+
+def _spread(safe: Protected, columns: Sequence[str] | None, across: str, value: str) -> pd.DataFrame:
+    source, names = safe.table, list(columns or ("unit",))
+    if across not in source.columns or value not in source.columns:
+        raise unknown("列/column", across if across not in source.columns else value, source.columns)
+    keys = list(dict.fromkeys(source[across]))
+    rows = source[[*names, "level"] if "level" in source else names].drop_duplicates(names).reset_index(drop=True)
+    made = {_header(safe, name): _named(safe, rows, name) for name in names}
+    index = pd.MultiIndex.from_frame(rows[names]) if len(names) > 1 else pd.Index(rows[names[0]])
+    for key in keys:
+        part = source[source[across] == key].drop_duplicates(names).set_index(names)[value].reindex(index)
+        made[safe.spec.code_label(key) if across == "code" else str(key)] = part.to_numpy()
+    frame = pd.DataFrame(made)
+    frame.attrs["kinds"] = [TEXT] * len(names) + [KINDS.get(value, TEXT)] * len(keys)
+    return frame
+
+
+def _named(safe: Protected, source: pd.DataFrame, name: str) -> pd.Series:
+    spec, language, cells = safe.spec, safe.spec.language, source[name]
+    if name == "unit":
+        levels = source["level"] if "level" in source else [""] * len(source)
+        return pd.Series([spec.unit_label(u, lv) for u, lv in zip(cells, levels, strict=True)], index=cells.index)
+    if name == "code":
+        return cells.map(spec.code_label)
+    if name == "level":
+        return cells.map(spec.level_label)
+    if name == "reason":
+        return cells.map(lambda reason: reasons.printed(str(reason), language))
+    if name == "warning":
+        return cells.map(lambda grade: say(language, f"warning_{grade}") if grade else "")
+    if name == "real":
+        known = cells.map(
+            lambda real: "" if pd.isna(real) else say(language, "beyond_error" if real else "within_error")
+        )
+        return known.where(source["difference"].notna(), "") if "difference" in source else known
+    return cells
+
+
+def _header(safe: Protected, name: str) -> str:
+    return say(safe.spec.language, f"column_{name}")
+
+
+def _width(cells: list[str]) -> float:
+    """Share of the line a column needs: its longest text, a Chinese character counting double, within bounds."""
+    longest = max(sum(2 if ord(ch) > 0x2E7F else 1 for ch in cell) for cell in cells)
+    return float(min(max(longest, 5), 30) + 3)
+
+
+def _json(cell: Any, kind: str) -> Any:
+    if kind not in (NUMBER, PERCENT, COUNT, SIGNED):
+        return str(cell)
+    return None if pd.isna(cell) else float(cell)

@@ -1,0 +1,1 @@
+"""Executed notebook in, file out."""

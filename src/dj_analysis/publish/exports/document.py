@@ -1,0 +1,155 @@
+"""What exporters see of an executed notebook: its blocks, numbered, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import nbformat
+
+from ...errors import DjError, UsageError
+from ..blocks import KINDS_OF_BLOCK, MIME, Block
+
+_ZH = "一二三四五六七八九十"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A report as a list of blocks with what goes around them.
+
+    Attributes
+    ----------
+    blocks
+        In reading order; headings carry their number (``content["number"]``).
+    meta
+        title, period, unit, language, purpose, footer.
+    dropped
+        What the notebook showed that is no block, and is therefore not in the report.
+    """
+
+    blocks: tuple[Block, ...]
+    meta: Mapping[str, str]
+    dropped: tuple[str, ...] = field(default=(), repr=False)
+
+
+def read_document(notebook: nbformat.NotebookNode, meta: Mapping[str, str]) -> Document:
+    """Take markdown cells and blocks out of an executed notebook; every other output is dropped and listed.
+
+    Raises
+    ------
+    UsageError
+        The notebook holds an error, or no block at all.
+    """
+    blocks: list[Block] = []
+    dropped: list[str] = []
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            blocks += markdown_blocks(cell.source)
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                raise UsageError(
+                    f"第 {number} 格出错,不能导出 (cell {number} holds an error): {output.get('ename', '')}"
+                )
+            content = output.get("data", {}).get(MIME)
+            if content is None:
+                dropped.append(f"cell {number}: {output.output_type}")
+            else:
+                blocks.append(_block(content))
+    if not blocks:
+        raise UsageError("笔记本里没有报告内容 (no blocks in the notebook)")
+    title = next((b.content["text"] for b in blocks if b.kind == "heading" and b.content["depth"] == 0), None)
+    named = dict(meta) | ({"title": str(title).replace("\n", "")} if title else {})
+    return Document(tuple(_numbered(blocks, meta.get("language", "zh"))), named, tuple(dropped))
+
+
+def stripped(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return the notebook as it may be kept beside the report: blocks only, no streams, paths or run times."""
+    kept = nbformat.from_dict(json.loads(json.dumps(notebook)))
+    for cell in kept.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if MIME in output.get("data", {})]
+        cell.metadata = nbformat.NotebookNode({k: v for k, v in cell.metadata.items() if k == "tags"})
+    kept.metadata = nbformat.NotebookNode(
+        {k: v for k, v in kept.metadata.items() if k in ("kernelspec", "language_info")}
+    )
+    return kept
+
+
+def markdown_blocks(source: str) -> list[Block]:
+    """Read markdown into headings, paragraphs and list items; anything else in it is refused.
+
+    Literal text counts as the author's own words: it holds no numbers of the package.
+    """
+    import mistune
+
+    tokens: Any = mistune.create_markdown(renderer=None)(source)
+    blocks = []
+    for token in tokens:
+        if token["type"] == "heading":
+            blocks.append(Block("heading", {"text": _plain(token), "depth": token["attrs"]["level"] - 1}))
+        elif token["type"] == "paragraph":
+            blocks.append(Block("text", {"text": _plain(token), "place": "body"}))
+        elif token["type"] == "list":
+            blocks += [Block("text", {"text": f"• {_plain(item)}", "place": "body"}) for item in token["children"]]
+        elif token["type"] not in ("blank_line", "thematic_break"):
+            allowed = "标题、段落、列表 (headings, paragraphs, lists)"
+            raise UsageError(f"报告的文字格只能有{allowed},不能有 {token['type']}")
+    return blocks
+
+
+def content_hash(blocks: tuple[Block, ...]) -> str:
+    """Hash of all that a report says."""
+    content = [(block.kind, dict(block.content)) for block in blocks]
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+def svg_uri(svg: str) -> str:
+    """Return an SVG as a data address, so that nothing in it can reach the page around it."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+def _block(content: Any) -> Block:
+    if not isinstance(content, dict) or content.get("kind") not in KINDS_OF_BLOCK:
+        raise DjError(
+            f"无法识别的报告内容 (unknown block): {content if isinstance(content, str) else content.get('kind')}"
+        )
+    return Block(content["kind"], content["content"])
+
+
+def _numbered(blocks: list[Block], language: str) -> list[Block]:
+    """Number headings as official documents do: 一、 (一) 1. (1); titles (depth 0) start again."""
+    counts, made = [0] * 5, []
+    for block in blocks:
+        if block.kind == "heading":
+            depth = int(block.content["depth"])
+            counts[depth] += 1
+            counts[depth + 1 :] = [0] * (4 - depth)
+            number = _number(depth, counts[depth], language)
+            block = Block("heading", {**block.content, "number": number})
+        made.append(block)
+    return made
+
+
+def _number(depth: int, count: int, language: str) -> str:
+    if depth == 0:
+        return ""
+    if language != "zh":
+        return f"{count}. " if depth == 1 else ""
+    return {1: f"{_chinese(count)}、", 2: f"({_chinese(count)})", 3: f"{count}.", 4: f"({count})"}[depth]
+
+
+def _chinese(count: int) -> str:
+    if count <= 10:
+        return _ZH[count - 1]
+    tens, ones = divmod(count, 10)
+    return ("" if tens == 1 else _ZH[tens - 1]) + "十" + (_ZH[ones - 1] if ones else "")
+
+
+def _plain(token: Any) -> str:
+    if "raw" in token:
+        return str(token["raw"])
+    return "".join(_plain(child) for child in token.get("children", [])).strip()

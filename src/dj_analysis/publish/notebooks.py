@@ -1,0 +1,336 @@
+"""Run a parameterised notebook and leave its report, whole or not at all."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ..errors import DjError, UsageError, unknown
+from ..record import Record
+from ..result import PURPOSE, PURPOSE_EN
+from ..spec.periods import parse
+from ..spec.specification import Specification
+from .exports.document import Document, content_hash, read_document, stripped
+from .exports.html import to_html
+from .exports.pdf import to_pdf
+from .wording import say
+
+if TYPE_CHECKING:
+    import nbformat
+
+CELL_SECONDS = 600
+FORMATS: Mapping[str, Callable[[Document, str], bytes]] = {
+    "html": lambda document, fonts: to_html(document),
+    "pdf": to_pdf,
+}
+_TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+class ReportError(DjError):
+    """A report did not come to its end; names the cell and the last line of its error."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a report notebook."""
+
+    name: str
+    type: str
+    default: Any
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of a report left: files by format (``ipynb`` among them) and its manifest."""
+
+    report: str
+    period: str
+    unit: str
+    files: Mapping[str, Path]
+    manifest: Mapping[str, Any]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a file: report, period, unit, format, file."""
+        rows = [(self.report, self.period, self.unit, kind, str(path)) for kind, path in self.files.items()]
+        return pd.DataFrame(rows, columns=["report", "period", "unit", "format", "file"])
+
+
+def reports() -> dict[str, Path]:
+    """Return the report notebooks there are: name → file."""
+    return {
+        p.stem: p for p in sorted(_notebook_folder().glob("*.ipynb")) if any(q.name == "unit" for q in parameters(p))
+    }
+
+
+def parameters(notebook: Path) -> list[Parameter]:
+    """Read the declared parameters: annotated plain literals of the cell tagged ``parameters``."""
+    import nbformat
+
+    cells = nbformat.read(notebook, as_version=4).cells
+    source = next((cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])), "")
+    comments = {
+        line.split(":")[0].strip(): line.split("#", 1)[1].strip() for line in source.splitlines() if "#" in line
+    }
+    found = []
+    for statement in ast.parse(source).body:
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and statement.value is not None
+        ):
+            name = statement.target.id
+            default = ast.literal_eval(statement.value)
+            found.append(Parameter(name, ast.unparse(statement.annotation), default, comments.get(name, "")))
+    return found
+
+
+def run_notebook(
+    report: str,
+    *,
+    folder: Path,
+    spec: Specification,
+    record: Record,
+    period: str,
+    unit: str = "ALL",
+    formats: Sequence[str] = ("html", "pdf"),
+    out: str | Path | None = None,
+    **given: Any,
+) -> Run:
+    """Run one report notebook on a workspace and export it.
+
+    Everything is checked before a kernel starts; everything is written beside its place first and moved there when all
+    of it is whole, so that a failed run leaves what was there before.
+
+    Parameters
+    ----------
+    formats
+        Of ``html`` and ``pdf``; the executed notebook without other outputs is always kept beside them.
+    out
+        Report folder; ``reports`` in the workspace by default. Files are ``{period}/{report}/{unit}.{ext}`` below it.
+    given
+        Further parameters of the notebook.
+
+    Raises
+    ------
+    UsageError
+        A report, format or parameter that does not exist, or a parameter of the wrong type.
+    ReportError
+        The notebook failed; its executed copy is kept in the workspace's ``.dj/failed`` for whoever may see the data.
+    """
+    source = reports().get(report)
+    if source is None:
+        raise unknown("报告/report", report, reports())
+    for kind in formats:
+        if kind not in FORMATS:
+            raise unknown("格式/format", kind, FORMATS)
+    values = {"workspace": str(folder), "period": period, "unit": unit, "lang": spec.language, **given}
+    checked = _check_parameters(source, values)
+    target = Path(out) if out is not None else folder / "reports"
+    target = target.resolve() / period / report
+    started = time.perf_counter()
+    executed = _execute(source, checked, folder)
+    manifest = _manifest(source, checked, spec, folder)
+    document = read_document(executed, _meta(report, period, unit, spec, manifest))
+    manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
+    contents = {kind: FORMATS[kind](document, spec.fonts) for kind in formats}
+    contents["ipynb"] = _notebook_bytes(stripped(executed), folder)
+    files = _put(target, unit, contents)
+    relative = [_relative(path, target.parent.parent) for path in files.values()]
+    record.add_run(
+        report=report, period=period, unit=unit, lang=spec.language, status="done",
+        seconds=round(time.perf_counter() - started, 2), files=relative, manifest=manifest,
+    )  # fmt: skip
+    return Run(report, period, unit, files, manifest)
+
+
+def export_notebook(
+    notebook: Path, *, formats: Sequence[str], spec: Specification, out: Path | None = None
+) -> dict[str, Path]:
+    """Export an executed notebook of this package again, without running it."""
+    import nbformat
+
+    if not notebook.exists():
+        raise UsageError(f"文件不存在 (no such file): {notebook}")
+    for kind in formats:
+        if kind not in FORMATS:
+            raise unknown("格式/format", kind, FORMATS)
+    executed = nbformat.read(notebook, as_version=4)
+    known = {p.name: p.default for p in _parameters_given(executed)}
+    period, unit = str(known.get("period", "")), str(known.get("unit", notebook.stem))
+    manifest = {"data": "—"} | _versions(spec)
+    document = read_document(executed, _meta(notebook.parent.name, period, unit, spec, manifest))
+    contents = {kind: FORMATS[kind](document, spec.fonts) for kind in formats}
+    return _put(out or notebook.parent, notebook.stem, contents)
+
+
+def workspace_of(notebook: Path) -> tuple[str, str]:
+    """Return the workspace folder and language an executed notebook was run with."""
+    import nbformat
+
+    known = {p.name: p.default for p in _parameters_given(nbformat.read(notebook, as_version=4))}
+    if "workspace" not in known:
+        raise UsageError(f"{notebook.name}: 没有 workspace 参数 (it has no parameter workspace)")
+    return str(known["workspace"]), str(known.get("lang", "zh"))
+
+
+def _notebook_folder() -> Path:
+    """The notebooks of the wheel, or those of a checkout."""
+    inside = Path(str(resources.files("dj_analysis"))) / "notebooks"
+    return inside if inside.is_dir() else Path(__file__).resolve().parents[3] / "notebooks"
+
+
+def _check_parameters(source: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    declared = {parameter.name: parameter for parameter in parameters(source)}
+    for name in values:
+        if name not in declared:
+            raise unknown("参数/parameter", name, declared)
+    checked = {}
+    for name, parameter in declared.items():
+        value = values.get(name, parameter.default)
+        wanted = _TYPES.get(parameter.type, str)
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, wanted) or (wanted is not bool and isinstance(value, bool)):
+            found = type(value).__name__
+            raise UsageError(f"参数 {name} 应为 {parameter.type},不是 {found}:{value} (wrong type of parameter)")
+        checked[name] = value
+    return checked
+
+
+def _execute(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.NotebookNode:
+    import logging
+
+    import nbformat
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory(prefix="dj-") as place:
+        executed = Path(place) / "run.ipynb"
+        try:
+            papermill.execute_notebook(
+                str(source), str(executed), parameters=dict(values), kernel_name="python3", progress_bar=False, log_output=False,
+                execution_timeout=CELL_SECONDS, interrupt_on_timeout=True, cwd=place, **_transport(),
+            )  # fmt: skip
+        except papermill.PapermillExecutionError as error:
+            kept = _keep_failed(executed, folder, source.stem)
+            raise ReportError(f"{source.stem}: {error.ename}: {error.evalue} (.dj/failed/{kept})") from error
+        except (DeadKernelError, TimeoutError) as error:
+            kept = _keep_failed(executed, folder, source.stem)
+            raise ReportError(f"{source.stem}: 内核中止 (the kernel died or timed out), .dj/failed/{kept}") from error
+        return nbformat.read(executed, as_version=4)
+
+
+def _transport() -> dict[str, Any]:
+    """Keep kernel messages off the network where sockets of the file system do the same."""
+    if sys.platform == "win32":
+        return {}
+    from traitlets.config import Config
+
+    return {"config": Config(KernelManager={"transport": "ipc"})}
+
+
+def _keep_failed(executed: Path, folder: Path, report: str) -> str:
+    if not executed.exists():
+        return ""
+    failed = folder / ".dj" / "failed"
+    failed.mkdir(parents=True, exist_ok=True)
+    name = f"{report}-{hashlib.sha256(executed.read_bytes()).hexdigest()[:8]}.ipynb"
+    shutil.copyfile(executed, failed / name)
+    return name
+
+
+def _versions(spec: Specification) -> dict[str, Any]:
+    from .. import __version__
+
+    return {"version": __version__, "codebook": spec.codebook.version, "units": spec.units.version}
+
+
+def _manifest(source: Path, values: Mapping[str, Any], spec: Specification, folder: Path) -> dict[str, Any]:
+    data = {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in _inputs(folder)}
+    shown = {name: value for name, value in values.items() if name != "workspace"}
+    combined = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+    notebook = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
+    return _versions(spec) | {
+        "parameters": shown,
+        "notebook": notebook,
+        "data": combined,
+        "inputs": data,
+        "min_group": spec.min_group,
+    }
+
+
+def _inputs(folder: Path) -> list[Path]:
+    top = [p for p in folder.glob("*") if p.is_file()]
+    return sorted([*top, *(p for p in (folder / "responses").glob("*") if p.is_file())])
+
+
+def _meta(report: str, period: str, unit: str, spec: Specification, manifest: Mapping[str, Any]) -> dict[str, str]:
+    language = spec.language
+    label = parse(period).label(language) if period else ""
+    purpose = {"zh": PURPOSE, "en": PURPOSE_EN}[language] + (f" {spec.purpose}" if spec.purpose else "")
+    footer = say(
+        language, "footer", codebook=manifest["codebook"], units=manifest["units"], data=manifest["data"],
+        version=manifest["version"], min_group=spec.min_group,
+    )  # fmt: skip
+    title = f"{label} {spec.unit_label(unit)} {report}".strip()
+    return {
+        "title": title, "period": label, "unit": unit, "language": language, "office": spec.office, "purpose": purpose,
+        "footer": footer,
+    }  # fmt: skip
+
+
+def _notebook_bytes(notebook: nbformat.NotebookNode, folder: Path) -> bytes:
+    import nbformat
+
+    text = nbformat.writes(notebook)
+    return text.replace(json.dumps(str(folder))[1:-1], folder.name).encode("utf-8")
+
+
+def _put(target: Path, unit: str, contents: Mapping[str, bytes]) -> dict[str, Path]:
+    """Write every file beside its place, then move all of them there."""
+    target.mkdir(parents=True, exist_ok=True)
+    waiting = {}
+    try:
+        for kind, content in contents.items():
+            temporary = target / f".{unit}.{os.getpid()}.{kind}.tmp"
+            temporary.write_bytes(content)
+            waiting[kind] = temporary
+        return {kind: temporary.replace(target / f"{unit}.{kind}") for kind, temporary in waiting.items()}
+    finally:
+        for temporary in waiting.values():
+            temporary.unlink(missing_ok=True)
+
+
+def _relative(path: Path, base: Path) -> str:
+    return path.relative_to(base).as_posix()
+
+
+def _parameters_given(executed: nbformat.NotebookNode) -> list[Parameter]:
+    """Read the values a notebook was run with: its declared parameters, then the injected ones."""
+    found: dict[str, Parameter] = {}
+    for cell in executed.cells:
+        if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
+            for statement in ast.parse(cell.source).body:
+                targets = (
+                    statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+                )
+                value = getattr(statement, "value", None)
+                if isinstance(targets[0], ast.Name) and isinstance(value, ast.expr):
+                    found[targets[0].id] = Parameter(targets[0].id, "", ast.literal_eval(value))
+    return list(found.values())

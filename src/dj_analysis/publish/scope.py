@@ -1,0 +1,107 @@
+"""What a report about one unit covers: its units, levels, codes, and the names it prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..spec.periods import parse
+from ..spec.specification import Specification
+from ..spec.tree import Form
+from ..spec.units import ALL
+from .disclosure import Protected
+from .wording import fill, words
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The part of a wave that a report about one unit speaks of.
+
+    Attributes
+    ----------
+    unit
+        The unit reported; ``ALL`` is the whole.
+    form
+        ``full`` where the wave asked the full form, else ``anchors``.
+    waves
+        Number of waves up to this one.
+    """
+
+    unit: str
+    period: str
+    spec: Specification = field(repr=False)
+    form: Form = "anchors"
+    waves: int = 1
+    groups: tuple[str, ...] = ()
+
+    @cached_property
+    def below(self) -> list[str]:
+        """Units below the one reported, in its own tree, in their declared order."""
+        return [unit.unit for level in self.levels for unit in self._units.at_level(level) if self._is_below(unit.unit)]
+
+    @cached_property
+    def units(self) -> list[str]:
+        """The unit itself, the whole, and the units below."""
+        return list(dict.fromkeys([ALL, self.unit, *self.below]))
+
+    @cached_property
+    def levels(self) -> list[str]:
+        """Levels below the unit, from the top down."""
+        tree = self._units.trees[0] if self.unit == ALL else self._units[self.unit].tree
+        found = [unit.level for unit in self._units.below(self.unit) if unit.tree == tree]
+        return [level for level in self._units.levels if level in set(found)]
+
+    @cached_property
+    def tiers(self) -> list[str]:
+        """Levels of the units right below: peers are shown with peers."""
+        return list(dict.fromkeys(child.level for child in self._units.children(self.unit)))
+
+    @cached_property
+    def names(self) -> dict[str, Any]:
+        """What sentences may name: the period, the unit, the office, the codes of index, dimensions and items."""
+        codebook = self.spec.codebook.at(self.period)
+        language = self.spec.language
+        index = codebook.index
+        tree = codebook.tree.in_form(self.form)
+        return {
+            "period": parse(self.period).label(language),
+            "in_year": parse(self.period).year,
+            "name": self.spec.unit_label(self.unit),
+            "office": self.spec.office or {"zh": "调查工作组", "en": "the survey team"}[language],
+            "recipient": self.spec.recipient or {"zh": "公司领导", "en": "the management"}[language],
+            "index": index,
+            "dimensions": [node.code for node in codebook.dimensions],
+            "items": [leaf.code for leaf in tree.leaves if index is None or index in tree.ancestors(leaf.code)],
+            "form": self.form,
+            "levels": self.levels,
+            "level_names": {level: self.spec.level_label(level) for level in self._units.levels},
+        }
+
+    def title(self, sentence: str, **more: Any) -> str:
+        """Fill a title; titles hold names only, no numbers; ``|`` breaks the line."""
+        filled = fill(sentence, None, {"unit": self.unit, "lang": self.spec.language, **self.names, **more})
+        return filled.replace("|", "\n")
+
+    def attachments(self) -> list[str]:
+        """Names of what is attached to the first page."""
+        phrases = words(self.spec.language)
+        listed = ("a_alerts", "a_units", "a_notes") if self.below else ("a_notes",)
+        return [phrases[key] for key in listed]
+
+    def warned(self, alerts: Protected) -> Protected:
+        """Keep the units with a warning."""
+        table = alerts.table
+        return alerts.where(unit=list(table.loc[table["warning"].fillna("") != "", "unit"]))
+
+    def knows_response(self, response: Protected) -> bool:
+        """Tell whether participation is known for some unit below."""
+        table = response.table
+        return bool(table.loc[table["unit"].isin(self.below), "rate"].notna().any())
+
+    @property
+    def _units(self) -> Any:
+        return self.spec.units.at(self.period)
+
+    def _is_below(self, unit: str) -> bool:
+        return self.unit in self._units.ancestors(unit)
