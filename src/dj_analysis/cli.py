@@ -43,8 +43,8 @@ def main() -> None:
     except Exception as error:
         if type(error).__module__.split(".")[0] not in ("click", "typer"):
             raise
-        show = getattr(error, "show", None)  # a usage error of the command line itself
-        show() if show else print(error, file=sys.stderr)
+        said = error.format_message() if hasattr(error, "format_message") else str(error)  # usage of the command itself
+        print(f"错误/error: {said} (--help 看用法)", file=sys.stderr)
         sys.exit(2)
 
 
@@ -118,15 +118,20 @@ def report(
     formats: Annotated[str, typer.Option(help="逗号分隔:html,pdf")] = "html,pdf",
     lang: Lang = None,
     out: Out = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", help="报告自己的参数 名=值,见 dj list (name=value)")
+    ] = None,
 ) -> None:
     """运行一份报告 (run a report).
 
     例/example: dj report quarterly demo --period 2026Q3
     """
+    from .publish.notebooks import own_parameters
     from .workspace import run_report
 
     kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
-    run = run_report(name, folder, period=period, unit=unit, formats=kinds, lang=lang, out=out)  # type: ignore[arg-type]
+    own = own_parameters(name, param or [])
+    run = run_report(name, folder, period=period, unit=unit, formats=kinds, lang=lang, out=out, **own)  # type: ignore[arg-type]
     for path in run.files.values():
         print(path)
 

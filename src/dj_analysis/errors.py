@@ -114,6 +114,6 @@ class DjWarning(UserWarning):
 def unknown(kind: str, found: object, valid: Iterable[object]) -> UsageError:
     """One line for a name that does not exist, with the nearest names that do."""
     names = [str(name) for name in valid]
-    near = difflib.get_close_matches(str(found), names, n=5, cutoff=0.4) or names[:8]
+    near = list(dict.fromkeys([*difflib.get_close_matches(str(found), names, n=5, cutoff=0.4), *names]))[:6]
     more = " …" if len(names) > len(near) else ""
     return UsageError(f"{kind} “{found}” 不存在;可用/valid: {', '.join(near) or '(无/none)'}{more}")

@@ -334,7 +334,9 @@ def _declarations(folder: Path, problems: Problems) -> tuple[Settings, Specifica
         language=settings.language,
         name=settings.name or folder.name,
         office=settings.office,
+        office_en=settings.office_en,
         recipient=settings.recipient,
+        recipient_en=settings.recipient_en,
         purpose=settings.purpose,
         fonts=settings.fonts,
     )

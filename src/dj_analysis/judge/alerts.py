@@ -17,6 +17,20 @@ from ..spec.specification import Specification
 from .change import Change
 
 ORDER = ("", "orange", "red", "black")
+WORDS = {
+    "zh": {
+        "index_low": "指数低于{point:g}分的把握达{confidence:.0%}",
+        "dimension_low": "{at_least}个以上维度低于{point:g}分",
+        "low_share": "指数低于{of:g}分的人占比下限超过{share:.0%}",
+        "fall": "指数环比下降{fall:.1f}分,超出误差范围",
+    },
+    "en": {
+        "index_low": "index below {point:g} with {confidence:.0%} confidence",
+        "dimension_low": "{at_least} or more dimensions below {point:g}",
+        "low_share": "more than {share:.0%} of respondents credibly have an index below {of:g}",
+        "fall": "index fell by {fall:.1f} points, beyond error",
+    },
+}
 NOT_JUDGED = (reasons.TOO_FEW_TO_JUDGE, reasons.LOW_RESPONSE, reasons.FALLEN_RESPONSE)
 
 
@@ -81,9 +95,9 @@ def alerts(
     response = now.response.table.set_index(["level", "unit"])
     keys = list(zip(units["level"], units["unit"], strict=True))
     found = [
-        _index_low(units, spec.bands["warning"]),
+        _index_low(units, spec),
         _dimension_low(anchors, keys, spec),
-        _low_share(now, keys, spec.bands["low_answers"]),
+        _low_share(now, keys, spec),
         _fall(change, keys, spec),
     ]
     table = pd.DataFrame({"period": now.period, "level": units["level"], "unit": units["unit"]})
@@ -98,10 +112,11 @@ def alerts(
     )  # fmt: skip
 
 
-def _index_low(units: pd.DataFrame, bands: Bands) -> pd.DataFrame:
+def _index_low(units: pd.DataFrame, spec: Specification) -> pd.DataFrame:
+    bands = spec.bands["warning"]
     mean, se, df = (units[name].to_numpy(float) for name in ("score", "se", "n"))
     codes, chance = bands.grade_surely(lambda point, side: uncertainty.probability(mean, se, df - 1, point, side))
-    return _finding("index_low", codes, chance, [_below(bands, code, "指数") for code in codes])
+    return _finding("index_low", codes, chance, _reasons("index_low", codes, bands, spec))
 
 
 def _dimension_low(anchors: pd.DataFrame, keys: list[tuple[str, str]], spec: Specification) -> pd.DataFrame:
@@ -122,18 +137,17 @@ def _dimension_low(anchors: pd.DataFrame, keys: list[tuple[str, str]], spec: Spe
             enough = ranked[:, band.at_least - 1] >= (band.confidence or 0)
             chances[enough] = ranked[enough, band.at_least - 1]
         codes[enough] = band.code
-    counts = {band.code: f"{band.at_least}个以上维度低于{band.point:g}分" for band in bands.bands}
-    return _finding("dimension_low", codes, chances, [counts.get(code, "") for code in codes])
+    return _finding("dimension_low", codes, chances, _reasons("dimension_low", codes, bands, spec))
 
 
-def _low_share(now: Scores, keys: list[tuple[str, str]], bands: Bands) -> pd.DataFrame:
+def _low_share(now: Scores, keys: list[tuple[str, str]], spec: Specification) -> pd.DataFrame:
+    bands = spec.bands["low_answers"]
     shares = now.shares.table
     shares = shares[(shares["statistic"] == "below") & (shares["form"] == "anchors")].set_index(["level", "unit"])
     low = shares["low"].reindex(keys).to_numpy(float)
     codes = bands.grade(low)
-    words = {band.code: f"指数低于{bands.of:g}分的人占比下限超过{band.point:.0%}" for band in bands.bands}
     sure = np.where(codes != "", 0.975, np.nan)  # the lower end of a two-sided 95 % interval
-    return _finding("low_share", codes, sure, [words.get(code, "") for code in codes])
+    return _finding("low_share", codes, sure, _reasons("low_share", codes, bands, spec))
 
 
 def _fall(change: Change | None, keys: list[tuple[str, str]], spec: Specification) -> pd.DataFrame:
@@ -143,7 +157,8 @@ def _fall(change: Change | None, keys: list[tuple[str, str]], spec: Specificatio
     smallest = spec.rules.change.smallest
     fell = (rows["difference"].to_numpy(float) <= -smallest) & rows["real"].eq(True).to_numpy()
     codes = np.where(fell, "orange", "").astype(object)
-    words = [f"指数环比下降{-d:.1f}分,超出误差范围" if f else "" for d, f in zip(rows["difference"], fell, strict=True)]
+    said = WORDS[spec.language]["fall"]
+    words = [said.format(fall=-d) if f else "" for d, f in zip(rows["difference"], fell, strict=True)]
     return _finding("fall", codes, np.where(fell, 1 - rows["p"].to_numpy(float) / 2, np.nan), words)
 
 
@@ -182,6 +197,17 @@ def _guarded(table: pd.DataFrame, fall: np.ndarray, spec: Specification) -> pd.D
     return table
 
 
-def _below(bands: Bands, code: str, what: str) -> str:
-    band = next((band for band in bands.bands if band.code == code), None)
-    return f"{what}低于{band.point:g}分的把握达{band.confidence:.0%}" if band and band.confidence else ""
+def _reasons(rule: str, codes: np.ndarray, bands: Bands, spec: Specification) -> list[str]:
+    """Say why, in the reader's language, with the cut point that was met."""
+    said = WORDS[spec.language][rule]
+    by_code = {
+        band.code: said.format(
+            point=band.point,
+            share=band.point,
+            confidence=band.confidence or 0,
+            at_least=band.at_least,
+            of=bands.of or 0,
+        )
+        for band in bands.bands
+    }
+    return [by_code.get(code, "") for code in codes]

@@ -175,9 +175,10 @@ def survey_of_frame(
         values = nw.col(header)
         if node is not None and node.role == "text":
             continue
-        if node is not None and node.role == "item" and not schema[header].is_numeric():
+        answered = node is not None and node.role in ("item", "check")
+        if node is not None and answered and not schema[header].is_numeric():
             values = _text_values(values, codebook.scales.get(node.scale))
-        elif node is not None and node.role == "item" and node.scale in codebook.scales:
+        elif node is not None and answered and node.scale in codebook.scales:
             values = _recoded(values, codebook.scales[node.scale])
         columns.append(values.alias(code))
     if source.constant or source.join or source.recode:
@@ -276,6 +277,8 @@ def _typed(
         cells, where = frame[header], f"{place}: {code}" + (f" ({header})" if header != code else "")
         if code in codebook.tree:
             kept[code] = _item(cells, codebook.tree[code], codebook.scales, where, problems)
+        elif code in others and others[code].role == "check":
+            kept[code] = _item(cells, others[code], codebook.scales, where, problems)
         elif code in others and others[code].role == "group":
             kept[code] = _group(cells, codebook.scales.get(others[code].scale))
         elif code in others and others[code].role == "weight":

@@ -99,6 +99,32 @@ def parameters(notebook: Path) -> list[Parameter]:
     return found
 
 
+def own_parameters(report: str, given: Sequence[str]) -> dict[str, Any]:
+    """Read ``name=value`` texts as parameters of a report, each by its declared type.
+
+    Raises
+    ------
+    UsageError
+        A report or parameter that does not exist, or a value that is not of its type.
+    """
+    source = reports().get(report)
+    if source is None:
+        raise unknown("报告/report", report, reports())
+    declared = {parameter.name: parameter for parameter in parameters(source)}
+    found: dict[str, Any] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in declared:
+            raise unknown("参数/parameter", name, declared)
+        try:
+            found[name] = value if declared[name].type == "str" else ast.literal_eval(value)
+        except (ValueError, SyntaxError) as error:
+            raise UsageError(
+                f"参数 {name} 应为 {declared[name].type},不是 {value} (wrong type of parameter)"
+            ) from error
+    return found
+
+
 def run_notebook(
     report: str,
     *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -219,7 +220,7 @@ def _hatched(column: int, row: int) -> Any:
 
 
 def _caption(ax: Axes, title: str, hidden: int, language: str, key: str = "figure_hidden") -> None:
-    ax.set_title(title, pad=14)
+    ax.set_title(textwrap.fill(title, 56 if language == "en" else 30), pad=14)
     if hidden:
         ax.annotate(
             say(language, key, count=hidden), (1, 0), xycoords="axes fraction", xytext=(0, -34), textcoords="offset points",

@@ -64,12 +64,14 @@ class Scope:
         language = self.spec.language
         index = codebook.index
         tree = codebook.tree.in_form(self.form)
+        spec = self.spec
+        office, recipient = (spec.office, spec.recipient) if language == "zh" else (spec.office_en, spec.recipient_en)
         return {
             "period": parse(self.period).label(language),
             "in_year": parse(self.period).year,
             "name": self.spec.unit_label(self.unit),
-            "office": self.spec.office or {"zh": "调查工作组", "en": "the survey team"}[language],
-            "recipient": self.spec.recipient or {"zh": "公司领导", "en": "the management"}[language],
+            "office": office or {"zh": "调查工作组", "en": "the survey team"}[language],
+            "recipient": recipient or {"zh": "公司领导", "en": "the management"}[language],
             "index": index,
             "dimensions": [node.code for node in codebook.dimensions],
             "items": [leaf.code for leaf in tree.leaves if index is None or index in tree.ancestors(leaf.code)],
@@ -83,10 +85,10 @@ class Scope:
         filled = fill(sentence, None, {"unit": self.unit, "lang": self.spec.language, **self.names, **more})
         return filled.replace("|", "\n")
 
-    def attachments(self) -> list[str]:
-        """Names of what is attached to the first page."""
+    def attachments(self, warned: Protected) -> list[str]:
+        """Names of what is attached to the first page: tables of units and of those warned, and the notes."""
         phrases = words(self.spec.language)
-        listed = ("a_alerts", "a_units", "a_notes") if self.below else ("a_notes",)
+        listed = [*(["a_units"] if self.below else []), *(["a_alerts"] if len(warned.table) else []), "a_notes"]
         return [phrases[key] for key in listed]
 
     def warned(self, alerts: Protected) -> Protected:

@@ -132,7 +132,7 @@ def _environment(language: str) -> Any:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+        undefined=StrictUndefined, autoescape=False, trim_blocks=language == "zh", lstrip_blocks=True
     )
     kinds = {"num": NUMBER, "pct": PERCENT, "count": COUNT, "signed": SIGNED}
     for name, kind in kinds.items():

@@ -19,7 +19,9 @@ _TOP = {
     "name": str,
     "name_en": str,
     "office": str,
+    "office_en": str,
     "recipient": str,
+    "recipient_en": str,
     "language": str,
     "min_group": int,
     "purpose": str,
@@ -84,7 +86,9 @@ class Settings:
     name: str = ""
     name_en: str = ""
     office: str = ""
+    office_en: str = ""
     recipient: str = ""
+    recipient_en: str = ""
     language: Language = "zh"
     min_group: int = DEFAULT_MIN_GROUP
     purpose: str = ""

@@ -45,7 +45,9 @@ class Specification:
     language: Language = "zh"
     name: str = ""
     office: str = ""
+    office_en: str = ""
     recipient: str = ""
+    recipient_en: str = ""
     purpose: str = ""
     fonts: str = ""
 
@@ -63,7 +65,7 @@ class Specification:
     def unit_label(self, unit: str, level: str = "") -> str:
         """Name of a unit for the reader; a category of a group column stands for itself."""
         if level in self.group_names:
-            return unit
+            return self._categories.get((level, unit), unit)
         found = self.units.get(unit)
         return found.name(self.language) if found else unit
 
@@ -76,6 +78,17 @@ class Specification:
     def group_names(self) -> Mapping[str, str]:
         """Names of the declared group columns for the reader."""
         return {node.code: node.label(self.language) for node in self.codebook.groups}
+
+    @cached_property
+    def _categories(self) -> dict[tuple[str, str], str]:
+        """English names of the categories of group columns, where their scale has them."""
+        if self.language != "en":
+            return {}
+        scales = self.codebook.scales
+        options = [
+            (node.code, o) for node in self.codebook.groups if node.scale in scales for o in scales[node.scale].options
+        ]
+        return {(code, option.label_zh): option.label_en for code, option in options if option.label_en}
 
     def headcount(self, unit: str, period: str) -> float:
         """Return the people on the books of a unit in a period; NaN where it is not known.
@@ -114,5 +127,15 @@ LEVELS = {
         "branch": "党支部",
         "line": "专业条线",
     },
-    "en": {"line": "business line"},
+    "en": {
+        "company": "Company",
+        "province": "Province",
+        "city": "City companies",
+        "county": "County companies",
+        "department": "Departments",
+        "station": "Stations",
+        "team": "Teams",
+        "branch": "Branches",
+        "line": "Business lines",
+    },
 }
