@@ -136,7 +136,7 @@ def _guesses(table: Table, problems: Problems) -> list[_Guess]:
 
 def _guess(header: str, cells: pd.Series, number: int) -> _Guess:
     label = wjx.stems(header)[0] if wjx.stems(header) else header
-    bare = re.sub(r"^\s*(第\s*\d+\s*题|\d+\s*[、..])\s*", "", header)
+    bare = re.sub(r"^\s*(第\s*\d+\s*题|\d+\s*[、.．])\s*", "", header)
     scale = _likert(cells)
     if scale is not None:
         node = Node(f"X{number}", label_zh=bare, text_zh=bare, minimum=1, maximum=5, scale=scale.name)
@@ -176,7 +176,7 @@ def _matrix(header: str) -> str:
     """The question a matrix row stands in, or ``""``."""
     for dash in ("—", "--", "–"):
         if dash in header:
-            return re.sub(r"^\s*(第\s*\d+\s*题|\d+\s*[、..])\s*", "", header.rsplit(dash, 1)[0]).strip()
+            return re.sub(r"^\s*(第\s*\d+\s*题|\d+\s*[、.．])\s*", "", header.rsplit(dash, 1)[0]).strip()
     return ""
 
 

@@ -89,11 +89,7 @@ class Workspace:
         DataError
             Everything wrong with its file, in one table.
         """
-        self._known_period(period)
-        problems = Problems()
-        survey = _read_wave(self.settings, self.spec, period, problems)
-        raise_for(problems)
-        assert survey is not None, "a wave that cannot be read is a problem"
+        survey = self._read(period)
         for notice in survey.notices:
             warnings.warn(notice, DjWarning, stacklevel=2)
         return survey
@@ -194,6 +190,14 @@ class Workspace:
         raise_for(problems)
         return values
 
+    def _read(self, period: str) -> Survey:
+        self._known_period(period)
+        problems = Problems()
+        survey = _read_wave(self.settings, self.spec, period, problems)
+        raise_for(problems)
+        assert survey is not None, "a wave that cannot be read is a problem"
+        return survey
+
     def _known_period(self, period: str) -> None:
         if period not in self.periods:
             raise unknown("时期/period", period, self.periods)
@@ -209,7 +213,7 @@ class Workspace:
             asked = self.settings.waves.get(period, _asked_by_default(self.spec))
             forms = self.spec.codebook.at(period).forms("full" if asked == "full" else "pulse")
             return Survey(None, self.spec, period, forms, axes), sums
-        survey = self.survey(period)
+        survey = self._read(period)
         trees = [tree for tree in self.units.at(period).trees if tree in survey.axes]
         levels = [level for tree in trees for level in self.units.levels if self.units.tree_of(level) == tree]
         groups = [axis for axis in survey.axes if axis not in self.units.trees]

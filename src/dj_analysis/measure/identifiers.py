@@ -8,15 +8,15 @@ from collections.abc import Iterable
 import pandas as pd
 
 from ..errors import Problems
-from ..spec.tables import rows_text
+from ..spec.tables import once_a_value, rows_text
 
 #: Columns of 问卷星 exports that are dropped with a notice (R1): a network address and what leads to it.
 DROPPED = ("来自IP", "IP", "IP地址", "来源详情", "昵称", "微信昵称", "用户昵称")
 
-_ASIDE = re.compile(r"[((][^()()]*[))]")
-_NUMBERED = re.compile(r"^\s*(第?\s*\d+\s*[题、..::]|Q\d+[.:、])\s*")
+_ASIDE = re.compile(r"[(（][^()（）]*[)）]")
+_NUMBERED = re.compile(r"^\s*(第?\s*\d+\s*[题、.．:：]|Q\d+[.:、])\s*")
 _NAMES = re.compile(
-    r"姓名|真名|名字$|身份证|证件号|(手机|电话|联系电话|联系方式|手机号码)(号|号码)?[::??]?$|手机号|电话号|联系方式|联系电话"
+    r"姓名|真名|名字$|身份证|证件号|(手机|电话|联系电话|联系方式|手机号码)(号|号码)?[:：?？]?$|手机号|电话号|联系方式|联系电话"
     r"|工号|员工(编号|号|代码)|职工(编号|号)|人员编(号|码)|党员编号|社保号|银行卡|护照|准考证"
     r"|open_?id|union_?id|微信号|QQ号|邮箱|电子邮件|家庭住址|住址|籍贯|民族|政治面貌|党派|宗教|入党时间|出生日期|生日"
     r"|^(full[ _]?)?name$|e-?mail|phone|mobile|passport|id[ _]?card|(employee|staff|person|badge)[ _]?(id|no|number)$"
@@ -65,7 +65,8 @@ def check_content(place: str, frame: pd.DataFrame, problems: Problems, *, mapped
     used = set(mapped)
     for column in frame.columns:
         cells = frame[column]
-        likely = cells[cells.str.contains(r"\d{11}|@|o[\w-]{27}", regex=True, na=False)]
+        suspect = once_a_value(cells, lambda v: v.str.contains(r"\d{11}|@|o[\w-]{27}", regex=True, na=False))
+        likely = cells[suspect.astype(bool)]
         found = likely.map(identifying_text)
         found = found[found != ""]
         filled = int((cells.str.strip() != "").sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import narwhals.stable.v2 as nw
 import pandas as pd
 import polars as pl
 
-from ..errors import DataError, DjError, IdentifierError, Problems
+from ..errors import DataError, DjError, DjWarning, IdentifierError, Problems
 from ..spec.codebook import Codebook, Scale
 from ..spec.periods import is_period
 from ..spec.settings import Source
@@ -79,6 +80,8 @@ def read_survey(
         )
     raise_for(problems)
     assert survey is not None, "a file that cannot be read is a problem"
+    for notice in survey.notices:
+        warnings.warn(notice, DjWarning, stacklevel=2)
     return survey
 
 

@@ -13,7 +13,7 @@ from ..spec.specification import Specification
 from ..spec.tree import Form, Tree
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Survey:
     """One wave of answers: a frame with one row a person, and the declarations that give it meaning.
 
@@ -44,6 +44,11 @@ class Survey:
     weight: str | None = None
     resolved: bool = False
     notices: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        rows = f"{len(self.frame)} rows, " if hasattr(self.frame, "__len__") else ""
+        seen = "".join(f"\n  {notice}" for notice in self.notices)
+        return f"Survey({self.period}: {rows}{' + '.join(self.forms)}, by {', '.join(self.axes)}){seen}"
 
     @property
     def codebook(self) -> Codebook:

@@ -16,9 +16,9 @@ MISSING = (
     "-3",
     "空",
     "(空)",
-    "(空)",
+    "（空）",
     "(跳过)",
-    "(跳过)",
+    "（跳过）",
     "N/A",
     "n/a",
     "NA",
@@ -31,10 +31,10 @@ MISSING = (
 )
 MULTIPLE = "┋"
 
-_NUMBERED = re.compile(r"^\s*(?:第\s*\d+\s*题|\d+\s*[、..]|Q\d+[.:、])\s*", re.IGNORECASE)
-_IN_BRACKETS = re.compile(r"[((]([^()()]*(?:[((][^()()]*[))][^()()]*)*)[))]\s*$")
-_ASIDE = re.compile(r"[((\[【][^()()\[\]【】]*[))\]】]")
-_NOISE = re.compile(r"[\s,，。、;；::??!！.\"“”'‘’*_·—\-]+")
+_NUMBERED = re.compile(r"^\s*(?:第\s*\d+\s*题|\d+\s*[、.．]|Q\d+[.:、])\s*", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"[(（]([^()（）]*(?:[(（][^()（）]*[)）][^()（）]*)*)[)）]\s*$")
+_ASIDE = re.compile(r"[(（\[【][^()（）\[\]【】]*[)）\]】]")
+_NOISE = re.compile(r"[\s,，。、;；:：?？!！.\"“”'‘’*_·—\-]+")
 _DURATION = re.compile(
     r"^(?:(\d+)\s*(?:小时|时|h))?\s*(?:(\d+)\s*(?:分钟|分|min|m))?\s*(?:(\d+(?:\.\d+)?)\s*(?:秒|s)?)?$"
 )

@@ -45,7 +45,7 @@ class Block:
         c = self.content
         if self.kind == "table":
             rows = [" | ".join(cell for cell in row) for row in c["rows"]]
-            return "\n".join([c["caption"], " | ".join(column["label"] for column in c["columns"]), *rows])
+            return "\n".join([c["caption"], " | ".join(column["label"] for column in c["columns"]), *rows, c["note"]])
         return str(c.get("text") or c.get("alt") or f"{c.get('label')}: {c.get('value')}")
 
 
@@ -167,6 +167,8 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
     options
         Passed to it (``level=…``, ``code=…``).
     """
+    import matplotlib.pyplot as plt
+
     _protected(safe)
     name = getattr(plot, "__name__", str(plot))
     if PLOTS.get(name) is not plot:
@@ -178,6 +180,7 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
         title = title or axes.get_title(loc="left")
         stream = io.StringIO()
         drawn.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        plt.close(drawn)  # the block shows it; the notebook must not show it again
     width, height = (float(side) for side in drawn.get_size_inches())
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import textwrap
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 import pandas as pd
@@ -22,7 +24,22 @@ if TYPE_CHECKING:
 Drawable = Result | Protected
 MOST_ROWS = 40  # more than this on one page cannot be read
 
+P = ParamSpec("P")
 
+
+def _themed(plot: Callable[P, Axes]) -> Callable[P, Axes]:
+    """Draw in the package's theme, whether a notebook or a report asks."""
+
+    @functools.wraps(plot)
+    def drawn(*args: P.args, **options: P.kwargs) -> Axes:
+        result: Any = args[0] if args else options["result"]
+        with theme.drawing(result.spec.fonts):
+            return plot(*args, **options)
+
+    return drawn
+
+
+@_themed
 def plot_scores(result: Drawable, *, level: str | None = None, code: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw units with their interval, best on top; hidden units are listed beneath without a point.
 
@@ -71,6 +88,7 @@ def plot_scores(result: Drawable, *, level: str | None = None, code: str | None 
     return ax
 
 
+@_themed
 def plot_heat(result: Drawable, *, level: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw units × dimensions on an absolute colour scale; hidden cells are hatched.
 
@@ -114,6 +132,7 @@ def plot_heat(result: Drawable, *, level: str | None = None, ax: Axes | None = N
     return ax
 
 
+@_themed
 def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw one unit's score over the waves with its interval; the line breaks where the questions changed.
 
@@ -150,6 +169,7 @@ def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, 
     return ax
 
 
+@_themed
 def plot_response(result: Drawable, *, level: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw participation by unit with the mark below which no warning is judged.
 
@@ -200,9 +220,9 @@ def _rows(result: Drawable, code: str) -> pd.DataFrame:
 
 
 def _new_axes(height: float) -> Any:
-    from matplotlib.figure import Figure
+    import matplotlib.pyplot as plt  # so that a notebook shows it at the end of the cell
 
-    return Figure(figsize=(6.3, min(height, 8.6))).add_subplot()
+    return plt.figure(figsize=(6.3, min(height, 8.6))).add_subplot()
 
 
 def _score_axis(ax: Axes, shown: pd.DataFrame, language: str) -> None:

@@ -86,7 +86,7 @@ FORBIDDEN = (
     ),
 )
 
-_NOT_A_REQUEST = re.compile(r"[((][^()()]*(请勿|不要|无需|不用|no names)[^()()]*[))]", re.IGNORECASE)
+_NOT_A_REQUEST = re.compile(r"[(（][^()（）]*(请勿|不要|无需|不用|no names)[^()（）]*[)）]", re.IGNORECASE)
 _TWO_IN_ONE = re.compile(r"并且|而且|同时|以及|\band also\b|\bas well as\b", re.IGNORECASE)
 _LEADING = re.compile(
     r"难道|显然|众所周知|应该承认|不可否认|是不是都|obviously|surely|of course|don't you", re.IGNORECASE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -162,12 +162,23 @@ def conform(table: Table, schema: Schema, problems: Problems) -> Table:
 
 def numbers(values: pd.Series) -> pd.Series:
     """Turn text cells into float64, empty and unreadable cells into NaN."""
-    return pd.to_numeric(values.str.strip().replace("", None), errors="coerce").astype("float64")
+    return once_a_value(
+        values, lambda v: pd.to_numeric(v.str.strip().replace("", None), errors="coerce").astype("float64")
+    )
 
 
 def whole_numbers(values: pd.Series) -> pd.Series:
     """Write whole numbers without their decimals (``1022.0`` → ``1022``) and leave other text alone."""
-    return values.astype("str").str.strip().str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
+    return once_a_value(values.astype("str"), lambda v: v.str.strip().str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True))
+
+
+def once_a_value(values: pd.Series, function: Callable[[pd.Series], pd.Series]) -> pd.Series:
+    """Apply a function of text cells once to each different value: answers repeat a handful of texts."""
+    codes, different = pd.factorize(values)
+    if len(different) > len(values) / 2:
+        return function(values)
+    done = function(pd.Series(different, dtype=values.dtype))
+    return pd.Series(done.array.take(codes), index=values.index, name=values.name)
 
 
 def rows_text(index: Iterable[int], most: int = 3) -> str:
@@ -302,6 +313,8 @@ def as_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cell_text(value: object) -> str:
+    if isinstance(value, str):
+        return value.strip()
     if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and value != value):
         return ""
     if isinstance(value, bool):
@@ -312,7 +325,7 @@ def _cell_text(value: object) -> str:
         return value.isoformat(sep=" ", timespec="seconds") if value.time() != value.min.time() else str(value.date())
     if isinstance(value, date):
         return value.isoformat()
-    return str(value).strip()
+    return str(value)
 
 
 def _read_sql(source: Source, name: str, problems: Problems) -> Table | None:

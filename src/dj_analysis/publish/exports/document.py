@@ -139,7 +139,7 @@ def _number(depth: int, count: int, language: str) -> str:
         return ""
     if language != "zh":
         return f"{count}. " if depth == 1 else ""
-    return {1: f"{_chinese(count)}、", 2: f"({_chinese(count)})", 3: f"{count}.", 4: f"({count})"}[depth]
+    return {1: f"{_chinese(count)}、", 2: f"（{_chinese(count)}）", 3: f"{count}.", 4: f"（{count}）"}[depth]
 
 
 def _chinese(count: int) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 COMPANY = ("云岭电力有限公司", "Yunling Electric Power Co.")
 SYNTHETIC = ("(合成数据)", " (synthetic data)")
-OFFICE, RECIPIENT = "党委党建部", "公司党委"
+OFFICE = ("党委党建部", "Party Building Department")
+RECIPIENT = ("公司党委", "the Party Committee of the company")
 
 PLACES = (
     ("澄川", "Chengchuan"),
@@ -131,7 +132,8 @@ COMMENTS = {
     ),
 }
 
-#: The item of the full form that gets another wording in mid-series.
+#: The item of the full form that gets another wording in mid-series, with the new one.
+REWORDED_CODE = "A1"
 REWORDED: dict[str, Any] = {
     "code": "A1b",
     "label_zh": "工器具能领到",
@@ -171,23 +173,3 @@ INDICATORS = (
     ("Z19", "BM5", "基层报表数量", "Forms asked of teams", -1, 0, 40, 17, 4, 0),
     ("Z20", "BM5", "服务承诺兑现率(%)", "Promises kept (%)", 1, 50, 100, 89, 5, 1),
 )
-
-README = """# {name} · 合成数据
-
-本文件夹中的**全部数据均由程序合成**:单位、地名、人数、答卷、指标、开放题文字都是虚构的,不对应任何真实的企业、地方或个人。
-答卷中没有姓名、工号、电话等任何可以识别个人的内容,`来自IP` 一列只有形如 `x.x.x.x(地名)` 的遮蔽写法。
-
-用途:学习和测试 `dj_analysis`。不得当作任何真实单位的情况引用。
-
-- `workspace.toml` 设置 · `codebook.csv`、`scales.csv` 问卷 · `units.csv`、`headcounts.csv` 单位与人数
-- `responses/` 各季度答卷(问卷星导出的样子,格式有意各不相同)· `indicators.csv`、`indicator_values.csv` 支部对标指标
-
-生成参数:{employees} 人,{branches} 个党支部,{quarters} 个季度(截至 {last}),种子 {seed}。
-
----
-
-# {name_en} · synthetic data
-
-**Everything in this folder is computer-made**: units, places, headcounts, answers, indicators and comments. It describes no
-real enterprise, place or person and must not be quoted as such.
-"""

@@ -1,0 +1,129 @@
+"""A synthetic enterprise, its answers, its truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from ..errors import UsageError
+from ..measure.survey import Survey
+from ..spec.periods import parse
+from ..spec.specification import Specification
+from . import names
+from .answers import Model, Wave, draw_answers
+from .effects import Shifts
+from .exports import write_wave
+from .files import write_csv, write_declarations
+from .indicators import draw_values
+from .layout import Layout, is_full
+from .staff import cell_labels
+from .truth import wave_truth
+
+STREAM = 1  # of random numbers; exports take the second, branch indicators the third
+
+
+@dataclass(frozen=True, eq=False)
+class Company:
+    """A synthetic enterprise: its declarations, what was planted, any number of draws of its answers.
+
+    Attributes
+    ----------
+    seed
+        Seed of everything; the answers of ``survey(period)`` are ``draw(period, seed)``.
+    periods
+        The waves, in order.
+    spec
+        Codebook, units, headcounts and indicators, as the workspace's files declare them.
+    planted
+        What was planted: kind, unit, code, period_from, value; empty with ``planted=False``. ``weak_dimension`` and
+        ``low_branch``: points of observed score against what the unit would have otherwise; ``trend``: such points a
+        wave, none yet in ``period_from``; ``group_effect``: points, about; ``low_response``: rate;
+        ``selective_response``: probit slope of answering on mood; ``careless``, ``straightlining``: shares of
+        respondents.
+    """
+
+    seed: int
+    periods: tuple[str, ...]
+    spec: Specification
+    planted: pd.DataFrame = field(repr=False)
+    _model: Model = field(repr=False)
+    _layout: Layout = field(repr=False)
+    _shifts: Shifts = field(repr=False)
+    _waves: dict[str, Wave] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def truth(self) -> pd.DataFrame:
+        """Expected observed scores: period, level, unit, form, code, score (0–100).
+
+        What the mean over those who answer is expected to be, with rounding to options, careless answers and selective
+        non-response in it, by Gauss–Hermite quadrature over mood. Above the branch it is the mean over branches
+        weighted by expected respondents.
+        """
+        return pd.concat([self._truth(period) for period in self.periods], ignore_index=True)
+
+    def survey(self, period: str) -> Survey:
+        """Return the wave as the workspace's file holds it, without any file."""
+        return self.draw(period, self.seed)
+
+    def draw(self, period: str, seed: int) -> Survey:
+        """Draw one wave afresh: everybody's mood, who answers, what they tick.
+
+        Parameters
+        ----------
+        period
+            One of ``periods``.
+        seed
+            Non-negative whole number; the same seed gives the same wave, and different periods are independent.
+        """
+        wave = self._wave(period)
+        answers = draw_answers(wave, self._model, np.random.default_rng([seed, parse(period).index, STREAM]))
+        forms = self.spec.codebook.at(period).forms("full" if wave.full else "pulse")
+        axes = {"admin": "unit", "line": "line", **{code: code for code in names.GROUPS}}
+        return Survey(answers, self.spec, period, forms, axes=axes, resolved=True)
+
+    def write(self, path: str | Path) -> Path:
+        """Write a workspace as a real office would have it: settings, declarations, 问卷星 exports, branch indicators.
+
+        Parameters
+        ----------
+        path
+            A folder that does not exist yet or is empty.
+
+        Raises
+        ------
+        UsageError
+            The folder holds something already; nothing is overwritten.
+        """
+        folder = Path(path)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            advice = "换一个文件夹或先清空 (not empty: name another folder or empty it)"
+            raise UsageError(f"{folder} 已存在且不为空,不会覆盖;{advice}")
+        (folder / "responses").mkdir(parents=True, exist_ok=True)
+        write_declarations(folder, self.spec, self._layout, self.seed)
+        for back, period in enumerate(reversed(self.periods)):
+            write_wave(folder / "responses", self.survey(period), self.seed, back)
+        values = draw_values(self.spec.units, self.periods[-1], self.seed, lasting=not self.planted.empty)
+        write_csv(folder / "indicator_values.csv", values)
+        return folder
+
+    def _truth(self, period: str) -> pd.DataFrame:
+        codebook, units = self.spec.codebook.at(period), self.spec.units.at(period)
+        return wave_truth(self._wave(period), self._model, codebook, units, period)
+
+    def _wave(self, period: str) -> Wave:
+        """Collect what a wave's draws share; kept, for simulations draw thousands of them."""
+        if period not in self.periods:
+            raise UsageError(f"没有 {period} 这一期 (no such wave);可用/valid: {', '.join(self.periods)}")
+        if period not in self._waves:
+            questions, full = self._model.questions, is_full(period)
+            tree = self.spec.codebook.at(period).tree.in_form("full" if full else "anchors")
+            rows = [questions.codes.index(leaf.code) for leaf in tree.leaves]
+            labels = pl.Series("unit", cell_labels(self._layout, self._model.staff, self.spec.units, period))
+            shift = self._shifts[self.periods.index(period)][:, rows]
+            self._waves[period] = Wave(questions.take(rows), shift, labels, full)
+        return self._waves[period]

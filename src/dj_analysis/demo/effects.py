@@ -1,0 +1,144 @@
+"""What is planted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..spec.units import ALL
+from . import names
+from .answers import Model
+from .layout import Layout
+from .questions import POINTS
+from .staff import LOW_RATE
+from .truth import expected_scores
+
+CITY_SD, BRANCH_SD, MIXED_SD = 3.0, 3.0, 2.0  # points: cities, branches, a city's single dimensions
+POSITION = {"管理人员": 4.0, "一线员工": -0.7}
+WEAK = (("D7", 0.15), ("D2", 0.5), ("D1", 1.0))  # dimension, and where in the series it sets in
+WEAK_POINTS, TREND_POINTS, TREND_WAVES = -8.0, 1.5, 8
+LOW_POINTS, LOW_SHARE = (-15.0, -12.0, -20.0, -24.0, -17.0), 0.025
+
+Planted = tuple[str, str, str, str, float]  # kind, unit, code, period_from, value
+Shifts = tuple[np.ndarray, ...]  # latent shifts of each wave: cells × items
+
+
+def no_effects(model: Model, layout: Layout) -> tuple[Shifts, list[Planted]]:
+    """Shift nothing."""
+    none = np.zeros((len(model.staff.branch), len(model.questions.nodes)))
+    return (none,) * len(layout.periods), []
+
+
+def draw_effects(model: Model, layout: Layout, rng: np.random.Generator) -> tuple[Shifts, list[Planted]]:
+    """Latent shifts, cells × items, of every wave, with the list of what was planted."""
+    base, planted = _unit_effects(model, layout, rng), _everywhere(model, layout)
+    everything = np.arange(len(model.questions.nodes))
+    for branch, points in _low_branches(layout):
+        base = _moved(base, model.staff.branch == branch, everything, points, model)
+        planted.append(("low_branch", layout.codes[branch], "INDEX", layout.periods[0], points))
+    shifts, trends = _with_trends([base] * len(layout.periods), model, layout)
+    shifts, weak = _with_weak_dimensions(shifts, model, layout)
+    return tuple(shifts), [*planted, *trends, *weak]
+
+
+def _unit_effects(model: Model, layout: Layout, rng: np.random.Generator) -> np.ndarray:
+    """Cities and departments, their single dimensions, branches, positions: latent shifts that leave the whole as it is."""
+    branch, homes = model.staff.branch, layout.cities + layout.departments
+    places = _centred(rng.standard_normal(homes), layout.cities) * CITY_SD
+    branches = _centred(rng.standard_normal(len(layout.home)), len(layout.home)) * BRANCH_SD
+    mixed = rng.standard_normal((homes, model.questions.raised.shape[1])) * MIXED_SD
+    position = np.array([POSITION[zh] for zh, *_ in names.GROUPS["position"]])[np.arange(len(branch)) % 2]
+    place = layout.home[branch]
+    common = places[place] + branches[branch] + position
+    return (common[:, None] + mixed[place] @ model.questions.raised.T) / POINTS
+
+
+def _centred(draws: np.ndarray, first: int) -> np.ndarray:
+    """Standardise by the first so many draws: of a dozen cities the spread asked for should be the spread there is."""
+    spread = draws[:first].std()
+    return (draws - draws[:first].mean()) / spread if spread > 0 else np.zeros(len(draws))
+
+
+def _everywhere(model: Model, layout: Layout) -> list[Planted]:
+    """List what is planted from the first wave on by position, by rate of response, by manner of answering."""
+    first = layout.periods[0]
+    groups: list[Planted] = [("group_effect", zh, "position", first, points) for zh, points in POSITION.items()]
+    return [
+        *groups,
+        ("low_response", layout.codes[layout.silent], "", first, LOW_RATE),
+        ("selective_response", ALL, "", first, model.selection),
+        ("careless", ALL, "", first, model.careless),
+        ("straightlining", ALL, "", first, model.straight),
+    ]
+
+
+def _low_branches(layout: Layout) -> list[tuple[int, float]]:
+    """A few small city branches, large enough that ten answer, and how far each lies below its place."""
+    taken = {*layout.merged, layout.silent}
+    fit = [b for b in np.argsort(layout.sizes, kind="stable").tolist() if layout.in_city[b] and b not in taken]
+    fit = [b for b in fit if layout.sizes[b] >= 24] or fit
+    count = max(1, round(LOW_SHARE * len(layout.home)))
+    step = max(1, len(fit) // (3 * count))
+    return [(b, LOW_POINTS[i % len(LOW_POINTS)]) for i, b in enumerate(fit[::step][:count])]
+
+
+def _with_trends(shifts: list[np.ndarray], model: Model, layout: Layout) -> tuple[list[np.ndarray], list[Planted]]:
+    """Let one city fall, another rise, by as many points from each wave to the next."""
+    everything, place = np.arange(len(model.questions.nodes)), layout.home[model.staff.branch]
+    start, planted = max(0, len(shifts) - TREND_WAVES), []
+    for city, points in zip(range(len(_weak(layout)), layout.cities), (-TREND_POINTS, TREND_POINTS), strict=False):
+        shifts = [
+            _moved(shift, place == city, everything, points * (t - start), model) if t > start else shift
+            for t, shift in enumerate(shifts)
+        ]
+        planted.append(("trend", layout.place_code(city), "INDEX", layout.periods[start], points))
+    return shifts, planted
+
+
+def _with_weak_dimensions(
+    shifts: list[np.ndarray], model: Model, layout: Layout
+) -> tuple[list[np.ndarray], list[Planted]]:
+    """Let each of the first cities have one weak dimension from some wave on."""
+    place, planted = layout.home[model.staff.branch], []
+    for city, (code, when) in enumerate(_weak(layout)):
+        items = np.flatnonzero([node.parent == code for node in model.questions.nodes])
+        begin = min(len(shifts) - 1, max(1, int(when * len(shifts))))
+        shifts = [
+            _moved(shift, place == city, items, WEAK_POINTS, model) if t >= begin else shift
+            for t, shift in enumerate(shifts)
+        ]
+        planted.append(("weak_dimension", layout.place_code(city), code, layout.periods[begin], WEAK_POINTS))
+    return shifts, planted
+
+
+def _weak(layout: Layout) -> tuple[tuple[str, float], ...]:
+    """Take as many weak dimensions as leave two cities for the trends."""
+    return WEAK[: max(1, layout.cities - 2)]
+
+
+def _moved(shift: np.ndarray, cells: np.ndarray, items: np.ndarray, points: float, model: Model) -> np.ndarray:
+    """Return the shifts with the observed score of each item, over those cells together, moved by exactly so many points."""
+    cells = np.flatnonzero(cells & (model.staff.size > 0))
+    chosen, here = model.questions.take(items), shift[np.ix_(cells, items)]
+    weights = model.staff.expected[cells] / model.staff.expected[cells].sum()
+    delta = _solved(lambda delta: weights @ expected_scores(chosen, here + delta, model, cells), len(items), points)
+    moved = shift.copy()
+    moved[np.ix_(cells, items)] += delta
+    if len(items) < len(model.questions.nodes):  # what weighs on a dimension weighs on the overall feeling too
+        outcome = np.flatnonzero((model.questions.raised > 0).all(axis=1))
+        moved[np.ix_(cells, outcome)] += delta.mean() * (model.questions.raised[outcome] @ chosen.raised[0])
+    return moved
+
+
+def _solved(score: Callable[[np.ndarray], np.ndarray], items: int, points: float) -> np.ndarray:
+    """Newton steps, every item for itself, until the score has moved by the points."""
+    delta, small = np.zeros(items), 1e-4
+    found = score(delta)
+    target = found + points
+    for _ in range(30):
+        if np.abs(found - target).max() < 1e-9:
+            return delta
+        delta = delta + (target - found) * small / (score(delta + small) - found)
+        found = score(delta)
+    raise AssertionError("what is planted lies outside the range of scores")

@@ -1,0 +1,173 @@
+"""A wave's answers as a 问卷星 export."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ..measure.survey import Survey
+from ..spec.codebook import Codebook, Scale
+from ..spec.periods import parse
+from ..spec.units import Units
+from . import names
+from .answers import BLANK, NOT_APPLICABLE
+from .layout import is_full
+from .questions import CUTS11
+
+STREAM = 2  # of random numbers; answers take the first, branch indicators the third
+
+
+@dataclass(frozen=True)
+class _Style:
+    """How one wave was exported: kind of file, option text or number, questions in a grid, with a total."""
+
+    suffix: str = ".csv"
+    encoding: str = "utf-8-sig"
+    text: bool = True
+    grid: bool = False
+    total: bool = False
+
+
+def write_wave(folder: Path, survey: Survey, seed: int, back: int) -> None:
+    """Write one wave into the folder, in the style of its time.
+
+    Parameters
+    ----------
+    back
+        How many waves ago it was; 0 is the latest.
+    """
+    style = _style(back)
+    table = _export(survey, seed, style)
+    path = folder / f"{survey.period}{style.suffix}"
+    if style.suffix == ".xlsx":
+        _write_excel(path, table)
+    else:
+        buffer = io.BytesIO()
+        table.write_csv(buffer, line_terminator="\r\n")
+        path.write_bytes(buffer.getvalue().decode("utf-8").encode(style.encoding))
+
+
+def _style(back: int) -> _Style:
+    """The latest wave is Excel by option text, the one before GB 18030 by option number, and so on back."""
+    recent = (
+        _Style(suffix=".xlsx"),
+        _Style(encoding="gb18030", text=False),
+        _Style(grid=True),
+        _Style(text=False, total=True),
+    )
+    return recent[back] if back < len(recent) else _Style(text=back % 2 == 0)
+
+
+def _export(survey: Survey, seed: int, style: _Style) -> pl.DataFrame:
+    """Turn a wave's answers into text cells, in the order they came in."""
+    rng = np.random.default_rng([seed, parse(survey.period).index, STREAM])
+    frame = survey.frame[pl.Series(rng.permutation(len(survey.frame)))]
+    units, codebook = survey.spec.units.at(survey.period), survey.spec.codebook.at(survey.period)
+    columns = _meta(frame, units, survey.period, rng)
+    for code, question in (("unit", names.UNIT_QUESTION), ("line", names.LINE_QUESTION)):
+        columns[question] = _spoken(frame[code], units, rng)
+    columns |= _questions(frame, codebook, is_full(survey.period), style, rng)
+    if style.total:
+        asked = [leaf.code for leaf in codebook.tree.leaves if leaf.code in frame.columns]
+        columns["总分"] = frame.select(pl.sum_horizontal(asked).cast(pl.String)).to_series()
+    return pl.DataFrame(columns)
+
+
+def _meta(frame: pl.DataFrame, units: Units, period: str, rng: np.random.Generator) -> dict[str, pl.Series]:
+    """The six leading columns of an export."""
+    n = len(frame)
+    opened = np.datetime64(parse(period).start, "s") + np.timedelta64(40, "D")
+    after = np.sort(rng.integers(0, 14, n) * 86_400 + rng.integers(7 * 3600, 22 * 3600, n))
+    split = rng.random(n) < 0.5
+    source = rng.integers(0, len(names.SOURCES), n)
+    durations = [_duration(int(s), m) for s, m in zip(frame["seconds"], split, strict=True)]
+    return {
+        "序号": pl.Series(np.arange(1, n + 1)).cast(pl.String),
+        "提交答卷时间": pl.Series((opened + after).astype("datetime64[us]")).dt.to_string("%Y/%-m/%-d %H:%M:%S"),
+        "所用时间": pl.Series(durations, dtype=pl.String),
+        "来源": pl.Series([kind for kind, _ in names.SOURCES]).gather(source),
+        "来源详情": pl.Series([detail for _, detail in names.SOURCES]).gather(source),
+        "来自IP": _addresses(frame["unit"], units),
+    }
+
+
+def _duration(seconds: int, split: bool) -> str:
+    return f"{seconds // 60}分{seconds % 60}秒" if split and seconds >= 60 else f"{seconds}秒"
+
+
+def _addresses(codes: pl.Series, units: Units) -> pl.Series:
+    """Network addresses, masked; what they name is an invented place."""
+    cities = {unit.unit: place for unit, (place, _) in zip(units.at_level("city"), names.PLACES, strict=False)}
+    place = {unit.unit: cities.get(unit.parent, names.COMPANY[0][:2]) for unit in units.at_level("branch")}
+    return pl.Series([f"x.x.x.x({place[code]})" for code in codes], dtype=pl.String)
+
+
+def _spoken(codes: pl.Series, units: Units, rng: np.random.Generator) -> pl.Series:
+    """Units as people write them: mostly by name, some by a short name."""
+    short = rng.random(len(codes)) < 0.2
+    said = {unit.unit: (unit.name_zh, unit.aliases.split("|")[0]) for unit in units.rows}
+    return pl.Series([said[code][int(alias)] for code, alias in zip(codes, short, strict=True)], dtype=pl.String)
+
+
+def _questions(
+    frame: pl.DataFrame, codebook: Codebook, full: bool, style: _Style, rng: np.random.Generator
+) -> dict[str, pl.Series]:
+    """The numbered columns: groups, items, the check, free texts; the rows of a grid share its number."""
+    columns, number, before = {}, 2, ""
+    for node in (*codebook.groups, *codebook.tree.leaves, *(n for n in codebook.others if n.role in ("check", "text"))):
+        if node.code in frame.columns:
+            cells = _ticked(frame[node.code], codebook.scales.get(node.scale), style.text, rng)
+        elif node.role == "text" and full:
+            cells = _comments(len(frame), names.COMMENTS[node.code], rng)
+        else:
+            continue
+        grid = names.GRID if style.grid and node.role == "item" and node.scale else ""
+        number += not (grid and grid == before)
+        columns[f"{number}、{grid}{node.text_zh}"] = cells
+        before = grid
+    return columns
+
+
+def _ticked(values: pl.Series, scale: Scale | None, text: bool, rng: np.random.Generator) -> pl.Series:
+    """Answers as option text or option number, with the marks of what was left out."""
+    options = scale.options if scale is not None else ()
+    if values.dtype == pl.String:
+        return values if text else values.replace({option.label_zh: option.code for option in options})
+    said = {option.value: option.label_zh if text else option.code for option in options}
+    lookup = [said.get(value, str(value)) for value in range(len(CUTS11) + 1)]
+    way_out = [option.label_zh if text else option.code for option in options if option.value != option.value]
+    blanks = ["(空)", "", "(空)"] if text else ["-2", "-3", ""]
+    mark = len(lookup) + _left_out(len(values), len(way_out), len(blanks), rng)
+    ticked = values.fill_null(-1).to_numpy()
+    return pl.Series([*lookup, *way_out, *blanks]).gather(np.where(ticked < 0, mark, ticked))
+
+
+def _left_out(n: int, ways_out: int, blanks: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw the mark of what was left out: a way out if the scale offers one, or some kind of blank."""
+    out = NOT_APPLICABLE / (BLANK + NOT_APPLICABLE) * ways_out
+    return rng.choice(ways_out + blanks, n, p=[out] * ways_out + [(1 - out) / blanks] * blanks)
+
+
+def _comments(n: int, phrases: Sequence[str], rng: np.random.Generator) -> pl.Series:
+    wrote = rng.random(n) < 0.25
+    return pl.Series(["(空)", *phrases]).gather(np.where(wrote, 1 + rng.integers(0, len(phrases), n), 0))
+
+
+def _write_excel(path: Path, table: pl.DataFrame) -> None:
+    import xlsxwriter
+
+    with xlsxwriter.Workbook(str(path), {"constant_memory": True}) as book:
+        book.set_properties({"created": datetime(2000, 1, 1)})  # else the file would tell the hour it was made
+        sheet = book.add_worksheet("Sheet1")
+        for row, cells in enumerate([tuple(table.columns), *table.rows()]):
+            for column, cell in enumerate(cells):
+                if cell.isdecimal():
+                    sheet.write_number(row, column, int(cell))
+                elif cell:
+                    sheet.write_string(row, column, cell)

@@ -1,0 +1,118 @@
+"""The declarations of a workspace, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple
+from pathlib import Path
+
+import pandas as pd
+
+from ..spec.codebook import Codebook
+from ..spec.schemas import CODEBOOK, INDICATORS, SCALES
+from ..spec.specification import Specification
+from ..spec.tree import Node
+from ..spec.units import Unit, Units
+from . import names
+from .layout import Layout, is_full
+
+README = """# {name} · 合成数据
+
+本文件夹中的**全部数据均由程序合成**:单位、地名、人数、答卷、指标、开放题文字都是虚构的,不对应任何真实的企业、地方或个人。
+答卷中没有姓名、工号、电话等任何可以识别个人的内容,`来自IP` 一列只有形如 `x.x.x.x(地名)` 的遮蔽写法。
+
+用途:学习和测试 `dj_analysis`。不得当作任何真实单位的情况引用。
+
+- `workspace.toml` 设置 · `codebook.csv`、`scales.csv` 问卷 · `units.csv`、`headcounts.csv` 单位与人数
+- `responses/` 各季度答卷(问卷星导出的样子,格式有意各不相同)· `indicators.csv`、`indicator_values.csv` 支部对标指标
+
+生成参数:{employees} 人,{branches} 个党支部,{quarters} 个季度(截至 {last}),种子 {seed}。
+
+---
+
+# {name_en} · synthetic data
+
+**Everything in this folder is computer-made**: units, places, headcounts, answers, indicators and comments. It describes no
+real enterprise, place or person and must not be quoted as such.
+"""
+
+
+def write_declarations(folder: Path, spec: Specification, layout: Layout, seed: int) -> None:
+    """Write the settings, the tables they refer to, a note that all of it is synthetic."""
+    assert spec.indicators is not None, "the demo declares branch indicators"
+    (folder / "README.md").write_text(_readme(layout, seed), encoding="utf-8")
+    (folder / "workspace.toml").write_text(_settings(spec, layout.periods), encoding="utf-8")
+    write_csv(folder / "codebook.csv", _nodes([*spec.codebook.tree, *spec.codebook.others], CODEBOOK.names))
+    write_csv(folder / "scales.csv", _scales(spec.codebook))
+    write_csv(folder / "units.csv", _units(spec.units))
+    write_csv(folder / "headcounts.csv", spec.headcounts.astype({"headcount": int}))
+    write_csv(folder / "indicators.csv", _nodes(spec.indicators.nodes, INDICATORS.names))
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table so that Excel opens it with its Chinese intact."""
+    table.to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\n")
+
+
+def _readme(layout: Layout, seed: int) -> str:
+    return README.format(
+        name=names.COMPANY[0],
+        name_en=names.COMPANY[1],
+        employees=int(layout.sizes.sum()),
+        branches=len(layout.home),
+        quarters=len(layout.periods),
+        last=layout.periods[-1],
+        seed=seed,
+    )
+
+
+def _settings(spec: Specification, periods: Sequence[str]) -> str:
+    full = "\n".join(f'{period} = "full"' for period in periods if is_full(period))
+    columns = f'unit = "{names.UNIT_QUESTION}"\nline = "{names.LINE_QUESTION}"'
+    return f"""# 合成数据:本工作区由程序生成,不对应任何真实单位 (synthetic data, no real enterprise)
+name = "{spec.name}"
+name_en = "{spec.units.root_name_en}"
+office = "{spec.office}"
+office_en = "{spec.office_en}"
+recipient = "{spec.recipient}"
+recipient_en = "{spec.recipient_en}"
+language = "{spec.language}"
+min_group = {spec.min_group}
+
+[waves]  # 其余各期只问锚题 (the other waves ask the anchors only)
+{full}
+
+[codebook]
+recall = "{spec.codebook.recall}"
+
+[tables.responses.columns]  # 其余各列按题干对应 (the other columns are matched by their wording)
+{columns}
+"""
+
+
+def _nodes(nodes: Sequence[Node], columns: Sequence[str]) -> pd.DataFrame:
+    rows = [{name: _plain(getattr(node, name)) for name in columns if hasattr(node, name)} for node in nodes]
+    return pd.DataFrame(rows, columns=list(columns)).fillna("")
+
+
+def _scales(codebook: Codebook) -> pd.DataFrame:
+    rows = []
+    for name, scale in codebook.scales.items():
+        for option in scale.options:
+            missing = "1" if option.value != option.value else ""
+            rows.append((name, option.code, _plain(option.value), option.label_zh, option.label_en, missing))
+    return pd.DataFrame(rows, columns=list(SCALES.names))
+
+
+def _units(units: Units) -> pd.DataFrame:
+    """Table of units, the unit with its tree in front."""
+    columns = list(Unit.__dataclass_fields__)
+    table = pd.DataFrame([[_plain(value) for value in astuple(unit)] for unit in units.rows], columns=columns)
+    return table[["unit", "tree", *(name for name in columns if name not in ("unit", "tree"))]]
+
+
+def _plain(value: object) -> str:
+    """Write a cell as a person would: no decimals on whole numbers, nothing for a number that is not there."""
+    if isinstance(value, float):
+        return "" if value != value else f"{value:g}"
+    return str(value)

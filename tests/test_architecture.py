@@ -1,0 +1,129 @@
+"""The rooms: imports go one way, no cycle anywhere, one owner for each heavy library."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "dj_analysis"
+ORDER = [
+    "errors",
+    "result",
+    "record",
+    "spec",
+    "measure",
+    "judge",
+    "act",
+    "publish",
+    "workspace",
+    "proposal",
+    "demo",
+    "cli",
+]
+OWNERS = {
+    "narwhals": {"measure"},
+    "polars": {"measure", "demo"},
+    "matplotlib": {"publish/theme", "publish/plots", "publish/blocks"},
+    "seaborn": {"publish/plots"},
+    "papermill": {"publish/notebooks"},
+    "typst": {"publish/exports/pdf"},
+    "xlsxwriter": {"publish/templates", "demo"},
+    "sqlalchemy": {"spec/tables"},
+    "pyreadstat": {"spec/tables"},
+    "python_calamine": {"spec/tables"},
+    "typer": {"cli"},
+}
+
+
+def modules() -> dict[str, Path]:
+    return {path.relative_to(SOURCE).with_suffix("").as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
+
+
+def imports(name: str, path: Path) -> list[str]:
+    """Every imported module: our own as paths below the package, others by their first name."""
+    package = name.split("/")[:-1]
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name.split(".")[0] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.append((node.module or "").split(".")[0])
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1]
+            target = [*base, *(node.module or "").split(".")] if node.module else base
+            for alias in node.names:
+                inner = "/".join([*target, alias.name])
+                found.append(inner if inner in modules() else "/".join(target))
+    return [target.removesuffix("/__init__") for target in found]
+
+
+def own_imports() -> dict[str, set[str]]:
+    known = {name.removesuffix("/__init__") for name in modules()}
+    return {
+        name.removesuffix("/__init__"): {t for t in imports(name, path) if t in known and t}
+        for name, path in modules().items()
+        if name != "__init__"
+    }
+
+
+@pytest.mark.parametrize("name", sorted(own_imports()))
+def test_imports_go_one_way(name):
+    room = ORDER.index(name.split("/")[0])
+    for target in own_imports()[name]:
+        assert ORDER.index(target.split("/")[0]) <= room, f"{name} imports {target}, a later room"
+
+
+def test_no_cycle():
+    graph = own_imports()
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join([*path, name])
+        if name not in done:
+            for target in graph.get(name, ()):
+                if target != name:
+                    visit(target, (*path, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+    assert len(done) >= 30
+
+
+@pytest.mark.parametrize("library", sorted(OWNERS))
+def test_heavy_libraries_have_one_owner(library):
+    users = {name for name, path in modules().items() if library in imports(name, path)}
+    assert users, f"{library} is used nowhere: drop it from the list and from the dependencies"
+    for user in users:
+        assert any(user == owner or user.startswith(f"{owner}/") for owner in OWNERS[library]), (
+            f"{user} imports {library}"
+        )
+
+
+def test_every_room_of_the_order_is_known():
+    rooms = {name.split("/")[0] for name in own_imports()}
+    assert rooms <= set(ORDER)
+
+
+def test_first_line_of_a_module_says_one_thing():
+    for name, path in modules().items():
+        first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()
+        assert first, f"{name} has no docstring"
+        assert first[0].endswith("."), f"{name}: its first line is no sentence"
+
+
+def test_import_is_light():
+    import subprocess
+    import sys
+
+    code = "import sys, dj_analysis; print([m for m in ('pandas', 'polars', 'matplotlib', 'papermill') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_shop_window_is_small_and_whole():
+    import dj_analysis as dj
+
+    assert len(dj.__all__) <= 45
+    for name in dj.__all__:
+        assert getattr(dj, name).__doc__

@@ -1,0 +1,298 @@
+"""Whole runs: from the files of a workspace to the report, the command line, the notebooks themselves."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pypdfium2
+import pytest
+
+import dj_analysis as dj
+from dj_analysis.errors import UsageError
+from dj_analysis.publish.blocks import MIME
+from dj_analysis.publish.notebooks import ReportError, parameters, reports, run_notebook
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+SECTIONS = ["基本情况", "总体指数", "分维度情况", "分单位情况", "分人群情况", "预警情况", "说明"]
+NUMBERS = "一二三四五六七"
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory):
+    return dj.make_company(employees=900, branches=24, quarters=5, seed=7).write(
+        tmp_path_factory.mktemp("office") / "demo"
+    )
+
+
+@pytest.fixture(scope="module")
+def run(office):
+    return dj.run_report("quarterly", office, period="2026Q3")
+
+
+def text_of(pdf: Path) -> str:
+    pages = pypdfium2.PdfDocument(pdf)
+    return "\n".join(page.get_textpage().get_text_range() for page in pages)
+
+
+def dj_command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dj_analysis.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+
+
+def test_report_lands_where_it_belongs(run, office):
+    assert {path.relative_to(office).as_posix() for path in run.files.values()} == {
+        "reports/2026Q3/quarterly/ALL.html",
+        "reports/2026Q3/quarterly/ALL.pdf",
+        "reports/2026Q3/quarterly/ALL.ipynb",
+    }
+    assert list(run.table.columns) == ["report", "period", "unit", "format", "file"]
+
+
+def test_pdf_holds_the_headings_in_order(run):
+    text = text_of(run.files["pdf"])
+    places = [text.find(f"{number}、{section}") for number, section in zip(NUMBERS, SECTIONS, strict=True)]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_first_page_stands_alone(run):
+    pages = pypdfium2.PdfDocument(run.files["pdf"])
+    first = pages[0].get_textpage().get_text_range()
+    for words in (
+        "内部资料",
+        "公司党委",
+        "总体情况",
+        "向好的方面",
+        "需要关注的方面",
+        "预警情况",
+        "党委党建部",
+        "不用于评价",
+    ):
+        assert words in first
+    for words in ("α", "ω", "ICC", "置信区间", "Jaccard"):
+        assert words not in first
+
+
+def test_numbers_on_the_page_are_those_of_the_scores(run, office):
+    ws = dj.open_workspace(office)
+    row = ws.scores("2026Q3").at("ALL", "INDEX")
+    response = ws.scores("2026Q3").response.where(unit="ALL").table.iloc[0]
+    first = pypdfium2.PdfDocument(run.files["pdf"])[0].get_textpage().get_text_range().replace("\r\n", "")
+    assert f"{row.score:.1f}分" in first
+    assert f"{row.low:.1f}—{row.high:.1f}分" in first
+    assert f"实际参加{response.n}人" in first
+
+
+def test_html_is_one_file_without_network_or_code(run):
+    page = run.files["html"].read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "import dj_analysis" not in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    for section in SECTIONS:
+        assert section in page
+
+
+def test_kept_notebook_holds_blocks_only(run, office):
+    notebook = nbformat.read(run.files["ipynb"], as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert outputs
+    assert all(MIME in output["data"] for output in outputs)
+    assert str(office.parent) not in run.files["ipynb"].read_text(encoding="utf-8")
+
+
+def test_run_is_in_the_record(run, office):
+    record = dj.open_workspace(office).record
+    record.verify()
+    last = record.runs.iloc[-1] if run else None
+    assert (last["report"], last["period"], last["unit"], last["status"]) == ("quarterly", "2026Q3", "ALL", "done")
+    manifest = json.loads(record.runs.iloc[0]["manifest"])
+    assert {"version", "codebook", "units", "data", "notebook", "parameters", "content"} <= set(manifest)
+
+
+def test_same_input_same_content(run, office, tmp_path):
+    again = dj.run_report("quarterly", office, period="2026Q3", out=tmp_path, formats=["html"])
+    assert again.manifest["content"] == run.manifest["content"]
+    assert again.files["html"].read_bytes() == run.files["html"].read_bytes()
+
+
+def test_report_of_one_city_by_name(office, tmp_path):
+    city = dj.open_workspace(office).units.at_level("city")[0]
+    run = dj.run_report("quarterly", office, period="2026Q3", unit=city.name_zh, out=tmp_path, formats=["pdf"])
+    assert run.files["pdf"] == tmp_path / "2026Q3" / "quarterly" / f"{city.unit}.pdf"
+    text = text_of(run.files["pdf"])
+    assert city.name_zh in text
+    assert "分人群情况" not in text
+    others = [u.name_zh for u in dj.open_workspace(office).units.at_level("city")[1:]]
+    assert not [name for name in others if name in text]
+
+
+def test_report_of_a_hidden_unit_says_so(office, tmp_path):
+    ws = dj.open_workspace(office)
+    response = ws.scores("2026Q3", by="branch").response.table
+    small = response.loc[(response["level"] == "branch") & (response["n"] < 10), "unit"].iloc[0]
+    run = dj.run_report("quarterly", office, period="2026Q3", unit=small, out=tmp_path, formats=["html"])
+    page = run.files["html"].read_text(encoding="utf-8")
+    assert "按规定不单列" in page
+    row = ws.scores("2026Q3", by="branch").at(small, "INDEX")
+    assert f"{row.score:.1f}" not in page
+
+
+def test_english_report(office, tmp_path):
+    run = dj.run_report("quarterly", office, period="2026Q3", lang="en", out=tmp_path)
+    text = text_of(run.files["pdf"])
+    for number, section in enumerate(
+        ["Basis", "The index", "Dimensions", "Units", "Groups of staff", "Warnings", "Notes"], start=1
+    ):
+        assert f"{number}. {section}" in text
+    assert not [c for c in text if "\u4e00" <= c <= "\u9fff"], "Chinese words in the English report"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"period": "2027Q1"}, "2026Q3"),
+        ({"period": "soon"}, "2026Q3"),
+        ({"unit": "C99"}, "C01"),
+        ({"report": "quaterly"}, "quarterly"),
+        ({"formats": ["docx"]}, "pdf"),
+        ({"lang": "fr"}, "en"),
+        ({"colour": "red"}, "seed"),
+        ({"seed": "one"}, "int"),
+        ({"seed": 1.5}, "int"),
+    ],
+)
+def test_what_does_not_exist_is_named_before_anything_starts(office, tmp_path, changed, words):
+    wanted = {"report": "quarterly", "period": "2026Q3", "out": tmp_path / "o", **changed}
+    report = wanted.pop("report")
+    with pytest.raises(UsageError, match=words) as caught:
+        dj.run_report(report, office, **wanted)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--unit", "C99"), ("--period", "2027Q1"), ("-p", "colour=red"), ("--colour", "red")]
+)
+def test_command_line_says_it_in_one_line(office, tmp_path, arguments):
+    given = {"--period": "2026Q3"} | dict([arguments])
+    flat = [part for pair in given.items() for part in pair]
+    done = dj_command("report", "quarterly", office, *flat, "--out", tmp_path / "o")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
+def test_failed_run_leaves_what_was_there(run, office, monkeypatch, tmp_path):
+    before = {path: path.read_bytes() for path in run.files.values()}
+    broken = nbformat.read(reports()["quarterly"], as_version=4)
+    broken.cells[2].source = "raise ValueError('boom')"
+    path = tmp_path / "quarterly.ipynb"
+    nbformat.write(broken, path)
+    monkeypatch.setattr("dj_analysis.publish.notebooks.reports", lambda: {"quarterly": path})
+    ws = dj.open_workspace(office)
+    with pytest.raises(ReportError, match="boom"):
+        run_notebook("quarterly", folder=ws.folder, spec=ws.spec, record=ws.record, period="2026Q3")
+    assert {path: path.read_bytes() for path in run.files.values()} == before
+    assert list((office / ".dj" / "failed").glob("*.ipynb"))
+    assert not [p for p in run.files["html"].parent.iterdir() if p.name.startswith(".")]
+
+
+def test_export_again_without_running(run, office, tmp_path):
+    done = dj_command("export", run.files["ipynb"], "--workspace", office, "--formats", "pdf", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "基本情况" in text_of(tmp_path / "ALL.pdf")
+
+
+def test_list_shows_reports_and_parameters():
+    done = dj_command("list")
+    assert "quarterly" in done.stdout
+    assert "period: str" in done.stdout
+    assert "tutorial" not in done.stdout
+
+
+def test_store_equals_recomputation(office):
+    ws = dj.open_workspace(office)
+    stored = ws.scores("2026Q3", by=["city", "branch"])
+    direct = dj.score(ws.survey("2026Q3"), by=["city", "branch"])
+    assert (office / ".dj" / "store").exists()
+    assert stored.table.equals(direct.table)
+    assert stored.shares.table.equals(direct.shares.table)
+    assert stored.response.table.equals(direct.response.table)
+
+
+def test_changed_answers_are_not_taken_from_the_store(office, tmp_path):
+    copy = shutil.copytree(office, tmp_path / "copy")
+    ws = dj.open_workspace(copy)
+    period = next(p for p in ws.periods if (copy / "responses" / f"{p}.csv").exists())
+    before = ws.scores(period).at("ALL", "INDEX").n
+    path = copy / "responses" / f"{period}.csv"
+    raw = path.read_bytes()
+    path.write_bytes(raw[: raw.rstrip().rfind(b"\n")] + b"\n")
+    assert dj.open_workspace(copy).scores(period).at("ALL", "INDEX").n in (before - 1, before)
+    assert len(list((copy / ".dj" / "store").glob(f"{period}-*.done"))) == 2
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_clean(path):
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not [cell for cell in code if cell.outputs or cell.execution_count], "committed with outputs"
+    assert code[0].metadata["tags"] == ["parameters"]
+    assert all(parameter.help for parameter in parameters(path))
+    for cell in code:
+        tree = ast.parse(cell.source)
+        assert not [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef, ast.Lambda))]
+
+
+def test_tutorial_runs(office, tmp_path):
+    import papermill
+
+    source = next(path for path in NOTEBOOKS if path.stem == "tutorial")
+    done = papermill.execute_notebook(
+        str(source),
+        str(tmp_path / "t.ipynb"),
+        parameters={"workspace": str(office)},
+        kernel_name="python3",
+        progress_bar=False,
+    )
+    shown = [output for cell in done.cells for output in cell.get("outputs", [])]
+    assert any("image/png" in output.get("data", {}) for output in shown)
+    assert any("内部" in str(output.get("data", {}).get("text/html", "")) for output in shown)
+
+
+def test_templates(office, tmp_path):
+    copy = shutil.copytree(office, tmp_path / "copy")
+    done = dj_command("template", copy)
+    assert done.returncode == 0, done.stderr
+    made = sorted(p.name for p in (copy / "templates").rglob("*") if p.is_file())
+    assert {
+        "codebook.xlsx",
+        "units.xlsx",
+        "headcounts.xlsx",
+        "questionnaire-full.pdf",
+        "questionnaire-pulse.pdf",
+        "notice.pdf",
+    } <= set(made)
+    notice = text_of(copy / "templates" / "notice.pdf")
+    for words in ("自愿", "不少于10人", "12356", "12个月"):
+        assert words in notice
+    questions = text_of(copy / "templates" / "questionnaire-pulse.pdf").replace("\r\n", "")
+    assert "我的收入与承担的工作大体相称" in questions
+    assert "我清楚各项任务的先后次序" not in questions
+
+
+def test_template_tables_can_be_filled_and_read(tmp_path):
+    from dj_analysis.publish.templates import write_templates
+    from dj_analysis.spec.codebook import read_codebook
+    from dj_analysis.spec.units import read_units
+
+    write_templates(tmp_path)
+    units = read_units(tmp_path / "tables" / "units.xlsx")
+    assert units.rows[0].unit == "C01"
+    with pytest.raises(dj.DjError, match="D1"):
+        read_codebook(tmp_path / "tables" / "codebook.xlsx")

@@ -1,0 +1,87 @@
+"""What was planted is found, and where nothing was planted nothing is, at the stated rate.
+
+The rates are claims about 200 and 1,000 fast draws of the demo's answer model; a claimed coverage is accepted when the
+number covered lies inside the 99 % binomial interval around the claim.
+"""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import dj_analysis as dj
+from dj_analysis.measure.scores import scores_of_sums, unit_sums
+
+DIMENSIONS = [f"D{i}" for i in range(1, 9)]
+PERIOD = "2026Q2"
+
+
+def accepted(covered: int, draws: int, claimed: float = 0.95) -> bool:
+    low, high = stats.binom.interval(0.99, draws, claimed)
+    return low <= covered <= high
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return dj.make_company(employees=8000, branches=80, seed=3)
+
+
+def test_planted_weak_dimension_is_the_lowest_of_its_city(planted):
+    weak = planted.planted.query("kind == 'weak_dimension'")
+    period = planted.periods[-1]
+    assert len(weak) == 3
+    draws, found = 200, dict.fromkeys(weak["unit"], 0)
+    for seed in range(draws):
+        survey = planted.draw(period, seed)
+        scores = dj.score(survey, by="city")
+        gaps = dj.contrast(scores).table
+        gaps = gaps[gaps["code"].isin(DIMENSIONS)]
+        for row in weak.itertuples():
+            of_city = gaps[gaps["unit"] == row.unit]
+            assert of_city["n"].min() >= 40
+            lowest = of_city.loc[of_city["difference"].idxmin()]
+            found[row.unit] += lowest["code"] == row.code and lowest["high"] < 0
+    assert min(found.values()) >= 0.95 * draws, found
+
+
+@pytest.fixture(scope="module")
+def coverage():
+    """1,000 draws of a small company in which nothing was planted: how often each interval holds the truth."""
+    company = dj.make_company(employees=240, branches=6, quarters=2, seed=11, planted=False)
+    truth = company.truth.set_index(["period", "level", "unit", "form", "code"])["score"]
+    period = company.periods[0]
+    covered: dict[tuple[str, str], list[bool]] = {}
+    real = []
+    for seed in range(1000):
+        survey = company.draw(period, seed)
+        scores = scores_of_sums(unit_sums(survey, ["branch"]), survey, ["branch"])
+        table = scores.table[(scores.table["code"].isin([*DIMENSIONS, "INDEX"])) & (scores.table["form"] == "anchors")]
+        table = table[table["n"] >= 10]
+        expected = truth.loc[
+            list(table[["period", "level", "unit", "form", "code"]].itertuples(index=False, name=None))
+        ]
+        inside = (table["low"].to_numpy() <= expected.to_numpy()) & (expected.to_numpy() <= table["high"].to_numpy())
+        for unit, code, hit in zip(table["unit"], table["code"], inside, strict=True):
+            covered.setdefault((unit, code), []).append(bool(hit))
+        gaps = dj.contrast(scores).table
+        gaps = gaps[gaps["code"].isin(DIMENSIONS) & (gaps["n"] >= 10)]
+        real.append(bool((gaps["q"] <= 0.10).any()))
+    return covered, real
+
+
+def test_intervals_cover_at_the_stated_rate(coverage):
+    covered, _ = coverage
+    tried = {key: hits for key, hits in covered.items() if len(hits) == 1000}
+    units = {unit for unit, _ in tried}
+    assert len(units) >= 3
+    # One unit at a time: its draws are independent. 9 codes × units are judged together, so a bound on the whole
+    # rather than on each: the share of cells outside their 99 % interval.
+    outside = {key: sum(hits) for key, hits in tried.items() if not accepted(sum(hits), len(hits))}
+    assert len(outside) <= stats.binom.ppf(0.999, len(tried), 0.01), outside
+    index = [hits for (unit, code), hits in tried.items() if code == "INDEX" and unit != "ALL"]
+    assert all(accepted(sum(hits), len(hits)) for hits in index), [sum(hits) for hits in index]
+
+
+def test_nothing_planted_gives_no_differences_beyond_the_rate(coverage):
+    _, real = coverage
+    # Under the null every discovery is false, so P(any) is the false discovery rate: at most 10 %.
+    assert sum(real) <= stats.binom.ppf(0.99, len(real), 0.10), np.mean(real)
