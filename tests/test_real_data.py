@@ -61,7 +61,9 @@ def army(
     battalions = [f"{code:.0f}" for code in univbct["BTN"].unique()]
     places = univbct[["BTN", "COMPANY"]].drop_duplicates()
     companies = [(f"{btn:.0f}-{company}", f"{btn:.0f}") for btn, company in places.itertuples(index=False)]
-    units = [(code, "", "battalion") for code in battalions] + [(code, parent, "company_") for code, parent in companies]
+    units = [(code, "", "battalion") for code in battalions] + [
+        (code, parent, "company_") for code, parent in companies
+    ]
     source = {
         "path": (shared_data / "army_multilevel" / "univbct.csv").as_posix(),
         "columns": {"respondent": "SUBNUM", "period": "TIME", **{code: code for code in ARMY_MEASURES}},

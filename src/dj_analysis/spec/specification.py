@@ -14,7 +14,7 @@ from .codebook import Codebook
 from .rules import Rules, default_rules
 from .settings import DEFAULT_MIN_GROUP, Language
 from .tree import Tree
-from .units import Units
+from .units import ALL, Units
 
 
 def _no_headcounts() -> pd.DataFrame:
@@ -95,7 +95,8 @@ class Specification:
 
         The table headcounts comes first; else what units.csv says; else the sum over the units right below.
         """
-        return self._headcounts.get((unit, period), self._declared_headcount(unit, period))
+        found = self._headcounts.get((unit, period))
+        return found if found is not None else self._headcounts_by_tree(period).get(unit, float("nan"))
 
     @cached_property
     def _headcounts(self) -> dict[tuple[str, str], float]:
@@ -103,16 +104,29 @@ class Specification:
         keys = zip(totals["unit"], totals["period"], strict=True)
         return {key: float(value) for key, value in zip(keys, totals["headcount"], strict=True) if value == value}
 
-    def _declared_headcount(self, code: str, period: str) -> float:
-        units = self.units.at(period)
-        unit = units.get(code)
-        if unit is None:
-            return float("nan")
-        if unit.headcount == unit.headcount:
-            return unit.headcount
-        children = units.children(code)
-        below = [self.headcount(child.unit, period) for child in children]
-        return sum(below) if below else float("nan")
+    def _headcounts_by_tree(self, period: str) -> dict[str, float]:
+        """Headcounts of a period where the table has none: declared with the unit, or summed from below."""
+        if period in self._by_period:
+            return self._by_period[period]
+        known = self._by_period[period] = {}
+        if self._headcounts or any(unit.headcount == unit.headcount for unit in self.units.rows):
+            units = self.units.at(period)
+            for unit in sorted(units.rows, key=lambda unit: -len(units.ancestors(unit.unit))):
+                below = [
+                    self._headcounts.get((c.unit, period), known.get(c.unit, float("nan")))
+                    for c in units.children(unit.unit)
+                ]
+                declared = unit.headcount == unit.headcount
+                known[unit.unit] = unit.headcount if declared else sum(below) if below else float("nan")
+            below = [
+                self._headcounts.get((c.unit, period), known.get(c.unit, float("nan"))) for c in units.children(ALL)
+            ]
+            known.setdefault(ALL, sum(below) if below else float("nan"))
+        return known
+
+    @cached_property
+    def _by_period(self) -> dict[str, dict[str, float]]:
+        return {}
 
 
 LEVELS = {

@@ -159,7 +159,7 @@ class Units:
     def children(self, code: str, tree: str | None = None) -> list[Unit]:
         """Return the units right below a unit; below ``ALL`` those of the given (or first) tree."""
         tree = tree if tree is not None else self.trees[0] if code == ALL else self._by_code[code].tree
-        return [unit for unit in self._of(tree) if (unit.parent or ALL) == code]
+        return self._children.get((tree, code), [])
 
     @cached_property
     def successors(self) -> Mapping[str, str]:
@@ -172,6 +172,14 @@ class Units:
                 here, steps = became[here], steps + 1
             final[start] = here
         return final
+
+    @cached_property
+    def _children(self) -> dict[tuple[str, str], list[Unit]]:
+        found: dict[tuple[str, str], list[Unit]] = {}
+        for unit in self.rows:
+            if unit.unit != ALL:
+                found.setdefault((unit.tree, unit.parent or ALL), []).append(unit)
+        return found
 
     def _of(self, tree: str) -> list[Unit]:
         return [unit for unit in self.rows if unit.tree == tree and unit.unit != ALL]
