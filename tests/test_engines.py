@@ -457,13 +457,13 @@ def test_a_missing_unit_is_no_unit_where_units_come_from_the_data(engine: str):
     assert scores.response.table["n"].tolist() == [6, 3, 2]
 
 
-NOT_WHOLE = dict.fromkeys(
-    ("pandas", "polars NaN", "polars lazy NaN", "pyarrow NaN", "duckdb NaN"),
-    "a missing number among whole ones makes the column float, and unit 101 becomes 101.0 or NaN",
-)
-
-
-@pytest.mark.parametrize("engine", marked(NOT_WHOLE))
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param("pandas", marks=pytest.mark.xfail(strict=True, reason="unit 101 becomes 101.0 in a column with NaN")),
+        *(name for name in ENGINES if name != "pandas" and "NaN" not in name),
+    ],
+)  # fmt: skip
 def test_units_named_by_numbers_with_one_missing(engine: str):
     units = Units((Unit("101", level="branch"), Unit("102", level="branch")))
     frame = FEW.drop(columns="w").assign(unit=[101, 102, np.nan, 101, 102, 101])

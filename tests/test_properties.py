@@ -111,9 +111,10 @@ def test_the_order_of_rows_does_not_matter(frame: pd.DataFrame, random):
 )
 def test_sums_of_nodes_are_bit_equal_in_every_order():
     draw = np.random.default_rng(3)
-    columns = {leaf["code"]: draw.integers(leaf["min"], leaf["max"] + 1, 3000) for leaf in LEAVES.to_dict("records")}
+    columns = {leaf["code"]: draw.integers(leaf["min"], leaf["max"] + 1, 6000) for leaf in LEAVES.to_dict("records")}
     frame = pd.DataFrame(columns).assign(unit="A", w=1.0)
-    same_sums(sums_of(frame), sums_of(frame.iloc[::-1]), exact=STATISTICS)
+    for _ in range(4):
+        same_sums(sums_of(frame), sums_of(frame.iloc[draw.permutation(6000)]), exact=STATISTICS)
 
 
 # Weights are relative.
@@ -225,8 +226,15 @@ def test_mix_and_within_add_up_to_the_difference(now: pd.DataFrame, before: pd.D
     assert set(change.loc[~known, "reason"]) <= {"两期不可比"}
     parts = change["mix"] + change["within"]
     np.testing.assert_allclose(parts[known], change.loc[known, "difference"], rtol=0, atol=1e-10)
+    adjusted = change.groupby(["level", "code"])["p"].transform(benjamini_hochberg)
+    np.testing.assert_allclose(change["q"], adjusted, rtol=1e-12)
     single = change[known & (change["level"] == "branch")]
     assert (single["mix"].abs() <= 1e-10).all(), "a finest unit has no mix"
+
+
+def benjamini_hochberg(p: pd.Series) -> pd.Series:
+    known = p.dropna()
+    return pd.Series(stats.false_discovery_control(known) if len(known) else [], known.index).reindex(p.index)
 
 
 @quick
@@ -302,6 +310,11 @@ def test_a_unit_against_the_whole(frame: pd.DataFrame):
     np.testing.assert_allclose(merged["score"], own.reindex(merged.index), rtol=0, atol=1e-10)
     np.testing.assert_allclose(contrast["whole"], contrast["code"].map(whole), rtol=0, atol=1e-10)
     np.testing.assert_allclose(contrast["difference"], contrast["score"] - contrast["whole"], rtol=0, atol=1e-10)
+    roles = contrast["code"].map({"INDEX": "index", "D1": "dimension", "D2": "dimension"}).fillna("item")
+    adjusted = contrast.groupby(["level", roles])["p"].transform(benjamini_hochberg)
+    np.testing.assert_allclose(contrast["q"], adjusted, rtol=1e-12)
+    beyond = (contrast["low"] > 0) | (contrast["high"] < 0)
+    assert contrast["real"].tolist() == (beyond & (contrast["q"] <= 0.10)).tolist()
     x, here = points(frame, "e"), frame["unit"].eq("A").to_numpy(bool)
     inside, rest = x[here], x[~here]
     assume(len(inside) > 1 and len(rest) > 1 and inside.std() > 0 and rest.std() > 0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from ..result import PURPOSE, PURPOSE_EN
-from ..spec.codebook import Codebook, default_codebook
+from ..spec.codebook import Codebook, Scale, default_codebook
 from ..spec.schemas import SCHEMAS, Schema
 from ..spec.settings import DEFAULT_MIN_GROUP
 from ..spec.specification import Specification
@@ -19,12 +20,12 @@ HELP_LINE = "12356"  # national psychological help line; a survey is no crisis l
 _NOTICE = {
     "zh": (
         "员工思想动态调查告知书",
-        "调查由{office}组织,目的是了解员工的工作生活状况与关切,用于改进管理和帮扶。{purpose}",
-        "填答自愿,可以不答、可以中途退出,不参加不影响任何待遇和评价。请不要在开放题中填写姓名、工号、电话等个人信息。",
+        "调查由{office}组织，目的是了解员工的工作生活状况与关切，用于改进管理和帮扶。{purpose}",
+        "填答自愿，可以不答、可以中途退出，不参加不影响任何待遇和评价。请不要在开放题中填写姓名、工号、电话等个人信息。",
         "问卷不询问政治观点、宗教信仰、民族、疾病和用药、家庭成员身份等内容。",
-        "答案只以不少于{min_group}人的单位或人群为单位汇总;任何个人的结果都不提供给他人。导入时网络地址和昵称即行删除。",
-        "原始答卷保存不超过12个月,到期删除,只保留汇总数。对处理方式有疑问或要求撤回的,可联系{office}。",
-        "问卷不是求助渠道。需要帮助时,可联系工会、心理辅导员,或拨打全国统一心理援助热线{help_line}。",
+        "答案只以不少于{min_group}人的单位或人群为单位汇总；任何个人的结果都不提供给他人。导入时网络地址和昵称即行删除。",
+        "原始答卷保存不超过12个月，到期删除，只保留汇总数。对处理方式有疑问或要求撤回的，可联系{office}。",
+        "问卷不是求助渠道。需要帮助时，可联系工会、心理辅导员，或拨打全国统一心理援助热线{help_line}。",
     ),
     "en": (
         "Notice to participants",
@@ -77,13 +78,23 @@ def questionnaire(spec: Specification, form: str) -> list[Block]:
     recall = {"zh": f"以下题目请按{codebook.recall}的情况回答。", "en": "Please answer for the last three months."}
     blocks = [heading(title, depth=0)]
     blocks += [text(recall[language], lang=language)] if codebook.recall else []
-    number = 0
     asked = [leaf.code for leaf in tree.leaves]
-    extra = [node for node in codebook.others if node.role in ("group", "check", "text")]
-    for node in (*codebook.tree, *extra):
-        if node.code in asked or (node in extra and (form == "full" or node.form in ("both", ""))):
-            number += 1
-            blocks.append(Block("text", {"text": _question(number, node, codebook, language), "place": "body"}))
+    extra = [
+        n
+        for n in codebook.others
+        if n.role in ("group", "check", "text") and (form == "full" or n.form in ("both", ""))
+    ]
+    nodes = [node for node in codebook.tree if node.code in asked] + extra
+    numbered = list(enumerate(nodes, start=1))
+    for scale, group in itertools.groupby(
+        numbered, key=lambda pair: pair[1].scale if pair[1].role in ("item", "check") else ""
+    ):
+        if scale in codebook.scales:
+            blocks.append(_grid(list(group), codebook.scales[scale], language))
+        else:
+            blocks += [
+                Block("text", {"text": _question(k, node, codebook, language), "place": "body"}) for k, node in group
+            ]
     return blocks
 
 
@@ -101,19 +112,34 @@ def notice(spec: Specification) -> list[Block]:
     return [heading(title, depth=0), *made, note(spec.purpose)] if spec.purpose else [heading(title, depth=0), *made]
 
 
+def _grid(questions: list[tuple[int, Node]], scale: Scale, language: str) -> Block:
+    """Questions answered on one scale, a line each, with a box under every option."""
+    options = _labels(scale, language)
+    columns = [{"label": {"zh": "题目", "en": "Question"}[language], "kind": "text", "width": 34.0}]
+    columns += [{"label": option, "kind": "text", "width": 6.0} for option in options]
+    rows = [[f"{k}. {_wording(node, language)}", *("□" for _ in options)] for k, node in questions]
+    return Block("table", {"caption": "", "columns": columns, "rows": rows, "values": rows, "note": ""})
+
+
+def _labels(scale: Scale, language: str) -> list[str]:
+    return list(
+        dict.fromkeys((o.label_en or o.label_zh if language == "en" else o.label_zh) or o.code for o in scale.options)
+    )
+
+
+def _wording(node: Node, language: str) -> str:
+    return (node.text_en or node.text_zh if language == "en" else node.text_zh) or node.label(language)
+
+
 def _question(number: int, node: Node, codebook: Codebook, language: str) -> str:
-    wording = (node.text_en or node.text_zh if language == "en" else node.text_zh) or node.label(language)
     scale = codebook.scales.get(node.scale)
     if scale is not None:
-        labels = dict.fromkeys(
-            (o.label_en or o.label_zh if language == "en" else o.label_zh) or o.code for o in scale.options
-        )
-        options = "  ".join(f"□{label}" for label in labels)
+        options = "  ".join(f"□{label}" for label in _labels(scale, language))
     elif node.role == "item":
         options = "  ".join(f"□{value}" for value in range(int(node.minimum), int(node.maximum) + 1))
     else:
         options = "____________________"
-    return f"{number}. {wording}  {options}"
+    return f"{number}. {_wording(node, language)}  {options}"
 
 
 def _pdf(blocks: list[Block], spec: Specification) -> bytes:
