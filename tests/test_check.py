@@ -6,6 +6,7 @@ import io
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import xlsxwriter
 
 import dj_analysis as dj
+from dj_analysis.cli import main
 from dj_analysis.errors import DjError
 from dj_analysis.workspace import check_folder, craft_warnings
 
@@ -184,7 +186,19 @@ def test_a_clean_workspace_has_no_problems(tmp_path: Path, write_workspace):
     assert ws.scores("2026Q3").at("ALL", "INDEX")["n"] == 2
 
 
-@pytest.mark.xfail(strict=True, reason="direction 0 ends in a TypeError while the node is made")
+@pytest.mark.xfail(strict=True, reason="main() drops the exit code that the command asked for")
+@pytest.mark.parametrize("fault", [FAULTS[2], FAULTS[18]], ids=lambda fault: fault.name)
+def test_check_ends_with_exit_code_1(tmp_path: Path, write_workspace, monkeypatch: pytest.MonkeyPatch, fault: Fault):
+    files = dict(ONE_WAVE) | {"responses/2026Q2.csv": WAVE}
+    fault.apply(files)
+    monkeypatch.setattr(sys, "argv", ["dj", "check", str(write_workspace(tmp_path, files))])
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() sets its own
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+
+
+@pytest.mark.xfail(strict=True, reason="direction 0 ends in a TypeError while the node is made; the exit code is 0")
 def test_twenty_faults_are_listed_at_once(tmp_path: Path, write_workspace):
     assert len(FAULTS) == 20
     files = dict(CLEAN)
@@ -309,8 +323,8 @@ OTHERS = {
         add("workspace.toml", "\n[tables.units]\npath = 'gone.csv'\n"), "missing_file", "workspace.toml [tables.units] path",
     ),
     "a stage nobody knows": (
-        lambda files: add("indicator_values.csv", "unit,period,code,value,stage\nB1,2026-09,K1,95,草稿\n")(
-            files | {} if files.pop("indicator_values.csv") is None else files
+        lambda files: files.update(
+            {"indicator_values.csv": "unit,period,code,value,stage\nB1,2026-09,K1,95,草稿\n"}
         ), "choice", "indicator_values.csv: stage",
     ),
     "a name for an unknown band": (add("bands.toml", "[warnings]\n"), "unknown_setting", "bands.toml"),
@@ -331,45 +345,46 @@ def test_other_faults_are_found_by_their_rule(tmp_path: Path, write_workspace, n
 
 MISSED = {
     "a bad date in the codebook": (
-        edit("codebook.csv", "agree5,,\nS2", "agree5,2026-13-01,\nS2"), "bad_date",
+        edit("codebook.csv", "agree5,,\nS2", "agree5,2026-13-01,\nS2"),
         "check stops with an error instead of listing what is wrong",
     ),
     "an indicator value outside its range": (
-        add("indicator_values.csv", "B3,2026-09,K1,195\n"), "out_of_range",
+        add("indicator_values.csv", "B3,2026-09,K1,195\n"),
         "ranges of indicator values are looked at only when they are scored",
     ),
     "two units of one name": (
-        edit("units.csv", "B3,C2,branch,,检修支部", "B3,C2,branch,,运维支部"), "ambiguous_name",
+        edit("units.csv", "B3,C2,branch,,检修支部", "B3,C2,branch,,运维支部"),
         "answers that name the unit all go to the first of two with that name",
     ),
     "a unit at the level of the root": (
-        add("units.csv", "B8,,company,,第八公司,5,,\n"), "reserved_level",
+        add("units.csv", "B8,,company,,第八公司,5,,\n"),
         "units whose level is called like the root's never get a row",
     ),
     "a table nobody knows": (
-        add("workspace.toml", "\n[tables.respones]\npath = 'responses.csv'\n"), "unknown_setting",
+        add("workspace.toml", "\n[tables.respones]\npath = 'responses.csv'\n"),
         "a misspelt table name in the settings is not reported",
     ),
     "two files for one wave": (
-        add("responses/2026Q3.tsv", WAVE.replace(",", "\t")), "duplicate_file",
+        add("responses/2026Q3.tsv", WAVE.replace(",", "\t")),
         "one of two files of a wave is read, the other passed over without a word",
     ),
     "one value told twice, with and without its stage": (
-        lambda files: files.update({"indicator_values.csv": "unit,period,code,value,stage\nB1,2026-09,K1,95,\nB1,2026-09,K1,90,released\n"}),
-        "duplicate_row", "the two rows pass check, and scoring ends in an error of pandas",
+        lambda files: files.update(
+            {"indicator_values.csv": "unit,period,code,value,stage\nB1,2026-09,K1,95,\nB1,2026-09,K1,90,released\n"}
+        ),
+        "the two rows pass check, and scoring ends in an error of pandas",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=why)) for name, (_, _, why) in MISSED.items()],
+    "name", [pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=why)) for name, (_, why) in MISSED.items()]
 )
 def test_faults_that_are_not_found_yet(tmp_path: Path, write_workspace, name: str):
-    apply, rule, _ = MISSED[name]
+    apply, _ = MISSED[name]
     files = dict(ONE_WAVE)
     apply(files)
-    assert rule in set(check_folder(write_workspace(tmp_path, files)).table["rule"])
+    assert not check_folder(write_workspace(tmp_path, files)).table.empty
 
 
 @pytest.mark.xfail(strict=True, reason="the wave is listed as the number 2023 and cannot be opened by any name")
@@ -377,8 +392,8 @@ def test_a_period_without_quotes_is_refused_or_read(tmp_path: Path, write_worksp
     files = {name: content for name, content in ONE_WAVE.items() if not name.startswith("responses/")}
     add("workspace.toml", "\n[tables.responses]\npath = 'r.csv'\nconstant = { period = 2023 }\n")(files)
     folder = write_workspace(tmp_path, files | {"r.csv": WAVE})
-    if check_folder(folder).table.empty:
-        assert dj.open_workspace(folder).scores("2023").at("ALL", "INDEX")["n"] == 2
+    refused = len(check_folder(folder)) > 0
+    assert refused or dj.open_workspace(folder).scores("2023").at("ALL", "INDEX")["n"] == 2
 
 
 def test_craft_hints_stop_nothing(tmp_path: Path, write_workspace):

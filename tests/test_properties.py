@@ -234,7 +234,8 @@ def test_mix_and_within_add_up_to_the_difference(now: pd.DataFrame, before: pd.D
 
 def benjamini_hochberg(p: pd.Series) -> pd.Series:
     known = p.dropna()
-    return pd.Series(stats.false_discovery_control(known) if len(known) else [], known.index).reindex(p.index)
+    adjusted = stats.false_discovery_control(known) if len(known) else known
+    return pd.Series(adjusted, known.index, dtype="float64").reindex(p.index)
 
 
 @quick

@@ -234,7 +234,7 @@ def test_document_takes_blocks_and_markdown_only():
     assert len(document.dropped) == 2
     kept = str(stripped(notebook))
     assert "secret" not in kept
-    assert "40" not in kept
+    assert "均值" not in kept
 
 
 def test_headings_are_numbered_as_in_official_documents():

@@ -23,7 +23,7 @@ NUMBERS = "一二三四五六七"
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory):
-    return dj.make_company(employees=900, branches=24, quarters=5, seed=7).write(
+    return dj.make_company(employees=900, branches=40, quarters=5, seed=7).write(
         tmp_path_factory.mktemp("office") / "demo"
     )
 

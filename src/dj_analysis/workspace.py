@@ -119,8 +119,11 @@ class Workspace:
 
     def release_plan(self, period: str) -> ReleasePlan:
         """Return which cells of a period may be seen; computed, not stored."""
-        responses = [self.scores(p).response for p in self.periods if p <= period or p == period]
-        return plan_release(period, responses, self.spec)
+        return plan_release(period, [self.scores(wave).response for wave in self.until(period)], self.spec)
+
+    def until(self, period: str) -> list[str]:
+        """Return the waves up to and including a period, in order."""
+        return [wave for wave in self.periods if parse(wave).end <= parse(period).end]
 
     def check(self) -> Problems:
         """Read everything there is and return every problem found, in one table."""
@@ -165,8 +168,7 @@ class Workspace:
         """Return what a report about a unit covers: units, levels, codes, names."""
         shell, sums = self._stored(period)
         groups = tuple(axis for axis in sums if axis not in self.units.trees)
-        waves = len([p for p in self.periods if parse(p).end <= parse(period).end])
-        return Scope(self.unit(unit), period, self.spec, shell.forms[-1], waves, groups)
+        return Scope(self.unit(unit), period, self.spec, shell.forms[-1], len(self.until(period)), groups)
 
     def earlier(self, period: str, *, years: int = 0) -> str | None:
         """Return the wave before (or that of the same quarter ``years`` ago), None where there is none.
