@@ -32,7 +32,7 @@ def main() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")  # Windows consoles default to a code page
     warnings.showwarning = _show_warning
     try:
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False) or 0)
     except DjError as error:
         print(f"错误/error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -25,7 +25,7 @@ from .publish.scope import Scope
 from .record import Record
 from .spec.bands import read_bands
 from .spec.codebook import load_codebook, load_indicators
-from .spec.periods import is_period, order, parse
+from .spec.periods import ALLOWED, is_period, order, parse
 from .spec.rules import read_rules
 from .spec.settings import Language, Settings, Source, read_settings
 from .spec.specification import Specification
@@ -71,7 +71,7 @@ class Workspace:
         """Waves that have answers, in order."""
         found = set(_wave_files(self.settings.folder))
         if "responses" in self.settings.tables:
-            found |= _periods_of_table(self.settings)
+            found |= _periods_of_table(self.settings, Problems())
         return order(sorted(found))
 
     @cached_property
@@ -233,10 +233,16 @@ class Workspace:
         source = self.settings.tables.get("responses")
         if path is None and source is not None and source.path:
             path = self.settings.folder / source.path
-        content = _file_hash(path) if path is not None and path.exists() else repr(source)
+        if path is not None and path.exists():
+            content = _file_hash(path)
+        else:  # rows of a database have no file: what the query returns decides
+            table = read_source(self.settings, "responses", Problems()) if source is not None else None
+            content = hashlib.sha256(table.frame.to_csv().encode()).hexdigest() if table is not None else repr(source)
+        asked = self.settings.waves.get(period, "")
         parts = (
             __version__,
             content,
+            asked,
             repr(source),
             self.spec.codebook,
             self.units.version,
@@ -309,7 +315,9 @@ def check_folder(folder: str | Path) -> Problems:
     """
     folder, problems = Path(folder).resolve(), Problems()
     settings, spec = _declarations(folder, problems)
-    periods = set(_wave_files(folder)) | (_periods_of_table(settings) if "responses" in settings.tables else set())
+    periods = set(_wave_files(folder))
+    if "responses" in settings.tables and (settings.tables["responses"].path or settings.tables["responses"].sql):
+        periods |= _periods_of_table(settings, problems)
     for path in sorted((folder / "responses").glob("*")):
         if path.suffix.lower() in SUFFIXES and not is_period(path.stem):
             allowed = "responses/2026Q3.xlsx"
@@ -317,6 +325,13 @@ def check_folder(folder: str | Path) -> Problems:
                 f"responses/{path.name}", "bad_period", path.stem, allowed, "以时期命名 (name it by its period)"
             )
     for period in order(sorted(periods)):
+        twins = [
+            path.name for path in sorted((folder / "responses").glob(f"{period}.*")) if path.suffix.lower() in SUFFIXES
+        ]
+        if len(twins) > 1:
+            problems.add(
+                f"responses/{period}", "two_files", ", ".join(twins), "一期一个文件", "留下一个 (keep one of them)"
+            )
         _read_wave(settings, spec, period, problems)
     load_values(settings, spec, excluded_units(settings, Problems()), problems)
     return problems
@@ -381,10 +396,9 @@ def _read_wave(settings: Settings, spec: Specification, period: str, problems: P
     return survey_of_table(table, spec, period, asked, source, problems, derive_units=derive)
 
 
-def _periods_of_table(settings: Settings) -> set[str]:
-    source, problems = settings.tables["responses"], Problems()
-    if "period" in source.constant:
-        return {source.constant["period"]}
+def _periods_of_table(settings: Settings, problems: Problems) -> set[str]:
+    """Return the waves a foreign responses table holds; why it cannot be read goes into ``problems``."""
+    source = settings.tables["responses"]
     if not source.path and not source.sql:
         return set()
     table = read_source(settings, "responses", problems)
@@ -392,6 +406,12 @@ def _periods_of_table(settings: Settings) -> set[str]:
         return set()
     mapped = map_columns(table, source, Problems())
     found = set(whole_numbers(mapped.frame["period"])) if "period" in mapped.frame else set()
+    lost = sorted(period for period in found if period and not is_period(period))
+    if lost or not found:
+        advice = "用 constant 或 recode 给出时期 (give the period by constant or recode)"
+        problems.add(
+            "workspace.toml [tables.responses]", "bad_period", "、".join(lost[:3]) or "没有 period 列", ALLOWED, advice
+        )
     return {period for period in found if is_period(period)}
 
 

@@ -10,7 +10,8 @@ from ..spec.periods import order
 from ..spec.schemas import INDICATOR_VALUES
 from ..spec.settings import Settings
 from ..spec.specification import Specification
-from ..spec.tables import load_table, numbers, rows_text, whole_numbers
+from ..spec.tables import Table, load_table, numbers, rows_text, whole_numbers
+from ..spec.tree import Tree
 from .identifiers import check_names
 from .survey import Indicators
 
@@ -31,12 +32,15 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
         Empty where there is no table. A statistic about persons (``about = persons``) without its n loses its value, with
         the reason; so does a value its source marked as missing.
     """
-    table = load_table(settings, "indicator_values", INDICATOR_VALUES, problems)
+
+    def seen(raw: Table) -> None:
+        check_names(raw.place, map(str, raw.frame.columns), problems)
+
+    table = load_table(settings, "indicator_values", INDICATOR_VALUES, problems, seen=seen)
     if table is None or spec.indicators is None:
         return pd.DataFrame(
             {name: pd.Series(dtype="float64" if name in ("value", "n", "se") else "str") for name in COLUMNS}
         )
-    check_names(table.place, table.frame.columns, problems)
     frame = table.frame
     if "reason" not in frame:
         frame["reason"] = ""
@@ -48,22 +52,45 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
     _check_known(table.place, frame, "code", set(spec.indicators.codes), "unknown_code", problems)
     for name in ("value", "n", "se"):
         frame[name] = numbers(frame[name])
+    twice = frame.index[frame.duplicated(["unit", "period", "code"], keep="first")]
+    if len(twice):
+        found = f"{', '.join(frame.loc[twice[0], ['unit', 'period', 'code']])} ({rows_text(twice)})"
+        problems.add(table.place, "duplicate_row", found, "每单位每期每指标一个发布值", "删去重复 (drop the copy)")
+        frame = frame.drop(index=twice)
+    _check_ranges(table.place, frame, spec.indicators, problems)
     frame.loc[frame["value"].isna() & (frame["reason"] == ""), "reason"] = reasons.MISSING_VALUE
     about_people = frame["code"].map({node.code: node.about == "persons" for node in spec.indicators}).fillna(False)
     uncounted = about_people.astype(bool) & frame["n"].isna()
     frame.loc[uncounted, "reason"] = reasons.NO_COUNT_OF_PEOPLE
     frame.loc[uncounted, "value"] = float("nan")
-    return frame[list(COLUMNS)].reset_index(drop=True)
+    values = frame[list(COLUMNS)].reset_index(drop=True)
+    values.attrs["notices"] = list(table.notices)
+    return values
 
 
 def indicators_of(values: pd.DataFrame, spec: Specification, period: str) -> Indicators:
     """Take the values of one period."""
-    return Indicators(values[values["period"] == period].reset_index(drop=True), spec, period)
+    of_period = values[values["period"] == period].reset_index(drop=True)
+    return Indicators(of_period, spec, period, tuple(values.attrs.get("notices", ())))
 
 
 def periods_of(values: pd.DataFrame) -> list[str]:
     """Return the periods that have values, in order."""
     return order(sorted(values["period"].unique()))
+
+
+def _check_ranges(place: str, frame: pd.DataFrame, tree: Tree, problems: Problems) -> None:
+    """Note values outside the range of their indicator; the widest range of its versions holds."""
+    ranges: dict[str, tuple[float, float]] = {}
+    for leaf in tree.leaves:
+        low, high = ranges.get(leaf.code, (leaf.minimum, leaf.maximum))
+        ranges[leaf.code] = (min(low, leaf.minimum), max(high, leaf.maximum))
+    for code, (low, high) in ranges.items():
+        values = frame.loc[frame["code"] == code, "value"]
+        outside = values[(values < low) | (values > high)]
+        if len(outside):
+            found, allowed = f"{outside.iloc[0]:g} ({rows_text(outside.index)})", f"{low:g}–{high:g}"
+            problems.add(f"{place}: {code}", "out_of_range", found, allowed, "改正数值或区间 (mend value or range)")
 
 
 def _check_known(place: str, frame: pd.DataFrame, column: str, known: set[str], rule: str, problems: Problems) -> None:

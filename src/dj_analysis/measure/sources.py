@@ -17,7 +17,7 @@ from ..spec.codebook import Codebook, Scale
 from ..spec.periods import is_period
 from ..spec.settings import Source
 from ..spec.specification import Specification
-from ..spec.tables import Table, map_columns, numbers, read_text, rows_text, whole_numbers
+from ..spec.tables import Table, as_text, map_columns, numbers, read_text, rows_text, whole_numbers
 from ..spec.tree import Node
 from ..spec.units import Unit, Units
 from . import identifiers, wjx
@@ -124,17 +124,22 @@ def survey_of_table(
     dropped = [name for name in table.frame.columns if name in identifiers.DROPPED]
     table = replace(table, frame=wjx.blank_missing(table.frame.drop(columns=dropped)))
     if source.shape == "long":
-        table = _answers_wide(map_columns(table, source, problems))
+        mapped = map_columns(table, source, problems)
+        identifiers.check_names(
+            table.place, sorted(mapped.frame["code"].unique()) if "code" in mapped.frame else [], problems
+        )
+        table = _answers_wide(mapped)
     else:
         table = map_columns(replace(table, frame=wjx.spread_multiple(table.frame)), source, problems)
     frame = _of_period(table.frame, period)
     roles = _roles(frame, codebook, units, table.place, problems)
     text_columns = {roles[node.code] for node in codebook.others if node.role == "text" and node.code in roles}
     used = set(roles.values()) - text_columns
-    identifiers.check_content(
-        table.place, frame.drop(columns=[c for c in text_columns if c in frame]), problems, mapped=used
-    )
-    kept = _typed(frame, roles, spec, codebook, units, table.place, problems)
+    inspected = frame.drop(columns=[c for c in text_columns if c in frame])
+    stopped = identifiers.check_content(table.place, inspected, problems, mapped=used)
+    # A cell with an identifier is not looked at again: another message would print it.
+    readable = {code: header for code, header in roles.items() if header not in stopped}
+    kept = _typed(frame, readable, spec, codebook, units, table.place, problems)
     _check_asked(table.place, roles, codebook, asked, problems)
     _check_repeats(table.place, frame, roles, problems)
     forgotten = [c for c in frame.columns if c not in used and c not in wjx.META and c not in text_columns]
@@ -164,42 +169,32 @@ def survey_of_frame(
     place: str = "dataframe",
     derive_units: bool = False,
 ) -> Survey:
-    """Make a wave of any dataframe without bringing its rows here; option texts become values by expression."""
+    """Make a wave of any dataframe without bringing its rows here.
+
+    Answers as numbers stay where they are, on whatever engine; a frame in memory whose answers are text takes the way of
+    a file, with all its checks.
+    """
     codebook = spec.codebook.at(period)
     wrapped = nw.from_native(frame)
     schema = wrapped.collect_schema()
     identifiers.check_names(place, schema.names(), problems)
     roles = _roles_of_names(schema.names(), source, codebook, spec.units, place, problems)
-    columns = []
-    for code, header in roles.items():
-        node = (
-            codebook.tree[code] if code in codebook.tree else next((n for n in codebook.others if n.code == code), None)
-        )
-        values = nw.col(header)
-        if node is not None and node.role == "text":
-            continue
-        answered = node is not None and node.role in ("item", "check")
-        if node is not None and answered and not schema[header].is_numeric():
-            values = _text_values(values, codebook.scales.get(node.scale))
-        elif node is not None and answered and node.scale in codebook.scales:
-            values = _recoded(values, codebook.scales[node.scale])
-        columns.append(values.alias(code))
-    if source.constant or source.join or source.recode:
+    if isinstance(wrapped, nw.DataFrame) and _answers_are_text(schema, roles, codebook):
+        table = Table(as_text(wrapped.to_pandas()), place)
+        return survey_of_table(table, spec, period, asked, source, problems, derive_units=derive_units)
+    if source.join or source.recode or set(source.constant) - {"period"}:
         advice = "这些设置只用于文本表 (these settings serve text tables only)"
         problems.add(place, "unsupported", "constant, join, recode", "columns", advice)
-    chosen = wrapped.select(*columns) if columns else wrapped
+    when = source.columns.get("period", "period")
+    if when in schema.names() and period and "period" not in source.constant:
+        wrapped = wrapped.filter(nw.col(when).cast(nw.String) == period)
+    _look_at(wrapped, schema, roles, codebook, spec.units, place, problems)
     _check_asked(place, roles, codebook, asked, problems)
-    if RESPONDENT in roles:
-        counts = chosen.select(nw.col(RESPONDENT).len().alias("rows"), nw.col(RESPONDENT).n_unique().alias("persons"))
-        counted = (counts.collect() if isinstance(counts, nw.LazyFrame) else counts).to_dict(as_series=False)
-        if counted["rows"][0] != counted["persons"][0]:
-            found = f"{counted['rows'][0] - counted['persons'][0]} 行"
-            problems.add(place, "duplicate_respondent", found, "每人一行", "删去重复的答卷 (keep one row a person)")
+    chosen = wrapped.select(*_chosen(schema, roles, codebook)) if roles else wrapped
     if derive_units and "unit" in roles:
-        names = chosen.select("unit").unique()
-        names = names.collect() if isinstance(names, nw.LazyFrame) else names
-        spec = replace(spec, units=_flat_units(sorted({str(u) for u in names["unit"].to_list() if u is not None})))
-    forgotten = [name for name in schema.names() if name not in roles.values()]
+        names = collected(chosen.select("unit").unique())["unit"].to_list()
+        spec = replace(spec, units=_flat_units(sorted({str(name) for name in names if name is not None})))
+    forgotten = [name for name in schema.names() if name not in (*roles.values(), when)]
     notices = (
         (f"{place}: 未声明的列已丢弃 {', '.join(forgotten[:8])} (undeclared columns dropped)",) if forgotten else ()
     )
@@ -207,6 +202,82 @@ def survey_of_frame(
         nw.to_native(chosen), spec, period, codebook.forms(asked), axes=_axes(roles, codebook, spec.units),
         weight=codebook.weight if codebook.weight in roles else None, notices=notices,
     )  # fmt: skip
+
+
+def collected(frame: Any) -> Any:
+    """Collect a lazy frame of a few rows."""
+    return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+
+
+def _answers_are_text(schema: Any, roles: Mapping[str, str], codebook: Codebook) -> bool:
+    answers = [
+        *(leaf.code for leaf in codebook.tree.leaves),
+        *(n.code for n in codebook.others if n.role == "check"),
+        SECONDS,
+    ]
+    return any(not schema[roles[code]].is_numeric() for code in answers if code in roles)
+
+
+def _chosen(schema: Any, roles: Mapping[str, str], codebook: Codebook) -> list[Any]:
+    """Columns as they are scored: options as values, numbers of group options as their wording."""
+    nodes = {node.code: node for node in (*codebook.tree, *codebook.others)}
+    columns = []
+    for code, header in roles.items():
+        node, values = nodes.get(code), nw.col(header)
+        scale = codebook.scales.get(node.scale) if node is not None else None
+        if node is not None and node.role == "text":
+            continue
+        if node is not None and node.role in ("item", "check"):
+            if not schema[header].is_numeric():
+                values = _text_values(values, scale)
+            elif scale is not None:
+                values = _recoded(values, scale)
+        elif node is not None and node.role == "group" and scale is not None:
+            values = _worded(values.cast(nw.String), scale)
+        elif code == SECONDS and not schema[header].is_numeric():
+            continue
+        columns.append(values.alias(code))
+    return columns
+
+
+def _look_at(
+    frame: Any, schema: Any, roles: Mapping[str, str], codebook: Codebook, units: Units, place: str, problems: Problems
+) -> None:
+    """Count, in one pass, what must not be there: repeated respondents, identifiers in cells, unknown option texts."""
+    asked: dict[str, tuple[str, Any]] = {}
+    for code in (RESPONDENT, "unit", *units.trees[1:], *(node.code for node in codebook.groups)):
+        if code in roles and not schema[roles[code]].is_float():
+            cells = nw.col(roles[code]).cast(nw.String).fill_null("")
+            for name, pattern in identifiers.PATTERNS.items():
+                asked[f"{code}: {name}"] = ("identifier_content", cells.str.contains(pattern).cast(nw.Int64).sum())
+    for leaf in codebook.tree.leaves:
+        if leaf.code in roles and not schema[roles[leaf.code]].is_numeric() and leaf.scale in codebook.scales:
+            cells = nw.col(roles[leaf.code])
+            known = [*codebook.scales[leaf.scale].values, *wjx.MISSING, ""]
+            lost = (~cells.is_null()) & (~cells.is_in(known))
+            asked[f"{leaf.code}: 选项"] = ("text_in_number", lost.cast(nw.Int64).sum())
+    columns = [expression.alias(f"_{i}") for i, (_, expression) in enumerate(asked.values())]
+    if RESPONDENT in roles:
+        person = nw.col(roles[RESPONDENT])
+        columns += [person.len().alias("rows"), person.n_unique().alias("persons")]
+    if not columns:
+        return
+    counted = collected(frame.select(*columns)).to_dict(as_series=False)
+    for i, (what, (rule, _)) in enumerate(asked.items()):
+        rows = counted[f"_{i}"][0]
+        if rows:
+            advice = (
+                identifiers.ADVICE
+                if rule == "identifier_content"
+                else "改正答案,或在 scales 表补上该选项 (add the option)"
+            )
+            allowed = identifiers.ALLOWED if rule == "identifier_content" else "scales 表中的选项"
+            problems.add(
+                f"{place}: {what.split(':')[0]}", rule, f"{what.split(': ')[1]} {rows} 行/rows", allowed, advice
+            )
+    if RESPONDENT in roles and counted["rows"][0] != counted["persons"][0]:
+        found = f"{counted['rows'][0] - counted['persons'][0]} 行"
+        problems.add(place, "duplicate_respondent", found, "每人一行", "删去重复的答卷 (keep one row a person)")
 
 
 def raise_for(problems: Problems) -> None:
@@ -342,6 +413,13 @@ def _weights(cells: pd.Series, where: str, problems: Problems) -> pd.Series:
 def _units(cells: pd.Series, units: Units, tree: str, where: str, problems: Problems) -> pd.Series:
     text = whole_numbers(cells)
     known = units.resolve([name for name in text.unique() if name], tree)
+    shared = text[text.map(lambda name: name not in known and bool(units.ambiguous(name)))]
+    if len(shared):
+        name = str(shared.iloc[0])
+        allowed = f"{'、'.join(units.ambiguous(name))} 之一"
+        advice = "写代码,或给单位不同的名称 (write the code, or give them different names)"
+        problems.add(where, "ambiguous_unit", f"{name} ({rows_text(shared.index)})", allowed, advice)
+        text = text.mask(text.isin(shared.unique()), "")
     lost = text[(text != "") & ~text.isin(list(known))]
     if len(lost):
         shown = "、".join(dict.fromkeys(lost.head(3)))
@@ -400,6 +478,14 @@ def _text_values(values: Any, scale: Scale | None) -> Any:
     return made
 
 
+def _worded(values: Any, scale: Scale) -> Any:
+    """Option numbers into wordings, where the option has one."""
+    for option in scale.options:
+        if option.label_zh:
+            values = nw.when(values == option.code).then(nw.lit(option.label_zh)).otherwise(values)
+    return values
+
+
 def _recoded(values: Any, scale: Scale) -> Any:
     """Option numbers into values, where they differ."""
     by_code = {option.code: option.value for option in scale.options}
@@ -414,4 +500,6 @@ def _holds_numbers(path: Path, codebook: Codebook, source: Source) -> bool:
     """Tell whether a Parquet file holds typed answers that can stay on disk, rather than text to be read."""
     schema = pl.scan_parquet(path).collect_schema()
     headers = [source.columns.get(leaf.code, leaf.code) for leaf in codebook.tree.leaves]
+    if source.join or source.recode or source.missing or source.shape == "long":
+        return False
     return all(schema[h].is_numeric() for h in headers if h in schema) and any(h in schema for h in headers)

@@ -36,6 +36,7 @@ FORMATS: Mapping[str, Callable[[Document, str], bytes]] = {
     "html": lambda document, fonts: to_html(document),
     "pdf": to_pdf,
 }
+REQUIRED = object()  # a parameter without a default
 _TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
@@ -78,7 +79,7 @@ def reports() -> dict[str, Path]:
 
 
 def parameters(notebook: Path) -> list[Parameter]:
-    """Read the declared parameters: annotated plain literals of the cell tagged ``parameters``."""
+    """Read the declared parameters: annotated plain literals of the cell tagged ``parameters``; no value: required."""
     import nbformat
 
     cells = nbformat.read(notebook, as_version=4).cells
@@ -88,13 +89,9 @@ def parameters(notebook: Path) -> list[Parameter]:
     }
     found = []
     for statement in ast.parse(source).body:
-        if (
-            isinstance(statement, ast.AnnAssign)
-            and isinstance(statement.target, ast.Name)
-            and statement.value is not None
-        ):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             name = statement.target.id
-            default = ast.literal_eval(statement.value)
+            default = REQUIRED if statement.value is None else ast.literal_eval(statement.value)
             found.append(Parameter(name, ast.unparse(statement.annotation), default, comments.get(name, "")))
     return found
 
@@ -205,13 +202,19 @@ def export_notebook(
 
 
 def workspace_of(notebook: Path) -> tuple[str, str]:
-    """Return the workspace folder and language an executed notebook was run with."""
+    """Return the workspace folder and language an executed notebook was run with.
+
+    Kept notebooks name the folder only, not its place: the folder around the notebook is looked for first.
+    """
     import nbformat
 
+    if not notebook.exists():
+        raise UsageError(f"文件不存在 (no such file): {notebook}")
     known = {p.name: p.default for p in _parameters_given(nbformat.read(notebook, as_version=4))}
     if "workspace" not in known:
         raise UsageError(f"{notebook.name}: 没有 workspace 参数 (it has no parameter workspace)")
-    return str(known["workspace"]), str(known.get("lang", "zh"))
+    around = [p for p in notebook.resolve().parents if p.name == known["workspace"] and (p / "workspace.toml").exists()]
+    return str(around[0] if around else known["workspace"]), str(known.get("lang", "zh"))
 
 
 def _notebook_folder() -> Path:
@@ -228,6 +231,8 @@ def _check_parameters(source: Path, values: Mapping[str, Any]) -> dict[str, Any]
     checked = {}
     for name, parameter in declared.items():
         value = values.get(name, parameter.default)
+        if value is REQUIRED:
+            raise UsageError(f"缺少参数 {name}: {parameter.type} {parameter.help} (a parameter is missing)")
         wanted = _TYPES.get(parameter.type, str)
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)

@@ -182,7 +182,8 @@ def build_codebook(table: Table | None, scales: Table | None, problems: Problems
     for node in nodes:
         if node.scale and node.scale not in made:
             advice = "在 scales 表补上 (add it to scales)"
-            problems.add(f"{table.place}: {node.code}", "unknown_scale", node.scale, ", ".join(made), advice)
+            known = ", ".join(made) or "scales 表中的量表 (a scale of the table scales)"
+            problems.add(f"{table.place}: {node.code}", "unknown_scale", node.scale, known, advice)
     return Codebook(Tree(_sound(scored)), tuple(others), made)
 
 

@@ -41,7 +41,7 @@ FORBIDDEN = (
     ),
     _subject(
         "宗教信仰 religion",
-        r"宗教|信教|信仰|教徒|礼拜|烧香|religio|\bfaith\b|church|mosque|temple",
+        r"宗教|信教|信仰|教徒|礼拜|烧香|religio|(?<!good )\bfaith\b|church|mosque|temple",
         "改问工作时间安排是否合适 (ask whether hours suit)",
     ),
     _subject(
@@ -51,8 +51,8 @@ FORBIDDEN = (
     ),
     _subject(
         "诊断、用药与症状 diagnosis, medicine, symptoms",
-        r"诊断|确诊|服药|用药|病史|(?<!隐)患有|疾病|慢性病|抑郁|焦虑症|精神(疾病|障碍)|失眠|入睡困难|食欲不振|情绪低落|心情低落|绝望|自伤|自杀"
-        r"|不如死|提不起(劲|兴趣)|PHQ|GAD-?7|SCL-?90|GHQ|diagnos|medicat|prescri|depress|anxiety disorder|insomnia|suicid"
+        r"(?<!故障)(?<!设备)诊断|确诊|服药|用药|病史|(?<!隐)患有|疾病|慢性病|抑郁|焦虑症|精神(疾病|障碍)|失眠|入睡困难|食欲不振|情绪低落|心情低落|绝望|自伤|自杀"
+        r"|不如死|提不起(劲|兴趣)|PHQ|GAD-?7|SCL-?90|GHQ|diagnos|medicat|prescribed (drug|medic)|prescription|depress|anxiety disorder|insomnia|suicid"
         r"|little interest or pleasure|feeling down",
         "改问休息时间和求助渠道 (ask about time to rest and ways to get help)",
     ),
@@ -64,12 +64,12 @@ FORBIDDEN = (
     ),
     _subject(
         "工会、信访与请愿 union or petition activity",
-        r"信访|上访|请愿|罢工|维权(活动|群|组织)|(加入|参加|退出)工会|petition|on strike|union (member|activit)|join(ed|ing)? (a |the )?union",
+        r"信访|上访|请愿|罢工|维权(活动|群|组织)|(加入|参加|退出)工会|\bpetition|on strike|union (member|activit)|join(ed|ing)? (a |the )?union",
         "改问诉求渠道和答复是否及时 (ask whether issues raised are answered)",
     ),
     _subject(
         "私人社交 private social media",
-        r"朋友圈|微信(号|群|好友)|微博|抖音|QQ|私人社交|社交(媒体|账号)|social media|facebook|weibo|wechat",
+        r"朋友圈|(?<!工作)微信(号|群|好友)|微博|抖音|QQ|私人社交|社交(媒体|账号)|social media|facebook|weibo|wechat",
         "删去 (remove it)",
     ),
     _subject(

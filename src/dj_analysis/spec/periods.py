@@ -96,7 +96,7 @@ def is_period(text: str) -> bool:
 
 def order(texts: list[str]) -> list[str]:
     """Sort period texts by time, shorter periods first among those with the same end."""
-    return sorted(texts, key=lambda text: (parse(text).end, parse(text).start))
+    return sorted(texts, key=lambda text: (parse(text).end, parse(text).months))
 
 
 def bound(text: str, *, last: bool) -> date:

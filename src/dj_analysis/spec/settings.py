@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ..errors import Problems
 from .periods import ALLOWED, is_period
+from .schemas import SCHEMAS
 
 Language = Literal["zh", "en"]
 FLOOR = 5  # no setting may allow results about fewer people (R4)
@@ -123,10 +124,7 @@ def read_settings(folder: str | Path, problems: Problems) -> Settings:
     for section, known in _SECTIONS.items():
         raw[section] = _typed(f"{path.name} [{section}]", raw.get(section, {}), known, problems)
     _check_values(path.name, raw, problems)
-    tables = {
-        name: Source(**_typed(f"{path.name} [tables.{name}]", source, _SOURCE, problems))
-        for name, source in raw.get("tables", {}).items()
-    }
+    tables = {name: _source(path.name, name, source, problems) for name, source in raw.get("tables", {}).items()}
     return Settings(
         folder=folder,
         exclude_types=tuple(raw["units"].get("exclude_types", ())),
@@ -151,12 +149,60 @@ def _typed(place: str, raw: Any, known: Mapping[str, Any], problems: Problems) -
     return kept
 
 
+def _source(place: str, name: str, raw: Any, problems: Problems) -> Source:
+    """Read one foreign table; a number where a text is meant (``period = 2023``) is read as that text."""
+    where = f"{place} [tables.{name}]"
+    kept = _typed(where, raw, _SOURCE, problems)
+    for key in ("columns", "constant", "missing", "sql"):
+        kept[key] = _texts(f"{where} {key}", kept.get(key, {}), problems)
+    kept["recode"] = {
+        column: _texts(f"{where} recode.{column}", mapping, problems)
+        for column, mapping in kept.get("recode", {}).items()
+    }
+    for column, headers in list(kept.get("join", {}).items()):
+        if not isinstance(headers, list) or not headers or not all(isinstance(header, str) for header in headers):
+            problems.add(
+                f"{where} join", "wrong_type", f"{column} = {headers}", '["列1", "列2"]', "改正类型 (mend its type)"
+            )
+            del kept["join"][column]
+    return Source(**kept)
+
+
+def _texts(where: str, raw: Any, problems: Problems) -> dict[str, str]:
+    made: dict[str, str] = {}
+    for key, value in (raw if isinstance(raw, dict) else {}).items():
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            problems.add(where, "wrong_type", f"{key} = {value}", "文字 (text)", "改正类型 (mend its type)")
+        elif where.endswith(" columns") and not isinstance(value, str):
+            problems.add(where, "wrong_type", f"{key} = {value}", "列名 (a header)", "加引号 (quote it)")
+        else:
+            made[str(key)] = str(value)
+    if not isinstance(raw, dict):
+        problems.add(where, "wrong_type", raw, "表 (table)", "改正类型 (mend its type)")
+    return made
+
+
 def _check_values(place: str, raw: dict[str, Any], problems: Problems) -> None:
     if raw.get("min_group", DEFAULT_MIN_GROUP) < FLOOR:
         advice = f"改为 {FLOOR} 或更大,建议 {DEFAULT_MIN_GROUP} (use {FLOOR} or more)"
         problems.add(f"{place} min_group", "min_group", raw.pop("min_group"), f">= {FLOOR}", advice)
     if raw.get("language", "zh") not in ("zh", "en"):
         problems.add(f"{place} language", "choice", raw.pop("language"), "zh, en", "改为 zh 或 en (use zh or en)")
+    raw["roots"] = _texts(f"{place} [roots]", raw.get("roots", {}), problems)
+    for name, value in list(raw["roots"].items()):
+        if not isinstance(value, str) or value.replace(".", "").isdigit():
+            problems.add(f"{place} [roots]", "wrong_type", f"{name} = {value}", "文件夹 (a folder)", "改正 (mend it)")
+            del raw["roots"][name]
+    cross = raw["publish"].get("cross", [])
+    if not all(isinstance(pair, list) and all(isinstance(part, str) for part in pair) for pair in cross):
+        problems.add(f"{place} [publish] cross", "wrong_type", cross, '[["branch", "age_band"]]', "改正 (mend it)")
+        del raw["publish"]["cross"]
+    if not all(isinstance(kind, str) for kind in raw["units"].get("exclude_types", [])):
+        found = raw["units"].pop("exclude_types")
+        problems.add(f"{place} [units] exclude_types", "wrong_type", found, '["summary"]', "改正 (mend it)")
+    for name in sorted(set(raw.get("tables", {})) - set(SCHEMAS)):
+        problems.add(f"{place} [tables.{name}]", "unknown_table", name, ", ".join(SCHEMAS), "改名 (rename it)")
+        del raw["tables"][name]
     for period, form in list(raw.get("waves", {}).items()):
         if not is_period(period) or form not in ("full", "pulse"):
             allowed = f"{ALLOWED} = full / pulse"

@@ -40,23 +40,40 @@ def find_file(folder: Path, stem: str) -> Path | None:
 
 
 def load_table(
-    settings: Settings, name: str, schema: Schema, problems: Problems, path: Path | None = None
+    settings: Settings,
+    name: str,
+    schema: Schema,
+    problems: Problems,
+    path: Path | None = None,
+    seen: Callable[[Table], None] | None = None,
 ) -> Table | None:
-    """Read one table of a workspace, its own or a foreign one; None where there is none or it cannot be read."""
+    """Read one table of a workspace, its own or a foreign one; None where there is none or it cannot be read.
+
+    ``seen`` is shown the table as it stands, before foreign columns get our names or are dropped.
+    """
     source = settings.tables.get(name)
     if source is None:
         path = path or find_file(settings.folder, name)
         table = read_text(path, problems, place=_relative(settings, path)) if path else None
+        if table is not None and seen is not None:
+            seen(table)
         return conform(table, schema, problems) if table else None
     table = read_source(settings, name, problems)
     if table is None:
         return None
+    if seen is not None:
+        seen(table)
     table = (
         to_long(table, source, schema, problems)
         if schema.name == "indicator_values"
         else map_columns(table, source, problems)
     )
     return conform(table, schema, problems)
+
+
+def _declared(source: Source) -> set[str]:
+    """Headers a foreign table's declaration names."""
+    return set(source.columns.values()) | {header for headers in source.join.values() for header in headers}
 
 
 def read_source(settings: Settings, name: str, problems: Problems) -> Table | None:
@@ -95,7 +112,7 @@ def read_text(path: Path, problems: Problems, *, place: str = "", sheet: str = "
 def map_columns(table: Table, source: Source, problems: Problems) -> Table:
     """Give foreign columns our names: constants, joins, renames, recodes, marks of missing values."""
     frame, place, notices = table.frame, table.place, list(table.notices)
-    wanted = set(source.columns.values()) | {h for parts in source.join.values() for h in parts}
+    wanted = _declared(source)
     absent = sorted(header for header in wanted if header not in frame.columns)
     for header in absent:
         advice = "在 workspace.toml 改正列名 (mend the header in workspace.toml)"
@@ -128,7 +145,7 @@ def to_long(table: Table, source: Source, schema: Schema, problems: Problems) ->
     if source.shape != "wide":
         reason = reasons["value"] if reasons is not None and "value" in reasons else ""
         return replace(mapped, frame=frame.assign(reason=reason), reasons=None)
-    codes = [name for name in source.columns if name not in schema.names]
+    codes = [name for name in source.columns if name not in schema.names and name in frame.columns]
     ids = [name for name in frame.columns if name in schema.names]
     long = frame[ids + codes].melt(
         id_vars=ids, value_vars=codes, var_name="code", value_name="value", ignore_index=False
@@ -250,7 +267,7 @@ def _read_csv(path: Path, place: str, problems: Problems) -> list[list[str]] | N
     header = text.split("\n", 1)[0]
     separator = max(",\t;", key=header.count)
     try:
-        return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True) if any(row)]
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except csv.Error as error:
         problems.add(place, "unreadable", error, "CSV", "重新导出 (export it again)")
         return None
@@ -269,21 +286,24 @@ def _read_excel(path: Path, place: str, sheet: str, problems: Problems) -> list[
     except (calamine.CalamineError, OSError) as error:
         problems.add(place, "unreadable", error, "Excel .xlsx/.xls", "用 Excel 打开后另存 (open and save it again)")
         return None
-    return [cells for row in rows if any(cells := [_cell_text(cell) for cell in row])]
+    return [[_cell_text(cell) for cell in row] for row in rows]
 
 
 def _with_header(cells: list[list[str]] | pd.DataFrame, place: str, problems: Problems) -> pd.DataFrame | None:
     """Take the first row as header; a header with gaps over data comes from merged cells."""
     if isinstance(cells, pd.DataFrame):
         frame = cells
-    elif not cells:
+    elif not any(map(any, cells)):
         problems.add(place, "empty_file", "没有内容", "表头和数据", "重新导出 (export it again)")
         return None
     else:
+        first = next(i for i, row in enumerate(cells) if any(row))
+        cells = cells[first:]
         width = max(len(row) for row in cells)
         padded = [row + [""] * (width - len(row)) for row in cells]
         header = [name.strip().lstrip("\ufeff") for name in padded[0]]
-        frame = pd.DataFrame(padded[1:], columns=range(width), dtype="str")
+        filled = [i for i, row in enumerate(padded[1:]) if any(row)]  # blank rows go, the others keep their number
+        frame = pd.DataFrame([padded[i + 1] for i in filled], index=filled, columns=range(width), dtype="str")
         blank = [i for i, name in enumerate(header) if not name]
         merged = [i for i in blank if (frame[i].str.strip() != "").any()] if len(frame) else []
         if merged:
@@ -341,7 +361,7 @@ def _read_sql(source: Source, name: str, problems: Problems) -> Table | None:
         engine = sqlalchemy.create_engine(url)
         with engine.connect() as connection:
             frame = pd.read_sql(sqlalchemy.text(source.sql["query"]), connection)
-    except sqlalchemy.exc.SQLAlchemyError as error:
+    except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError, ImportError) as error:
         # The message of a driver can hold the address with its password: only the kind of error is shown.
         problems.add(place, "sql", type(error).__name__, "可执行的查询", "检查地址和查询 (check address and query)")
         return None

@@ -57,8 +57,8 @@ class Node:
 
     def valid_on(self, day: date) -> bool:
         """Tell whether this version of the code holds on a day."""
-        starts = not self.valid_from or bound(self.valid_from, last=False) <= day
-        return starts and (not self.valid_to or bound(self.valid_to, last=True) >= day)
+        first, last = validity(self.valid_from, self.valid_to)
+        return first <= day <= last
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,7 @@ def read_nodes(table: Table, problems: Problems) -> list[Node]:
             continue
         values = {name: float(figures[name].iloc[row]) for name in figures}
         text = {name: str(cells[name]) for name in Node.__dataclass_fields__ if name in cells and name not in values}
-        text["direction"] = whole_numbers(pd.Series([cells["direction"]])).iloc[0]
-        direction = int(text.pop("direction")) if text["direction"] in ("1", "-1") else 1
+        direction = -1 if whole_numbers(pd.Series([text.pop("direction", "")])).iloc[0] == "-1" else 1
         values["weight"] = 1.0 if values["weight"] != values["weight"] else values["weight"]
         role = text.pop("role", "") or "item"
         nodes.append(Node(**text, role=role, direction=direction, **values))  # type: ignore[arg-type]

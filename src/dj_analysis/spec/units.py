@@ -73,7 +73,8 @@ class Units:
     def root(self) -> Unit:
         """The root, as declared or with its default name."""
         declared = next((unit for unit in self.rows if unit.unit == ALL), None)
-        return declared or Unit(ALL, "", name_zh=self.root_name_zh, name_en=self.root_name_en)
+        level = ALL if any(unit.level == ROOT_LEVEL for unit in self.rows) else ROOT_LEVEL
+        return declared or Unit(ALL, "", level=level, name_zh=self.root_name_zh, name_en=self.root_name_en)
 
     @property
     def levels(self) -> list[str]:
@@ -190,12 +191,22 @@ class Units:
 
     @cached_property
     def _names(self) -> dict[str, str]:
-        names: dict[str, str] = {}
+        return {name: codes[0] for name, codes in self._named.items() if len(codes) == 1}
+
+    @cached_property
+    def _named(self) -> dict[str, list[str]]:
+        """Names and aliases with the units that bear them; two at once cannot tell which is meant."""
+        named: dict[str, list[str]] = {}
         for unit in (*self.rows, self.root):
             for text in (unit.name_zh, unit.name_en, *unit.aliases.split("|")):
-                if _plain(text):
-                    names.setdefault(_plain(text), unit.unit)
-        return names
+                if _plain(text) and unit.unit not in named.setdefault(_plain(text), []):
+                    named[_plain(text)].append(unit.unit)
+        return named
+
+    def ambiguous(self, text: str) -> list[str]:
+        """Return the units that share a name, where more than one does."""
+        codes = self._named.get(_plain(text), [])
+        return codes if len(codes) > 1 else []
 
 
 def read_units(path: str | Path) -> Units:
@@ -266,6 +277,11 @@ def _check_units(place: str, rows: list[Unit], problems: Problems) -> None:
         if not unit.unit:
             problems.add(f"{place}: 第 {number + 2} 行", "missing_code", "(空)", "unit", "填上单位代码 (give a code)")
         codes.setdefault(unit.unit, []).append(unit)
+    root = next((unit for unit in rows if unit.unit == ALL), None)
+    same = [unit.unit for unit in rows if root is not None and unit.unit != ALL and unit.level == root.level]
+    if root is not None and same:
+        advice = "给根另一个层级名 (give the root a level of its own)"
+        problems.add(f"{place}: {same[0]}", "root_level", root.level, "根以外的层级名", advice)
     for code, spans in codes.items():
         where = f"{place}: {code}"
         for unit in spans:
