@@ -16,7 +16,7 @@ from .errors import Problems, UsageError
 from .measure import identifiers, wjx
 from .measure.sources import raise_for
 from .spec import schemas
-from .spec.codebook import Codebook, Scale, default_codebook
+from .spec.codebook import Codebook, Option, Scale, default_codebook
 from .spec.lint import forbidden_subject
 from .spec.periods import parse
 from .spec.tables import Table, numbers, read_text, whole_numbers
@@ -81,7 +81,7 @@ def propose_workspace(folder: str | Path, source: str | Path, period: str | None
         The folder is not empty.
     """
     folder, source = Path(folder), Path(source)
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} 不是空文件夹 (the folder is not empty);换一个名字 (choose another)")
     problems = Problems()
     table = read_text(source, problems)
@@ -108,7 +108,7 @@ def _guesses(table: Table, problems: Problems) -> list[_Guess]:
     wordings = {code: (node.text_zh, node.text_en) for code, node in nodes.items()}
     free = [str(c) for c in frame.columns if c not in wjx.META]
     matched = {headers[0]: nodes[code] for code, headers in wjx.match_headers(free, wordings).items()}
-    unit = next((h for h in free if h not in matched and _UNIT.search(h) and not _likert(frame[h])), None)
+    unit = next((h for h in free if h not in matched and _asks_for_unit(h, frame[h])), None)
     guesses, number = [], 0
     for header in free:
         cells = frame[header][frame[header].str.strip() != ""]
@@ -155,21 +155,39 @@ def _guess(header: str, cells: pd.Series, number: int) -> _Guess:
     return _Guess(header, None, f"不使用:{label[:12]} (not used)")
 
 
+def _asks_for_unit(header: str, cells: pd.Series) -> bool:
+    """A column of names, asked for by a word such as 单位 or 部门, is the unit; a rating that mentions one is not."""
+    filled = cells[cells.str.strip() != ""]
+    named = filled.nunique() >= 2 and numbers(whole_numbers(filled)).isna().all()
+    return bool(_UNIT.search(header)) and bool(named) and _likert(filled) is None
+
+
 def _likert(cells: pd.Series) -> Scale | None:
-    """Recognise an agreement, satisfaction or fit scale by its option texts."""
-    answers = {cell.strip().lower() for cell in cells if cell.strip()}
+    """Recognise an agreement, satisfaction or fit scale by its option texts, kept as they are written."""
+    answers = {cell.strip() for cell in cells if cell.strip()}
     for labels in _LIKERT:
         by_text = {text: value for value, texts in enumerate(labels, start=1) for text in texts.split("|")}
-        if len(answers) >= 2 and answers <= set(by_text):
-            from .spec.codebook import Option
-
-            options = [
-                Option(str(v), float(v), t)
-                for t, v in by_text.items()
-                if t in answers or t in labels[v - 1].split("|")[:1]
-            ]
-            return Scale(f"scale_{labels[0].split('|')[0]}", tuple(options))
+        if len(answers) >= 2 and {answer.lower() for answer in answers} <= set(by_text):
+            seen = sorted((by_text[answer.lower()], answer) for answer in answers)
+            options = [Option("", float(value), text) for value, text in seen]
+            return Scale(f"scale_{labels[0].split('|')[0].replace(' ', '_')}", tuple(options))
     return None
+
+
+def _united(scales: list[Scale]) -> Scale:
+    """One scale of all the options its questions showed, and of the usual wording where none showed a value."""
+    texts: dict[str, float] = {option.label_zh: option.value for scale in scales for option in scale.options}
+    labels = next(ls for ls in _LIKERT if scales[0].name == f"scale_{ls[0].split('|')[0].replace(' ', '_')}")
+    for number, usual in enumerate(labels, start=1):
+        if float(number) not in texts.values():
+            texts[usual.split("|")[0]] = float(number)
+    options: list[Option] = []
+    seen: dict[float, int] = dict.fromkeys(texts.values(), 0)
+    for text, value in sorted(texts.items(), key=lambda pair: pair[1]):
+        seen[value] += 1
+        code = f"{value:g}" if seen[value] == 1 else f"{value:g}-{seen[value]}"  # two wordings of one value
+        options.append(Option(code, value, text))
+    return Scale(scales[0].name, tuple(options))
 
 
 def _matrix(header: str) -> str:
@@ -237,7 +255,11 @@ def _codebook(guesses: list[_Guess]) -> tuple[list[Node], list[Scale], str]:
         form = "both" if default else ""
         nodes += [replace(g.node, parent=f"M{i}", form=form) for g in own if g.dimension == name and g.node is not None]
     groups = [g.node for g in guesses if g.node is not None and g.node.role in ("group", "check", "text")]
-    scales = {g.scale.name: g.scale for g in guesses if g.scale is not None}
+    shown: dict[str, list[Scale]] = {}
+    for guess in guesses:
+        if guess.scale is not None:
+            shown.setdefault(guess.scale.name, []).append(guess.scale)
+    scales = {name: _united(found) for name, found in shown.items()}
     scales |= {node.scale: known.scales[node.scale] for node in nodes if node.scale in known.scales}
     anchors = {leaf.code for leaf in known.tree.in_form("anchors").leaves}
     full = {leaf.code for leaf in known.tree.in_form("full").leaves}

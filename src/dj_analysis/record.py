@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS runs (
     run INTEGER PRIMARY KEY, event INTEGER NOT NULL REFERENCES events(seq), report TEXT NOT NULL, period TEXT NOT NULL,
     unit TEXT NOT NULL, lang TEXT NOT NULL, status TEXT NOT NULL, seconds REAL NOT NULL, files TEXT NOT NULL,
     manifest TEXT NOT NULL, error TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, hash TEXT NOT NULL);
 """
 
 
@@ -90,15 +91,32 @@ class Record:
         return self._frame("runs", names)
 
     def verify(self) -> None:
-        """Recompute the chain; raise :class:`RecordError` at the first event that does not fit."""
-        previous = GENESIS
+        """Recompute the chain and compare the runs with their events; raise :class:`RecordError` at the first misfit.
+
+        Who can write the file can also write a new chain: the head hash printed in reports is what stands against that.
+        """
+        previous, expected = GENESIS, 0
         rows = self._read("SELECT seq, time, kind, payload, previous, hash FROM events ORDER BY seq")
         for expected, (seq, time, kind, payload, before, found) in enumerate(rows, start=1):
             if seq != expected or before != previous or found != _hash(seq, time, kind, payload, before):
-                raise RecordError(
-                    f"{self.path.name}: 第 {expected} 条记录与哈希链不符 (event {expected} breaks the chain)"
-                )
+                raise self._broken(expected)
             previous = found
+        if self.path.exists() and self._read("SELECT seq, hash FROM head") != ([(expected, previous)] if rows else []):
+            raise self._broken(expected + 1)
+        payloads = {seq: json.loads(payload) for seq, _, kind, payload, _, _ in rows if kind == "run"}
+        entered = self._read(
+            "SELECT event, report, period, unit, lang, status, files, manifest, error FROM runs ORDER BY 1"
+        )
+        for event, *values in entered:
+            run = payloads.pop(event, None)
+            names = ("report", "period", "unit", "lang", "status", "files", "manifest", "error")
+            if run is None or values != [run[n] if isinstance(run[n], str) else _dumps(run[n]) for n in names]:
+                raise self._broken(event)
+        if payloads:
+            raise self._broken(min(payloads))
+
+    def _broken(self, seq: int) -> RecordError:
+        return RecordError(f"{self.path.name}: 第 {seq} 条记录与哈希链不符 (event {seq} breaks the chain)")
 
     def _append(self, connection: sqlite3.Connection, kind: str, payload: dict[str, Any]) -> tuple[int, str]:
         last = connection.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
@@ -106,6 +124,7 @@ class Record:
         time, text = datetime.now(UTC).isoformat(timespec="seconds"), _dumps(payload)
         head = _hash(seq, time, kind, text, previous)
         connection.execute("INSERT INTO events VALUES (?,?,?,?,?,?)", (seq, time, kind, text, previous, head))
+        connection.execute("INSERT OR REPLACE INTO head VALUES (1,?,?)", (seq, head))
         return seq, head
 
     @contextmanager

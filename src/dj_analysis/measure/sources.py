@@ -123,6 +123,7 @@ def survey_of_table(
     identifiers.check_names(table.place, table.frame.columns, problems)
     dropped = [name for name in table.frame.columns if name in identifiers.DROPPED]
     table = replace(table, frame=wjx.blank_missing(table.frame.drop(columns=dropped)))
+    source = replace(source, columns=_renumbered(source.columns, [str(name) for name in table.frame.columns]))
     if source.shape == "long":
         mapped = map_columns(table, source, problems)
         identifiers.check_names(
@@ -285,6 +286,18 @@ def raise_for(problems: Problems) -> None:
     grave = any(problem.rule.startswith("identifier") for problem in problems)
     kind: type[DjError] = IdentifierError if grave else DataError
     problems.raise_if_any(kind)
+
+
+def _renumbered(columns: Mapping[str, str], names: list[str]) -> dict[str, str]:
+    """Find declared headers by their wording where only the question's number changed (a pulse numbers anew)."""
+    by_wording: dict[str, list[str]] = {}
+    for name in names:
+        by_wording.setdefault(wjx.unnumbered(name), []).append(name)
+    found = {}
+    for code, header in columns.items():
+        same = by_wording.get(wjx.unnumbered(header), [])
+        found[code] = same[0] if header not in names and len(same) == 1 else header
+    return found
 
 
 def _answers_wide(table: Table) -> Table:

@@ -100,6 +100,11 @@ def match_headers(headers: Iterable[str], wordings: Mapping[str, Iterable[str]])
     return found
 
 
+def unnumbered(header: str) -> str:
+    """Return a header without the number of its question."""
+    return _NUMBERED.sub("", header.strip())
+
+
 def stems(header: str) -> list[str]:
     """Return what a header may be asking, most specific first: matrix row, option, then the whole question."""
     bare = _NUMBERED.sub("", header.strip())

@@ -111,7 +111,8 @@ def read_bands(path: Path | None, problems: Problems) -> Mapping[str, Bands]:
     unknown = sorted(set(raw) - set(defaults))
     if unknown:
         problems.add(path.name, "unknown_setting", ", ".join(unknown), ", ".join(defaults), "改名 (rename it)")
-    return {**defaults, **{name: _bands(path.name, name, raw[name], problems) for name in raw if name in defaults}}
+    given = {name: _bands(path.name, name, raw[name], problems) for name in raw if name in defaults}
+    return {**defaults, **{name: bands for name, bands in given.items() if bands.bands}}
 
 
 @cache
@@ -125,24 +126,47 @@ def default_bands() -> Mapping[str, Bands]:
 
 
 def _bands(place: str, name: str, section: Any, problems: Problems) -> Bands:
-    made: list[Band] = []
-    for entry in section.get("band", []) if isinstance(section, dict) else []:
-        sides = [side for side in ("below", "above") if side in entry]
-        where = f"{place} [{name}] {entry.get('code', '?')}"
-        if len(sides) != 1 or not isinstance(entry[sides[0]], (int, float)) or "code" not in entry:
-            problems.add(where, "band", entry, "code 和 below 或 above", "改正 (mend it)")
-            continue
-        rest = {key: entry[key] for key in entry if key not in sides}
-        extra = sorted(set(rest) - set(Band.__dataclass_fields__))
-        if extra:
-            problems.add(
-                where, "unknown_setting", ", ".join(extra), ", ".join(Band.__dataclass_fields__), "删去 (remove)"
-            )
-            continue
-        side: Literal["below", "above"] = "below" if sides[0] == "below" else "above"
-        made.append(Band(point=float(entry[sides[0]]), side=side, **rest))
+    where = f"{place} [{name}]"
+    entries = section.get("band") if isinstance(section, dict) else None
+    if not isinstance(entries, list) or not entries:
+        problems.add(where, "band", section, "band = [{ code = …, below = … }]", "改正 (mend it)")
+        return Bands(name, ())
+    for key in sorted(set(section) - {"band", "of"}):
+        problems.add(where, "unknown_setting", key, "of, band", "删去 (remove it)")
+    made = [band for entry in entries if (band := _band(where, entry, problems)) is not None]
     for side in ("below", "above"):
         points = [band.point for band in made if band.side == side]
         if points != sorted(points, reverse=side == "below"):
-            problems.add(f"{place} [{name}]", "band_order", points, "由轻到重 (mild to grave)", "改变次序 (reorder)")
-    return Bands(name, tuple(made), section.get("of") if isinstance(section, dict) else None)
+            problems.add(where, "band_order", points, "由轻到重 (mild to grave)", "改变次序 (reorder)")
+    of = section.get("of")
+    if of is not None and not _is_number(of):
+        problems.add(f"{where} of", "wrong_type", of, "数 (number)", "改为数字 (write a number)")
+        of = None
+    return Bands(name, tuple(made), of)
+
+
+def _band(where: str, entry: Any, problems: Problems) -> Band | None:
+    sides = [side for side in ("below", "above") if isinstance(entry, dict) and side in entry]
+    if len(sides) != 1 or not isinstance(entry.get("code"), str) or not _is_number(entry[sides[0]]):
+        code = entry.get("code", "?") if isinstance(entry, dict) else "?"
+        problems.add(f"{where} {code}", "band", entry, "code 和 below 或 above = 数", "改正 (mend it)")
+        return None
+    rest = {key: entry[key] for key in entry if key not in sides}
+    for key in sorted(set(rest) - set(Band.__dataclass_fields__)):
+        problems.add(
+            f"{where} {entry['code']}", "unknown_setting", key, ", ".join(Band.__dataclass_fields__), "删去 (remove)"
+        )
+        del rest[key]
+    confidence, at_least = rest.get("confidence"), rest.get("at_least", 1)
+    if confidence is not None and not (_is_number(confidence) and 0 < confidence < 1):
+        problems.add(f"{where} {entry['code']} confidence", "range", confidence, "0–1", "写成小数,如 0.8 (a decimal)")
+        del rest["confidence"]
+    if isinstance(at_least, bool) or not isinstance(at_least, int) or at_least < 1:
+        problems.add(f"{where} {entry['code']} at_least", "range", at_least, ">= 1", "改为正整数 (a whole number)")
+        del rest["at_least"]
+    side: Literal["below", "above"] = "below" if sides[0] == "below" else "above"
+    return Band(point=float(entry[sides[0]]), side=side, **rest)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -11,6 +11,8 @@ from typing import Any
 
 from ..errors import Problems
 
+POINTS = ("smallest",)  # parameters in points of the score; all others are shares
+
 
 @dataclass(frozen=True)
 class ResponseRule:
@@ -65,11 +67,17 @@ def default_rules() -> Rules:
 
 def _changed(place: str, name: str, rule: Any, parameters: Any, problems: Problems) -> Any:
     known = {field.name for field in fields(rule)}
-    for key, value in (parameters if isinstance(parameters, dict) else {}).items():
+    if not isinstance(parameters, dict):
+        problems.add(f"{place} [{name}]", "wrong_type", parameters, "表 (table)", "改正类型 (mend its type)")
+        return rule
+    for key, value in parameters.items():
         if key not in known:
             problems.add(f"{place} [{name}]", "unknown_setting", key, ", ".join(sorted(known)), "改名 (rename it)")
         elif isinstance(value, bool) or not isinstance(value, (int, float)):
             problems.add(f"{place} [{name}] {key}", "wrong_type", value, "数 (number)", "改为数字 (write a number)")
+        elif not 0 <= value <= (100 if key in POINTS else 1):
+            allowed = "0–100" if key in POINTS else "0–1"
+            problems.add(f"{place} [{name}] {key}", "range", value, allowed, "比例写成小数 (write shares as decimals)")
         else:
             rule = replace(rule, **{key: float(value)})
     return rule
