@@ -104,7 +104,7 @@ def alerts(
     table = pd.concat([table, _gravest(found, len(keys))], axis=1)
     table["n"] = [int(response.at[key, "n"]) for key in keys]
     table["response"] = [float(response.at[key, "rate"]) for key in keys]
-    table = _guarded(table, _response_change(change, keys), spec)
+    table = _guarded(table, units["n"].to_numpy(), _response_change(change, keys), spec)
     keys_ = ("period", "level", "unit")
     return Alerts(
         table=table, keys=keys_, statistics=("warning", "rule", "probability", "n", "response"), period=now.period,
@@ -114,8 +114,8 @@ def alerts(
 
 def _index_low(units: pd.DataFrame, spec: Specification) -> pd.DataFrame:
     bands = spec.bands["warning"]
-    mean, se, df = (units[name].to_numpy(float) for name in ("score", "se", "n"))
-    codes, chance = bands.grade_surely(lambda point, side: uncertainty.probability(mean, se, df - 1, point, side))
+    mean, se, df = (units[name].to_numpy(float) for name in ("score", "se", "df"))
+    codes, chance = bands.grade_surely(lambda point, side: uncertainty.probability(mean, se, df, point, side))
     return _finding("index_low", codes, chance, _reasons("index_low", codes, bands, spec))
 
 
@@ -125,12 +125,12 @@ def _dimension_low(anchors: pd.DataFrame, keys: list[tuple[str, str]], spec: Spe
     part = anchors[anchors["code"].isin(dimensions)]
     wide = {
         name: part.pivot(index=["level", "unit"], columns="code", values=name).reindex(keys)
-        for name in ("score", "se", "n")
+        for name in ("score", "se", "df")
     }
     codes, chances = np.full(len(keys), "", dtype=object), np.full(len(keys), np.nan)
     for band in bands.bands:
-        mean, se, n = (wide[name].to_numpy(float) for name in ("score", "se", "n"))
-        chance = np.nan_to_num(uncertainty.probability(mean, se, n - 1, band.point, band.side))
+        mean, se, df = (wide[name].to_numpy(float) for name in ("score", "se", "df"))
+        chance = np.nan_to_num(uncertainty.probability(mean, se, df, band.point, band.side))
         ranked = -np.sort(-chance, axis=1)
         enough = np.zeros(len(keys), dtype=bool)
         if ranked.shape[1] >= band.at_least:
@@ -155,7 +155,7 @@ def _fall(change: Change | None, keys: list[tuple[str, str]], spec: Specificatio
         return _finding("fall", np.full(len(keys), "", dtype=object), np.full(len(keys), np.nan), [""] * len(keys))
     rows = change.table[change.table["code"] == spec.codebook.index].set_index(["level", "unit"]).reindex(keys)
     smallest = spec.rules.change.smallest
-    fell = (rows["difference"].to_numpy(float) <= -smallest) & rows["real"].eq(True).to_numpy()
+    fell = ~beyond(rows["difference"].to_numpy(float), -smallest, "above") & rows["real"].eq(True).to_numpy()
     codes = np.where(fell, "orange", "").astype(object)
     said = WORDS[spec.language]["fall"]
     words = [said.format(fall=-d) if f else "" for d, f in zip(rows["difference"], fell, strict=True)]
@@ -186,8 +186,8 @@ def _response_change(change: Change | None, keys: list[tuple[str, str]]) -> np.n
     return change.response.table.set_index(["level", "unit"])["difference"].reindex(keys).to_numpy(float)
 
 
-def _guarded(table: pd.DataFrame, fall: np.ndarray, spec: Specification) -> pd.DataFrame:
-    few = table["n"] < spec.min_group
+def _guarded(table: pd.DataFrame, scored: np.ndarray, fall: np.ndarray, spec: Specification) -> pd.DataFrame:
+    few = (table["n"] < spec.min_group) | (scored < spec.min_group)
     silent = ~few & (table["response"] < spec.rules.response.minimum)
     falling = ~few & ~silent & beyond(fall, -spec.rules.response.fall, "below")
     guards = ((few, reasons.TOO_FEW_TO_JUDGE), (silent, reasons.LOW_RESPONSE), (falling, reasons.FALLEN_RESPONSE))

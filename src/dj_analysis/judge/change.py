@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from ..errors import UsageError
-from ..measure.scores import Scores, members, scores_of_sums
-from ..measure.survey import Survey
+from ..measure.scores import Scores, members, restated
 from ..measure.unitsums import UnitSums
 from ..result import Result
 from ..spec import reasons
@@ -63,7 +62,7 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     if now.about != before.about or now.programme != before.programme:
         raise UsageError(f"不能比较 {now.programme} 与 {before.programme} (not the same programme)")
     spec: Specification = now.spec
-    earlier = _restated(before, now)
+    earlier = restated(before, now)
     keys = ["level", "unit", "form", "code"]
     form = "anchors" if now.about == "persons" else "full"
     left = now.table[now.table["form"] == form]
@@ -99,24 +98,11 @@ def _response(now: Scores, before: Scores, period_before: str) -> Result:
     )  # fmt: skip
 
 
-def _restated(before: Scores, now: Scores) -> Scores:
-    """Return the earlier scores by the later wave's units, so that a merged unit meets its parts."""
-    successors = now.spec.units.successors
-    if not before.sums or not any(unit in successors for sums in before.sums.values() for unit in sums.units):
-        return before
-    units = now.spec.units.at(now.period)
-    moved = {axis: sums.renamed(successors) if axis in units.trees else sums for axis, sums in before.sums.items()}
-    shell = Survey(None, now.spec, now.period, axes={axis: axis for axis in moved})
-    levels = [level for level in now.table["level"].unique() if level != units.root.level]
-    restated = scores_of_sums(moved, shell, levels)
-    return replace(restated, period=before.period, periods=before.periods)
-
-
 def _with_interval(made: pd.DataFrame, table: pd.DataFrame, confidence: float) -> pd.DataFrame:
     first, second = table["se_before"].to_numpy(float), table["se"].to_numpy(float)
     variance = first**2 + second**2
     with np.errstate(divide="ignore", invalid="ignore"):
-        parts = first**4 / (table["n_before"].to_numpy(float) - 1) + second**4 / (table["n"].to_numpy(float) - 1)
+        parts = first**4 / table["df_before"].to_numpy(float) + second**4 / table["df"].to_numpy(float)
         df = variance**2 / parts
         difference = made["difference"].to_numpy(float)
         se = np.sqrt(variance)
@@ -141,18 +127,26 @@ def _decomposition(made: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.
     mix, within = np.full(len(made), np.nan), np.full(len(made), np.nan)
     if not now.sums or not before.sums:
         return mix, within
-    units = now.spec.units.at(now.period)
+    later, before_units = now.spec.units.at(now.period), now.spec.units.at(before.period)
+    successors = now.spec.units.successors
     position = {key: i for i, key in enumerate(zip(made["level"], made["unit"], made["code"], strict=True))}
     for level in made["level"].unique():
-        axis = units.tree_of(level) if level in units.levels else level
+        axis = later.tree_of(level) if level in later.levels else level
         if axis not in now.sums or axis not in before.sums:
             continue
-        both = _aligned(now.sums[axis], before.sums[axis])
-        groups = members(level, axis, units, both[0])
-        for unit, finest in groups.items():
-            rows = [both[0].units.index(name) for name in finest]
-            for cell, (change_mix, change_within) in _kitagawa(both[0], both[1], rows).items():
-                i = position.get((level, unit, cell))
+        names = successors if axis in later.trees else {}
+        both = _aligned(now.sums[axis], before.sums[axis].renamed(names))
+        after = members(level, axis, later, now.sums[axis])
+        known = level in before_units.levels or axis not in before_units.trees
+        prior = members(level, axis, before_units, before.sums[axis]) if known else {}
+        for unit, finest in after.items():
+            earlier = prior.get(unit)
+            if earlier is None:  # merged of earlier units
+                parts = {part for part, became in successors.items() if became == unit}
+                earlier = [u for u in before.sums[axis].units if parts & {u, *before_units.ancestors(u)}]
+            inside = [np.isin(both[0].units, [names.get(u, u) for u in group]) for group in (earlier, finest)]
+            for code, (change_mix, change_within) in _kitagawa(both[0], both[1], inside).items():
+                i = position.get((level, unit, code))
                 if i is not None:
                     mix[i], within[i] = change_mix, change_within
     unknown = made["difference"].isna().to_numpy()
@@ -166,11 +160,17 @@ def _aligned(now: UnitSums, before: UnitSums) -> tuple[UnitSums, UnitSums]:
     return now.laid_out(units, cells), before.laid_out(units, cells)
 
 
-def _kitagawa(now: UnitSums, before: UnitSums, rows: list[int]) -> Mapping[str, tuple[float, float]]:
-    w = [sums.sums["w"][rows] for sums in (before, now)]
+def _kitagawa(now: UnitSums, before: UnitSums, inside: list[np.ndarray]) -> Mapping[str, tuple[float, float]]:
+    """Split a difference by finest units; ``inside`` tells which units belonged to the whole in each wave."""
+    blocks = (before, now)
+    w = [block.sums["w"] * held[:, None] for block, held in zip(blocks, inside, strict=True)]
     with np.errstate(divide="ignore", invalid="ignore"):
-        m = [sums.sums["wx"][rows] / sums.sums["w"][rows] for sums in (before, now)]
         share = [weights / weights.sum(axis=0) for weights in w]
+        m = [
+            np.where(held[:, None], block.sums["wx"] / block.sums["w"], np.nan)
+            for block, held in zip(blocks, inside, strict=True)
+        ]
+    # A unit that belonged to the whole in one wave only changes the mix: its mean is held constant.
     m = [np.where(np.isnan(own), other, own) for own, other in ((m[0], m[1]), (m[1], m[0]))]
     m = [np.nan_to_num(values) for values in m]
     within = (0.5 * (share[0] + share[1]) * (m[1] - m[0])).sum(axis=0)

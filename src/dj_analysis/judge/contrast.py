@@ -55,6 +55,8 @@ def contrast(scores: Scores) -> Contrast:
         rolled = anchors.rolled_up(members(level, axis, units, anchors))
         whole = anchors.rolled_up({ALL: anchors.units})
         tables.append(_level_table(scores, level, rolled, whole))
+    if not tables:
+        raise UsageError("contrast: 没有下级单位可比 (no units below the root to compare)")
     table = pd.concat(tables, ignore_index=True)
     rule = scores.spec.rules.change
     roles = {node.code: node.role for node in scores.spec.codebook.tree}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from .survey import Indicators, Survey
 from .unitsums import UnitSums
 
 KEYS = ("period", "level", "unit", "form", "code")
-STATISTICS = ("n", "score", "sd", "se", "low", "high", "favourable")
+STATISTICS = ("n", "score", "sd", "se", "df", "low", "high", "favourable")
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,13 @@ def score(
     """
     if isinstance(data, Indicators):
         return _score_indicators(data, spec or data.spec, by)
-    return scores_of_sums(unit_sums(data, by, spec=spec), data, by, spec=spec)
+    wave = data if spec is None else replace(data, spec=spec)
+    return scores_of_sums(unit_sums(wave, by), wave, by)
 
 
-def unit_sums(
-    data: Survey, by: str | Sequence[str] | None = None, *, spec: Specification | None = None
-) -> dict[str, UnitSums]:
+def unit_sums(data: Survey, by: str | Sequence[str] | None = None) -> dict[str, UnitSums]:
     """Sum a wave by the finest units of every tree and group column that ``by`` needs: axis name → sums."""
-    spec = spec or data.spec
+    spec = data.spec
     units = spec.units.at(data.period)
     axes = dict.fromkeys([units.trees[0], *(axis for _, axis in _wanted(data, by, spec, units))])
     trees, made = data.trees(), {}
@@ -106,15 +105,9 @@ def unit_sums(
     return made
 
 
-def scores_of_sums(
-    sums: Mapping[str, UnitSums],
-    data: Survey,
-    by: str | Sequence[str] | None = None,
-    *,
-    spec: Specification | None = None,
-) -> Scores:
+def scores_of_sums(sums: Mapping[str, UnitSums], data: Survey, by: str | Sequence[str] | None = None) -> Scores:
     """Turn sums into scores: levels are sums of sums. ``data`` gives the period and what was asked, not its rows."""
-    spec = spec or data.spec
+    spec = data.spec
     units = spec.units.at(data.period)
     blocks = []
     for level, axis in _wanted(data, by, spec, units):
@@ -134,6 +127,37 @@ def scores_of_sums(
         ),
     }  # fmt: skip
     return Scores(table=_joined(tables), keys=KEYS, statistics=STATISTICS, parts=parts, sums=sums, **common)
+
+
+def restated(before: Scores, now: Scores) -> Scores:
+    """Return earlier scores with a row for every later unit that was merged of earlier ones, as if it had been there.
+
+    Its sums are those of its parts, wherever they belonged; so is its headcount. All other rows stay as they were.
+    """
+    later, earlier = now.spec.units.at(now.period), now.spec.units.at(before.period)
+    successors = now.spec.units.successors
+    tables, responses = [before.table], [before.response.table]
+    for level in now.table["level"].unique():
+        axis = later.tree_of(level) if level in later.levels else level
+        new = [u.unit for u in later.at_level(level) if u.unit not in earlier] if level in later.levels else []
+        merged = {unit: [part for part, became in successors.items() if became == unit] for unit in new}
+        merged = {unit: parts for unit, parts in merged.items() if parts}
+        if not merged or axis not in before.sums:
+            continue
+        sums = before.sums[axis]
+        groups = {
+            unit: [finest for finest in sums.units if set(parts) & {finest, *earlier.ancestors(finest)}]
+            for unit, parts in merged.items()
+        }
+        block = sums.rolled_up(groups)
+        tables.append(_score_table(level, block, before.period))
+        response = _response_table(level, block, before.period, now.spec)
+        heads = [sum(now.spec.headcount(part, before.period) for part in parts) for parts in merged.values()]
+        response["headcount"] = np.array(heads, dtype=float)
+        response["rate"] = np.where(response["headcount"] > 0, response["n"] / response["headcount"], np.nan)
+        responses.append(response)
+    parts_ = dict(before.parts) | {"response": before.response.with_table(_joined(responses))}
+    return replace(before, table=_joined(tables), parts=parts_)
 
 
 def members(level: str, axis: str, units: Units, sums: UnitSums) -> dict[str, list[str]]:
@@ -196,7 +220,7 @@ def _score_table(level: str, sums: UnitSums, period: str) -> pd.DataFrame:
     reason[(reason == reasons.NO_ANSWERS) & answered] = reasons.NOT_ENOUGH_ANSWERED
     table = _keys(level, sums, period)
     for name, values in {
-        "n": sums.sums["n"].astype(int), "score": found.mean, "sd": found.sd, "se": found.se,
+        "n": sums.sums["n"].astype(int), "score": found.mean, "sd": found.sd, "se": found.se, "df": found.df,
         "se_source": np.full(reason.shape, "respondents", dtype=object), "low": found.low, "high": found.high,
         "favourable": favourable, "reason": reason,
     }.items():  # fmt: skip
@@ -298,6 +322,7 @@ def _score_indicators(data: Indicators, spec: Specification, by: str | Sequence[
             "score",
             "sd",
             "se",
+            "df",
             "se_source",
             "low",
             "high",
@@ -349,7 +374,23 @@ def _indicator_row(
     elif not declared:
         reason = reasons.NO_ERROR_SOURCE
     source = "declared" if declared else "none"
-    return [period, unit.level, unit.unit, "full", code, n, points, np.nan, se, source, low, high, np.nan, reason]
+    return [
+        period,
+        unit.level,
+        unit.unit,
+        "full",
+        code,
+        n,
+        points,
+        np.nan,
+        se,
+        np.nan,
+        source,
+        low,
+        high,
+        np.nan,
+        reason,
+    ]
 
 
 def _wide(data: Indicators, units: Units) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -104,8 +105,8 @@ def sum_frame(
     scored = _with_scores(wrapped.select(dict.fromkeys(kept)) if kept else wrapped, plan)
     key = nw.col(column).cast(nw.String).fill_null("") if column else nw.lit("")
     summed = _with_summands(scored, plan, weight, favourable, low, index).with_columns(key.alias("_key"))
-    sums = [name for name in summed.collect_schema().names() if name.startswith(("_s:", "_rows"))]
-    ranges = [*(leaf.code for leaf in plan.leaves), *([weight] if weight else [])]
+    sums = [name for name in summed.collect_schema().names() if name.startswith(("_s:", "_rows", "_lost"))]
+    ranges = [*(f"_r:{leaf.code}" for leaf in plan.leaves), *(["_w"] if weight else [])]
     with warnings.catch_warnings():
         # pandas' own group-by of many columns warns about its own layout; nothing a caller could mend.
         warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
@@ -186,8 +187,12 @@ def _multiples(leaves: list[Node]) -> tuple[list[float | int], float | int]:
 
 def _with_summands(frame: Any, plan: Plan, weight: str | None, favourable: Bands, low: Bands, index: str | None) -> Any:
     """Make every summand a column of its own: engines differ in how they aggregate expressions, not columns."""
-    w = nw.col(weight).cast(nw.Float64) if weight else None
-    columns: dict[str, Any] = {"_rows": nw.lit(1)}
+    w = None
+    if weight:
+        given = nw.col(weight).cast(nw.Float64)
+        frame = frame.with_columns(nw.when(~given.is_nan()).then(given).alias("_w"))
+        w = nw.col("_w")
+    columns: dict[str, Any] = {"_rows": nw.lit(1)} | ({} if w is None else {"_lost": w.is_null().cast(_INT)})
     point = favourable.bands[0].point / 100
     for leaf in plan.leaves:
         r = nw.col(f"_r:{leaf.code}")
@@ -216,16 +221,20 @@ def _moments(name: str, x: Any, w: Any) -> dict[str, Any]:
 
 
 def _check_ranges(table: pd.DataFrame, plan: Plan, weight: str | None) -> None:
+    """Note answers outside their range and weights that cannot be used; extremes were found in the same pass."""
     problems = Problems()
     for leaf in plan.leaves:
-        low, high = table[f"_min:{leaf.code}"].min(), table[f"_max:{leaf.code}"].max()
-        if low < leaf.minimum - SLACK or high > leaf.maximum + SLACK:
-            allowed, advice = f"{leaf.minimum:g}–{leaf.maximum:g}", "改正数据或量表 (mend the data or the range)"
-            problems.add(f"答案/responses: {leaf.code}", "out_of_range", f"{low:g}–{high:g}", allowed, advice)
+        span = leaf.maximum - leaf.minimum
+        far = [table[f"_min:_r:{leaf.code}"].min(), table[f"_max:_r:{leaf.code}"].max()]
+        if far[0] < -SLACK or far[1] > span + SLACK:
+            ends = sorted(leaf.minimum + r if leaf.direction == 1 else leaf.maximum - r for r in far)
+            found, allowed = f"{ends[0]:g}–{ends[1]:g}", f"{leaf.minimum:g}–{leaf.maximum:g}"
+            advice = "改正数据或量表 (mend the data or the range)"
+            problems.add(f"答案/responses: {leaf.code}", "out_of_range", found, allowed, advice)
     if weight:
-        total = float(table[[name for name in table if str(name).endswith(":w")]].to_numpy().sum())
-        if table[f"_min:{weight}"].min() < 0 or not total > 0:
-            found = f"最小/min {table[f'_min:{weight}'].min():g}"
+        low, high, lost = table["_min:_w"].min(), table["_max:_w"].max(), int(table["_lost"].sum())
+        if lost or low < 0 or not 0 < high < math.inf:
+            found = f"{low:g}–{high:g}" + (f",{lost} 行缺失/rows without" if lost else "")
             problems.add(f"答案/responses: {weight}", "weights", found, ">= 0,和 > 0", "改正权重 (mend the weights)")
     problems.raise_if_any()
 
@@ -257,7 +266,10 @@ def _laid_out(table: pd.DataFrame, plan: Plan, axis: str, weight: str | None) ->
             for name in ("answers", "favourable"):
                 sums[name][:, j] = sums[name][:, below].sum(axis=1)
     persons = table["_rows"].to_numpy(dtype=float)
-    return UnitSums(axis, tuple(table["_key"].astype(str)), plan.cells, persons, sums)
+    units = tuple(
+        re.sub(r"^(-?\d+)\.0$", r"\1", key) for key in table["_key"].astype(str)
+    )  # a column with gaps is float
+    return UnitSums(axis, units, plan.cells, persons, sums)
 
 
 def _sum(terms: Iterable[Any]) -> Any:

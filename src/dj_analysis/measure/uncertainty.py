@@ -59,7 +59,9 @@ def means(sums: Mapping[str, np.ndarray], confidence: float = CONFIDENCE) -> Mea
         variance = np.maximum(sums["wxx"] / w - mean**2, 0) * correction
         error = np.maximum(sums["wwxx"] - 2 * mean * sums["wwx"] + mean**2 * ww, 0) / w**2 * correction
         df = w**2 / ww - 1
-    estimable = (n >= 2) & (variance > NO_SPREAD)
+    with np.errstate(invalid="ignore"):
+        noise = np.maximum(NO_SPREAD, np.nan_to_num(mean) ** 2 * n * np.finfo(float).eps)
+        estimable = (n >= 2) & (variance > noise)
     sd = np.where(n >= 2, np.sqrt(np.where(estimable, variance, 0)), np.nan)
     se = np.where(estimable, np.sqrt(np.where(estimable, error, 0)), np.nan)
     half = stats.t.ppf(0.5 + confidence / 2, np.where(estimable, df, 1)) * se

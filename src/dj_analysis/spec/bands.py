@@ -86,7 +86,7 @@ class Bands:
         codes = np.full(chances[0].shape, "", dtype=object)
         given = np.full(chances[0].shape, np.nan)
         for band, chance in zip(self.bands, chances, strict=True):
-            sure = chance >= (band.confidence or 0.0) - SLACK
+            sure = chance >= (0.5 if band.confidence is None else band.confidence) - SLACK
             codes[sure], given[sure] = band.code, chance[sure]
         return codes, given
 
