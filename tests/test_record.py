@@ -105,7 +105,6 @@ def test_a_removed_event_breaks_the_chain_though_the_others_close_up(record: Rec
     broken_at(record, number)
 
 
-@pytest.mark.xfail(strict=True, reason="the newest event can be dropped unseen: nothing else in the record knows of it")
 def test_a_removed_newest_event_breaks_the_chain(record: Record):
     change(record, "DELETE FROM events WHERE seq = 6")
     with pytest.raises(RecordError):

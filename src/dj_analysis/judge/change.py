@@ -11,7 +11,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from ..errors import UsageError
-from ..measure.scores import Scores, members, restated
+from ..measure.scores import Scores, members, merged_parts, restated
 from ..measure.unitsums import UnitSums
 from ..result import Result
 from ..spec import reasons
@@ -140,10 +140,10 @@ def _decomposition(made: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.
         known = level in before_units.levels or axis not in before_units.trees
         prior = members(level, axis, before_units, before.sums[axis]) if known else {}
         for unit, finest in after.items():
-            earlier = prior.get(unit)
-            if earlier is None:  # merged of earlier units
-                parts = {part for part, became in successors.items() if became == unit}
-                earlier = [u for u in before.sums[axis].units if parts & {u, *before_units.ancestors(u)}]
+            parts = merged_parts(unit, now.spec, before.period)
+            earlier = prior.get(unit, [])
+            if parts:
+                earlier = [u for u in before.sums[axis].units if set(parts) & {u, *before_units.ancestors(u)}]
             inside = [np.isin(both[0].units, [names.get(u, u) for u in group]) for group in (earlier, finest)]
             for code, (change_mix, change_within) in _kitagawa(both[0], both[1], inside).items():
                 i = position.get((level, unit, code))

@@ -130,34 +130,43 @@ def scores_of_sums(sums: Mapping[str, UnitSums], data: Survey, by: str | Sequenc
 
 
 def restated(before: Scores, now: Scores) -> Scores:
-    """Return earlier scores with a row for every later unit that was merged of earlier ones, as if it had been there.
+    """Return earlier scores with every later unit that was merged of earlier ones as if it had been whole then.
 
     Its sums are those of its parts, wherever they belonged; so is its headcount. All other rows stay as they were.
     """
     later, earlier = now.spec.units.at(now.period), now.spec.units.at(before.period)
-    successors = now.spec.units.successors
     tables, responses = [before.table], [before.response.table]
-    for level in now.table["level"].unique():
-        axis = later.tree_of(level) if level in later.levels else level
-        new = [u.unit for u in later.at_level(level) if u.unit not in earlier] if level in later.levels else []
-        merged = {unit: [part for part, became in successors.items() if became == unit] for unit in new}
-        merged = {unit: parts for unit, parts in merged.items() if parts}
+    for level in (level for level in now.table["level"].unique() if level in later.levels):
+        axis = later.tree_of(level)
+        merged = {
+            unit.unit: parts
+            for unit in later.at_level(level)
+            if (parts := merged_parts(unit.unit, now.spec, before.period))
+        }
         if not merged or axis not in before.sums:
             continue
-        sums = before.sums[axis]
-        groups = {
-            unit: [finest for finest in sums.units if set(parts) & {finest, *earlier.ancestors(finest)}]
-            for unit, parts in merged.items()
-        }
-        block = sums.rolled_up(groups)
-        tables.append(_score_table(level, block, before.period))
+        block = before.sums[axis].rolled_up(
+            {unit: _finest(parts, earlier, before.sums[axis]) for unit, parts in merged.items()}
+        )
+        tables = [table[~table["unit"].isin(merged)] for table in tables] + [_score_table(level, block, before.period)]
         response = _response_table(level, block, before.period, now.spec)
         heads = [sum(now.spec.headcount(part, before.period) for part in parts) for parts in merged.values()]
         response["headcount"] = np.array(heads, dtype=float)
         response["rate"] = np.where(response["headcount"] > 0, response["n"] / response["headcount"], np.nan)
-        responses.append(response)
-    parts_ = dict(before.parts) | {"response": before.response.with_table(_joined(responses))}
-    return replace(before, table=_joined(tables), parts=parts_)
+        responses = [table[~table["unit"].isin(merged)] for table in responses] + [response]
+    others = dict(before.parts) | {"response": before.response.with_table(_joined(responses))}
+    return replace(before, table=_joined(tables), parts=others)
+
+
+def merged_parts(unit: str, spec: Specification, period: str) -> list[str]:
+    """Return the units of an earlier period that a later unit was merged of; empty where nothing was merged into it."""
+    earlier = spec.units.at(period)
+    absorbed = [part for part, became in spec.units.successors.items() if became == unit and part in earlier]
+    return [*([unit] if unit in earlier else []), *absorbed] if absorbed else []
+
+
+def _finest(parts: list[str], units: Units, sums: UnitSums) -> list[str]:
+    return [unit for unit in sums.units if set(parts) & {unit, *units.ancestors(unit)}]
 
 
 def members(level: str, axis: str, units: Units, sums: UnitSums) -> dict[str, list[str]]:
