@@ -252,7 +252,6 @@ def test_csps_carries_no_error_it_cannot_know(marks: Scores):
     assert (known["reason"] == reasons.NO_ERROR_SOURCE).all()
 
 
-@pytest.mark.xfail(strict=True, reason="undeclared columns of a foreign indicator table are dropped without a notice")
 def test_csps_undeclared_columns_are_dropped_with_a_notice(people_survey: Workspace):
     assert "Organisation notes" in " ".join(people_survey.indicators("2023").notices)
 

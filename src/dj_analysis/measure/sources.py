@@ -245,39 +245,36 @@ def _look_at(
     frame: Any, schema: Any, roles: Mapping[str, str], codebook: Codebook, units: Units, place: str, problems: Problems
 ) -> None:
     """Count, in one pass, what must not be there: repeated respondents, identifiers in cells, unknown option texts."""
-    asked: dict[str, tuple[str, Any]] = {}
+    asked: dict[str, Any] = {}
     for code in (RESPONDENT, "unit", *units.trees[1:], *(node.code for node in codebook.groups)):
-        if code in roles and not schema[roles[code]].is_float():
+        if code in roles:
             cells = nw.col(roles[code]).cast(nw.String).fill_null("")
             for name, pattern in identifiers.PATTERNS.items():
-                asked[f"{code}: {name}"] = ("identifier_content", cells.str.contains(pattern).cast(nw.Int64).sum())
-    for leaf in codebook.tree.leaves:
-        if leaf.code in roles and not schema[roles[leaf.code]].is_numeric() and leaf.scale in codebook.scales:
-            cells = nw.col(roles[leaf.code])
-            known = [*codebook.scales[leaf.scale].values, *wjx.MISSING, ""]
-            lost = (~cells.is_null()) & (~cells.is_in(known))
-            asked[f"{leaf.code}: 选项"] = ("text_in_number", lost.cast(nw.Int64).sum())
-    columns = [expression.alias(f"_{i}") for i, (_, expression) in enumerate(asked.values())]
+                asked[f"{code}:{name}"] = cells.str.contains(pattern).cast(nw.Int64).sum()
+    texts = [leaf for leaf in codebook.tree.leaves if leaf.code in roles and not schema[roles[leaf.code]].is_numeric()]
+    for leaf in (leaf for leaf in texts if leaf.scale in codebook.scales):
+        cells = nw.col(roles[leaf.code])
+        known = [*codebook.scales[leaf.scale].values, *wjx.MISSING, ""]
+        asked[f"{leaf.code}:"] = nw.when(~cells.is_in(known)).then(cells).max()
     if RESPONDENT in roles:
         person = nw.col(roles[RESPONDENT])
-        columns += [person.len().alias("rows"), person.n_unique().alias("persons")]
-    if not columns:
+        asked |= {"rows": person.len(), "persons": person.n_unique()}
+    if not asked:
         return
-    counted = collected(frame.select(*columns)).to_dict(as_series=False)
-    for i, (what, (rule, _)) in enumerate(asked.items()):
-        rows = counted[f"_{i}"][0]
-        if rows:
-            advice = (
-                identifiers.ADVICE
-                if rule == "identifier_content"
-                else "改正答案,或在 scales 表补上该选项 (add the option)"
-            )
-            allowed = identifiers.ALLOWED if rule == "identifier_content" else "scales 表中的选项"
-            problems.add(
-                f"{place}: {what.split(':')[0]}", rule, f"{what.split(': ')[1]} {rows} 行/rows", allowed, advice
-            )
-    if RESPONDENT in roles and counted["rows"][0] != counted["persons"][0]:
-        found = f"{counted['rows'][0] - counted['persons'][0]} 行"
+    columns = [expression.alias(f"_{i}") for i, expression in enumerate(asked.values())]
+    row = collected(frame.select(*columns)).to_dict(as_series=False)
+    counted = {what: row[f"_{i}"][0] for i, what in enumerate(asked)}
+    for what, found in counted.items():
+        code, _, kind = what.partition(":")
+        if kind and found:
+            found = f"{kind} {found} 行/rows"
+            problems.add(f"{place}: {code}", "identifier_content", found, identifiers.ALLOWED, identifiers.ADVICE)
+        elif ":" in what and not kind and found is not None:
+            allowed = "、".join(codebook.scales[codebook.tree[code].scale].values)
+            advice = "改正答案,或在 scales 表补上该选项 (mend it, or add the option to scales)"
+            problems.add(f"{place}: {code}", "text_in_number", found, allowed, advice)
+    if RESPONDENT in roles and counted["rows"] != counted["persons"]:
+        found = f"{counted['rows'] - counted['persons']} 行"
         problems.add(place, "duplicate_respondent", found, "每人一行", "删去重复的答卷 (keep one row a person)")
 
 
@@ -483,7 +480,7 @@ def _flat_units(names: list[str]) -> Units:
 def _text_values(values: Any, scale: Scale | None) -> Any:
     """Option texts into values on any engine; without a scale text is read as numbers by the engine."""
     if scale is None:
-        return values.cast(nw.Float64)
+        return nw.when(~values.is_in(["", *wjx.MISSING])).then(values).cast(nw.Float64)
     made = nw.lit(None, dtype=nw.Float64)
     for text, value in scale.values.items():
         if value == value:

@@ -63,12 +63,18 @@ def load_table(
         return None
     if seen is not None:
         seen(table)
-    table = (
-        to_long(table, source, schema, problems)
-        if schema.name == "indicator_values"
-        else map_columns(table, source, problems)
-    )
-    return conform(table, schema, problems)
+    declared = _declared(source) | set(schema.names)
+    forgotten = [str(header) for header in table.frame.columns if header not in declared]
+    if forgotten:
+        listed = ", ".join(" ".join(header.split()) for header in forgotten[:8]) + (" …" if len(forgotten) > 8 else "")
+        notice = f"{table.place}: 未声明的列已丢弃 {listed} (undeclared columns dropped)"
+        table = replace(table, notices=(*table.notices, notice))
+    to_ours = to_long if schema.name == "indicator_values" else _mapped
+    return conform(to_ours(table, source, schema, problems), schema, problems)
+
+
+def _mapped(table: Table, source: Source, schema: Schema, problems: Problems) -> Table:
+    return map_columns(table, source, problems)
 
 
 def _declared(source: Source) -> set[str]:
