@@ -364,7 +364,7 @@ def test_cut_points_of_the_offices_own():
     "section",
     [
         "warning",
-        pytest.param("warning_dimension", marks=pytest.mark.xfail(strict=True, reason="met by a probability of 0 too")),
+        "warning_dimension",
     ],
 )
 def test_a_cut_point_without_confidence_cuts_the_number_itself(section: str):

@@ -377,14 +377,6 @@ def refused(engine: str, frame: pd.DataFrame) -> pd.DataFrame:
     return caught.value.problems.table
 
 
-def marked(engines: dict[str, str]) -> list:
-    """All engines, the named ones expected to fail for the reason given."""
-    return [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=engines[name])) if name in engines else name
-        for name in ENGINES
-    ]
-
-
 @pytest.mark.parametrize("value", [-99.0, 99.0])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_answer_out_of_range_is_refused(engine: str, value: float):
@@ -416,10 +408,7 @@ def test_an_infinite_weight_is_refused(engine: str):
     assert problem["rule"] == "weights"
 
 
-NOBODY = dict.fromkeys(("pandas nullable", "pandas pyarrow"), "the minimum of no answers is NA, and NA < 1 is no truth")
-
-
-@pytest.mark.parametrize("engine", marked(NOBODY))
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_question_nobody_answered_is_a_row_without_a_score(engine: str):
     table = plain_table(
         ("INDEX", ""), ("D1", "INDEX", 1, 1, np.nan, np.nan, "", 0.5), *(TWO.iloc[i, :6] for i in (2, 3))
@@ -432,10 +421,7 @@ def test_a_question_nobody_answered_is_a_row_without_a_score(engine: str):
     assert (scores.at("ALL", "INDEX")["n"], scores.at("ALL", "INDEX")["score"]) == (4, 43.75)
 
 
-SPURIOUS = dict.fromkeys(("pandas", "pandas nullable", "pandas pyarrow"), "a missing unit becomes a unit nan or <NA>")
-
-
-@pytest.mark.parametrize("engine", marked(SPURIOUS))
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_missing_unit_is_no_unit_where_units_come_from_the_data(engine: str):
     frame = FEW.drop(columns="w")
     scores = dj.score(dj.read_survey(ENGINES[engine](frame), codebook_of(TWO), period=PERIOD))
@@ -451,7 +437,6 @@ def test_units_named_by_numbers_with_one_missing(engine: str):
     assert scores.response.table["n"].tolist() == [6, 3, 2]
 
 
-@pytest.mark.xfail(strict=True, reason="the text 2.0 is read as 2, and of two groups of one name only the last is kept")
 def test_groups_named_by_text_that_looks_like_a_number_stay_apart():
     frame = FEW.drop(columns="w").assign(group=["2", "2.0", "2", "3", "2.0", "3"])
     survey = dj.read_survey(frame, codebook_of(TWO, group="group"), units=UNITS, period=PERIOD)

@@ -12,22 +12,22 @@ from ..measure import uncertainty
 from ..measure.scores import Scores
 from ..result import Result
 from ..spec import reasons
-from ..spec.bands import Bands, beyond
+from ..spec.bands import SLACK, Bands, beyond
 from ..spec.specification import Specification
 from .change import Change
 
 ORDER = ("", "orange", "red", "black")
 WORDS = {
     "zh": {
-        "index_low": "指数低于{point:g}分的把握达{confidence:.0%}",
+        "index_low": "指数低于{point:g}分的把握达{confidence:g}%",
         "dimension_low": "{at_least}个以上维度低于{point:g}分",
-        "low_share": "指数低于{of:g}分的人占比下限超过{share:.0%}",
+        "low_share": "指数低于{of:g}分的人占比下限超过{share:g}%",
         "fall": "指数环比下降{fall:.1f}分,超出误差范围",
     },
     "en": {
-        "index_low": "index below {point:g} with {confidence:.0%} confidence",
+        "index_low": "index below {point:g} with {confidence:g}% confidence",
         "dimension_low": "{at_least} or more dimensions below {point:g}",
-        "low_share": "more than {share:.0%} of respondents credibly have an index below {of:g}",
+        "low_share": "more than {share:g}% of respondents credibly have an index below {of:g}",
         "fall": "index fell by {fall:.1f} points, beyond error",
     },
 }
@@ -102,6 +102,8 @@ def alerts(
     ]
     table = pd.DataFrame({"period": now.period, "level": units["level"], "unit": units["unit"]})
     table = pd.concat([table, _gravest(found, len(keys))], axis=1)
+    unsure = (table["warning"] == "") & units["se"].isna()
+    table.loc[unsure, "reason"] = units.loc[unsure, "reason"]
     table["n"] = [int(response.at[key, "n"]) for key in keys]
     table["response"] = [float(response.at[key, "rate"]) for key in keys]
     table = _guarded(table, units["n"].to_numpy(), _response_change(change, keys), spec)
@@ -134,7 +136,7 @@ def _dimension_low(anchors: pd.DataFrame, keys: list[tuple[str, str]], spec: Spe
         ranked = -np.sort(-chance, axis=1)
         enough = np.zeros(len(keys), dtype=bool)
         if ranked.shape[1] >= band.at_least:
-            enough = ranked[:, band.at_least - 1] >= (band.confidence or 0)
+            enough = ranked[:, band.at_least - 1] >= band.sure - SLACK
             chances[enough] = ranked[enough, band.at_least - 1]
         codes[enough] = band.code
     return _finding("dimension_low", codes, chances, _reasons("dimension_low", codes, bands, spec))
@@ -203,8 +205,8 @@ def _reasons(rule: str, codes: np.ndarray, bands: Bands, spec: Specification) ->
     by_code = {
         band.code: said.format(
             point=band.point,
-            share=band.point,
-            confidence=band.confidence or 0,
+            share=round(100 * band.point, 6),
+            confidence=round(100 * band.sure, 6),
             at_least=band.at_least,
             of=bands.of or 0,
         )

@@ -135,17 +135,20 @@ def _decomposition(made: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.
         if axis not in now.sums or axis not in before.sums:
             continue
         names = successors if axis in later.trees else {}
-        both = _aligned(now.sums[axis], before.sums[axis].renamed(names))
-        after = members(level, axis, later, now.sums[axis])
+        cells = [cell for cell in now.sums[axis].cells if cell[0] == "anchors" and cell in before.sums[axis].cells]
+        blocks = [wave.sums[axis].laid_out(wave.sums[axis].units, cells) for wave in (before, now)]
         known = level in before_units.levels or axis not in before_units.trees
-        prior = members(level, axis, before_units, before.sums[axis]) if known else {}
-        for unit, finest in after.items():
-            parts = merged_parts(unit, now.spec, before.period)
+        prior = members(level, axis, before_units, blocks[0]) if known else {}
+        for unit, finest in members(level, axis, later, blocks[1]).items():
+            parts = set(merged_parts(unit, now.spec, before.period))
             earlier = prior.get(unit, [])
             if parts:
-                earlier = [u for u in before.sums[axis].units if set(parts) & {u, *before_units.ancestors(u)}]
-            inside = [np.isin(both[0].units, [names.get(u, u) for u in group]) for group in (earlier, finest)]
-            for code, (change_mix, change_within) in _kitagawa(both[0], both[1], inside).items():
+                earlier = [u for u in blocks[0].units if parts & {u, *before_units.ancestors(u)}]
+            held: list[dict[str, list[str]]] = [{names.get(u, u): [] for u in group} for group in (earlier, finest)]
+            for group, labels in zip((earlier, finest), held, strict=True):
+                for u in group:
+                    labels[names.get(u, u)].append(u)
+            for code, (change_mix, change_within) in _kitagawa(blocks, held).items():
                 i = position.get((level, unit, code))
                 if i is not None:
                     mix[i], within[i] = change_mix, change_within
@@ -154,28 +157,23 @@ def _decomposition(made: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.
     return mix, within
 
 
-def _aligned(now: UnitSums, before: UnitSums) -> tuple[UnitSums, UnitSums]:
-    units = tuple(dict.fromkeys([*now.units, *before.units]))
-    cells = [cell for cell in now.cells if cell[0] == "anchors" and cell in before.cells]
-    return now.laid_out(units, cells), before.laid_out(units, cells)
-
-
-def _kitagawa(now: UnitSums, before: UnitSums, inside: list[np.ndarray]) -> Mapping[str, tuple[float, float]]:
-    """Split a difference by finest units; ``inside`` tells which units belonged to the whole in each wave."""
-    blocks = (before, now)
-    w = [block.sums["w"] * held[:, None] for block, held in zip(blocks, inside, strict=True)]
+def _kitagawa(blocks: list[UnitSums], held: list[dict[str, list[str]]]) -> Mapping[str, tuple[float, float]]:
+    """Split a difference by finest units; ``held`` says of which units each wave's whole consisted, merged ones as one."""
+    labels = list(dict.fromkeys([*held[0], *held[1]]))
+    parts = [
+        block.rolled_up({label: own.get(label, []) for label in labels})
+        for block, own in zip(blocks, held, strict=True)
+    ]
+    w = [part.sums["w"] for part in parts]
     with np.errstate(divide="ignore", invalid="ignore"):
         share = [weights / weights.sum(axis=0) for weights in w]
-        m = [
-            np.where(held[:, None], block.sums["wx"] / block.sums["w"], np.nan)
-            for block, held in zip(blocks, inside, strict=True)
-        ]
+        m = [part.sums["wx"] / part.sums["w"] for part in parts]
     # A unit that belonged to the whole in one wave only changes the mix: its mean is held constant.
     m = [np.where(np.isnan(own), other, own) for own, other in ((m[0], m[1]), (m[1], m[0]))]
     m = [np.nan_to_num(values) for values in m]
     within = (0.5 * (share[0] + share[1]) * (m[1] - m[0])).sum(axis=0)
     mix = (0.5 * (m[0] + m[1]) * (share[1] - share[0])).sum(axis=0)
-    return {code: (mix[j], within[j]) for j, (_, code) in enumerate(now.cells)}
+    return {code: (mix[j], within[j]) for j, (_, code) in enumerate(blocks[1].cells)}
 
 
 def _reasons(made: pd.DataFrame) -> pd.Series:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -99,8 +98,8 @@ def sum_frame(
         An answer outside its range, a negative or missing weight.
     """
     wrapped = nw.from_native(frame)
-    names = wrapped.collect_schema().names()
-    plan = plan_cells(trees, names)
+    schema = wrapped.collect_schema()
+    plan = plan_cells(trees, schema.names())
     kept = [leaf.code for leaf in plan.leaves] + [c for c in (column, weight) if c]
     scored = _with_scores(wrapped.select(dict.fromkeys(kept)) if kept else wrapped, plan)
     key = nw.col(column).cast(nw.String).fill_null("") if column else nw.lit("")
@@ -117,9 +116,18 @@ def sum_frame(
         )
     if isinstance(aggregated, nw.LazyFrame):
         aggregated = aggregated.collect()
-    table = aggregated.to_pandas().sort_values("_key", ignore_index=True)
+    table = _as_floats(aggregated.to_pandas(), whole_keys=bool(column) and schema[column].is_float())
     _check_ranges(table, plan, weight)
     return _laid_out(table, plan, axis, weight)
+
+
+def _as_floats(table: pd.DataFrame, *, whole_keys: bool) -> pd.DataFrame:
+    """Bring an engine's sums to float64 in order of the key; a column of unit numbers with gaps arrives as floats."""
+    key = table["_key"].astype("str")
+    if whole_keys:
+        key = key.str.replace(r"^(-?\d+)\.0$", r"\1", regex=True).replace("nan", "")
+    values = {name: pd.to_numeric(table[name], errors="coerce").astype("float64") for name in table if name != "_key"}
+    return pd.DataFrame({"_key": key, **values}).sort_values("_key", ignore_index=True)
 
 
 def _with_scores(frame: Any, plan: Plan) -> Any:
@@ -149,6 +157,8 @@ def _clean(leaf: Node, dtype: Any) -> Any:
         value = value.cast(nw.Float64)
     elif dtype.is_integer():
         value = value.cast(_INT)
+    elif dtype.is_decimal():
+        value = value.cast(nw.Float64)
     else:
         raise UsageError(f"列 {leaf.code} 的类型是 {dtype},应为数字 (a number column is needed)")
     low, high = _whole(leaf.minimum), _whole(leaf.maximum)
@@ -193,31 +203,47 @@ def _with_summands(frame: Any, plan: Plan, weight: str | None, favourable: Bands
         frame = frame.with_columns(nw.when(~given.is_nan()).then(given).alias("_w"))
         w = nw.col("_w")
     columns: dict[str, Any] = {"_rows": nw.lit(1)} | ({} if w is None else {"_lost": w.is_null().cast(_INT)})
-    point = favourable.bands[0].point / 100
+    point, schema = favourable.bands[0].point / 100, frame.collect_schema()
     for leaf in plan.leaves:
         r = nw.col(f"_r:{leaf.code}")
         good = (r > point * (leaf.maximum - leaf.minimum) + SLACK).cast(_INT).fill_null(0)
-        columns |= _moments(f"_s:{leaf.code}", r, w)
+        columns |= _moments(f"_s:{leaf.code}", r, w, whole=schema[f"_r:{leaf.code}"].is_integer())
         columns[f"_s:{leaf.code}:favourable"] = good if w is None else good * w
     for form, code in plan.nodes:
         x = nw.col(f"{form}__{code}")
-        columns |= _moments(f"_s:{form}__{code}", x, w)
+        columns |= _moments(f"_s:{form}__{code}", x, w, whole=False)
         if code == index and low.of is not None:
             flag = (x < low.of - SLACK).cast(_INT).fill_null(0)
             columns[f"_s:{form}__{code}:low"] = flag if w is None else flag * w
     return frame.with_columns(**columns)
 
 
-def _moments(name: str, x: Any, w: Any) -> dict[str, Any]:
+def _moments(name: str, x: Any, w: Any, *, whole: bool) -> dict[str, Any]:
+    """Summands of one score; ``whole`` tells that its sums are of integers and exact anyway."""
     present, filled = (~x.is_null()).cast(_INT), x.fill_null(0)
     columns = {f"{name}:n": present}
     if w is None:
-        return columns | {f"{name}:wx": filled, f"{name}:wxx": filled * filled}
+        made = {f"{name}:wx": filled, f"{name}:wxx": filled * filled}
+        return columns | (made if whole else _halved(made))
+    made = {}
     for power, prefix in ((w, "w"), (w * w, "ww")):
-        columns[f"{name}:{prefix}"] = present * power
-        columns[f"{name}:{prefix}x"] = filled * power
-        columns[f"{name}:{prefix}xx"] = filled * filled * power
-    return columns
+        made |= {f"{name}:{prefix}": present * power, f"{name}:{prefix}x": filled * power}
+        made[f"{name}:{prefix}xx"] = filled * filled * power
+    return columns | _halved(made)
+
+
+def _halved(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Split floats into a coarse and a fine half, so that their sums do not depend on the order of the rows.
+
+    Engines add in parallel, in another order at each run. The coarse half is a multiple of 2⁻²⁶ (2⁻¹⁹ for squares): sums
+    of a million of them are exact. What the order does to the fine half is lost when the two are put together again.
+    """
+    halves = {}
+    for name, value in columns.items():
+        unit = float(2**19 if name.endswith("xx") else 2**26)
+        coarse = (value * unit).floor() / unit
+        halves[name], halves[f"{name}~"] = coarse, value - coarse
+    return halves
 
 
 def _check_ranges(table: pd.DataFrame, plan: Plan, weight: str | None) -> None:
@@ -252,7 +278,8 @@ def _laid_out(table: pd.DataFrame, plan: Plan, axis: str, weight: str | None) ->
             source = f"{prefix}:{name}"
             if source in table:
                 power = name.count("x")
-                sums[name][:, j] = table[source].to_numpy(dtype=float) * scale**power
+                fine = table[f"{source}~"].to_numpy() if f"{source}~" in table else 0.0
+                sums[name][:, j] = (table[source].to_numpy() + fine) * scale**power
         if weight is None:
             for name, same in (("w", "n"), ("ww", "n"), ("wwx", "wx"), ("wwxx", "wxx")):
                 sums[name][:, j] = sums[same][:, j]
@@ -266,9 +293,7 @@ def _laid_out(table: pd.DataFrame, plan: Plan, axis: str, weight: str | None) ->
             for name in ("answers", "favourable"):
                 sums[name][:, j] = sums[name][:, below].sum(axis=1)
     persons = table["_rows"].to_numpy(dtype=float)
-    units = tuple(
-        re.sub(r"^(-?\d+)\.0$", r"\1", key) for key in table["_key"].astype(str)
-    )  # a column with gaps is float
+    units = tuple(table["_key"].astype(str))
     return UnitSums(axis, units, plan.cells, persons, sums)
 
 

@@ -194,7 +194,7 @@ def survey_of_frame(
     chosen = wrapped.select(*_chosen(schema, roles, codebook)) if roles else wrapped
     if derive_units and "unit" in roles:
         names = collected(chosen.select("unit").unique())["unit"].to_list()
-        spec = replace(spec, units=_flat_units(sorted({str(name) for name in names if name is not None})))
+        spec = replace(spec, units=_flat_units(sorted({str(name) for name in names if not pd.isna(name)})))
     forgotten = [name for name in schema.names() if name not in (*roles.values(), when)]
     notices = (
         (f"{place}: 未声明的列已丢弃 {', '.join(forgotten[:8])} (undeclared columns dropped)",) if forgotten else ()

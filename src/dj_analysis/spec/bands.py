@@ -43,6 +43,11 @@ class Band:
     colour: str = ""
     reason: str = ""
 
+    @property
+    def sure(self) -> float:
+        """Probability asked for; a cut without one asks that the number more likely lies there than not."""
+        return 0.5 if self.confidence is None else self.confidence
+
 
 @dataclass(frozen=True)
 class Bands:
@@ -86,7 +91,7 @@ class Bands:
         codes = np.full(chances[0].shape, "", dtype=object)
         given = np.full(chances[0].shape, np.nan)
         for band, chance in zip(self.bands, chances, strict=True):
-            sure = chance >= (0.5 if band.confidence is None else band.confidence) - SLACK
+            sure = chance >= band.sure - SLACK
             codes[sure], given[sure] = band.code, chance[sure]
         return codes, given
 
