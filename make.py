@@ -87,7 +87,7 @@ TARGETS = {f.__name__: f for f in (setup, report, test, lab, bench, lock)}
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in TARGETS:
         sys.exit(__doc__)
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  run by whatever python there is
         sys.exit("Python 3.11 or newer is needed / 需要 Python 3.11 或更高版本")
     if sys.argv[1] != "setup":
         setup()
