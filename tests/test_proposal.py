@@ -330,8 +330,34 @@ def test_dj_new_says_what_it_took_each_column_for(tmp_path: Path):
     source = write(tmp_path / "export.csv", foreign(AGREE5))
     done = CliRunner().invoke(app, ["new", str(tmp_path / "office"), "--from", str(source), "--period", "2026Q3"])
     assert done.exit_code == 0, done.output
-    for said in ("2、食堂与班车—食堂饭菜可口", "G6", "item", "group", "请核对 codebook.csv", "dj check"):
+    for said in ("2、食堂与班车—食堂饭菜可口", "group6", "item", "group", "请核对 codebook.csv", "dj check"):
         assert said in done.output
     checked = CliRunner().invoke(app, ["check", str(tmp_path / "office")])
     assert checked.exit_code == 0
     assert "没有发现问题" in checked.output
+
+
+def test_own_codes_never_meet_those_of_the_default_instrument(tmp_path: Path):
+    leaves = default_codebook().tree.in_form("full").leaves
+    header = [
+        "序号",
+        "提交答卷时间",
+        "所用时间",
+        "1、您所在的党支部",
+        "2、您的专业",
+        *(leaf.text_zh for leaf in leaves),
+    ]
+    rows = [
+        [
+            str(i),
+            "2026/8/1 10:00",
+            "100秒",
+            f"支部{i % 2}",
+            ("营销", "运维")[i % 2],
+            *(str(1 + (i + k) % 5) for k in range(len(leaves))),
+        ]
+        for i in range(1, 31)
+    ]
+    source = write(tmp_path / "export.csv", [header, *rows])
+    propose_workspace(tmp_path / "office", source)
+    assert check_folder(tmp_path / "office").table.empty

@@ -139,18 +139,18 @@ def _guess(header: str, cells: pd.Series, number: int) -> _Guess:
     bare = re.sub(r"^\s*(第\s*\d+\s*题|\d+\s*[、.．])\s*", "", header)
     scale = _likert(cells)
     if scale is not None:
-        node = Node(f"X{number}", label_zh=bare, text_zh=bare, minimum=1, maximum=5, scale=scale.name)
+        node = Node(f"item{number}", label_zh=bare, text_zh=bare, minimum=1, maximum=5, scale=scale.name)
         return _Guess(header, node, "同意度/满意度选项 (agreement or satisfaction options)", scale, _matrix(header))
     values = numbers(whole_numbers(cells))
     distinct = values.dropna().unique()
     if len(cells) and values.notna().all() and (values % 1 == 0).all() and len(distinct) >= 3:
         for low, high in ((1, 5), (0, 10)):
             if values.between(low, high).all():
-                node = Node(f"X{number}", label_zh=bare, text_zh=bare, minimum=low, maximum=high)
+                node = Node(f"item{number}", label_zh=bare, text_zh=bare, minimum=low, maximum=high)
                 return _Guess(header, node, f"{low}–{high} 的数 (numbers {low}–{high})", None, _matrix(header))
     if 2 <= cells.nunique() <= 12 and cells.nunique() <= len(cells) / 5:
         return _Guess(
-            header, Node(f"G{number}", role="group", label_zh=bare, text_zh=bare), "少数几种答案 (few answers)"
+            header, Node(f"group{number}", role="group", label_zh=bare, text_zh=bare), "少数几种答案 (few answers)"
         )
     return _Guess(header, None, f"不使用:{label[:12]} (not used)")
 
