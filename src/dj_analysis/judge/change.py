@@ -11,7 +11,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from ..errors import UsageError
-from ..measure.scores import Scores, members, merged_parts, restated
+from ..measure.scores import Scores, finest, members, merged_parts, restated
 from ..measure.unitsums import UnitSums
 from ..result import Result
 from ..spec import reasons
@@ -139,13 +139,11 @@ def _decomposition(made: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.
         blocks = [wave.sums[axis].laid_out(wave.sums[axis].units, cells) for wave in (before, now)]
         known = level in before_units.levels or axis not in before_units.trees
         prior = members(level, axis, before_units, blocks[0]) if known else {}
-        for unit, finest in members(level, axis, later, blocks[1]).items():
-            parts = set(merged_parts(unit, now.spec, before.period))
-            earlier = prior.get(unit, [])
-            if parts:
-                earlier = [u for u in blocks[0].units if parts & {u, *before_units.ancestors(u)}]
-            held: list[dict[str, list[str]]] = [{names.get(u, u): [] for u in group} for group in (earlier, finest)]
-            for group, labels in zip((earlier, finest), held, strict=True):
+        for unit, inside in members(level, axis, later, blocks[1]).items():
+            parts = merged_parts(unit, now.spec, before.period)
+            earlier = finest(parts, before_units, blocks[0]) if parts else prior.get(unit, [])
+            held: list[dict[str, list[str]]] = [{names.get(u, u): [] for u in group} for group in (earlier, inside)]
+            for group, labels in zip((earlier, inside), held, strict=True):
                 for u in group:
                     labels[names.get(u, u)].append(u)
             for code, (change_mix, change_within) in _kitagawa(blocks, held).items():

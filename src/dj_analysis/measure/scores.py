@@ -146,7 +146,7 @@ def restated(before: Scores, now: Scores) -> Scores:
         if not merged or axis not in before.sums:
             continue
         block = before.sums[axis].rolled_up(
-            {unit: _finest(parts, earlier, before.sums[axis]) for unit, parts in merged.items()}
+            {unit: finest(parts, earlier, before.sums[axis]) for unit, parts in merged.items()}
         )
         tables = [table[~table["unit"].isin(merged)] for table in tables] + [_score_table(level, block, before.period)]
         response = _response_table(level, block, before.period, now.spec)
@@ -160,12 +160,16 @@ def restated(before: Scores, now: Scores) -> Scores:
 
 def merged_parts(unit: str, spec: Specification, period: str) -> list[str]:
     """Return the units of an earlier period that a later unit was merged of; empty where nothing was merged into it."""
+    parts = [part for part, became in spec.units.successors.items() if became == unit]
+    if not parts:  # nearly every unit: the units of the earlier period are looked up for the few others only
+        return []
     earlier = spec.units.at(period)
-    absorbed = [part for part, became in spec.units.successors.items() if became == unit and part in earlier]
+    absorbed = [part for part in parts if part in earlier]
     return [*([unit] if unit in earlier else []), *absorbed] if absorbed else []
 
 
-def _finest(parts: list[str], units: Units, sums: UnitSums) -> list[str]:
+def finest(parts: list[str], units: Units, sums: UnitSums) -> list[str]:
+    """Return the finest units of the sums that lie in any of these parts."""
     return [unit for unit in sums.units if set(parts) & {unit, *units.ancestors(unit)}]
 
 
