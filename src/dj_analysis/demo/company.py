@@ -84,7 +84,7 @@ class Company:
         answers = draw_answers(wave, self._model, np.random.default_rng([seed, parse(period).index, STREAM]))
         forms = self.spec.codebook.at(period).forms("full" if wave.full else "pulse")
         axes = {"admin": "unit", "line": "line", **{code: code for code in names.GROUPS}}
-        return Survey(answers, self.spec, period, forms, axes=axes, resolved=True)
+        return Survey(answers, self.spec, period, forms, axes=axes)
 
     def write(self, path: str | Path) -> Path:
         """Write a workspace as a real office would have it: settings, declarations, 问卷星 exports, branch indicators.

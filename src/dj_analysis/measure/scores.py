@@ -428,12 +428,12 @@ def _wide(data: Indicators, units: Units) -> pd.DataFrame:
             how = leaf.rollup or "none"
             own = parent in wide.index and wide.at[parent, code] == wide.at[parent, code]
             if children and how != "none" and not own:
-                wide.loc[parent, code] = _rolled(wide.loc[children, code], how, children, data)
+                wide.loc[parent, code] = _rolled(wide.loc[children, code], how, data)
     wide.index.name = "unit"
     return wide
 
 
-def _rolled(values: pd.Series, how: str, children: list[str], data: Indicators) -> float:
+def _rolled(values: pd.Series, how: str, data: Indicators) -> float:
     known = values.dropna()
     if known.empty:
         return float("nan")

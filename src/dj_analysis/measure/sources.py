@@ -155,7 +155,7 @@ def survey_of_table(
     return Survey(
         pl.from_pandas(kept), spec, period, codebook.forms(asked),
         axes=_axes(kept.columns, codebook, spec.units), weight=codebook.weight if codebook.weight in kept else None,
-        resolved=True, notices=tuple(notices),
+        notices=tuple(notices),
     )  # fmt: skip
 
 

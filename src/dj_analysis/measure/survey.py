@@ -32,8 +32,6 @@ class Survey:
         Columns by which sums are taken: unit trees (name → column) and group columns (name → column).
     weight
         Column with respondents' weights, or None for equal weights.
-    resolved
-        Whether units were already checked and turned into codes row by row.
     """
 
     frame: Any = field(repr=False)
@@ -42,7 +40,6 @@ class Survey:
     forms: tuple[Form, ...] = ("anchors",)
     axes: Mapping[str, str] = field(default_factory=dict)
     weight: str | None = None
-    resolved: bool = False
     notices: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
