@@ -17,7 +17,7 @@ import xlsxwriter
 import dj_analysis as dj
 from dj_analysis.cli import main
 from dj_analysis.errors import DjError
-from dj_analysis.workspace import check_folder, craft_warnings
+from dj_analysis.folder import check_folder, craft_warnings
 
 Files = dict[str, str | bytes]
 

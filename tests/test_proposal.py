@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 
 import dj_analysis as dj
 from dj_analysis.cli import app
-from dj_analysis.errors import DataError, IdentifierError, UsageError
+from dj_analysis.errors import DataError, IdentifierError, Problems, UsageError
 from dj_analysis.proposal import propose_workspace
 from dj_analysis.spec.codebook import Codebook, default_codebook
+from dj_analysis.spec.tables import read_text
 from dj_analysis.workspace import check_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore::dj_analysis.errors.DjWarning")
@@ -135,11 +136,14 @@ def test_the_period_is_the_quarter_of_the_last_submission_unless_named(tmp_path:
     assert not (tmp_path / "c").exists()
 
 
-def test_the_export_is_kept_as_it_came(tmp_path: Path):
+def test_the_export_is_kept_without_what_leads_to_a_person(tmp_path: Path):
     cells, _ = default_export("pulse", "number")
     source = write(tmp_path / "导出.xlsx", cells)
     propose_workspace(tmp_path / "office", source)
-    assert (tmp_path / "office" / "responses" / "2026Q3.xlsx").read_bytes() == source.read_bytes()
+    problems = Problems()
+    came, kept = (read_text(p, problems) for p in (source, tmp_path / "office" / "responses" / "2026Q3.xlsx"))
+    pd.testing.assert_frame_equal(kept.frame, came.frame.drop(columns=["来源详情", "来自IP"]))
+    assert not problems
     written = sorted(path.relative_to(tmp_path / "office").as_posix() for path in (tmp_path / "office").rglob("*.*"))
     assert written == ["codebook.csv", "responses/2026Q3.xlsx", "scales.csv", "units.csv", "workspace.toml"]
     settings = tomllib.loads((tmp_path / "office" / "workspace.toml").read_text(encoding="utf-8"))
@@ -263,11 +267,15 @@ def refused(tmp_path: Path, cells: Cells, error: type[Exception], rule: str) -> 
 
 
 @pytest.mark.parametrize("header", ["8、您的姓名", "8、手机号码", "8、政治面貌", "工号"])
-def test_an_identifying_column_leaves_nothing_written(tmp_path: Path, header: str):
+def test_an_identifying_column_is_left_out(tmp_path: Path, header: str):
     cells, _ = default_export("pulse", "text", {header: ["张三丰"] * PEOPLE})
-    table = refused(tmp_path, cells, IdentifierError, "identifier_column")
-    assert table["found"].tolist() == [header]
-    assert not table.astype("str").apply(lambda c: c.str.contains("张三丰")).any().any()
+    made = propose_workspace(tmp_path / "office", write(tmp_path / "export.csv", cells))
+    assert header in made.notices[0]
+    assert made.table.set_index("column").loc[header, ["code", "role"]].tolist() == ["", ""]
+    for path in (tmp_path / "office").rglob("*.*"):
+        assert "张三丰".encode() not in path.read_bytes()
+        assert header.encode() not in path.read_bytes()
+    no_problems(tmp_path / "office")
 
 
 @pytest.mark.parametrize("header", ["8、其他", "8、您的岗位"])

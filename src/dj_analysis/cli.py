@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import warnings
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .errors import DjError, DjWarning, Problems
+from .errors import DjError, DjWarning, Problems, UsageError
 
 app = typer.Typer(
     name="dj",
@@ -76,12 +77,44 @@ def new(
 
     made = propose_workspace(folder, source, period)
     print(made.table.to_string(index=False))
+    for notice in made.notices:
+        print(f"提示/notice: {notice}")
     print(f"已新建 {folder},请核对 codebook.csv;下一步/next: dj check {folder}")
 
 
 @app.command()
+def clean(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="含个人信息的表 (a table with personal columns)")],
+    drop: Annotated[
+        list[str] | None, typer.Option(help="要删去的列，逗号分隔，可重复 (columns to leave out, separated by commas)")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="副本的文件名；默认在原文件旁加 -clean (name of the copy)")] = None,
+    quasi: Annotated[
+        list[str] | None, typer.Option(help="另外会帮助认出个人的列 (further columns that help to tell a person)")
+    ] = None,
+    sheet: Annotated[str, typer.Option(help="工作表，默认第一张 (sheet of a workbook)")] = "",
+) -> None:
+    """写一份没有个人信息的副本:删列、年龄工龄归入区间、至少五人相同 (a copy that identifies nobody; k-anonymity of 5).
+
+    例/example: dj clean export.xlsx --drop 姓名,政治面貌
+    """
+    from .measure.copies import clean_file
+
+    made = clean_file(file, drop or [], out, quasi or [], sheet)
+    print(f"已写入 {made.file}")
+    for said, columns in (
+        ("已删去 (left out)", made.dropped),
+        ("准标识符 (quasi-identifiers)", made.quasi),
+        ("已归入区间 (put into bands)", made.banded),
+    ):
+        print(f"{said}: {'、'.join(columns) or '(无/none)'}")
+    print(f"为使每种组合至少 {made.least} 人相同，置空 {made.blanked} 格 (cells blanked)")
+    print("下一步/next: 用副本替换原文件，原文件移出工作区 (put the copy in place of the original, and move that away)")
+
+
+@app.command()
 def template(folder: Folder) -> None:
-    """写出各表的 Excel 模板、可打印问卷和参与者告知书 (Excel templates, printable questionnaire, participant notice).
+    """写出各表模板、问卷、告知书、影响评估表 (templates of tables, questionnaire, notice, impact assessment).
 
     例/example: dj template office
     """
@@ -99,7 +132,7 @@ def check(folder: Folder) -> None:
 
     例/example: dj check demo
     """
-    from .workspace import check_folder, craft_warnings
+    from .folder import check_folder, craft_warnings
 
     problems = check_folder(folder)
     _print_problems(problems)
@@ -118,6 +151,9 @@ def report(
     formats: Annotated[str, typer.Option(help="逗号分隔:html,pdf")] = "html,pdf",
     lang: Lang = None,
     out: Out = None,
+    sent: Annotated[
+        bool, typer.Option("--sent", help="草稿将发出，视同已发布 (this draft goes out: it counts as published)")
+    ] = False,
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", help="报告自己的参数 名=值,见 dj list (name=value)")
     ] = None,
@@ -131,7 +167,7 @@ def report(
 
     kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
     own = own_parameters(name, param or [])
-    run = run_report(name, folder, period=period, unit=unit, formats=kinds, lang=lang, out=out, **own)  # type: ignore[arg-type]
+    run = run_report(name, folder, period=period, unit=unit, formats=kinds, lang=lang, out=out, sent=sent, **own)  # type: ignore[arg-type]
     for path in run.files.values():
         print(path)
 
@@ -163,14 +199,92 @@ def export(
 
     例/example: dj export reports/2026Q3/quarterly/ALL.ipynb --workspace demo --formats pdf
     """
-    from .publish.notebooks import export_notebook, workspace_of
+    from .publish.notebooks import workspace_of
     from .workspace import open_workspace
 
     named, lang = workspace_of(notebook)
     ws = open_workspace(workspace or named, lang)  # type: ignore[arg-type]
     kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
-    for path in export_notebook(notebook, formats=kinds, spec=ws.spec, out=out).values():
+    for path in ws.export(notebook, formats=kinds, out=out).values():
         print(path)
+
+
+@app.command()
+def close(
+    folder: Folder,
+    period: Annotated[str, typer.Option(help="时期,如 2026Q3")],
+    correct: Annotated[str, typer.Option(help="更正说明；已关闭的一期因更正重算 (reason of a correction)")] = "",
+) -> None:
+    """关闭一期:固定答卷和发布方案，此后报告不再是草稿；再次关闭则登记补报 (close a wave; again: register late answers).
+
+    例/example: dj close demo --period 2026Q3
+    """
+    from .workspace import open_workspace
+
+    open_workspace(folder).close(period, correct=correct)
+    print(f"{period} 已记录 (entered);下一步/next: dj report quarterly {folder} --period {period}")
+
+
+@app.command()
+def withdraw(
+    folder: Folder,
+    period: Annotated[str, typer.Option(help="时期,如 2026Q3")],
+    number: Annotated[
+        str, typer.Option(help="序号或 respondent;不写则登记已在来源处删除的答卷 (without it: register what is gone)")
+    ] = "",
+) -> None:
+    """删除撤回者的答卷,此后不再参与任何计算;已发布的数字不变 (delete a person's answers; what is published stays).
+
+    例/example: dj withdraw demo --period 2026Q3 --number 17
+    """
+    from .workspace import open_workspace
+
+    print(f"已撤回 {open_workspace(folder).withdraw(period, number)} 份 (withdrawn)")
+
+
+@app.command()
+def purge(
+    folder: Folder,
+    period: Annotated[str, typer.Option(help="只删这一期;默认删到期的各期 (this wave only)")] = "",
+    asof: Annotated[str, typer.Option(help="截至日期 2026-09-30,默认今天 (by default today)")] = "",
+) -> None:
+    """删除到期的原始答卷,保留汇总并留下删除凭证 (delete answers kept long enough; sums and proof stay).
+
+    例/example: dj purge demo --asof 2026-11-01
+    """
+    from .workspace import open_workspace
+
+    ws = open_workspace(folder)
+    for wave in ws.purge(_day(asof), period):
+        print(f"{wave}: 已删除答卷 (purged)")
+
+
+@app.command()
+def audit(
+    folder: Folder,
+    out: Out = None,
+    asof: Annotated[str, typer.Option(help="保存期限的截至日期,默认今天 (day for the retention limit)")] = "",
+) -> None:
+    """核对记录、已发布的文件和披露控制 (verify the record, what left, and its disclosure control; exit code 1 if any fails).
+
+    例/example: dj audit demo
+    """
+    from .audit import audit_workspace
+    from .workspace import open_workspace
+
+    found = audit_workspace(open_workspace(folder), out=out, asof=_day(asof))
+    for row in found.table.itertuples(index=False):
+        print(f"{row.state:6} {row.check:10} {row.place}  {row.detail}")
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def _day(text: str) -> date:
+    """Return the day named, today for none: the one place where the clock is read, for what people ask by hand."""
+    try:
+        return date.fromisoformat(text) if text else date.today()
+    except ValueError as error:
+        raise UsageError(f"日期 {text} 应写成 2026-09-30 (write a date as 2026-09-30)") from error
 
 
 def _print_problems(problems: Problems) -> None:

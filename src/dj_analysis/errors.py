@@ -63,9 +63,14 @@ class Problems:
         return pd.DataFrame([astuple(problem) for problem in self._rows], columns=names, dtype="str")
 
     def raise_if_any(self, error: type[DjError] | None = None) -> None:
-        """Raise one error that lists every problem."""
+        """Raise one error that lists every problem; its kind is that of the gravest among them.
+
+        An identifier comes first (:class:`IdentifierError`), then answers that would meet records about people
+        (:class:`PurposeError`), then the ``error`` asked for, by default :class:`DataError`.
+        """
         if self._rows:
-            raise (error or DataError)(problems=self)
+            graver = (kind for rules, kind in _GRAVE if any(problem.rule.startswith(rules) for problem in self._rows))
+            raise next(graver, error or DataError)(problems=self)
 
     def __iter__(self) -> Iterator[Problem]:
         return iter(self._rows)
@@ -95,6 +100,10 @@ class IdentifierError(DataError):
     """A column that identifies a person, or tells of their creed or status, was found at the door."""
 
 
+class PurposeError(DjError):
+    """Survey answers would meet data kept for another purpose: appraisal, rewards, attendance, chat, location."""
+
+
 class UsageError(DjError):
     """A call names something that does not exist or has the wrong type."""
 
@@ -109,6 +118,9 @@ class FontError(DjError):
 
 class DjWarning(UserWarning):
     """Something was done differently from what might be expected; the text says what."""
+
+
+_GRAVE: tuple[tuple[str, type[DjError]], ...] = (("identifier", IdentifierError), ("purpose", PurposeError))
 
 
 def unknown(kind: str, found: object, valid: Iterable[object]) -> UsageError:

@@ -5,24 +5,29 @@ from __future__ import annotations
 import csv
 import io
 import re
-import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
 from .errors import Problems, UsageError
 from .measure import identifiers, wjx
+from .measure.anonymity import FEWEST, anonymous, quasi_kind
+from .measure.consent import CONSENTS, OWN_CODE, USE, consent_columns
+from .measure.copies import coarsened, kept_kind, write_table
 from .measure.sources import raise_for
-from .spec import schemas
+from .spec import purpose, schemas
 from .spec.codebook import Codebook, Option, Scale, default_codebook
 from .spec.lint import forbidden_subject
 from .spec.periods import parse
+from .spec.settings import MOST_TOGETHER
 from .spec.tables import Table, numbers, read_text, whole_numbers
 from .spec.tree import Node
 
 _UNIT = re.compile(r"单位|部门|支部|公司|班组|车间|工区|科室|站所|unit|department|branch", re.IGNORECASE)
+_OWN_CODE = re.compile(r"自(编|设|拟|定)的?(编码|代码|编号|码)|own[_ ]?code|self-chosen code", re.IGNORECASE)
 _LIKERT = (
     ("非常不同意", "比较不同意|不同意|不太同意", "一般|不确定|中立|说不清", "比较同意|同意|基本同意", "非常同意"),
     ("非常不满意", "比较不满意|不满意|不太满意", "一般|不确定", "比较满意|满意|基本满意", "非常满意"),
@@ -39,10 +44,11 @@ _LIKERT = (
 
 @dataclass(frozen=True)
 class Proposal:
-    """What each column was taken for: ``.table`` has column, code, role, why."""
+    """What each column was taken for: ``.table`` has column, code, role, why; ``.notices`` say what was left out."""
 
     folder: Path
     table: pd.DataFrame
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,13 @@ def propose_workspace(folder: str | Path, source: str | Path, period: str | None
     the unit, department or branch gives the units; other columns with few different answers become groups. Everything is
     written, or nothing.
 
+    What is stored is a clean copy: columns whose name identifies a person are left out, and so are 来自IP, 来源详情 and
+    昵称. Of the columns that together tell who somebody is (age, tenure, sex, education, post, title, employment) at most
+    three are kept, those of the package's instrument first, then other groups, then what is no group; ages and tenures
+    given as numbers are put into bands; those that are no group have cells blanked until every combination is shared by
+    five people. An export without a question for consent gets ``[consent] basis = "notice"`` of the day of its last
+    submission, to be put right by the office.
+
     Parameters
     ----------
     folder
@@ -74,7 +87,9 @@ def propose_workspace(folder: str | Path, source: str | Path, period: str | None
     Raises
     ------
     IdentifierError
-        The export holds columns that identify a person.
+        The answers themselves hold telephone or card numbers and the like.
+    PurposeError
+        The export holds records about people: 考核, 奖惩, 积分, 信访, 考勤, 聊天, 定位.
     DataError
         No question could be recognised, or the period cannot be told.
     UsageError
@@ -88,31 +103,48 @@ def propose_workspace(folder: str | Path, source: str | Path, period: str | None
     if table is None:
         raise_for(problems)
     assert table is not None, "a file that cannot be read is a problem"
-    guesses = _guesses(table, problems)
-    wave = period or _quarter(table.frame)
+    headers = [str(name) for name in table.frame.columns]
+    identifying = [h for h in headers if h in identifiers.DROPPED] + identifiers.identifying_names(headers)
+    last = _last_day(table.frame)
+    frame, bands = coarsened(
+        table.frame.drop(columns=identifying), {h: k for h in headers if (k := quasi_kind(h)) and h not in identifying}
+    )
+    table = replace(table, frame=frame)
+    guesses = _guesses(table, source, problems)
+    wave = period or (None if last is None else f"{last.year}Q{(last.month - 1) // 3 + 1}")
     if wave is None:
         problems.add(source.name, "no_period", "没有提交时间", "2026Q3", "用 --period 指定 (name it with --period)")
     raise_for(problems)
     assert wave is not None, "a wave without a period is a problem"
-    _write(folder, source, parse(wave).text, table, guesses)
+    guesses, table, said = _fewer_quasi(guesses, table)
+    settings = _toml(folder.name, parse(wave).text, _codebook(guesses)[2], last or parse(wave).end, guesses)
+    _write(folder, source, parse(wave).text, table, guesses, settings)
     rows = [(g.header, g.node.code if g.node else "", g.node.role if g.node else "", g.why) for g in guesses]
-    return Proposal(folder, pd.DataFrame(rows, columns=["column", "code", "role", "why"]))
+    rows += [(h, "", "", "已删去:会指向个人 (left out: leads to a person)") for h in identifying]
+    notices = _notices(identifying, bands, said, guesses)
+    return Proposal(folder, pd.DataFrame(rows, columns=["column", "code", "role", "why"]), notices)
 
 
-def _guesses(table: Table, problems: Problems) -> list[_Guess]:
-    frame = wjx.blank_missing(table.frame.drop(columns=[c for c in table.frame.columns if c in identifiers.DROPPED]))
-    identifiers.check_names(table.place, table.frame.columns, problems)
-    frame = wjx.spread_multiple(frame)
+def _guesses(table: Table, source: Path, problems: Problems) -> list[_Guess]:
+    frame = wjx.spread_multiple(wjx.blank_missing(table.frame))
     known = default_codebook()
     nodes = {node.code: node for node in (*known.tree.leaves, *known.others)}
     wordings = {code: (node.text_zh, node.text_en) for code, node in nodes.items()}
     free = [str(c) for c in frame.columns if c not in wjx.META]
     matched = {headers[0]: nodes[code] for code, headers in wjx.match_headers(free, wordings).items()}
-    unit = next((h for h in free if h not in matched and _asks_for_unit(h, frame[h])), None)
+    agreed = {header: name for name, header in consent_columns(frame, [h for h in free if h not in matched]).items()}
+    agreed |= {name: name for name in CONSENTS if name in free}
+    unit = next((h for h in free if h not in (*matched, *agreed) and _asks_for_unit(h, frame[h])), None)
     guesses, number = [], 0
     for header in free:
         cells = frame[header][frame[header].str.strip() != ""]
-        if header in matched:
+        if header in agreed:
+            node = Node(agreed[header], role="consent", label_zh="知情同意")
+            guesses.append(_Guess(header, node, "询问是否同意 (asks for consent)"))
+        elif header == OWN_CODE or _OWN_CODE.search(header):
+            node = Node(OWN_CODE, role="own_code", label_zh="自编码")
+            guesses.append(_Guess(header, node, "自编码，导入时即行散列 (self-chosen code, hashed on import)"))
+        elif header in matched:
             guesses.append(_Guess(header, matched[header], "题干与默认问卷相同 (wording of the default instrument)"))
         elif header == unit:
             guesses.append(_Guess(header, Node("unit", role="unit", label_zh="单位"), "询问单位 (asks for the unit)"))
@@ -120,7 +152,11 @@ def _guesses(table: Table, problems: Problems) -> list[_Guess]:
             number += 1
             guesses.append(_guess(header, cells, number))
     used = [g.header for g in guesses if g.node is not None and g.node.role in ("item", "group", "unit")]
-    identifiers.check_content(table.place, frame[[g.header for g in guesses]], problems, mapped=used)
+    recorded = purpose.records([str(name) for name in table.frame.columns], asked=matched)
+    looked_at = frame[[g.header for g in guesses if g.node is None or g.node.role != "own_code"]]
+    cells_held = identifiers.identifying_cells(looked_at, mapped=used)
+    held = {column: (found, column if column in table.frame else "") for column, found in cells_held.items()}
+    identifiers.note(table.place, [], held, recorded, problems, file=identifiers.shown(source))
     for guess in guesses:
         subject = forbidden_subject(guess.header) if guess.node is not None and guess.node.role == "item" else None
         if subject:
@@ -132,6 +168,44 @@ def _guesses(table: Table, problems: Problems) -> list[_Guess]:
             table.place, "no_questions", "没有认出评分题", allowed, "用 dj template 的问卷 (start from dj template)"
         )
     return guesses
+
+
+def _fewer_quasi(guesses: list[_Guess], table: Table) -> tuple[list[_Guess], Table, list[str]]:
+    """Keep three of the columns that together tell a person, and let nobody stand out in those that are no group."""
+    known = {node.code for node in default_codebook().groups}
+    quasi = [g for g in guesses if quasi_kind(g.header) and (g.node is None or g.node.role == "group")]
+    ordered = sorted(quasi, key=lambda g: 2 if g.node is None else 0 if g.node.code in known else 1)
+    lost = {g.header for g in ordered[MOST_TOGETHER:]}
+    alone = [g.header for g in ordered[:MOST_TOGETHER] if g.node is None]
+    frame, blanked = anonymous(table.frame.drop(columns=[header for header in lost if header in table.frame]), alone)
+    said = []
+    if lost:
+        listed = "、".join(g.header for g in quasi if g.header in lost)
+        said.append(f"准标识符至多 {MOST_TOGETHER} 个，未存 (too many quasi-identifiers, not stored): {listed}")
+    if blanked:
+        said.append(f"{'、'.join(alone)}: 置空 {blanked} 格，使至少 {FEWEST} 人相同 (cells blanked for k-anonymity)")
+    why = "未存:准标识符过多 (not stored: too many quasi-identifiers)"
+    kept = [replace(g, node=None, why=why) if g.header in lost else g for g in guesses]
+    return kept, replace(table, frame=frame), said
+
+
+def _notices(identifying: list[str], bands: tuple[str, ...], said: list[str], guesses: list[_Guess]) -> tuple[str, ...]:
+    notices = []
+    if identifying:
+        notices.append(f"已删去会指向个人的列 (left out, they lead to a person): {'、'.join(identifying)}")
+    if bands:
+        notices.append(f"数字已归入区间 (numbers put into bands): {'、'.join(bands)}")
+    notices += said
+    if not _asks_consent(guesses):
+        notices.append(
+            '未见同意栏，已在 workspace.toml 写入 [consent] basis = "notice",日期和告知方式请改为实际情况'
+            " (no consent column: put the date and text of the notice right)"
+        )
+    return tuple(notices)
+
+
+def _asks_consent(guesses: list[_Guess]) -> bool:
+    return any(g.node is not None and g.node.code == USE for g in guesses)
 
 
 def _guess(header: str, cells: pd.Series, number: int) -> _Guess:
@@ -198,23 +272,24 @@ def _matrix(header: str) -> str:
     return ""
 
 
-def _quarter(frame: pd.DataFrame) -> str | None:
+def _last_day(frame: pd.DataFrame) -> date | None:
+    """Return the day of the last submission, where the export tells it."""
     if wjx.SUBMITTED not in frame:
         return None
     dates = pd.to_datetime(frame[wjx.SUBMITTED].str.extract(r"(\d{4}[/-]\d{1,2}[/-]\d{1,2})")[0], errors="coerce")
     last = dates.max()
-    return None if pd.isna(last) else f"{last.year}Q{(last.month - 1) // 3 + 1}"
+    return None if pd.isna(last) else last.date()
 
 
-def _write(folder: Path, source: Path, period: str, table: Table, guesses: list[_Guess]) -> None:
-    nodes, scales, asked = _codebook(guesses)
+def _write(folder: Path, source: Path, period: str, table: Table, guesses: list[_Guess], settings: str) -> None:
+    nodes, scales, _ = _codebook(guesses)
     unit = next((g.header for g in guesses if g.node is not None and g.node.code == "unit"), None)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".dj-new-", dir=folder.parent) as place:
         made = Path(place) / "workspace"
         (made / "responses").mkdir(parents=True)
-        shutil.copyfile(source, made / "responses" / f"{period}{source.suffix.lower()}")
-        (made / "workspace.toml").write_text(_toml(folder.name, period, asked, unit, guesses), encoding="utf-8")
+        write_table(made / "responses" / f"{period}{kept_kind(source)}", table.frame)
+        (made / "workspace.toml").write_text(settings, encoding="utf-8")
         rows = [[_cell(getattr(node, name)) for name in schemas.CODEBOOK.names] for node in nodes]
         (made / "codebook.csv").write_text(_csv(schemas.CODEBOOK.names, rows), encoding="utf-8-sig")
         if scales:
@@ -237,8 +312,6 @@ def _write(folder: Path, source: Path, period: str, table: Table, guesses: list[
 
 def _codebook(guesses: list[_Guess]) -> tuple[list[Node], list[Scale], str]:
     """Return the nodes of the proposed codebook (recognised questions under their own dimensions), scales, and form."""
-    from dataclasses import replace
-
     known: Codebook = default_codebook()
     default = {g.node.code for g in guesses if g.node is not None and g.node.code in known.tree}
     nodes: list[Node] = []
@@ -270,10 +343,17 @@ def _codebook(guesses: list[_Guess]) -> tuple[list[Node], list[Scale], str]:
     )
 
 
-def _toml(name: str, period: str, asked: str, unit: str | None, guesses: list[_Guess]) -> str:
-    mapped = {g.node.code: g.header for g in guesses if g.node is not None and g.node.role != "unit"}
-    if unit is not None:
-        mapped = {"unit": unit, **mapped}
+def _toml(name: str, period: str, asked: str, informed: date, guesses: list[_Guess]) -> str:
+    mapped = {g.node.code: g.header for g in guesses if g.node is not None}
+    if "unit" in mapped:
+        mapped = {"unit": mapped.pop("unit"), **mapped}
+    notice = [
+        "",
+        "[consent]  # 没有同意栏的各期以告知为依据；日期和告知方式请改为实际情况 (put date and text right)",
+        'basis = "notice"',
+        f'date = "{informed.isoformat()}"',
+        'text = "问卷首页告知书：说明目的、自愿填答、只作汇总（由 dj new 填写，请改为实际的告知方式）"',
+    ]
     lines = [
         "# 由 dj new 提出,请核对 (proposed by dj new, to be looked over)",
         f"name = {_quoted(name)}",
@@ -282,6 +362,7 @@ def _toml(name: str, period: str, asked: str, unit: str | None, guesses: list[_G
         "",
         "[waves]",
         f'{period} = "{asked}"',
+        *([] if _asks_consent(guesses) else notice),
         "",
         "[tables.responses.columns]",
         *(f"{code} = {_quoted(header)}" for code, header in mapped.items()),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GENESIS = "0" * 64
+_LEAVING = ("publication", "draft")
+_RUN = ("report", "period", "unit", "lang", "files", "manifest")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY, time TEXT NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL,
@@ -25,15 +29,20 @@ CREATE TABLE IF NOT EXISTS runs (
     run INTEGER PRIMARY KEY, event INTEGER NOT NULL REFERENCES events(seq), report TEXT NOT NULL, period TEXT NOT NULL,
     unit TEXT NOT NULL, lang TEXT NOT NULL, status TEXT NOT NULL, seconds REAL NOT NULL, files TEXT NOT NULL,
     manifest TEXT NOT NULL, error TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS publications (
+    event INTEGER PRIMARY KEY REFERENCES events(seq), state TEXT NOT NULL, moves TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, hash TEXT NOT NULL);
 """
 
 
 class Record:
-    """Append-only record in one SQLite file: hash-chained events, and the runs of reports.
+    """Append-only record in one SQLite file: hash-chained events, the files that left, the runs of reports.
 
     Each event's hash covers its own content and the hash before it, so that no event can be changed, dropped or
     put in between without breaking the chain. One writer at a time; readers never wait.
+
+    Files leave in two steps: their content is written beside its place and entered here in one transaction, then moved.
+    Whatever happens in between, the next :meth:`settle` moves what was entered and removes what was not.
 
     Parameters
     ----------
@@ -49,29 +58,101 @@ class Record:
         with self._transaction() as connection:
             return self._append(connection, kind, payload)[1]
 
-    def add_run(
-        self,
-        *,
-        report: str,
-        period: str,
-        unit: str,
-        lang: str,
-        status: str,
-        seconds: float,
-        files: list[str],
-        manifest: dict[str, Any],
-        error: str = "",
+    def publish(
+        self, kind: str, payload: dict[str, Any], files: Mapping[str, tuple[Path, bytes]], *, seconds: float
     ) -> None:
-        """Enter one run of a report with its event, in one transaction."""
-        payload = {"report": report, "period": period, "unit": unit, "lang": lang, "status": status, "files": files}
+        """Enter files that leave, with the run they come from, and put them in their places.
+
+        Parameters
+        ----------
+        kind
+            ``publication`` or ``draft``.
+        payload
+            report, period, unit, lang, manifest and what else the event tells.
+        files
+            Name as the record keeps it → (place, content).
+        """
+        token = secrets.token_hex(8)
+        moves = [
+            (target.with_name(f".{target.name}.{token}.tmp"), target, content) for target, content in files.values()
+        ]
+        told = {name: _digest(content) for name, (_, content) in files.items()}
+        event = payload | {"files": told}
+        note = self.path.parent / "pending" / f"{token}.json"
+        try:
+            self._enter(kind, event, moves, note, seconds)
+        finally:
+            self.settle()
+
+    def _enter(
+        self, kind: str, event: dict[str, Any], moves: list[tuple[Path, Path, bytes]], note: Path, seconds: float
+    ) -> None:
         with self._transaction() as connection:
-            seq, _ = self._append(connection, "run", payload | {"manifest": manifest, "error": error})
-            row = (seq, report, period, unit, lang, status, seconds, _dumps(files), _dumps(manifest), error)
+            note.parent.mkdir(exist_ok=True)
+            _write_whole(note, _dumps([str(temporary) for temporary, _, _ in moves]).encode())
+            for temporary, target, content in moves:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _write_whole(temporary, content)
+            seq, _ = self._append(connection, kind, event)
+            places = [(str(temporary), str(target), _digest(content)) for temporary, target, content in moves]
+            connection.execute("INSERT INTO publications VALUES (?,?,?)", (seq, "pending", _dumps(places)))
+            row = [event[name] if isinstance(event[name], str) else _dumps(event[name]) for name in _RUN]
             connection.execute(
-                "INSERT INTO runs (event, report, period, unit, lang, status, seconds, files, manifest, error)"
+                "INSERT INTO runs (event, seconds, status, error, report, period, unit, lang, files, manifest)"
                 " VALUES (?,?,?,?,?,?,?,?,?,?)",
-                row,
+                (seq, seconds, "done", "", *row),
             )
+
+    def settle(self) -> None:
+        """Finish what an interrupted run entered, in its order, and remove what it did not enter.
+
+        An entry whose file is gone becomes void, with an event that says so.
+        """
+        notes = sorted((self.path.parent / "pending").glob("*.json"))
+        if not notes:
+            return
+        with self._transaction() as connection:
+            waiting = connection.execute(
+                "SELECT event, moves FROM publications WHERE state = 'pending' ORDER BY event"
+            ).fetchall()
+            for seq, moves in waiting:
+                whole = [
+                    _moved(Path(temporary), Path(target), digest) for temporary, target, digest in json.loads(moves)
+                ]
+                if not all(whole):
+                    self._append(connection, "void", {"event": seq, "lost": len(whole) - sum(whole)})
+                state = "done" if all(whole) else "void"
+                connection.execute("UPDATE publications SET state = ?, moves = '[]' WHERE event = ?", (state, seq))
+            for note in notes:
+                if note.exists():
+                    for left in json.loads(note.read_text(encoding="utf-8") or "[]"):
+                        Path(left).unlink(missing_ok=True)
+                    note.unlink(missing_ok=True)
+
+    @property
+    def publications(self) -> pd.DataFrame:
+        """Every file that left: event, time, kind (publication, draft), state, report, period, unit, file, sha256."""
+        import pandas as pd
+
+        rows = self._read(
+            "SELECT p.event, e.time, e.kind, p.state, e.payload FROM publications p JOIN events e ON e.seq = p.event"
+            " ORDER BY p.event"
+        )
+        told = [
+            (seq, time, kind, state, *(event[name] for name in ("report", "period", "unit")), name, digest)
+            for seq, time, kind, state, payload in rows
+            for event in [json.loads(payload)]
+            for name, digest in event["files"].items()
+        ]
+        names = ["event", "time", "kind", "state", "report", "period", "unit", "file", "sha256"]
+        return pd.DataFrame(told, columns=names)
+
+    def told(self, *kinds: str) -> list[dict[str, Any]]:
+        """Return the payloads of the events of these kinds, in order, each with its ``seq``, ``time`` and ``kind``."""
+        marks = ",".join("?" * len(kinds))
+        query = f"SELECT seq, time, kind, payload FROM events WHERE kind IN ({marks}) ORDER BY seq"
+        rows = self._read(query, kinds)
+        return [json.loads(payload) | {"seq": seq, "time": time, "kind": kind} for seq, time, kind, payload in rows]
 
     @property
     def head(self) -> str:
@@ -103,14 +184,18 @@ class Record:
             previous = found
         if self.path.exists() and self._read("SELECT seq, hash FROM head") != ([(expected, previous)] if rows else []):
             raise self._broken(expected + 1)
-        payloads = {seq: json.loads(payload) for seq, _, kind, payload, _, _ in rows if kind == "run"}
-        entered = self._read(
-            "SELECT event, report, period, unit, lang, status, files, manifest, error FROM runs ORDER BY 1"
-        )
+        payloads = {seq: json.loads(payload) for seq, _, kind, payload, _, _ in rows if kind in _LEAVING}
+        voids = {json.loads(payload)["event"] for _, _, kind, payload, _, _ in rows if kind == "void"}
+        states = dict(self._read("SELECT event, state FROM publications")) if self.path.exists() else {}
+        for event in sorted(states.keys() ^ payloads.keys()):
+            raise self._broken(event)
+        for event, state in states.items():
+            if state not in ("pending", "done", "void") or (state == "void") != (event in voids):
+                raise self._broken(event)
+        entered = self._read(f"SELECT event, {', '.join(_RUN)} FROM runs ORDER BY 1")
         for event, *values in entered:
             run = payloads.pop(event, None)
-            names = ("report", "period", "unit", "lang", "status", "files", "manifest", "error")
-            if run is None or values != [run[n] if isinstance(run[n], str) else _dumps(run[n]) for n in names]:
+            if run is None or values != [run[n] if isinstance(run[n], str) else _dumps(run[n]) for n in _RUN]:
                 raise self._broken(event)
         if payloads:
             raise self._broken(min(payloads))
@@ -144,12 +229,12 @@ class Record:
         finally:
             connection.close()
 
-    def _read(self, query: str) -> list[tuple[Any, ...]]:
+    def _read(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         if not self.path.exists():
             return []
         connection = sqlite3.connect(self.path, timeout=60)
         try:
-            return connection.execute(query).fetchall()
+            return connection.execute(query, values).fetchall()
         finally:
             connection.close()
 
@@ -165,3 +250,23 @@ def _dumps(value: Any) -> str:
 
 def _hash(seq: int, time: str, kind: str, payload: str, previous: str) -> str:
     return hashlib.sha256("\x1f".join((str(seq), time, kind, payload, previous)).encode()).hexdigest()
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file and wait until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _moved(temporary: Path, target: Path, digest: str) -> bool:
+    """Put a file in its place, or tell whether it is there already."""
+    if temporary.exists() and _digest(temporary.read_bytes()) == digest:
+        temporary.replace(target)
+        return True
+    return target.exists() and _digest(target.read_bytes()) == digest
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

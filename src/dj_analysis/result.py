@@ -46,7 +46,10 @@ class Result:
     spec
         The specification that was used (codebook, units, bands, rules, language …).
     parts
-        Further tables with the same units under the same mask (``shares``, ``response`` …).
+        Further tables with the same units under the same mask (``shares``, ``response`` …). A part ``pooled`` has the same
+        rows and gives what stands in a protected table for columns that are computed from the units below.
+    withheld
+        Period → the (level, unit) rows that cannot be told apart there and are never shown, for all codes together.
     """
 
     table: pd.DataFrame
@@ -59,6 +62,7 @@ class Result:
     periods: tuple[str, ...] = ()
     spec: Any = field(default=None, repr=False)
     parts: Mapping[str, Result] = field(default_factory=dict, repr=False)
+    withheld: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict, repr=False)
     purpose: str = PURPOSE
 
     def with_table(self, table: pd.DataFrame) -> Self:

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
-from .errors import DjWarning, Problems, SpecError, unknown
+from . import closing
+from .closing import Releases
+from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unknown
+from .folder import asked_by_default, check_folder, declarations, file_hash, periods_of_table, read_wave, wave_files
+from .measure.crosses import cell_name, is_cross
 from .measure.indicators import indicators_of, load_values, periods_of
-from .measure.scores import Scores, scores_of_sums, unit_sums
-from .measure.sources import raise_for, survey_of_file, survey_of_table
+from .measure.scores import Scores, partitions, scores_of_sums, withheld_rows
+from .measure.sources import raise_for
+from .measure.store import Kept, Store
 from .measure.survey import Indicators, Survey
-from .measure.unitsums import UnitSums
-from .publish.disclosure import ReleasePlan, plan_release
-from .publish.notebooks import Run, run_notebook
+from .publish.disclosure import ReleasePlan
+from .publish.masks import mask, merger_mask
+from .publish.notebooks import Run, export_notebook, run_notebook
 from .publish.scope import Scope
 from .record import Record
-from .spec.bands import read_bands
-from .spec.codebook import load_codebook, load_indicators
-from .spec.periods import ALLOWED, is_period, order, parse
-from .spec.rules import read_rules
-from .spec.settings import Language, Settings, Source, read_settings
-from .spec.specification import Specification
-from .spec.tables import SUFFIXES, find_file, map_columns, read_source, whole_numbers
-from .spec.units import Units, excluded_units, load_headcounts, load_units
-
-Form = Literal["full", "pulse"]
+from .spec.periods import order, parse
+from .spec.settings import FLOOR, Language, Source
+from .spec.tables import read_source
+from .spec.units import Units, excluded_units
 
 
 class Workspace:
@@ -55,11 +53,14 @@ class Workspace:
     def __init__(self, folder: str | Path, lang: Language | None = None):
         self.folder = Path(folder).resolve()
         problems = Problems()
-        self.settings, self.spec = _declarations(self.folder, problems)
+        self.settings, self.spec = declarations(self.folder, problems)
         problems.raise_if_any(SpecError)
         if lang is not None:
             self.spec = self.spec.speaking(lang)
         self.record = Record(self.folder / ".dj" / "record.sqlite")
+        self.record.settle()  # what an interrupted run entered is finished first
+        self.store = Store(self.folder / ".dj")
+        self.releases = Releases(self.record, self.store)
 
     @property
     def units(self) -> Units:
@@ -69,9 +70,9 @@ class Workspace:
     @cached_property
     def periods(self) -> list[str]:
         """Waves that have answers, in order."""
-        found = set(_wave_files(self.settings.folder))
+        found = set(wave_files(self.settings.folder)) | set(self.releases.closed)
         if "responses" in self.settings.tables:
-            found |= _periods_of_table(self.settings, Problems())
+            found |= periods_of_table(self.settings, Problems())
         return order(sorted(found))
 
     @cached_property
@@ -80,21 +81,23 @@ class Workspace:
         return periods_of(self._indicator_values)
 
     def survey(self, period: str) -> Survey:
-        """Read and check one wave.
+        """Read and check one wave: all answers while it is open, those it was closed with afterwards.
 
         Raises
         ------
         UsageError
             No such wave; names those there are.
         DataError
-            Everything wrong with its file, in one table.
+            Everything wrong with its file, in one table; or answers of a closed wave that are gone or were changed.
         """
         survey = self._read(period)
+        if (told := self.releases.frozen(period)) is not None:
+            survey = closing.as_closed(survey, self.store, told)
         for notice in survey.notices:
             warnings.warn(notice, DjWarning, stacklevel=2)
         return survey
 
-    def scores(self, period: str, by: str | Sequence[str] | None = None) -> Scores:
+    def scores(self, period: str, by: str | Sequence[str | Sequence[str]] | None = None) -> Scores:
         """Score one wave from the store of sums, filling it from the answers when it is not there yet.
 
         Parameters
@@ -104,11 +107,11 @@ class Workspace:
             declared group column, one at a time.
         """
         self._known_period(period)
-        shell, sums = self._stored(period)
+        shell, sums = self._shell(period), self._kept(period).sums
         if by is None:
             trees = [tree for tree in self.units.at(period).trees if tree in sums]
             by = [level for tree in trees for level in self.units.levels if self.units.tree_of(level) == tree]
-            by += [axis for axis in sums if axis not in self.units.trees]
+            by += [axis for axis in sums if axis not in self.units.trees and not is_cross(axis)]
         return scores_of_sums(sums, shell, by)
 
     def indicators(self, period: str) -> Indicators:
@@ -118,8 +121,98 @@ class Workspace:
         return indicators_of(self._indicator_values, self.spec, period)
 
     def release_plan(self, period: str) -> ReleasePlan:
-        """Return which cells of a period may be seen; computed, not stored."""
-        return plan_release(period, [self.scores(wave).response for wave in self.until(period)], self.spec)
+        """Return which cells of a period, and of the waves before it, may be seen.
+
+        A closed wave has the plan it was closed with; an open one's is computed and not stored.
+        """
+        if period not in self._plans:
+            self._plans[period] = self._plan(period)
+        return self._plans[period]
+
+    def close(self, period: str, *, correct: str = "") -> None:
+        """Close a wave: from now on it rests on the answers there are, its plan is fixed, and its reports are no drafts.
+
+        Answers that come later are counted in the supplementary register (补报登记) by closing again, and change nothing.
+
+        Parameters
+        ----------
+        correct
+            Reason of a correction (更正说明): a closed wave is computed anew for the units in which at least min_group
+            answers changed; the others keep what was published.
+
+        Raises
+        ------
+        UsageError
+            No such wave; it is closed and nothing came later; or a correction of an open wave.
+        DataError
+            The basis of processing is not told: neither a column consent_use nor ``[consent]`` in workspace.toml.
+        """
+        survey = self._read(period)
+        closing.close_wave(survey, self.releases, self.settings.consent, correct=correct)
+        self._plans.clear()
+        self.__dict__.pop("periods", None)
+
+    def withdraw(self, period: str, number: str = "") -> int:
+        """Delete the answers of a person who withdraws; returns how many answer sheets went.
+
+        They leave everything computed from then on. Sums of a closed wave, and what was published, stay: an old mean, a new
+        mean and n would give the answers away.
+
+        Parameters
+        ----------
+        number
+            Serial number (序号) or pseudonym (respondent) in the wave's file. Without it, sheets that were deleted by hand,
+            or in the database they come from, are registered as withdrawn.
+        """
+        before = closing.row_table(self._read(period))
+        if number:
+            path = wave_files(self.folder).get(period)
+            if path is None:
+                raise UsageError(
+                    f"{period} 不是 responses/ 中的文件,请在来源处删除后再登记 (delete it where it comes from)"
+                )
+            closing.delete_answers(path, self.settings.tables.get("responses", Source()).sheet, number)
+        return closing.register_withdrawal(before, self._read(period), self.releases)
+
+    def overdue(self, period: str, asof: date) -> bool:
+        """Tell whether the answers of a wave are older than they may be kept."""
+        end = parse(period).end
+        months = (asof.year - end.year) * 12 + asof.month - end.month - (asof.day < end.day)
+        return months >= self.retention
+
+    def purge(self, asof: date, period: str = "") -> list[str]:
+        """Delete the answers of closed waves that are older than they may be kept, or those of one wave now.
+
+        Returns
+        -------
+        list
+            The waves whose answers went; their sums stay, and the record keeps the hash of each file.
+
+        Raises
+        ------
+        UsageError
+            A wave without stored sums; nothing was deleted.
+        """
+        files = wave_files(self.folder)
+        due = [period] if period else [wave for wave in files if self.overdue(wave, asof)]
+        for wave in due:
+            self._known_period(wave)
+            if self.releases.frozen(wave) is None or wave not in files:
+                raise UsageError(
+                    f"{wave} 尚未关闭或没有答卷文件,不能删除 (not closed, or no file): dj close --period {wave}"
+                )
+        for wave in due:
+            closing.purge_answers(wave, files[wave], self.releases)
+        return due
+
+    @property
+    def retention(self) -> int:
+        """Months for which answers may be kept after their wave."""
+        return self.settings.retention
+
+    def is_draft(self, period: str) -> bool:
+        """Tell whether reports of a period are drafts still: its wave is not closed."""
+        return period in self.periods and self.releases.frozen(period) is None
 
     def until(self, period: str) -> list[str]:
         """Return the waves up to and including a period, in order."""
@@ -133,14 +226,27 @@ class Workspace:
         """Return the code of a unit given by code, name or alias; ``ALL`` is the whole."""
         return self.units.find(text)
 
-    def run_report(self, report: str, *, period: str, unit: str = "ALL", **options: Any) -> Run:
+    def run_report(self, report: str, *, period: str, unit: str = "ALL", sent: bool = False, **options: Any) -> Run:
         """Run one report of this workspace; see :func:`dj_analysis.run_report`."""
         if period not in {*self.periods, *self.indicator_periods}:
             raise unknown("时期/period", period, [*self.periods, *self.indicator_periods])
-        code = self.unit(unit)
+        code, draft = self.unit(unit), self.is_draft(period)
+        if sent and not draft:
+            raise UsageError(f"{period} 已关闭,不是草稿 (it is closed: its reports are no drafts)")
+        snapshot = closing.snapshot(self._read(period), self.releases, self.settings.consent) if sent else {}
         return run_notebook(
-            report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=code, **options
-        )
+            report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=code,
+            plan=self.release_plan(period), draft=draft and not sent, snapshot=snapshot, **options,
+        )  # fmt: skip
+
+    def export(
+        self, notebook: Path, *, formats: Sequence[str] = ("html", "pdf"), out: Path | None = None
+    ) -> dict[str, Path]:
+        """Export an executed notebook without running it; see :func:`dj_analysis.publish.notebooks.export_notebook`."""
+        return export_notebook(
+            notebook, formats=formats, folder=self.folder, spec=self.spec, record=self.record, plan=self.release_plan,
+            is_draft=self.is_draft, out=out,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return (
@@ -166,9 +272,8 @@ class Workspace:
 
     def scope(self, unit: str, period: str) -> Scope:
         """Return what a report about a unit covers: units, levels, codes, names."""
-        shell, sums = self._stored(period)
-        groups = tuple(axis for axis in sums if axis not in self.units.trees)
-        return Scope(self.unit(unit), period, self.spec, shell.forms[-1], len(self.until(period)), groups)
+        groups = tuple(a for a in self._kept(period).sums if a not in self.units.trees and not is_cross(a))
+        return Scope(self.unit(unit), period, self.spec, self._shell(period).forms[-1], len(self.until(period)), groups)
 
     def earlier(self, period: str, *, years: int = 0) -> str | None:
         """Return the wave before (or that of the same quarter ``years`` ago), None where there is none.
@@ -194,8 +299,10 @@ class Workspace:
 
     def _read(self, period: str) -> Survey:
         self._known_period(period)
+        if self.releases.purged(period):
+            raise DataError(f"{period} 的答卷已按期删除,只留汇总 (its answers were purged; the sums are kept)")
         problems = Problems()
-        survey = _read_wave(self.settings, self.spec, period, problems)
+        survey = read_wave(self.settings, self.spec, period, problems)
         raise_for(problems)
         assert survey is not None, "a wave that cannot be read is a problem"
         return survey
@@ -204,37 +311,58 @@ class Workspace:
         if period not in self.periods:
             raise unknown("时期/period", period, self.periods)
 
-    def _stored(self, period: str) -> tuple[Survey, Mapping[str, UnitSums]]:
-        """Return a wave's sums from the store; the Survey returned is a shell without rows."""
-        store = self.folder / ".dj" / "store"
-        key = f"{period}-{self._fingerprint(period)}"
-        stored = {path.stem.split("@", 1)[1]: path for path in sorted(store.glob(f"{key}@*.npz"))}
-        if (store / f"{key}.done").exists():
-            sums = {axis: _load_sums(path) for axis, path in stored.items()}
-            axes = {axis: axis for axis in sums}
-            asked = self.settings.waves.get(period, _asked_by_default(self.spec))
-            forms = self.spec.codebook.at(period).forms("full" if asked == "full" else "pulse")
-            return Survey(None, self.spec, period, forms, axes), sums
-        survey = self._read(period)
-        trees = [tree for tree in self.units.at(period).trees if tree in survey.axes]
-        levels = [level for tree in trees for level in self.units.levels if self.units.tree_of(level) == tree]
-        groups = [axis for axis in survey.axes if axis not in self.units.trees]
-        sums = unit_sums(survey, [*levels, *groups])
-        for axis, block in sums.items():
-            _save_sums(store / f"{key}@{axis}.npz", block)
-        (store / f"{key}.done").touch()
-        return survey, sums
+    @cached_property
+    def _plans(self) -> dict[str, ReleasePlan]:
+        return {}
+
+    def _plan(self, period: str) -> ReleasePlan:
+        hidden, coarse, levels = {}, set(), {}
+        waves = self.until(period)
+        for place, wave in enumerate(waves):
+            at, kept, units = ("survey", wave), self._kept(wave), self.units.at(wave)
+            rows = self.releases.hidden(wave)
+            if rows is None:
+                sent = self.releases.of(wave)
+                answers = closing.row_table(self._read(wave)) if sent else None
+                rows = mask(kept.sums, kept.joint, self.spec, wave, rows=answers, earlier=sent)
+            if rows - withheld_rows(partitions(kept.sums, self.spec, wave), units):
+                coarse.add(at)
+            hidden[at] = rows | merger_mask(kept.sums, rows, self.spec, wave, waves[place + 1 :])
+            names = [level for level in units.levels if units.tree_of(level) in kept.sums]
+            groups = [axis for axis in kept.sums if axis not in units.trees and not is_cross(axis)]
+            crosses = [cell_name(pair) for pair in self.spec.cross if set(pair) <= {*names, *groups}]
+            levels[at] = frozenset([units.root.level, *names, *groups, *crosses])
+        least = max(self.spec.min_group, FLOOR)
+        return ReleasePlan(period, least, hidden, levels, frozenset(coarse), self.store.secret)
+
+    def _shell(self, period: str) -> Survey:
+        """Return what a wave asked, without its rows."""
+        asked = self.settings.waves.get(period, asked_by_default(self.spec))
+        forms = self.spec.codebook.at(period).forms("full" if asked == "full" else "pulse")
+        return Survey(None, self.spec, period, forms, {axis: axis for axis in self._kept(period).sums})
+
+    def _kept(self, period: str) -> Kept:
+        """Return a wave's sums: those it was closed with, else those of the answers there are, from the store if they are there."""
+        told = self.releases.frozen(period)
+        key = told["store"] if told else f"{period}-{self._fingerprint(period)}"
+        found = self.store.find(key)
+        if found is None and told is not None:
+            raise DataError(f".dj/store: {period} 的汇总已丢失 (the sums of a closed wave are gone): {key}")
+        if found is None:
+            found = closing.sums_of(self._read(period))
+            self.store.keep(key, found)
+        return found
 
     def _fingerprint(self, period: str) -> str:
         """Hash of all that decides a wave's sums: its file, the codebook, the units, the bands, this package."""
         from . import __version__
 
-        path = _wave_files(self.settings.folder).get(period)
+        path = wave_files(self.settings.folder).get(period)
         source = self.settings.tables.get("responses")
         if path is None and source is not None and source.path:
             path = self.settings.folder / source.path
         if path is not None and path.exists():
-            content = _file_hash(path)
+            content = file_hash(path)
         else:  # rows of a database have no file: what the query returns decides
             table = read_source(self.settings, "responses", Problems()) if source is not None else None
             content = hashlib.sha256(table.frame.to_csv().encode()).hexdigest() if table is not None else repr(source)
@@ -245,6 +373,7 @@ class Workspace:
             asked,
             repr(source),
             self.spec.codebook,
+            self.spec.cross,
             self.units.version,
             sorted(self.spec.bands.items()),
         )
@@ -271,9 +400,12 @@ def run_report(
     formats: Sequence[str] = ("html", "pdf"),
     out: str | Path | None = None,
     lang: Language | None = None,
+    sent: bool = False,
     **parameters: Any,
 ) -> Run:
     """Run one report on a workspace and export it.
+
+    While its wave is not closed a report is a draft: marked as one, under ``drafts/``, and nothing is fixed by it.
 
     Parameters
     ----------
@@ -289,6 +421,8 @@ def run_report(
         Report folder, ``<workspace>/reports`` by default; files are ``{period}/{report}/{unit}.{ext}`` below it.
     lang
         ``zh`` or ``en``; the workspace's own language by default.
+    sent
+        This draft goes out: it counts as published, and what follows must not tell about its difference.
     parameters
         Further parameters of the notebook.
 
@@ -305,140 +439,4 @@ def run_report(
     if lang not in (None, "zh", "en"):
         raise unknown("语言/lang", lang, ("zh", "en"))
     ws = open_workspace(workspace, lang)
-    return ws.run_report(report, period=period, unit=unit, formats=formats, out=out, **parameters)
-
-
-def check_folder(folder: str | Path) -> Problems:
-    """Read every declaration and every data file of a workspace and return every problem, in one table.
-
-    What is wrong with one file does not hide what is wrong with the next: each is checked against what could be read.
-    """
-    folder, problems = Path(folder).resolve(), Problems()
-    settings, spec = _declarations(folder, problems)
-    periods = set(_wave_files(folder))
-    if "responses" in settings.tables and (settings.tables["responses"].path or settings.tables["responses"].sql):
-        periods |= _periods_of_table(settings, problems)
-    for path in sorted((folder / "responses").glob("*")):
-        if path.suffix.lower() in SUFFIXES and not is_period(path.stem):
-            allowed = "responses/2026Q3.xlsx"
-            problems.add(
-                f"responses/{path.name}", "bad_period", path.stem, allowed, "以时期命名 (name it by its period)"
-            )
-    for period in order(sorted(periods)):
-        twins = [
-            path.name for path in sorted((folder / "responses").glob(f"{period}.*")) if path.suffix.lower() in SUFFIXES
-        ]
-        if len(twins) > 1:
-            problems.add(
-                f"responses/{period}", "two_files", ", ".join(twins), "一期一个文件", "留下一个 (keep one of them)"
-            )
-        _read_wave(settings, spec, period, problems)
-    load_values(settings, spec, excluded_units(settings, Problems()), problems)
-    return problems
-
-
-def craft_warnings(folder: str | Path) -> Problems:
-    """List questions of a workspace's instrument that are asked badly; they stop nothing."""
-    return _declarations(Path(folder).resolve(), Problems())[1].codebook.warnings
-
-
-def _declarations(folder: Path, problems: Problems) -> tuple[Settings, Specification]:
-    settings = read_settings(folder, problems)
-    spec = Specification(
-        codebook=load_codebook(settings, problems),
-        units=load_units(settings, problems),
-        indicators=load_indicators(settings, problems),
-        bands=read_bands(folder / "bands.toml", problems),
-        rules=read_rules(folder / "rules.toml", problems),
-        headcounts=load_headcounts(settings, problems),
-        min_group=settings.min_group,
-        language=settings.language,
-        name=settings.name or folder.name,
-        office=settings.office,
-        office_en=settings.office_en,
-        recipient=settings.recipient,
-        recipient_en=settings.recipient_en,
-        purpose=settings.purpose,
-        fonts=settings.fonts,
-    )
-    lost = set(spec.headcounts["unit"]) - {"ALL"} - {unit.unit for unit in spec.units.rows}
-    if lost and spec.units.rows:
-        listed = "、".join(sorted(lost)[:5])
-        problems.add("headcounts: unit", "unknown_unit", listed, "units 表中的代码", "改正 (mend it)")
-    return settings, spec
-
-
-def _wave_files(folder: Path) -> dict[str, Path]:
-    responses = folder / "responses"
-    stems = {path.stem for path in responses.glob("*") if is_period(path.stem)} if responses.is_dir() else set()
-    found = {stem: find_file(responses, stem) for stem in stems}
-    return {stem: path for stem, path in found.items() if path is not None}
-
-
-def _asked_by_default(spec: Specification) -> Form:
-    return "pulse" if any(node.form == "both" for node in spec.codebook.tree) else "full"
-
-
-def _read_wave(settings: Settings, spec: Specification, period: str, problems: Problems) -> Survey | None:
-    asked: Form = "full" if settings.waves.get(period, _asked_by_default(spec)) == "full" else "pulse"
-    source = settings.tables.get("responses", Source())
-    path = _wave_files(settings.folder).get(period)
-    derive = not spec.units.rows
-    if path is not None:
-        place = f"responses/{path.name}"
-        return survey_of_file(path, spec, period, asked, source, problems, place=place, derive_units=derive)
-    if source.path.lower().endswith(".parquet") and not source.sql and settings.inside(settings.folder / source.path):
-        found = settings.folder / source.path
-        return survey_of_file(found, spec, period, asked, source, problems, derive_units=derive)
-    table = read_source(settings, "responses", problems)
-    if table is None:
-        return None
-    return survey_of_table(table, spec, period, asked, source, problems, derive_units=derive)
-
-
-def _periods_of_table(settings: Settings, problems: Problems) -> set[str]:
-    """Return the waves a foreign responses table holds; why it cannot be read goes into ``problems``."""
-    source = settings.tables["responses"]
-    if not source.path and not source.sql:
-        return set()
-    table = read_source(settings, "responses", problems)
-    if table is None:
-        return set()
-    mapped = map_columns(table, source, Problems())
-    found = set(whole_numbers(mapped.frame["period"])) if "period" in mapped.frame else set()
-    lost = sorted(period for period in found if period and not is_period(period))
-    if lost or not found:
-        advice = "用 constant 或 recode 给出时期 (give the period by constant or recode)"
-        problems.add(
-            "workspace.toml [tables.responses]", "bad_period", "、".join(lost[:3]) or "没有 period 列", ALLOWED, advice
-        )
-    return {period for period in found if is_period(period)}
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _save_sums(path: Path, sums: UnitSums) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        arrays: dict[str, Any] = {
-            "axis": np.array(sums.axis),
-            "units": np.array(sums.units, dtype="U"),
-            "persons": sums.persons,
-            "forms": np.array([form for form, _ in sums.cells], dtype="U"),
-            "codes": np.array([code for _, code in sums.cells], dtype="U"),
-            **sums.sums,
-        }
-        np.savez_compressed(file, **arrays)
-    temporary.replace(path)
-
-
-def _load_sums(path: Path) -> UnitSums:
-    with np.load(path, allow_pickle=False) as stored:
-        kept = {name: stored[name] for name in stored.files}
-    cells = tuple(zip((str(f) for f in kept.pop("forms")), (str(c) for c in kept.pop("codes")), strict=True))
-    units = tuple(str(unit) for unit in kept.pop("units"))
-    return UnitSums(str(kept.pop("axis")), units, cells, kept.pop("persons"), kept)
+    return ws.run_report(report, period=period, unit=unit, sent=sent, formats=formats, out=out, **parameters)

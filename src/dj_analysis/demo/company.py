@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..measure.survey import Survey
 from ..spec.periods import parse
 from ..spec.specification import Specification
+from ..workspace import open_workspace
 from . import names
 from .answers import Model, Wave, draw_answers
 from .effects import Shifts
@@ -84,15 +85,19 @@ class Company:
         answers = draw_answers(wave, self._model, np.random.default_rng([seed, parse(period).index, STREAM]))
         forms = self.spec.codebook.at(period).forms("full" if wave.full else "pulse")
         axes = {"admin": "unit", "line": "line", **{code: code for code in names.GROUPS}}
-        return Survey(answers, self.spec, period, forms, axes=axes)
+        return Survey(answers, self.spec, period, forms, axes=axes, consent="notice")
 
-    def write(self, path: str | Path) -> Path:
+    def write(self, path: str | Path, *, closed: bool = True) -> Path:
         """Write a workspace as a real office would have it: settings, declarations, 问卷星 exports, branch indicators.
+
+        Its waves are closed, as those of past quarters are; so its reports are no drafts.
 
         Parameters
         ----------
         path
             A folder that does not exist yet or is empty.
+        closed
+            False leaves the waves open, as while answers still come in.
 
         Raises
         ------
@@ -109,6 +114,10 @@ class Company:
             write_wave(folder / "responses", self.survey(period), self.seed, back)
         values = draw_values(self.spec.units, self.periods[-1], self.seed, lasting=not self.planted.empty)
         write_csv(folder / "indicator_values.csv", values)
+        if closed:
+            ws = open_workspace(folder)
+            for period in self.periods:
+                ws.close(period)
         return folder
 
     def _truth(self, period: str) -> pd.DataFrame:

@@ -25,13 +25,14 @@ STREAM = 2  # of random numbers; answers take the first, branch indicators the t
 
 @dataclass(frozen=True)
 class _Style:
-    """How one wave was exported: kind of file, option text or number, questions in a grid, with a total."""
+    """How one wave was exported: kind of file, option text or number, questions in a grid, with a total, with consent."""
 
     suffix: str = ".csv"
     encoding: str = "utf-8-sig"
     text: bool = True
     grid: bool = False
     total: bool = False
+    consent: bool = False
 
 
 def write_wave(folder: Path, survey: Survey, seed: int, back: int) -> None:
@@ -56,7 +57,7 @@ def write_wave(folder: Path, survey: Survey, seed: int, back: int) -> None:
 def _style(back: int) -> _Style:
     """The latest wave is Excel by option text, the one before GB 18030 by option number, and so on back."""
     recent = (
-        _Style(suffix=".xlsx"),
+        _Style(suffix=".xlsx", consent=True),
         _Style(encoding="gb18030", text=False),
         _Style(grid=True),
         _Style(text=False, total=True),
@@ -76,7 +77,20 @@ def _export(survey: Survey, seed: int, style: _Style) -> pl.DataFrame:
     if style.total:
         asked = [leaf.code for leaf in codebook.tree.leaves if leaf.code in frame.columns]
         columns["总分"] = frame.select(pl.sum_horizontal(asked).cast(pl.String)).to_series()
-    return pl.DataFrame(columns)
+    table = pl.DataFrame(columns)
+    return _with_refusals(table, rng) if style.consent else table
+
+
+def _with_refusals(table: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """Ask for consent before the first question; one in fifty refused and was asked nothing more."""
+    first = table.columns.index(names.UNIT_QUESTION)
+    agreed = table.insert_column(first, pl.lit(names.AGREED).alias(names.CONSENT_QUESTION))
+    refused = agreed[np.sort(rng.integers(0, len(agreed), max(2, len(agreed) // 50)))]
+    asked = [pl.lit(names.SKIPPED).alias(name) for name in agreed.columns[first + 1 :]]
+    refused = refused.with_columns(pl.lit(names.REFUSED).alias(names.CONSENT_QUESTION), *asked)
+    # In the order they came in; the running number counts refusals as well.
+    joined = pl.concat([agreed, refused]).sort(pl.col("序号").cast(pl.Int64), maintain_order=True)
+    return joined.with_columns(pl.Series("序号", np.arange(1, len(joined) + 1)).cast(pl.String))
 
 
 def _meta(frame: pl.DataFrame, units: Units, period: str, rng: np.random.Generator) -> dict[str, pl.Series]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..spec import assessment
 from ..spec.codebook import Codebook
+from ..spec.periods import parse
 from ..spec.schemas import CODEBOOK, INDICATORS, SCALES
 from ..spec.specification import Specification
 from ..spec.tree import Node
@@ -24,7 +26,7 @@ README = """# {name} · 合成数据
 用途:学习和测试 `dj_analysis`。不得当作任何真实单位的情况引用。
 
 - `workspace.toml` 设置 · `codebook.csv`、`scales.csv` 问卷 · `units.csv`、`headcounts.csv` 单位与人数
-- `responses/` 各季度答卷(问卷星导出的样子,格式有意各不相同)· `indicators.csv`、`indicator_values.csv` 支部对标指标
+- `impact-assessment.toml` 影响评估(合成)· `responses/` 各季度答卷(问卷星导出的样子,格式有意各不相同)· `indicators.csv`、`indicator_values.csv` 支部对标指标
 
 生成参数:{employees} 人,{branches} 个党支部,{quarters} 个季度(截至 {last}),种子 {seed}。
 
@@ -42,6 +44,7 @@ def write_declarations(folder: Path, spec: Specification, layout: Layout, seed: 
     assert spec.indicators is not None, "the demo declares branch indicators"
     (folder / "README.md").write_text(_readme(layout, seed), encoding="utf-8")
     (folder / "workspace.toml").write_text(_settings(spec, layout.periods), encoding="utf-8")
+    (folder / assessment.FILE).write_text(_assessment(layout.periods), encoding="utf-8")
     write_csv(folder / "codebook.csv", _nodes([*spec.codebook.tree, *spec.codebook.others], CODEBOOK.names))
     write_csv(folder / "scales.csv", _scales(spec.codebook))
     write_csv(folder / "units.csv", _units(spec.units))
@@ -82,12 +85,23 @@ min_group = {spec.min_group}
 [waves]  # 其余各期只问锚题 (the other waves ask the anchors only)
 {full}
 
+[consent]  # 最近一期之前的问卷没有同意题 (the waves before the latest did not ask for consent)
+basis = "notice"
+date = "{parse(periods[0]).start}"
+text = "{names.CONSENT_TEXT}"
+
 [codebook]
 recall = "{spec.codebook.recall}"
 
 [tables.responses.columns]  # 其余各列按题干对应 (the other columns are matched by their wording)
 {columns}
 """
+
+
+def _assessment(periods: Sequence[str]) -> str:
+    """Write the impact assessment of an enterprise that does not exist."""
+    head = "# 合成数据，不对应任何真实单位 (synthetic data, no real enterprise)\n"
+    return head + assessment.filled({"date": str(parse(periods[0]).start), **names.ASSESSMENT})
 
 
 def _nodes(nodes: Sequence[Node], columns: Sequence[str]) -> pd.DataFrame:

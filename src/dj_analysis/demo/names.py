@@ -102,6 +102,19 @@ GROUPS = {
     "position": (("管理人员", "Management", 0.14), ("一线员工", "Front line", 0.86)),
 }
 
+CONSENT_QUESTION = "您是否同意自愿参加本次调查?"
+AGREED, REFUSED, SKIPPED = "我已知晓并同意", "不同意", "(跳过)"
+CONSENT_TEXT = "问卷首页告知书(合成):说明目的、自愿填答、只按十人以上的单位汇总"
+#: The impact assessment of the synthetic enterprise.
+ASSESSMENT = {
+    "assessor_role": "数据保护岗(合成)",
+    "purpose": "合成数据:演示跨期对应，用于改进管理和帮扶，不用于评价个人。",
+    "necessity": "合成数据:只有本人同意的自编码才作对应；不收集姓名、工号。",
+    "risks": "合成数据:自编码若被猜出可能指向个人；小群体可能被认出。",
+    "measures": "合成数据:读入时以密钥散列，密钥由不做分析的人保管；不足十人不显示；到期删除原始答卷。",
+    "conclusion": "合成数据:可以开展。",
+}
+
 UNIT_QUESTION, LINE_QUESTION = "1、您所在的党支部", "2、您所在的专业条线"
 GRID = "请评价—"
 SOURCES = (("微信", "扫码"), ("手机提交", "直接访问"), ("链接", "直接访问"))

@@ -111,6 +111,7 @@ def alerts(
     return Alerts(
         table=table, keys=keys_, statistics=("warning", "rule", "probability", "n", "response"), period=now.period,
         periods=tuple(dict.fromkeys([*(change.periods if change else ()), now.period])), spec=spec,
+        withheld={**(change.withheld if change else {}), **now.withheld},
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,9 @@ from ..measure.scores import Scores, finest, members, merged_parts, restated
 from ..measure.unitsums import UnitSums
 from ..result import Result
 from ..spec import reasons
+from ..spec.purpose import check_purposes
 from ..spec.specification import Specification
+from ..spec.units import ALL, NO_UNIT
 
 COLUMNS = ("now", "before", "difference", "se", "low", "high", "p", "q", "mix", "within", "real")
 
@@ -59,6 +61,7 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     """
     if pairs is not None:
         raise UsageError("pairs: 配对比较尚未提供 (paired comparison is not available yet)")
+    check_purposes(now, before)
     if now.about != before.about or now.programme != before.programme:
         raise UsageError(f"不能比较 {now.programme} 与 {before.programme} (not the same programme)")
     spec: Specification = now.spec
@@ -74,14 +77,15 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     made["now"], made["before"] = table["score"], table["score_before"]
     made["difference"] = made["now"] - made["before"]
     made = _with_interval(made, table, spec.rules.change.confidence)
-    made["q"] = made.groupby(["level", "code"])["p"].transform(q_values)
+    withheld = {**before.withheld, **now.withheld}
+    made["q"] = made.groupby(["level", "code"])["p"].transform(q_values, told_apart(made, withheld))
     made["mix"], made["within"] = _decomposition(made, now, earlier)
     made["real"] = (made["q"] <= spec.rules.change.false_discovery) & ((made["low"] > 0) | (made["high"] < 0))
     made["reason"] = _reasons(made)
     return Change(
         table=made, keys=("period", "before_period", *keys), statistics=("n", "n_before", *COLUMNS), period=now.period,
         about=now.about, programme=now.programme, periods=(before.period, now.period), spec=spec,
-        parts={"response": _response(now, earlier, before.period)},
+        parts={"response": _response(now, earlier, before.period), "pooled": _pooled(made, now, earlier)}, withheld=withheld,
     )  # fmt: skip
 
 
@@ -114,13 +118,56 @@ def _with_interval(made: pd.DataFrame, table: pd.DataFrame, confidence: float) -
     return made
 
 
-def q_values(p: pd.Series) -> pd.Series:
-    """Adjust p-values for the false discovery rate (Benjamini–Hochberg 1995), missing ones left out."""
+def told_apart(table: pd.DataFrame, withheld: Mapping[str, frozenset[tuple[str, str]]]) -> pd.Series:
+    """Tell which rows may be shown in every period they use; the others leave before anything is judged together."""
+    rows = pd.Series(list(zip(table["level"], table["unit"], strict=True)), index=table.index, dtype=object)
+    shown = pd.Series(True, index=table.index)
+    for name in ("period", "before_period"):
+        for period in table[name].unique() if name in table else ():
+            hidden = withheld.get(period, frozenset())
+            shown &= ~((table[name] == period) & rows.isin(hidden))
+    return shown
+
+
+def q_values(p: pd.Series, shown: pd.Series | None = None) -> pd.Series:
+    """Adjust p-values for the false discovery rate (Benjamini–Hochberg 1995), missing ones left out.
+
+    Units that cannot be shown leave before: a q-value would tell about theirs, and they are not judged. Where none can be
+    shown all are adjusted.
+    """
     q = pd.Series(np.nan, index=p.index)
-    known = p.notna()
+    known = p.notna() if shown is None or not shown[p.index].any() else p.notna() & shown[p.index]
     if known.any():
         q[known] = multipletests(p[known], method="fdr_bh")[1]
     return q
+
+
+def _pooled(made: pd.DataFrame, now: Scores, before: Scores) -> Result:
+    """Split differences by the units that can be told apart: people of hidden units count right at the unit above.
+
+    What is printed is then a function of what is printed anyway, and tells nothing about a hidden unit.
+    """
+    keys = ["period", "before_period", "level", "unit", "code"]
+    waves = {}
+    hidden = set().union(*now.withheld.values(), *before.withheld.values())
+    for scores in (now, before):
+        units = scores.spec.units.at(scores.period)
+        codes = {unit for _, unit in hidden}
+        pooled = {}
+        for axis, block in scores.sums.items():
+            if axis not in units.trees:
+                pooled[axis] = block.renamed({unit: NO_UNIT for unit in block.units if (axis, unit) in hidden})
+                continue
+            above = {
+                u: next((a for a in [u, *units.ancestors(u)] if a not in codes), ALL) if u else u for u in block.units
+            }
+            pooled[axis] = block.renamed({u: NO_UNIT if home == ALL else home for u, home in above.items()})
+        waves[scores.period] = replace(scores, sums=pooled)
+    mix, within = _decomposition(made, waves[now.period], waves[before.period])
+    return Result(
+        table=made[keys].assign(mix=mix, within=within), keys=tuple(keys), statistics=("mix", "within"), n=None,
+        period=now.period, about=now.about, programme=now.programme, periods=(before.period, now.period), spec=now.spec,
+    )  # fmt: skip
 
 
 def _decomposition(made: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.ndarray, np.ndarray]:
@@ -176,6 +223,7 @@ def _kitagawa(blocks: list[UnitSums], held: list[dict[str, list[str]]]) -> Mappi
 
 def _reasons(made: pd.DataFrame) -> pd.Series:
     reason = pd.Series("", index=made.index, dtype="str")
+    reason[made["p"].notna() & made["q"].isna()] = reasons.TOO_FEW_TO_JUDGE
     reason[made["se"].isna()] = reasons.NO_ERROR_SOURCE
     reason[made["difference"].isna()] = reasons.NOT_IN_BOTH
     return reason

@@ -14,7 +14,7 @@ from ..measure.scores import KEYS, Scores, members
 from ..measure.unitsums import UnitSums
 from ..result import Result
 from ..spec.units import ALL
-from .change import q_values
+from .change import q_values, told_apart
 
 STATISTICS = ("n", "n_rest", "score", "whole", "difference", "se", "low", "high", "p", "q", "real")
 
@@ -60,10 +60,12 @@ def contrast(scores: Scores) -> Contrast:
     table = pd.concat(tables, ignore_index=True)
     rule = scores.spec.rules.change
     roles = {node.code: node.role for node in scores.spec.codebook.tree}
-    table["q"] = table.groupby([table["level"], table["code"].map(roles)])["p"].transform(q_values)
+    shown = told_apart(table, scores.withheld)
+    table["q"] = table.groupby([table["level"], table["code"].map(roles)])["p"].transform(q_values, shown)
     table["real"] = (table["q"] <= rule.false_discovery) & ((table["low"] > 0) | (table["high"] < 0))
     return Contrast(
-        table=table, keys=KEYS, statistics=STATISTICS, period=scores.period, periods=scores.periods, spec=scores.spec
+        table=table, keys=KEYS, statistics=STATISTICS, period=scores.period, periods=scores.periods, spec=scores.spec,
+        withheld=scores.withheld,
     )  # fmt: skip
 
 

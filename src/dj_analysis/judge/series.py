@@ -48,6 +48,7 @@ def trend(waves: Sequence[Scores]) -> Trend:
     return Trend(
         table=pd.concat(tables, ignore_index=True), keys=(*KEYS, "version"), statistics=STATISTICS, period=last.period,
         periods=tuple(scores.period for scores in waves), about=last.about, programme=last.programme, spec=last.spec,
+        withheld={period: rows for scores in waves for period, rows in scores.withheld.items()},
     )  # fmt: skip
 
 

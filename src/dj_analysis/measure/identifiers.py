@@ -1,14 +1,16 @@
-"""Which columns tell who a person is; they stop at the door."""
+"""Which columns tell who a person is, or what records are kept of them; they stop at the door."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 import pandas as pd
 
 from ..errors import Problems
-from ..spec.tables import once_a_value, rows_text
+from ..spec import purpose
+from ..spec.tables import SUFFIXES, once_a_value, rows_text
 
 #: Columns of 问卷星 exports that are dropped with a notice (R1): a network address and what leads to it.
 DROPPED = ("来自IP", "IP", "IP地址", "来源详情", "昵称", "微信昵称", "用户昵称")
@@ -35,7 +37,6 @@ PATTERNS = {
 }
 _WEIGHTS, _CHECKS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), "10X98765432"
 
-ADVICE = "删去该列后再导入 (remove this column from a copy, then import that)"
 ALLOWED = "不含个人身份 (no personal identity)"
 
 
@@ -60,20 +61,80 @@ def identifying_text(text: str) -> str:
     return ""
 
 
-def check_names(place: str, headers: Iterable[str], problems: Problems) -> None:
+def identifying_names(headers: Iterable[str]) -> list[str]:
+    """Return the headers that identify a person by themselves; what is dropped anyway is not among them."""
+    return [header for header in headers if header not in DROPPED and identifying_name(header)]
+
+
+def advice(columns: Iterable[str], file: str | Path = "") -> str:
+    """Say which command writes a copy without these columns; without a file, which columns to leave out."""
+    unique = list(dict.fromkeys(columns))
+    if not unique:
+        return "改正后再导入 (mend it, then import again)"
+    if not str(file):
+        return f"去掉这些列再读入 {','.join(unique)} (leave these columns out)"
+    return f"删去后再导入 (remove, then import the copy): {clean_command(unique, file)}"
+
+
+def clean_command(columns: Iterable[str], file: str | Path) -> str:
+    """Return the command line that writes a copy of a file without these columns."""
+    names = list(columns)
+    # A header may hold a comma itself; then it needs an option of its own.
+    joined = ",".join(name for name in names if "," not in name)
+    options = [*([joined] if joined else []), *(name for name in names if "," in name)]
+    return " ".join(["dj clean", _quoted(str(file)), *(f"--drop {_quoted(option)}" for option in options)])
+
+
+def shown(path: Path) -> str:
+    """Write a path as one types it: from here where it lies below, else in full."""
+    here = Path.cwd()
+    return str(path.resolve().relative_to(here)) if path.resolve().is_relative_to(here) else str(path)
+
+
+def check_names(place: str, headers: Iterable[str], problems: Problems, *, file: str | Path = "") -> None:
     """Note every column whose name identifies a person."""
-    for header in headers:
-        if header not in DROPPED and identifying_name(header):
-            problems.add(place, "identifier_column", header, ALLOWED, ADVICE)
+    named = identifying_names(headers)
+    note(place, named, {}, {}, problems, file=file)
 
 
-def check_content(place: str, frame: pd.DataFrame, problems: Problems, *, mapped: Iterable[str]) -> set[str]:
-    """Note columns whose cells hold identifiers, and return them.
+def note(
+    place: str,
+    named: Iterable[str],
+    held: dict[str, tuple[str, str]],
+    recorded: dict[str, str],
+    problems: Problems,
+    *,
+    file: str | Path = "",
+) -> None:
+    """Note what must not come in, each with the one command that removes all of it.
+
+    Parameters
+    ----------
+    named
+        Headers that identify by themselves.
+    held
+        Column → what its cells hold (手机号 …, with the rows) and its header in the file (``""`` where it has none).
+    recorded
+        Header → restricted purpose of the records under it.
+    """
+    named = list(named)
+    file = file or (place if Path(place).suffix.lower() in SUFFIXES else "")
+    repair = advice([*named, *(header for _, header in held.values() if header), *recorded], file)
+    for header in named:
+        problems.add(place, "identifier_column", header, ALLOWED, repair)
+    for column, (found, header) in held.items():
+        problems.add(f"{place}: {column}", "identifier_content", found, ALLOWED, repair if header else advice([]))
+    for header, tag in recorded.items():
+        problems.add(place, "purpose_column", f"{header} ({purpose.label(tag)})", purpose.ALLOWED, repair)
+
+
+def identifying_cells(frame: pd.DataFrame, *, mapped: Collection[str]) -> dict[str, str]:
+    """Return the columns whose cells hold identifiers, with what they hold and where.
 
     One cell is enough in a column that is used; in a column that is dropped anyway a fifth of its filled cells, so that
     a number left in a free text does not stop a wave that never reads that text.
     """
-    used, stopped = set(mapped), set()
+    held: dict[str, str] = {}
     for column in frame.columns:
         cells = frame[column]
         suspect = once_a_value(cells, lambda v: v.str.contains(r"\d{11}|@|o[\w-]{27}", regex=True, na=False))
@@ -81,13 +142,15 @@ def check_content(place: str, frame: pd.DataFrame, problems: Problems, *, mapped
         found = likely.map(identifying_text)
         found = found[found != ""]
         filled = int((cells.str.strip() != "").sum())
-        if len(found) and (column in used or len(found) >= 0.2 * filled):
-            kind = "、".join(dict.fromkeys(found))
-            problems.add(
-                f"{place}: {column}", "identifier_content", f"{kind} ({rows_text(found.index)})", ALLOWED, ADVICE
-            )
-            stopped.add(str(column))
-    return stopped
+        if len(found) and (column in mapped or len(found) >= 0.2 * filled):
+            held[str(column)] = f"{'、'.join(dict.fromkeys(found))} ({rows_text(found.index)})"
+    return held
+
+
+def _quoted(text: str) -> str:
+    """Quote what a shell would split or read as its own; double quotes serve on Windows too."""
+    plain = re.fullmatch(r"[\w./\\:,、，。—\-]+", text)
+    return text if plain else '"' + text.replace('"', '\\"') + '"'
 
 
 def _valid_id_card(number: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,48 +13,24 @@ import pandas as pd
 from ..errors import Problems, UsageError, unknown
 from ..result import Result
 from ..spec import reasons
+from ..spec.settings import FLOOR
 from ..spec.specification import Specification
-from ..spec.units import ALL, NO_UNIT, Unit, Units
+from ..spec.units import ALL, NO_UNIT, Units
 from . import uncertainty
-from .scoring import score_frame, sum_frame
+from .crosses import cell_name, is_cross, parts_of
+from .indicator_scores import score_indicators
+from .partition import Partition, partition
+from .scored import KEYS, STATISTICS, Scores, joined
+from .scoring import count_frame, sum_frame, with_cross
 from .survey import Indicators, Survey
 from .unitsums import UnitSums
 
-KEYS = ("period", "level", "unit", "form", "code")
-STATISTICS = ("n", "score", "sd", "se", "df", "low", "high", "favourable")
-
-
-@dataclass(frozen=True)
-class Scores(Result):
-    """Scores by unit and code, with the sums they rest on.
-
-    ``.table``: period, level, unit, form, code, n, score (0–100, high is good), sd, se, se_source, low, high (95 %
-    interval), favourable (share of favourable answers, 0–1), reason (why something is missing).
-    """
-
-    sums: Mapping[str, UnitSums] = field(default_factory=dict, repr=False)
-
-    @property
-    def shares(self) -> Result:
-        """Shares with Wilson intervals: the keys, statistic (favourable, below), cut, n, count, share, low, high, reason."""
-        return self.parts["shares"]
-
-    @property
-    def response(self) -> Result:
-        """Participation: period, level, unit, n, headcount, rate, reason."""
-        return self.parts["response"]
-
-    def at(self, unit: str, code: str, form: str = "anchors") -> pd.Series:
-        """Return the row of one unit and code."""
-        table = self.table
-        row = table[(table["unit"] == unit) & (table["code"] == code) & (table["form"] == form)]
-        if row.empty:
-            raise unknown("单位和代码/unit and code", f"{unit} {code} {form}", table["unit"].unique())
-        return row.iloc[0]
-
 
 def score(
-    data: Survey | Indicators, by: str | Sequence[str] | None = None, *, spec: Specification | None = None
+    data: Survey | Indicators,
+    by: str | Sequence[str | Sequence[str]] | None = None,
+    *,
+    spec: Specification | None = None,
 ) -> Scores:
     """Score a wave of answers, or a period of branch indicators, by unit.
 
@@ -62,7 +39,8 @@ def score(
     data
         What ``ws.survey(period)``, :func:`read_survey` or ``ws.indicators(period)`` returned.
     by
-        Levels of unit trees and declared group columns, one at a time; by default every level of the first tree. The
+        Levels of unit trees and declared group columns, one at a time; a tuple of names, ``("branch", "age_band")``, is a
+        cross-classification; by default every level of the first tree. The
         root is always there. A unit without respondents is a row without a score.
     spec
         Another specification than the one ``data`` carries.
@@ -85,27 +63,43 @@ def score(
     >>> scores = dj.score(ws.survey("2026Q3"), by=["city", "branch"])  # doctest: +SKIP
     """
     if isinstance(data, Indicators):
-        return _score_indicators(data, spec or data.spec, by)
+        return score_indicators(data, spec or data.spec, by)
     wave = data if spec is None else replace(data, spec=spec)
     return scores_of_sums(unit_sums(wave, by), wave, by)
 
 
-def unit_sums(data: Survey, by: str | Sequence[str] | None = None) -> dict[str, UnitSums]:
+def unit_sums(data: Survey, by: str | Sequence[str | Sequence[str]] | None = None) -> dict[str, UnitSums]:
     """Sum a wave by the finest units of every tree and group column that ``by`` needs: axis name → sums."""
     spec = data.spec
     units = spec.units.at(data.period)
     axes = dict.fromkeys([units.trees[0], *(axis for _, axis in _wanted(data, by, spec, units))])
     trees, made = data.trees(), {}
     for axis in axes:
+        frame, column = data.frame, data.axes.get(axis)
+        if is_cross(axis):
+            frame, column = with_cross(frame, [data.axes[part] for part in parts_of(axis)], axis), axis
         sums = sum_frame(
-            data.frame, trees, axis, data.axes.get(axis), weight=data.weight,
+            frame, trees, axis, column, weight=data.weight,
             favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
         )  # fmt: skip
-        made[axis] = _known(sums, units, data) if axis in units.trees else sums
+        made[axis] = _known(sums, units, data) if parts_of(axis)[0] in units.trees else sums
     return made
 
 
-def scores_of_sums(sums: Mapping[str, UnitSums], data: Survey, by: str | Sequence[str] | None = None) -> Scores:
+def joint_counts(data: Survey) -> pd.DataFrame:
+    """Count the people of every combination of finest unit, further trees' units and group categories: axes, n."""
+    units = data.spec.units.at(data.period)
+    table = count_frame(data.frame, data.axes) if data.axes else pd.DataFrame({"n": [0]})
+    for tree in (axis for axis in data.axes if axis in units.trees):
+        names = table[tree].str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)  # numbers with gaps arrive as floats
+        found = units.resolve([name for name in names.unique() if name])
+        table[tree] = names.map(lambda name, found=found: found.get(name, NO_UNIT)) if units.rows else NO_UNIT
+    return table.groupby(list(data.axes), as_index=False, sort=True)["n"].sum() if data.axes else table
+
+
+def scores_of_sums(
+    sums: Mapping[str, UnitSums], data: Survey, by: str | Sequence[str | Sequence[str]] | None = None
+) -> Scores:
     """Turn sums into scores: levels are sums of sums. ``data`` gives the period and what was asked, not its rows."""
     spec = data.spec
     units = spec.units.at(data.period)
@@ -116,17 +110,33 @@ def scores_of_sums(sums: Mapping[str, UnitSums], data: Survey, by: str | Sequenc
     tables = [_score_table(level, block, data.period) for level, block in blocks]
     share_tables = [_share_table(level, block, data.period, spec) for level, block in blocks]
     responses = [_response_table(level, block, data.period, spec) for level, block in blocks]
-    common: dict[str, Any] = {"period": data.period, "spec": spec, "periods": (data.period,)}
+    withheld = {data.period: withheld_rows(partitions(sums, spec, data.period), units)}
+    common: dict[str, Any] = {"period": data.period, "spec": spec, "periods": (data.period,), "withheld": withheld}
     parts = {
         "shares": Result(
-            table=_joined(share_tables), keys=(*KEYS, "statistic", "cut"),
+            table=joined(share_tables), keys=(*KEYS, "statistic", "cut"),
             statistics=("n", "count", "share", "low", "high"), **common,
         ),
         "response": Result(
-            table=_joined(responses), keys=("period", "level", "unit"), statistics=("n", "headcount", "rate"), **common
+            table=joined(responses), keys=("period", "level", "unit"), statistics=("n", "headcount", "rate"), **common
         ),
     }  # fmt: skip
-    return Scores(table=_joined(tables), keys=KEYS, statistics=STATISTICS, parts=parts, sums=sums, **common)
+    return Scores(table=joined(tables), keys=KEYS, statistics=STATISTICS, parts=parts, sums=sums, **common)
+
+
+def partitions(sums: Mapping[str, UnitSums], spec: Specification, period: str) -> dict[str, Partition]:
+    """Decide for every tree and group column of a wave which of its units may be told apart."""
+    units, least = spec.units.at(period), max(spec.min_group, FLOOR)
+    return {axis: partition(block, units, least) for axis, block in sums.items() if not is_cross(axis)}
+
+
+def withheld_rows(found: Mapping[str, Partition], units: Units) -> frozenset[tuple[str, str]]:
+    """Return the (level, unit) rows that must not be shown."""
+    rows = set()
+    for axis, part in found.items():
+        for unit in part.hidden:
+            rows.add((units[unit].level if axis in units.trees else axis if unit != ALL else units.root.level, unit))
+    return frozenset(rows)
 
 
 def restated(before: Scores, now: Scores) -> Scores:
@@ -154,8 +164,8 @@ def restated(before: Scores, now: Scores) -> Scores:
         response["headcount"] = np.array(heads, dtype=float)
         response["rate"] = np.where(response["headcount"] > 0, response["n"] / response["headcount"], np.nan)
         responses = [table[~table["unit"].isin(merged)] for table in responses] + [response]
-    others = dict(before.parts) | {"response": before.response.with_table(_joined(responses))}
-    return replace(before, table=_joined(tables), parts=others)
+    others = dict(before.parts) | {"response": before.response.with_table(joined(responses))}
+    return replace(before, table=joined(tables), parts=others)
 
 
 def merged_parts(unit: str, spec: Specification, period: str) -> list[str]:
@@ -175,6 +185,8 @@ def finest(parts: list[str], units: Units, sums: UnitSums) -> list[str]:
 
 def members(level: str, axis: str, units: Units, sums: UnitSums) -> dict[str, list[str]]:
     """Which finest units (or categories) each row of a level holds; every unit of the level is there, empty or not."""
+    if is_cross(level):
+        return _cell_members(level, units, sums)
     if axis not in units.trees:
         return {category: [category] for category in sorted(set(sums.units) - {NO_UNIT})}
     groups: dict[str, list[str]] = {unit.unit: [] for unit in units.at_level(level)}
@@ -186,42 +198,66 @@ def members(level: str, axis: str, units: Units, sums: UnitSums) -> dict[str, li
     return groups
 
 
-def _wanted(data: Survey, by: str | Sequence[str] | None, spec: Specification, units: Units) -> list[tuple[str, str]]:
-    """Return (level or group, axis) pairs, the root first."""
+def _cell_members(level: str, units: Units, sums: UnitSums) -> dict[str, list[str]]:
+    """Which finest cells each cell of a cross-classification holds: every unit of the level with every category."""
+    at, *_ = parts_of(level)
+    keys = [parts_of(key) for key in sums.units]
+    names: list[list[str]] = [sorted({key[i] for key in keys} - {NO_UNIT}) for i in range(len(parts_of(level)))]
+    if at in units.levels:
+        names[0] = [unit.unit for unit in units.at_level(at)]
+    groups: dict[str, list[str]] = {cell_name(parts): [] for parts in itertools.product(*names)}
+    for key, name in zip(keys, sums.units, strict=True):
+        above = [key[0], *units.ancestors(key[0])] if at in units.levels and key[0] else [key[0]]
+        for unit in above:
+            if (cell := cell_name([unit, *key[1:]])) in groups:
+                groups[cell].append(name)
+    return groups
+
+
+def _wanted(
+    data: Survey, by: str | Sequence[str | Sequence[str]] | None, spec: Specification, units: Units
+) -> list[tuple[str, str]]:
+    """Return (level or group, axis) pairs, the root first; a tuple of names is a cross-classification."""
     if by is None:
         by = [level for level in units.levels if units.tree_of(level) == units.trees[0]]
     names = [by] if isinstance(by, str) else list(by)
     pairs = [(units.root.level, units.trees[0])]
     for name in names:
-        if name in units.levels:
-            axis = units.tree_of(name)
-        elif name in data.axes and name not in units.trees:
-            axis = name
-        else:
-            raise unknown(
-                "层级或分组/level or group", name, [*units.levels, *(a for a in data.axes if a not in units.trees)]
-            )
-        if axis not in data.axes and axis != units.trees[0]:
-            raise UsageError(f"本期数据没有 {axis} 列,无法按 {name} 汇总 (no column {axis} in this wave)")
-        if (name, axis) not in pairs:
-            pairs.append((name, axis))
+        parts = parts_of(name) if isinstance(name, str) else list(name)
+        pair = (cell_name(parts), cell_name([_axis(part, data, units) for part in parts]))
+        if pair not in pairs:
+            pairs.append(pair)
     return pairs
+
+
+def _axis(name: str, data: Survey, units: Units) -> str:
+    """Return the tree or group column a level or group belongs to."""
+    if name in units.levels:
+        axis = units.tree_of(name)
+    elif name in data.axes and name not in units.trees:
+        axis = name
+    else:
+        groups = [axis for axis in data.axes if axis not in units.trees and not is_cross(axis)]
+        raise unknown("层级或分组/level or group", name, [*units.levels, *groups])
+    if axis not in data.axes and axis != units.trees[0]:
+        raise UsageError(f"本期数据没有 {axis} 列,无法按 {name} 汇总 (no column {axis} in this wave)")
+    return axis
 
 
 def _known(sums: UnitSums, units: Units, data: Survey) -> UnitSums:
     """Turn what people wrote into unit codes; a unit that does not exist in the period is an error."""
     if not units.rows:
         return sums.renamed(dict.fromkeys(sums.units, NO_UNIT))
-    found = dict(units.resolve([unit for unit in sums.units if unit]))
+    cells = {key: parts_of(key) for key in sums.units}
+    found = {NO_UNIT: NO_UNIT} | dict(units.resolve([parts[0] for parts in cells.values() if parts[0]]))
     problems = Problems()
-    for unit, persons in zip(sums.units, sums.persons, strict=True):
-        if unit != NO_UNIT and unit not in found:
+    for key, persons in zip(sums.units, sums.persons, strict=True):
+        if cells[key][0] not in found:
             advice = "改正单位,或在 units 表补上及其有效期 (mend it, or add it to units)"
-            problems.add(
-                f"答案/responses {data.period}", "unknown_unit", f"{unit} ({persons:.0f} 行/rows)", "units 表", advice
-            )
+            told = f"{cells[key][0]} ({persons:.0f} 行/rows)"
+            problems.add(f"答案/responses {data.period}", "unknown_unit", told, "units 表", advice)
     problems.raise_if_any()
-    return sums.renamed(found | {NO_UNIT: NO_UNIT})
+    return sums.renamed({key: cell_name([found[parts[0]], *parts[1:]]) for key, parts in cells.items()})
 
 
 def _score_table(level: str, sums: UnitSums, period: str) -> pd.DataFrame:
@@ -281,7 +317,8 @@ def _shares(
 
 
 def _response_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
-    head = [float("nan") if level in spec.group_names else spec.headcount(unit, period) for unit in sums.units]
+    unknown_heads = level in spec.group_names or is_cross(level)
+    head = [float("nan") if unknown_heads else spec.headcount(unit, period) for unit in sums.units]
     table = pd.DataFrame({"period": period, "level": level, "unit": list(sums.units)})
     table["n"] = sums.persons.astype(int)
     table["headcount"] = np.array(head, dtype=float)
@@ -303,143 +340,3 @@ def _keys(level: str, sums: UnitSums, period: str) -> pd.DataFrame:
             "code": np.tile([code for _, code in sums.cells], units),
         }
     )
-
-
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    table = pd.concat(tables, ignore_index=True)
-    text = [name for name in table.columns if table[name].dtype == object or str(table[name].dtype) == "str"]
-    return table.astype(dict.fromkeys(text, "str"))
-
-
-def _score_indicators(data: Indicators, spec: Specification, by: str | Sequence[str] | None) -> Scores:
-    tree, units = data.tree, spec.units.at(data.period)
-    levels = units.levels if by is None else [by] if isinstance(by, str) else list(by)
-    rows: list[Unit] = [unit for level in dict.fromkeys([units.root.level, *levels]) for unit in units.at_level(level)]
-    wide = _wide(data, units)
-    scored = score_frame(wide.reset_index(), {"full": tree}).set_index("unit")
-    errors = data.values.set_index(["unit", "code"])
-    leaves = {leaf.code: leaf for leaf in tree.leaves}
-    out = []
-    for unit in rows:
-        for code in tree.codes:
-            out.append(_indicator_row(data.period, unit, code, leaves.get(code), scored, errors))
-    table = pd.DataFrame(
-        out,
-        columns=[
-            "period",
-            "level",
-            "unit",
-            "form",
-            "code",
-            "n",
-            "score",
-            "sd",
-            "se",
-            "df",
-            "se_source",
-            "low",
-            "high",
-            "favourable",
-            "reason",
-        ],
-    )
-    common: dict[str, Any] = {
-        "period": data.period,
-        "about": "units",
-        "programme": "indicators",
-        "spec": spec,
-        "periods": (data.period,),
-    }
-    empty = {
-        "shares": Result(table=table.iloc[:0][list(KEYS)], keys=KEYS, statistics=(), n=None, **common),
-        "response": Result(
-            table=table.iloc[:0][["period", "level", "unit"]],
-            keys=("period", "level", "unit"),
-            statistics=(),
-            n=None,
-            **common,
-        ),
-    }
-    return Scores(table=_joined([table]), keys=KEYS, statistics=STATISTICS, parts=empty, **common)
-
-
-def _indicator_row(
-    period: str, unit: Unit, code: str, leaf: Any, scored: pd.DataFrame, errors: pd.DataFrame
-) -> list[Any]:
-    """One unit and code; an error is only ever the one declared with the value."""
-    column, known = f"full__{code}", unit.unit in scored.index
-    se = n = float("nan")
-    reason = ""
-    if leaf is not None:
-        value = scored.at[unit.unit, code] if known and code in scored else float("nan")
-        span = leaf.maximum - leaf.minimum
-        points = 100 * ((value - leaf.minimum) if leaf.direction == 1 else (leaf.maximum - value)) / span
-        if (unit.unit, code) in errors.index:
-            given = errors.loc[(unit.unit, code)]
-            se, n, reason = 100 * float(given["se"]) / span, float(given["n"]), str(given["reason"])
-    else:
-        points = scored.at[unit.unit, column] if known and column in scored else float("nan")
-    missing = points != points
-    declared = se == se and not missing
-    low, high = (max(0.0, points - 1.959964 * se), min(100.0, points + 1.959964 * se)) if declared else (np.nan, np.nan)
-    if missing:
-        reason = {"suppressed": reasons.SUPPRESSED_AT_SOURCE}.get(reason, reason) or reasons.MISSING_VALUE
-    elif not declared:
-        reason = reasons.NO_ERROR_SOURCE
-    source = "declared" if declared else "none"
-    return [
-        period,
-        unit.level,
-        unit.unit,
-        "full",
-        code,
-        n,
-        points,
-        np.nan,
-        se,
-        np.nan,
-        source,
-        low,
-        high,
-        np.nan,
-        reason,
-    ]
-
-
-def _wide(data: Indicators, units: Units) -> pd.DataFrame:
-    """One row a unit, one column an indicator; units above get their value as the indicator's roll-up says."""
-    tree = data.tree
-    codes = [leaf.code for leaf in tree.leaves]
-    wide = data.values.pivot(index="unit", columns="code", values="value").reindex(columns=codes).astype("float64")
-    problems = Problems()
-    leaves = {leaf.code: leaf for leaf in tree.leaves}
-    for code, leaf in leaves.items():
-        bad = wide.index[(wide[code] < leaf.minimum) | (wide[code] > leaf.maximum)]
-        if len(bad):
-            found, allowed = f"{bad[0]} {wide.at[bad[0], code]:g}", f"{leaf.minimum:g}–{leaf.maximum:g}"
-            problems.add(
-                f"indicator_values: {code}", "out_of_range", found, allowed, "改正数值或区间 (mend value or range)"
-            )
-    problems.raise_if_any()
-    parents = sorted((u.unit for u in units.rows), key=lambda unit: -len(units.ancestors(unit)))
-    for parent in [*parents, ALL]:
-        children = [child.unit for child in units.children(parent) if child.unit in wide.index]
-        for code, leaf in leaves.items():
-            how = leaf.rollup or "none"
-            own = parent in wide.index and wide.at[parent, code] == wide.at[parent, code]
-            if children and how != "none" and not own:
-                wide.loc[parent, code] = _rolled(wide.loc[children, code], how, data)
-    wide.index.name = "unit"
-    return wide
-
-
-def _rolled(values: pd.Series, how: str, data: Indicators) -> float:
-    known = values.dropna()
-    if known.empty:
-        return float("nan")
-    if how == "sum":
-        return float(known.sum())
-    if how == "weighted":
-        heads = np.array([data.spec.headcount(unit, data.period) for unit in known.index])
-        return float(np.average(known, weights=heads)) if np.isfinite(heads).all() and heads.sum() else float("nan")
-    return float(known.mean())

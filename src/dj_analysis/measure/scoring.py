@@ -15,6 +15,7 @@ import pandas as pd
 from ..errors import Problems, UsageError
 from ..spec.bands import SLACK, Bands
 from ..spec.tree import Form, Node, Tree
+from .crosses import CROSS
 from .unitsums import STATISTICS, UnitSums
 
 #: Sums of squares over millions of rows leave 32 bits, and some engines do not widen them by themselves.
@@ -119,6 +120,37 @@ def sum_frame(
     table = _as_floats(aggregated.to_pandas(), whole_keys=bool(column) and schema[column].is_float())
     _check_ranges(table, plan, weight)
     return _laid_out(table, plan, axis, weight)
+
+
+def with_cross(frame: Any, columns: Iterable[str], name: str) -> Any:
+    """Add a column that names the cross-classified cell of each row (text, ``""`` for what is not told)."""
+    wrapped = nw.from_native(frame)
+    parts = [nw.col(column).cast(nw.String).fill_null("") for column in columns]
+    return nw.to_native(wrapped.with_columns(nw.concat_str(*parts, separator=CROSS).alias(name)))
+
+
+def count_frame(frame: Any, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Count the rows of every combination of these columns.
+
+    Parameters
+    ----------
+    columns
+        Name in the table returned → column of the frame.
+
+    Returns
+    -------
+    DataFrame
+        The names, as text with ``""`` for what is not told, and n.
+    """
+    wrapped = nw.from_native(frame)
+    keys = [nw.col(column).cast(nw.String).fill_null("").alias(f"_k{i}") for i, column in enumerate(columns.values())]
+    names = [f"_k{i}" for i in range(len(keys))]
+    counted = wrapped.select(*keys, nw.lit(1).alias("_n")).group_by(*names).agg(nw.col("_n").sum())
+    if isinstance(counted, nw.LazyFrame):
+        counted = counted.collect()
+    table = counted.to_pandas()
+    made = pd.DataFrame({name: table[key].astype("str") for name, key in zip(columns, names, strict=True)})
+    return made.assign(n=table["_n"].astype("int64")).sort_values(list(columns), ignore_index=True)
 
 
 def _as_floats(table: pd.DataFrame, *, whole_keys: bool) -> pd.DataFrame:

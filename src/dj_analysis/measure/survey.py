@@ -32,6 +32,12 @@ class Survey:
         Columns by which sums are taken: unit trees (name → column) and group columns (name → column).
     weight
         Column with respondents' weights, or None for equal weights.
+    refused
+        Answers left out at import because their writers did not agree to any use.
+    consent
+        What the use rests on: ``column`` (everybody here agreed), ``notice`` (``[consent]`` of the workspace), ``""``.
+    consents
+        Consent → how many people gave it, for each that was asked; who they are is not kept.
     """
 
     frame: Any = field(repr=False)
@@ -41,6 +47,9 @@ class Survey:
     axes: Mapping[str, str] = field(default_factory=dict)
     weight: str | None = None
     notices: tuple[str, ...] = ()
+    refused: int = 0
+    consent: str = ""
+    consents: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         rows = f"{len(self.frame)} rows, " if hasattr(self.frame, "__len__") else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from .plots import PLOTS
 from .wording import COUNT, KINDS, NUMBER, PERCENT, SIGNED, TEXT, fill, printed, say
 
 MIME = "application/vnd.dj-analysis.block+json"
+LITERAL = ("heading", "text", "note")  # may be an author's own words; all other blocks are made of results
 KINDS_OF_BLOCK = ("heading", "text", "note", "keyfigure", "table", "figure")
 
 
@@ -26,15 +28,19 @@ KINDS_OF_BLOCK = ("heading", "text", "note", "keyfigure", "table", "figure")
 class Block:
     """One piece of a report: shown to the reader in the notebook, carried in the cell's output for the exporters.
 
-    ``content`` is plain JSON; what it holds depends on ``kind``.
+    ``content`` is plain JSON; what it holds depends on ``kind``. A block made from protected results carries the seal of
+    their release plan; exporters refuse tables, figures and key figures without it.
     """
 
     kind: str
     content: Mapping[str, Any] = field(repr=False)
+    plan: str = ""
+    seal: str = field(default="", repr=False)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        sealed = {"plan": self.plan, "seal": self.seal} if self.seal else {}
         return {
-            MIME: {"kind": self.kind, "content": dict(self.content)},
+            MIME: {"kind": self.kind, "content": dict(self.content), **sealed},
             "text/html": as_html(self),
             "text/plain": self.plain,
         }
@@ -76,12 +82,12 @@ def text(
     places = ("body", "salutation", "signature", "attachment", "mark")
     if place not in places:
         raise unknown("place", place, places)
-    return Block("text", {"text": fill(sentence, safe, names), "place": place})
+    return _block("text", {"text": fill(sentence, safe, names), "place": place}, safe)
 
 
 def note(text: str, safe: Protected | Mapping[str, Protected] | None = None, **names: Any) -> Block:
     """Write a remark in small print."""
-    return Block("note", {"text": fill(text, safe, names)})
+    return _block("note", {"text": fill(text, safe, names)}, safe)
 
 
 def keyfigure(
@@ -96,7 +102,7 @@ def keyfigure(
     safe
         A protected result; its row of this unit and code gives ``column``.
     """
-    _protected(safe)
+    safe = _printed(safe)
     table = safe.table[safe.table["unit"] == unit]
     if "code" in table.columns:
         table = table[table["code"] == (code or safe.spec.codebook.index)]
@@ -109,7 +115,7 @@ def keyfigure(
     detail = (
         say(language, "range", low=printed(row["low"], NUMBER), high=printed(row["high"], NUMBER)) if ranged else hidden
     )
-    return Block("keyfigure", {"label": label, "value": value, "detail": detail})
+    return _block("keyfigure", {"label": label, "value": value, "detail": detail}, safe)
 
 
 def table(
@@ -134,7 +140,7 @@ def table(
     most
         Show only the first rows and say how many there are.
     """
-    _protected(safe)
+    safe = _printed(safe)
     frame = _spread(safe, columns, across, value) if across else _plain(safe, columns)
     total = len(frame)
     frame = frame.head(most) if most is not None else frame
@@ -154,7 +160,7 @@ def table(
         for i, (name, kind) in enumerate(zip(frame.columns, kinds, strict=True))
     ]
     content = {"caption": caption, "columns": shown, "rows": rows, "values": values, "note": "".join(remarks)}
-    return Block("table", content)
+    return _block("table", content, safe)
 
 
 def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **options: Any) -> Block:
@@ -169,7 +175,7 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
     """
     import matplotlib.pyplot as plt
 
-    _protected(safe)
+    safe = _printed(safe)
     name = getattr(plot, "__name__", str(plot))
     if PLOTS.get(name) is not plot:
         raise unknown("图/plot", name, PLOTS)
@@ -185,7 +191,7 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]
     content = {"svg": svg, "alt": title, "caption": caption or title, "width": width, "height": height}
-    return Block("figure", content)
+    return _block("figure", content, safe)
 
 
 def as_html(block: Block) -> str:
@@ -224,10 +230,28 @@ def _table_html(c: Mapping[str, Any]) -> str:
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note_}"
 
 
-def _protected(safe: Any) -> None:
+def seal_of(kind: str, content: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what the seal of a block covers."""
+    return kind, json.dumps(content, ensure_ascii=False, sort_keys=True)
+
+
+def _block(kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str, Protected | None] | None) -> Block:
+    """Make a block that carries the seal of the plan its numbers were protected with; literal words carry none."""
+    made = safe.values() if isinstance(safe, Mapping) else [safe]
+    plans = {given.plan.id: given.plan for given in made if given is not None}
+    if len(plans) > 1:
+        raise UsageError("一段内容只能用同一发布方案的结果 (results of one block must share one release plan)")
+    for name, plan in plans.items():
+        return Block(kind, content, name, plan.seal(*seal_of(kind, content)))
+    return Block(kind, content)
+
+
+def _printed(safe: Any) -> Protected:
+    """Return what may be printed of a protected result; anything else is refused."""
     if not isinstance(safe, Protected):
         what = "未经披露控制的结果" if isinstance(safe, Result) else type(safe).__name__
         raise UsageError(f"报告只接受 dj.protect 的结果,不接受{what} (pass the result through dj.protect first)")
+    return safe.printed()
 
 
 _DEFAULT = ("unit", "code", "n", "score", "low", "high", "favourable", "reason")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
+import json
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,13 +13,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import UsageError
+from ..errors import UsageError, unknown
+from ..measure.crosses import is_cross
+from ..measure.partition import step
 from ..result import Result
 from ..spec import reasons
 from ..spec.settings import FLOOR
 from ..spec.specification import Specification
 
 Row = tuple[str, str]  # level, unit
+Wave = tuple[str, str]  # programme, period
+
+_UNSTORED = secrets.token_bytes(32)  # seals of plans that belong to no workspace: good for looking, not for export
 
 
 @dataclass(frozen=True)
@@ -27,28 +35,70 @@ class ReleasePlan:
     ----------
     hidden
         (programme, period) → the hidden (level, unit) rows; a wave that is not named is unknown to the plan.
+    levels
+        (programme, period) → the levels, group columns and cross-classifications the plan was decided over; nothing else
+        can be protected. Empty: not limited.
+    coarse
+        Waves in which more is hidden than the tree rule asks: there no column is shown that is computed from units below.
+    key
+        What seals are made with; the workspace's own, or that of this process.
     """
 
     period: str
     min_group: int
-    hidden: Mapping[tuple[str, str], frozenset[Row]] = field(default_factory=dict, repr=False)
+    hidden: Mapping[Wave, frozenset[Row]] = field(default_factory=dict, repr=False)
+    levels: Mapping[Wave, frozenset[str]] = field(default_factory=dict, repr=False)
+    coarse: frozenset[Wave] = field(default=frozenset(), repr=False)
+    key: bytes = field(default=_UNSTORED, repr=False, compare=False)
 
     @property
     def id(self) -> str:
         """Short hash of everything the plan decides."""
         content = [(key, sorted(rows)) for key, rows in sorted(self.hidden.items())]
-        return hashlib.sha256(repr((self.period, self.min_group, content)).encode()).hexdigest()[:16]
+        levels = [(key, sorted(names)) for key, names in sorted(self.levels.items())]
+        decided = (self.period, self.min_group, content, levels, sorted(self.coarse))
+        return hashlib.sha256(repr(decided).encode()).hexdigest()[:16]
+
+    def seal(self, *content: str) -> str:
+        """Return the seal of some content under this plan."""
+        return _mac(self.key, self.id, *content)
+
+    def sealed(self, seal: str, *content: str) -> bool:
+        """Tell whether a seal is this plan's for this content."""
+        return verified(self.key, self.id, seal, *content)
+
+
+def verified(key: bytes, plan: str, seal: str, *content: str) -> bool:
+    """Tell whether a seal was made with this key, under the plan of this id, for this content."""
+    return hmac.compare_digest(seal, _mac(key, plan, *content))
+
+
+def _mac(key: bytes, *parts: str) -> str:
+    return hmac.new(key, "\x1f".join(parts).encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True)
 class Protected:
     """A result after disclosure control: the only thing blocks, figures and exports accept.
 
-    Made by :func:`protect` alone. ``.table`` keeps every row; hidden rows have no statistics and say why.
+    Made by :func:`protect` alone, which seals it: a table made or changed by hand does not fit its seal and is refused.
+    ``.table`` keeps every row; hidden rows have no statistics and say why.
     """
 
     result: Result = field(repr=False)
     plan: ReleasePlan
+    seal: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        self.verify()
+
+    def verify(self) -> None:
+        """Raise :class:`UsageError` where the content is not what protect() passed."""
+        if not self.plan.sealed(self.seal, _digest(self.result)):
+            raise UsageError(
+                "只有 dj.protect 的结果才能进入报告;此表未经披露控制或已被改动"
+                " (only what dj.protect returned may be shown; this table was made or changed by hand)"
+            )
 
     @property
     def table(self) -> pd.DataFrame:
@@ -74,11 +124,18 @@ class Protected:
 
     def part(self, name: str) -> Protected:
         """Return a further table of the result (``shares``, ``response``) under the same mask."""
-        return Protected(self.result.parts[name], self.plan)
+        self.verify()
+        return _sealed(self.result.parts[name], self.plan)
 
     def where(self, **values: Any) -> Protected:
         """Return only the rows with these key values; a list means any of them."""
-        return replace(self, result=self.result.where(**values))
+        self.verify()
+        return _sealed(self.result.where(**values), self.plan)
+
+    def printed(self) -> Protected:
+        """Return the same rows as they may be printed: rounded by :func:`dj_analysis.measure.partition.step`."""
+        self.verify()
+        return _sealed(self.result.with_table(_rounded(self.table)), self.plan)
 
     def _repr_html_(self) -> str:
         note = f"已作披露控制:少于{self.plan.min_group}人不单列 (groups under {self.plan.min_group} are hidden)"
@@ -89,20 +146,37 @@ class Protected:
 _HIDING = (reasons.SMALL_GROUP, reasons.NO_COUNT_OF_PEOPLE)
 
 
-def plan_release(period: str, responses: Iterable[Result], spec: Specification) -> ReleasePlan:
-    """Decide which units of each wave are hidden: those with fewer respondents than min_group.
+def plan_release(
+    period: str,
+    waves: Iterable[Result],
+    spec: Specification,
+    *,
+    further: Mapping[Wave, frozenset[Row]] | None = None,
+    levels: Mapping[Wave, frozenset[str]] | None = None,
+    key: bytes = _UNSTORED,
+) -> ReleasePlan:
+    """Put together which units of each wave are hidden.
 
     Parameters
     ----------
-    responses
-        Participation tables (level, unit, n) of the waves to be seen, each with its programme.
+    waves
+        Results of the waves to be seen; each says which of its rows cannot be told apart (``withheld``).
     spec
         Gives min_group; 5 at the least, whatever it says.
+    further
+        Rows hidden for other reasons: trees that tell about each other, mergers, earlier releases.
+    levels
+        What each wave's mask was decided over.
     """
-    hidden: dict[tuple[str, str], frozenset[Row]] = {}
-    for part in responses:
-        hidden[part.programme, part.period] = _small(part.table, max(spec.min_group, FLOOR))
-    return ReleasePlan(period, max(spec.min_group, FLOOR), hidden)
+    least = max(spec.min_group, FLOOR)
+    hidden: dict[Wave, frozenset[Row]] = {}
+    for wave in waves:
+        for period_, rows in wave.withheld.items():
+            hidden[wave.programme, period_] = hidden.get((wave.programme, period_), frozenset()) | rows
+    coarse = {at for at, rows in (further or {}).items() if rows - hidden.get(at, frozenset())}
+    for at, rows in (further or {}).items():
+        hidden[at] = hidden.get(at, frozenset()) | rows
+    return ReleasePlan(period, least, hidden, levels or {}, frozenset(coarse), key)
 
 
 def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
@@ -126,7 +200,7 @@ def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
     Raises
     ------
     UsageError
-        A plan that does not know one of the result's waves.
+        A plan that does not know one of the result's waves, or a level it was not decided over.
     """
     if isinstance(result, Protected):
         return result
@@ -134,23 +208,98 @@ def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
         raise UsageError(
             f"protect 只接受本包的结果,不接受 {type(result).__name__} (a Result of this package is needed)"
         )
-    if plan is None:
-        own = result.parts.get("response", result)
-        plan = plan_release(
-            result.period, [own] if {"level", "unit", "n"} <= set(own.table.columns) else [], result.spec
+    if plan is None and "level" in result.table and result.table["level"].map(is_cross).any():
+        raise UsageError(
+            "交叉分组须用 ws.release_plan(period) 的方案 (cross-classifications need the workspace's plan)"
         )
-        plan = replace(plan, hidden={(result.programme, period): rows for (_, period), rows in plan.hidden.items()})
+    if plan is None:
+        plan = plan_release(result.period, [result], result.spec)
     elif result.about == "persons":
-        lost = [p for p in (result.periods or (result.period,)) if (result.programme, p) not in plan.hidden]
-        if lost:
-            known = ", ".join(sorted({period for _, period in plan.hidden}))
-            raise UsageError(f"发布方案不含 {', '.join(lost)} (the release plan does not cover it);有/has: {known}")
-    return Protected(_masked(result, plan), plan)
+        _check_known(result, plan)
+    return _sealed(_masked(result, plan), plan)
+
+
+_COUNTED = ("n", "n_before", "n_rest")
+_CENTRES = {"now": (), "before": (), "score": ("low", "high"), "whole": (), "difference": ("low", "high")}
+_WIDTHS = ("sd", "se", "mix", "within")
+_SHARES = ("favourable", "share", "rate", "rate_before", "response")
+_CHANCES = ("probability", "p", "q")  # with the standard error they lead back to the score
+
+
+def _rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """Round every statistic as it is printed; ranges keep their width around the rounded number, and tell no more."""
+    made = table.copy()
+    counts = [pd.to_numeric(table[name], errors="coerce").to_numpy(float) for name in _COUNTED if name in table]
+    points = step(np.fmin.reduce(counts)) if counts else np.full(len(table), 0.1)
+    there = [name for name in _CENTRES if name in table]
+    for name in there:
+        made[name] = _to(points, table[name])
+    if {"now", "before", "difference"} <= set(there):
+        made["difference"] = _to(points, made["now"] - made["before"]).where(table["difference"].notna())
+    elif {"score", "whole", "difference"} <= set(there):
+        made["difference"] = _to(points, made["score"] - made["whole"]).where(table["difference"].notna())
+    centre = next((name for name in ("difference", "score") if name in there), None)
+    if centre is not None:
+        for name in (side for side in ("low", "high") if side in table):
+            moved = made[centre] + _to(points, table[name] - table[centre])
+            ends = table[name].isin((0.0, 100.0)) & (centre == "score")
+            made[name] = moved.mask(ends, table[name])
+        if centre == "score" and {"low", "high"} <= set(table):
+            made["low"], made["high"] = made["low"].clip(lower=0), made["high"].clip(upper=100)
+    for name in (name for name in _WIDTHS if name in table):
+        made[name] = _to(points, table[name])
+    shares = _SHARES if centre is not None or "share" not in table else (*_SHARES, "low", "high")
+    for name in (name for name in shares if name in table):
+        made[name] = pd.to_numeric(table[name], errors="coerce").round(3)
+    for name in (name for name in _CHANCES if name in table):
+        chance = pd.to_numeric(table[name], errors="coerce").astype("float64")
+        made[name] = chance.round(3).mask(points > 0.1, (chance * 20).round().clip(1, 19) / 20)
+    if "count" in table:
+        made["count"] = pd.to_numeric(table["count"], errors="coerce").round()
+    if "df" in table:
+        made["df"] = pd.to_numeric(table["df"], errors="coerce").round()
+    return made
+
+
+def _to(points: np.ndarray, values: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
+    return ((numbers / points).round() * points).round(6) + 0.0
+
+
+def _sealed(result: Result, plan: ReleasePlan) -> Protected:
+    return Protected(result, plan, plan.seal(_digest(result)))
+
+
+def _digest(result: Result) -> str:
+    """Hash of everything a result shows."""
+    told = hashlib.sha256(
+        json.dumps([list(result.table.columns), result.period, result.about], ensure_ascii=False).encode()
+    )
+    told.update(pd.util.hash_pandas_object(result.table, index=False).to_numpy().tobytes())
+    for name, part in sorted(result.parts.items()):
+        told.update(f"{name}:{_digest(part)}".encode())
+    return told.hexdigest()
+
+
+def _check_known(result: Result, plan: ReleasePlan) -> None:
+    waves = [(result.programme, period) for period in result.periods or (result.period,)]
+    lost = [period for programme, period in waves if (programme, period) not in plan.hidden]
+    if lost:
+        known = ", ".join(sorted({period for _, period in plan.hidden}))
+        raise UsageError(f"发布方案不含 {', '.join(lost)} (the release plan does not cover it);有/has: {known}")
+    decided = plan.levels.get((result.programme, result.period), frozenset())
+    for level in result.table["level"].unique() if decided and "level" in result.table else ():
+        if level not in decided:
+            raise unknown("可发布的层级/level that can be published", level, sorted(decided))
 
 
 def _masked(result: Result, plan: ReleasePlan) -> Result:
     table = result.table.copy()
     hide = _hidden_rows(table, result, plan)
+    if (pooled := result.parts.get("pooled")) is not None:
+        coarse = any((result.programme, period) in plan.coarse for period in result.periods)
+        for name in pooled.statistics:
+            table[name] = np.nan if coarse else pooled.table[name].to_numpy()
     for column in (name for name in result.statistics if name in table.columns):
         if table[column].dtype == bool or pd.api.types.is_integer_dtype(table[column]):
             table[column] = table[column].astype("boolean" if table[column].dtype == bool else "Int64")
@@ -159,13 +308,13 @@ def _masked(result: Result, plan: ReleasePlan) -> Result:
         )
     if "reason" in table.columns:
         table.loc[hide, "reason"] = reasons.SMALL_GROUP
-    parts = {name: _masked(part, plan) for name, part in result.parts.items()}
+    parts = {name: _masked(part, plan) for name, part in result.parts.items() if name != "pooled"}
     return replace(result, table=table, parts=parts)
 
 
 def _hidden_rows(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.ndarray:
     hide = np.zeros(len(table), dtype=bool)
-    for name in ("n", "n_before", "n_rest"):
+    for name in _COUNTED:
         if name in table.columns:
             n = pd.to_numeric(table[name], errors="coerce")
             small = n < plan.min_group
@@ -177,11 +326,6 @@ def _hidden_rows(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.n
                 waves = [plan.hidden.get((result.programme, period), frozenset()) for period in table[name]]
                 hide |= np.array([row in wave for row, wave in zip(rows, waves, strict=True)], dtype=bool)
     return hide
-
-
-def _small(table: pd.DataFrame, min_group: int) -> frozenset[Row]:
-    small = table[~(pd.to_numeric(table["n"], errors="coerce") >= min_group)]
-    return frozenset(zip(small["level"], small["unit"], strict=True))
 
 
 def _is_text(column: pd.Series) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from ..record import Record
 from ..result import PURPOSE, PURPOSE_EN
 from ..spec.periods import parse
 from ..spec.specification import Specification
+from .disclosure import ReleasePlan
 from .exports.document import Document, content_hash, read_document, stripped
 from .exports.html import to_html
 from .exports.pdf import to_pdf
@@ -130,17 +130,26 @@ def run_notebook(
     record: Record,
     period: str,
     unit: str = "ALL",
+    plan: ReleasePlan,
+    draft: bool = False,
+    snapshot: Mapping[str, Any] | None = None,
     formats: Sequence[str] = ("html", "pdf"),
     out: str | Path | None = None,
     **given: Any,
 ) -> Run:
     """Run one report notebook on a workspace and export it.
 
-    Everything is checked before a kernel starts; everything is written beside its place first and moved there when all
-    of it is whole, so that a failed run leaves what was there before.
+    Everything is checked before a kernel starts; files and their entry in the record are made in one transaction, so that
+    a failed run leaves what was there before.
 
     Parameters
     ----------
+    plan
+        What may be seen; every number in the report must carry its seal.
+    draft
+        The report is marked as a draft, lies under ``drafts/`` and is not a publication.
+    snapshot
+        What the record keeps of a draft that goes out.
     formats
         Of ``html`` and ``pdf``; the executed notebook without other outputs is always kept beside them.
     out
@@ -163,28 +172,46 @@ def run_notebook(
             raise unknown("格式/format", kind, FORMATS)
     values = {"workspace": str(folder), "period": period, "unit": unit, "lang": spec.language, **given}
     checked = _check_parameters(source, values)
-    target = Path(out) if out is not None else folder / "reports"
-    target = target.resolve() / period / report
+    place = (Path(out) if out is not None else folder / "reports").resolve()
+    target = Path("drafts" if draft else "") / period / report
     started = time.perf_counter()
     executed = _execute(source, checked, folder)
     manifest = _manifest(source, checked, spec, folder)
-    document = read_document(executed, _meta(report, period, unit, spec, manifest))
+    manifest |= {"plan": plan.id, "head": record.head}
+    document = read_document(executed, _meta(report, period, unit, spec, manifest, plan, draft=draft), plan)
     manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
     contents = {kind: FORMATS[kind](document, spec.fonts) for kind in formats}
     contents["ipynb"] = _notebook_bytes(stripped(executed), folder)
-    files = _put(target, unit, contents)
-    relative = [_relative(path, target.parent.parent) for path in files.values()]
-    record.add_run(
-        report=report, period=period, unit=unit, lang=spec.language, status="done",
-        seconds=round(time.perf_counter() - started, 2), files=relative, manifest=manifest,
+    names = {kind: (target / f"{unit}.{kind}").as_posix() for kind in contents}
+    told = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
+    record.publish(
+        "draft" if draft else "publication", dict(snapshot or {}) | told,
+        {names[kind]: (place / names[kind], content) for kind, content in contents.items()},
+        seconds=round(time.perf_counter() - started, 2),
     )  # fmt: skip
-    return Run(report, period, unit, files, manifest)
+    return Run(report, period, unit, {kind: place / name for kind, name in names.items()}, manifest)
 
 
 def export_notebook(
-    notebook: Path, *, formats: Sequence[str], spec: Specification, out: Path | None = None
+    notebook: Path,
+    *,
+    formats: Sequence[str],
+    folder: Path,
+    spec: Specification,
+    record: Record,
+    plan: Callable[[str], ReleasePlan],
+    is_draft: Callable[[str], bool],
+    out: Path | None = None,
 ) -> dict[str, Path]:
-    """Export an executed notebook of this package again, without running it."""
+    """Export an executed notebook, one of this package or a researcher's own, without running it.
+
+    Every number in it must carry the seal of the release plan in force; the files are entered in the record.
+
+    Raises
+    ------
+    UsageError
+        No such file or format; the notebook does not say its period; a block without a valid seal.
+    """
     import nbformat
 
     if not notebook.exists():
@@ -194,11 +221,24 @@ def export_notebook(
             raise unknown("格式/format", kind, FORMATS)
     executed = nbformat.read(notebook, as_version=4)
     known = {p.name: p.default for p in _parameters_given(executed)}
-    period, unit = str(known.get("period", "")), str(known.get("unit", notebook.stem))
-    manifest = {"data": "—"} | _versions(spec)
-    document = read_document(executed, _meta(notebook.parent.name, period, unit, spec, manifest))
-    contents = {kind: FORMATS[kind](document, spec.fonts) for kind in formats}
-    return _put(out or notebook.parent, notebook.stem, contents)
+    if "period" not in known:
+        raise UsageError(f"{notebook.name}: 没有 period 参数 (it has no parameter period)")
+    period, unit = str(known["period"]), str(known.get("unit", "ALL"))
+    ruling, draft = plan(period), is_draft(period)
+    manifest = _versions(spec) | {"parameters": {}, "plan": ruling.id, "head": record.head, "data": "—"}
+    report = notebook.parent.name if notebook.stem == unit else notebook.stem
+    document = read_document(executed, _meta(report, period, unit, spec, manifest, ruling, draft=draft), ruling)
+    manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
+    target = (out or notebook.parent).resolve()
+    files = {kind: (target / f"{notebook.stem}.{kind}", FORMATS[kind](document, spec.fonts)) for kind in formats}
+    told = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
+    names = {_within(path, (folder / "reports").resolve()): (path, content) for path, content in files.values()}
+    record.publish("draft" if draft else "publication", told, names, seconds=0.0)
+    return {kind: path for kind, (path, _) in files.items()}
+
+
+def _within(path: Path, place: Path) -> str:
+    return path.relative_to(place).as_posix() if path.is_relative_to(place) else path.name
 
 
 def workspace_of(notebook: Path) -> tuple[str, str]:
@@ -311,18 +351,29 @@ def _inputs(folder: Path) -> list[Path]:
     return sorted([*top, *(p for p in (folder / "responses").glob("*") if p.is_file())])
 
 
-def _meta(report: str, period: str, unit: str, spec: Specification, manifest: Mapping[str, Any]) -> dict[str, str]:
+def _meta(
+    report: str,
+    period: str,
+    unit: str,
+    spec: Specification,
+    manifest: Mapping[str, Any],
+    plan: ReleasePlan,
+    *,
+    draft: bool,
+) -> dict[str, str]:
     language = spec.language
     label = parse(period).label(language) if period else ""
     purpose = {"zh": PURPOSE, "en": PURPOSE_EN}[language] + (f" {spec.purpose}" if spec.purpose else "")
     footer = say(
         language, "footer", codebook=manifest["codebook"], units=manifest["units"], data=manifest["data"],
-        version=manifest["version"], min_group=spec.min_group,
+        version=manifest["version"], min_group=plan.min_group, hidden=len(plan.hidden.get(("survey", period), ())),
+        head=manifest["head"][:16], plan=plan.id,
     )  # fmt: skip
     title = f"{label} {spec.unit_label(unit)} {report}".strip()
     return {
         "title": title, "period": label, "unit": unit, "language": language, "office": spec.office, "purpose": purpose,
-        "footer": footer,
+        "limits": say(language, "limits", min_group=plan.min_group), "footer": footer,
+        "draft": say(language, "draft") if draft else "",
     }  # fmt: skip
 
 
@@ -331,25 +382,6 @@ def _notebook_bytes(notebook: nbformat.NotebookNode, folder: Path) -> bytes:
 
     text = nbformat.writes(notebook)
     return text.replace(json.dumps(str(folder))[1:-1], folder.name).encode("utf-8")
-
-
-def _put(target: Path, unit: str, contents: Mapping[str, bytes]) -> dict[str, Path]:
-    """Write every file beside its place, then move all of them there."""
-    target.mkdir(parents=True, exist_ok=True)
-    waiting = {}
-    try:
-        for kind, content in contents.items():
-            temporary = target / f".{unit}.{os.getpid()}.{kind}.tmp"
-            temporary.write_bytes(content)
-            waiting[kind] = temporary
-        return {kind: temporary.replace(target / f"{unit}.{kind}") for kind, temporary in waiting.items()}
-    finally:
-        for temporary in waiting.values():
-            temporary.unlink(missing_ok=True)
-
-
-def _relative(path: Path, base: Path) -> str:
-    return path.relative_to(base).as_posix()
 
 
 def _parameters_given(executed: nbformat.NotebookNode) -> list[Parameter]:

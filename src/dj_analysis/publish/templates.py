@@ -1,11 +1,13 @@
-"""Empty forms an office starts from: table templates, the printable questionnaire, the participant notice."""
+"""Empty forms an office starts from: table templates, the printable questionnaire, the notice, the self-check page."""
 
 from __future__ import annotations
 
 import itertools
 from pathlib import Path
 
+from ..act.care import HELP_LINE, write_self_check
 from ..result import PURPOSE, PURPOSE_EN
+from ..spec import assessment
 from ..spec.codebook import Codebook, Scale, default_codebook
 from ..spec.schemas import SCHEMAS, Schema
 from ..spec.settings import DEFAULT_MIN_GROUP
@@ -14,8 +16,6 @@ from ..spec.tree import Node
 from .blocks import Block, heading, note, text
 from .exports.document import Document
 from .exports.pdf import to_pdf
-
-HELP_LINE = "12356"  # national psychological help line; a survey is no crisis line and says where to turn
 
 _NOTICE = {
     "zh": (
@@ -42,7 +42,7 @@ _NOTICE = {
 
 
 def write_templates(folder: Path, spec: Specification | None = None) -> list[Path]:
-    """Write an Excel template of every table, the questionnaire and the participant notice.
+    """Write an Excel template of every table, the questionnaire, the participant notice, the impact assessment, the self-check page.
 
     Parameters
     ----------
@@ -55,7 +55,9 @@ def write_templates(folder: Path, spec: Specification | None = None) -> list[Pat
     -------
     list of pathlib.Path
         ``tables/{table}.xlsx`` (first sheet: the header and an example row to overwrite; second: what each column means),
-        ``questionnaire-full.pdf``, ``questionnaire-pulse.pdf`` where the instrument has anchors, ``notice.pdf``.
+        ``questionnaire-full.pdf``, ``questionnaire-pulse.pdf`` where the instrument has anchors, ``notice.pdf``,
+        ``impact-assessment.toml`` (to be filled in before anybody is followed from wave to wave), ``self-check.html`` and
+        ``self-check-en.html`` where it has an index.
     """
     spec = spec or Specification(codebook=default_codebook())
     (folder / "tables").mkdir(parents=True, exist_ok=True)
@@ -67,7 +69,14 @@ def write_templates(folder: Path, spec: Specification | None = None) -> list[Pat
         made.append(path)
     notice_path = folder / "notice.pdf"
     notice_path.write_bytes(_pdf(notice(spec), spec))
-    return [*made, notice_path]
+    made.append(notice_path)
+    form_path = folder / assessment.FILE
+    form_path.write_text(assessment.template(spec.language), encoding="utf-8")
+    made.append(form_path)
+    if spec.codebook.index:
+        made.append(write_self_check(folder / "self-check.html", spec, language="zh"))
+        made.append(write_self_check(folder / "self-check-en.html", spec, language="en"))
+    return made
 
 
 def questionnaire(spec: Specification, form: str) -> list[Block]:

@@ -72,7 +72,7 @@ def fill(sentence: str, safe: Protected | Mapping[str, Protected | None] | None,
         if not isinstance(value, Protected):
             raise UsageError(f"{name}: 只接受 dj.protect 的结果 (pass it through dj.protect first)")
     language = next((value.spec.language for value in given.values()), names.get("lang", "zh"))
-    views: dict[str, View | None] = {name: View(given[name]) if name in given else None for name in named}
+    views: dict[str, View | None] = {name: View(given[name].printed()) if name in given else None for name in named}
     try:
         filled = _environment(language).from_string(sentence).render(**names, **views)
     except TemplateError as error:

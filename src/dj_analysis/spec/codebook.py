@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal, Self
 
 from ..errors import Problems, SpecError
-from .lint import check_subjects, craft_warnings
+from .lint import check_records, check_subjects, craft_warnings
 from .periods import parse
 from .schemas import CODEBOOK, INDICATORS, SCALES
-from .settings import Settings
+from .settings import MOST_TOGETHER, Settings
 from .tables import Table, conform, load_table, numbers, read_text, whole_numbers
 from .tree import SCORED, Node, Tree, check_tree, read_nodes
 
@@ -156,6 +156,7 @@ def load_codebook(settings: Settings, problems: Problems) -> Codebook:
         load_table(settings, "scales", SCALES, problems),
         problems,
     )
+    _check_cross(settings, {node.code for node in codebook.groups}, problems)
     return replace(codebook, recall=settings.recall, not_applicable=settings.not_applicable)
 
 
@@ -179,6 +180,7 @@ def build_codebook(table: Table | None, scales: Table | None, problems: Problems
     made = _scales(scales, problems)
     check_tree(table.place, scored, problems)
     check_subjects(table.place, nodes, problems)
+    check_records(table.place, nodes, problems)
     for node in nodes:
         if node.scale and node.scale not in made:
             advice = "在 scales 表补上 (add it to scales)"
@@ -193,6 +195,16 @@ def default_codebook() -> Codebook:
     with resources.as_file(resources.files(__package__).joinpath("defaults")) as folder:
         codebook = read_codebook(folder / "codebook.csv")
     return replace(codebook, recall="最近三个月")
+
+
+def _check_cross(settings: Settings, groups: set[str], problems: Problems) -> None:
+    """Note cross-classifications of more group columns than may stand together (R16)."""
+    for crossed in settings.cross:
+        together = [name for name in crossed if name in groups]
+        if len(together) > MOST_TOGETHER:
+            allowed = f"至多 {MOST_TOGETHER} 个分组 (at most {MOST_TOGETHER} group columns)"
+            advice = "去掉几个分组,越细越能认出个人 (drop some: finer cells tell who people are)"
+            problems.add("workspace.toml [publish] cross", "too_many_groups", " × ".join(together), allowed, advice)
 
 
 def _scales(table: Table | None, problems: Problems) -> dict[str, Scale]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..errors import Problems
+from .purpose import ALLOWED, label, record_purpose
 from .tree import Node
 
 
@@ -112,6 +113,23 @@ def check_subjects(place: str, nodes: Iterable[Node], problems: Problems) -> Non
                 allowed = "工作生活状况 (working life)"
                 problems.add(f"{place}: {node.code}", "forbidden_subject", found, allowed, subject.instead)
                 break
+
+
+def check_records(place: str, nodes: Iterable[Node], problems: Problems) -> None:
+    """Note nodes of an instrument for persons that hold records: groups, weights, outcomes, checks, questions.
+
+    A question counts by its wording; only where it has none by its label.
+    """
+    for node in nodes:
+        question = node.role in ("item", "text", "dimension", "index")
+        wordings = [text for text in (node.text_zh, node.text_en) if text]
+        texts = (wordings or [node.label_zh, node.label_en]) if question else [*wordings, node.label_zh, node.label_en]
+        tag = next((tag for text in texts if text and (tag := record_purpose(text, asked=question))), "")
+        if not tag and not question:
+            tag = record_purpose(node.code, asked=True)
+        if tag:
+            advice = "删去该列;问卷只问工作生活 (remove it; ask about working life only)"
+            problems.add(f"{place}: {node.code}", "purpose_column", f"{label(tag)}: {node.label_zh}", ALLOWED, advice)
 
 
 def craft_warnings(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -11,7 +12,11 @@ from typing import Any
 
 from ..errors import Problems
 
-POINTS = ("smallest",)  # parameters in points of the score; all others are shares
+#: What a parameter counts, said beside it; one that says nothing is a share.
+SHARE: Mapping[str, Any] = {"low": 0, "high": 1, "advice": "比例写成小数 (write shares as decimals)"}
+POINTS: Mapping[str, Any] = {"low": 0, "high": 100, "advice": "写成分数 (write points of the score)"}
+COUNT: Mapping[str, Any] = {"low": 1, "high": 100, "whole": True, "advice": "写成整数 (write a whole number)"}
+DAYS: Mapping[str, Any] = {"low": 1, "high": 60, "whole": True, "advice": "写成工作日数 (write whole working days)"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,40 @@ class ChangeRule:
 
     confidence: float
     false_discovery: float
-    smallest: float
+    smallest: float = field(metadata=POINTS)
+
+
+@dataclass(frozen=True)
+class SelfCheckRule:
+    """When the self-check page shows its reader orange, red or black, and how soon help answers.
+
+    The rule travels into the page as data; no function of this package applies it to anybody's answers.
+
+    Attributes
+    ----------
+    orange_index, red_index, black_index
+        The index lies under this point.
+    dimension
+        A dimension is low when it lies under this point.
+    orange_dimensions, red_dimensions, black_dimensions
+        At least so many dimensions are low.
+    fall
+        The index fell by more than this since the last full form (orange).
+    orange_days, red_days, black_days
+        Working days within which the service a person turned to answers.
+    """
+
+    orange_index: float = field(metadata=POINTS)
+    red_index: float = field(metadata=POINTS)
+    black_index: float = field(metadata=POINTS)
+    dimension: float = field(metadata=POINTS)
+    orange_dimensions: int = field(metadata=COUNT)
+    red_dimensions: int = field(metadata=COUNT)
+    black_dimensions: int = field(metadata=COUNT)
+    fall: float = field(metadata=POINTS)
+    orange_days: int = field(metadata=DAYS)
+    red_days: int = field(metadata=DAYS)
+    black_days: int = field(metadata=DAYS)
 
 
 @dataclass(frozen=True)
@@ -37,6 +75,7 @@ class Rules:
 
     response: ResponseRule
     change: ChangeRule
+    self_check: SelfCheckRule
 
 
 def read_rules(path: Path | None, problems: Problems) -> Rules:
@@ -55,6 +94,8 @@ def read_rules(path: Path | None, problems: Problems) -> Rules:
             problems.add(path.name, "unknown_rule", name, ", ".join(sorted(known)), "改名或删去 (rename or remove it)")
             continue
         rules = replace(rules, **{name: _changed(path.name, name, getattr(rules, name), parameters, problems)})
+    if not _graver_is_stricter(path.name, rules.self_check, problems):
+        rules = replace(rules, self_check=default_rules().self_check)
     return rules
 
 
@@ -62,22 +103,39 @@ def read_rules(path: Path | None, problems: Problems) -> Rules:
 def default_rules() -> Rules:
     """Return the rules the package ships (spec/defaults/rules.toml)."""
     raw = tomllib.loads(resources.files(__package__).joinpath("defaults/rules.toml").read_text(encoding="utf-8"))
-    return Rules(response=ResponseRule(**raw["response"]), change=ChangeRule(**raw["change"]))
+    return Rules(
+        response=ResponseRule(**raw["response"]),
+        change=ChangeRule(**raw["change"]),
+        self_check=SelfCheckRule(**raw["self_check"]),
+    )
 
 
 def _changed(place: str, name: str, rule: Any, parameters: Any, problems: Problems) -> Any:
-    known = {field.name for field in fields(rule)}
+    known = {field.name: field.metadata or SHARE for field in fields(rule)}
     if not isinstance(parameters, dict):
         problems.add(f"{place} [{name}]", "wrong_type", parameters, "表 (table)", "改正类型 (mend its type)")
         return rule
     for key, value in parameters.items():
         if key not in known:
             problems.add(f"{place} [{name}]", "unknown_setting", key, ", ".join(sorted(known)), "改名 (rename it)")
-        elif isinstance(value, bool) or not isinstance(value, (int, float)):
-            problems.add(f"{place} [{name}] {key}", "wrong_type", value, "数 (number)", "改为数字 (write a number)")
-        elif not 0 <= value <= (100 if key in POINTS else 1):
-            allowed = "0–100" if key in POINTS else "0–1"
-            problems.add(f"{place} [{name}] {key}", "range", value, allowed, "比例写成小数 (write shares as decimals)")
+            continue
+        where, span, whole = f"{place} [{name}] {key}", known[key], bool(known[key].get("whole"))
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            problems.add(where, "wrong_type", value, "数 (number)", "改为数字 (write a number)")
+        elif not span["low"] <= value <= span["high"] or (whole and value != int(value)):
+            problems.add(where, "range", value, f"{span['low']}–{span['high']}", span["advice"])
         else:
-            rule = replace(rule, **{key: float(value)})
+            rule = replace(rule, **{key: int(value) if whole else float(value)})
     return rule
+
+
+def _graver_is_stricter(place: str, rule: SelfCheckRule, problems: Problems) -> bool:
+    """Note cut points that would give a milder level to whoever is worse off."""
+    grades, sound = ("orange", "red", "black"), True
+    for what, falling in (("index", True), ("dimensions", False), ("days", True)):
+        points = [getattr(rule, f"{grade}_{what}") for grade in grades]
+        if points != sorted(points, reverse=falling):
+            found = ", ".join(f"{grade}_{what} = {point:g}" for grade, point in zip(grades, points, strict=True))
+            problems.add(f"{place} [self_check]", "band_order", found, "由轻到重 (mild to grave)", "改正 (mend them)")
+            sound = False
+    return sound

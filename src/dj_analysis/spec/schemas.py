@@ -164,6 +164,10 @@ RESPONSES = Schema(
     (
         Column("unit", "填答人所在单位的代码或名称", example="B001"),
         Column("respondent", "假名编号(不是姓名、工号)"),
+        Column("own_code", "自编码:读入时即以密钥散列并丢弃,只作本人前后两期对应(去标识化)"),
+        Column("consent_use", "同意使用:是/否;否或空 = 该份不导入", example="是"),
+        Column("consent_link", "同意前后两期对应:是/否;空 = 否", example="否"),
+        Column("consent_care", "同意接受帮扶联系:是/否;空 = 否", example="否"),
     ),
 )
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import Problems
+from .assessment import FILE as ASSESSMENT
+from .consent import Consent, Door, read_consent
 from .periods import ALLOWED, is_period
+from .purpose import ALLOWED as UNMIXED
+from .purpose import BY_TABLE, PURPOSES, RESTRICTED, label, restricted_tables
 from .schemas import SCHEMAS
 
 Language = Literal["zh", "en"]
 FLOOR = 5  # no setting may allow results about fewer people (R4)
 DEFAULT_MIN_GROUP = 10
+RETENTION = 12  # months for which answers may be kept; a workspace may say fewer (R12)
+MOST_TOGETHER = 3  # group columns in one cross-classification, and quasi-identifiers in one stored file (R16)
 
 _TOP = {
     "name": str,
@@ -31,6 +38,8 @@ _TOP = {
     "units": dict,
     "codebook": dict,
     "publish": dict,
+    "consent": dict,
+    "retention": dict,
     "fonts": str,
     "tables": dict,
 }
@@ -38,11 +47,14 @@ _SECTIONS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "units": {"exclude_types": list},
     "codebook": {"recall": str, "not_applicable": bool},
     "publish": {"cross": list},
+    "consent": {"basis": str, "date": (str, date), "text": str},
+    "retention": {"months": int},
 }
 _SOURCE: dict[str, type | tuple[type, ...]] = {
     "path": str,
     "sql": dict,
     "sheet": str,
+    "purpose": str,
     "shape": str,
     "columns": dict,
     "constant": dict,
@@ -54,11 +66,12 @@ _SOURCE: dict[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where a foreign table is and how its columns become ours (``[tables.X]``)."""
+    """Where a foreign table is, how its columns become ours, and what it is kept for (``[tables.X]``)."""
 
     path: str = ""
     sql: Mapping[str, str] = field(default_factory=dict)
     sheet: str = ""
+    purpose: str = ""
     shape: Literal["long", "wide", ""] = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     constant: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +94,10 @@ class Settings:
         Form of each period (``full`` or ``pulse``).
     roots
         Further folders that may be read.
+    consent
+        What stands for consent in waves without such a column.
+    retention
+        Months after which answers of a closed wave are to be deleted.
     """
 
     folder: Path
@@ -99,13 +116,29 @@ class Settings:
     recall: str = ""
     not_applicable: bool = False
     cross: tuple[tuple[str, ...], ...] = ()
+    consent: Consent = field(default_factory=Consent)
+    retention: int = RETENTION
     fonts: str = ""
     tables: Mapping[str, Source] = field(default_factory=dict)
 
     def inside(self, path: Path) -> bool:
         """Tell whether a path may be read: below the workspace or below a declared root."""
-        allowed = [self.folder, *(self.folder / root for root in self.roots.values())]
-        return any(path.resolve().is_relative_to(place.resolve()) for place in allowed)
+        return any(path.resolve().is_relative_to(place) for place in self.places)
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folders that hold the office's data: the workspace and its declared roots."""
+        return tuple(place.resolve() for place in (self.folder, *(self.folder / root for root in self.roots.values())))
+
+    @property
+    def door(self) -> Door:
+        """What decides who is let in when a wave is read."""
+        return Door(self.consent, self.places, self.folder / ASSESSMENT)
+
+    def purpose_of(self, table: str) -> str:
+        """Return what a table is kept for: as declared, else by its name."""
+        declared = self.tables[table].purpose if table in self.tables else ""
+        return declared or BY_TABLE.get(table, "")
 
 
 def read_settings(folder: str | Path, problems: Problems) -> Settings:
@@ -125,12 +158,15 @@ def read_settings(folder: str | Path, problems: Problems) -> Settings:
         raw[section] = _typed(f"{path.name} [{section}]", raw.get(section, {}), known, problems)
     _check_values(path.name, raw, problems)
     tables = {name: _source(path.name, name, source, problems) for name, source in raw.get("tables", {}).items()}
+    _check_purposes(path.name, tables, problems)
     return Settings(
         folder=folder,
         exclude_types=tuple(raw["units"].get("exclude_types", ())),
         recall=raw["codebook"].get("recall", ""),
         not_applicable=raw["codebook"].get("not_applicable", False),
         cross=tuple(tuple(pair) for pair in raw["publish"].get("cross", ())),
+        consent=read_consent(path.name, raw["consent"], problems),
+        retention=raw["retention"].get("months", RETENTION),
         tables=tables,
         **{key: raw[key] for key in _TOP if key in raw and key not in (*_SECTIONS, "tables")},
     )
@@ -143,7 +179,9 @@ def _typed(place: str, raw: Any, known: Mapping[str, Any], problems: Problems) -
         if key not in known:
             problems.add(place, "unknown_setting", key, ", ".join(known), "删去或改名 (remove or rename it)")
         elif not isinstance(value, known[key]) or (known[key] is int and isinstance(value, bool)):
-            problems.add(f"{place} {key}", "wrong_type", value, known[key].__name__, "改正类型 (mend its type)")
+            kinds = known[key] if isinstance(known[key], tuple) else (known[key],)
+            named = "、".join(kind.__name__ for kind in kinds)
+            problems.add(f"{place} {key}", "wrong_type", value, named, "改正类型 (mend its type)")
         else:
             kept[key] = value
     return kept
@@ -155,6 +193,12 @@ def _source(place: str, name: str, raw: Any, problems: Problems) -> Source:
     kept = _typed(where, raw, _SOURCE, problems)
     for key in ("columns", "constant", "missing", "sql"):
         kept[key] = _texts(f"{where} {key}", kept.get(key, {}), problems)
+    for consent in sorted(name for name in kept["constant"] if name.startswith("consent_")):
+        advice = (
+            "同意由本人作出；以告知为依据的写 [consent] (consent is each person's own; declare a notice in [consent])"
+        )
+        problems.add(f"{where} constant", "constant_consent", consent, "一列答案 (a column of answers)", advice)
+        del kept["constant"][consent]
     kept["recode"] = {
         column: _texts(f"{where} recode.{column}", mapping, problems)
         for column, mapping in kept.get("recode", {}).items()
@@ -186,6 +230,9 @@ def _check_values(place: str, raw: dict[str, Any], problems: Problems) -> None:
     if raw.get("min_group", DEFAULT_MIN_GROUP) < FLOOR:
         advice = f"改为 {FLOOR} 或更大,建议 {DEFAULT_MIN_GROUP} (use {FLOOR} or more)"
         problems.add(f"{place} min_group", "min_group", raw.pop("min_group"), f">= {FLOOR}", advice)
+    if not 1 <= raw["retention"].get("months", RETENTION) <= RETENTION:
+        advice = f"改为 1–{RETENTION} (use 1 to {RETENTION})"
+        problems.add(f"{place} [retention]", "range", raw["retention"].pop("months"), f"1–{RETENTION}", advice)
     if raw.get("language", "zh") not in ("zh", "en"):
         problems.add(f"{place} language", "choice", raw.pop("language"), "zh, en", "改为 zh 或 en (use zh or en)")
     raw["roots"] = _texts(f"{place} [roots]", raw.get("roots", {}), problems)
@@ -196,6 +243,11 @@ def _check_values(place: str, raw: dict[str, Any], problems: Problems) -> None:
     cross = raw["publish"].get("cross", [])
     if not all(isinstance(pair, list) and all(isinstance(part, str) for part in pair) for pair in cross):
         problems.add(f"{place} [publish] cross", "wrong_type", cross, '[["branch", "age_band"]]', "改正 (mend it)")
+        del raw["publish"]["cross"]
+    elif wide := [pair for pair in cross if len(pair) > MOST_TOGETHER + 1]:
+        allowed = f"一个单位层级,至多 {MOST_TOGETHER} 个分组 (a unit level and at most {MOST_TOGETHER} group columns)"
+        advice = "去掉几个分组,越细越能认出个人 (drop some: finer cells tell who people are)"
+        problems.add(f"{place} [publish] cross", "too_many_groups", " × ".join(wide[0]), allowed, advice)
         del raw["publish"]["cross"]
     if not all(isinstance(kind, str) for kind in raw["units"].get("exclude_types", [])):
         found = raw["units"].pop("exclude_types")
@@ -212,6 +264,29 @@ def _check_values(place: str, raw: dict[str, Any], problems: Problems) -> None:
         if isinstance(source, dict) and source.get("shape", "") not in ("", "long", "wide"):
             found = source.pop("shape")
             problems.add(f"{place} [tables.{name}] shape", "choice", found, "long, wide", "改正 (mend it)")
+        kept_for = source.get("purpose", "") if isinstance(source, dict) else ""
+        if isinstance(kept_for, str) and kept_for not in ("", *PURPOSES, *RESTRICTED):
+            allowed, found = ", ".join([*PURPOSES, *RESTRICTED]), source.pop("purpose")
+            problems.add(
+                f"{place} [tables.{name}] purpose", "choice", found, allowed, "改为所列之一 (use one of these)"
+            )
         if not isinstance(source, dict):
             problems.add(f"{place} [tables.{name}]", "wrong_type", source, "table", "改正类型 (mend its type)")
             del raw["tables"][name]
+
+
+def _check_purposes(place: str, tables: Mapping[str, Source], problems: Problems) -> None:
+    """Note answers declared for a restricted purpose, or drawn from a table that is kept for one (R9)."""
+    responses = tables.get("responses")
+    if responses is None:
+        return
+    where, advice = f"{place} [tables.responses]", "只读问卷答案 (read the answers alone)"
+    query = responses.sql.get("query", "")
+    met = [(f"{where} purpose", responses.purpose, "")] if responses.purpose in RESTRICTED else []
+    for name, other in tables.items():
+        same = (other.path and other.path == responses.path) or (query and query == other.sql.get("query", ""))
+        if name != "responses" and other.purpose in RESTRICTED and same:
+            met.append((where, other.purpose, f": [tables.{name}]"))
+    met += [(f"{where} sql", tag, f": {name}") for name, tag in restricted_tables(query).items()]
+    for place_of, tag, named in met:
+        problems.add(place_of, "purpose_table", f"{label(tag)}{named}", UNMIXED, advice)

@@ -16,6 +16,8 @@ from .settings import DEFAULT_MIN_GROUP, Language
 from .tree import Tree
 from .units import ALL, Units
 
+CROSS = "×"  # joins the parts of a cross-classification in the names of levels, axes and cells
+
 
 def _no_headcounts() -> pd.DataFrame:
     return pd.DataFrame(columns=["unit", "period", "group", "category", "headcount"])
@@ -33,6 +35,8 @@ class Specification:
         The organisation trees, every span of time.
     indicators
         The branch indicators' tree, if there is one.
+    cross
+        Cross-classifications that may be published: a unit level or group column, then group columns.
     """
 
     codebook: Codebook = field(default_factory=lambda: Codebook(Tree(())))
@@ -50,6 +54,7 @@ class Specification:
     recipient_en: str = ""
     purpose: str = ""
     fonts: str = ""
+    cross: tuple[tuple[str, ...], ...] = ()
 
     def speaking(self, language: Language) -> Self:
         """Return the same declarations for readers of another language."""
@@ -64,6 +69,10 @@ class Specification:
 
     def unit_label(self, unit: str, level: str = "") -> str:
         """Name of a unit for the reader; a category of a group column stands for itself."""
+        if CROSS in level:
+            return CROSS.join(
+                self.unit_label(*pair) for pair in zip(unit.split(CROSS), level.split(CROSS), strict=True)
+            )
         if level in self.group_names:
             return self._categories.get((level, unit), unit)
         found = self.units.get(unit)
@@ -71,6 +80,8 @@ class Specification:
 
     def level_label(self, level: str) -> str:
         """Name of a level or group column for the reader."""
+        if CROSS in level:
+            return CROSS.join(self.level_label(part) for part in level.split(CROSS))
         group = self.group_names.get(level)
         return group or LEVELS.get(self.language, {}).get(level, level)
 

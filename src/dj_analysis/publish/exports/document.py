@@ -7,12 +7,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import nbformat
 
 from ...errors import DjError, UsageError
-from ..blocks import KINDS_OF_BLOCK, MIME, Block
+from ..blocks import KINDS_OF_BLOCK, LITERAL, MIME, Block, seal_of
+from ..disclosure import ReleasePlan, verified
 
 _ZH = "一二三四五六七八九十"
 
@@ -36,13 +38,13 @@ class Document:
     dropped: tuple[str, ...] = field(default=(), repr=False)
 
 
-def read_document(notebook: nbformat.NotebookNode, meta: Mapping[str, str]) -> Document:
-    """Take markdown cells and blocks out of an executed notebook; every other output is dropped and listed.
+def read_document(notebook: nbformat.NotebookNode, meta: Mapping[str, str], plan: ReleasePlan) -> Document:
+    """Take markdown cells and sealed blocks out of an executed notebook; every other output is dropped and listed.
 
     Raises
     ------
     UsageError
-        The notebook holds an error, or no block at all.
+        The notebook holds an error, no block at all, or a block whose seal is missing or not that of the plan in force.
     """
     blocks: list[Block] = []
     dropped: list[str] = []
@@ -58,12 +60,25 @@ def read_document(notebook: nbformat.NotebookNode, meta: Mapping[str, str]) -> D
             if content is None:
                 dropped.append(f"cell {number}: {output.output_type}")
             else:
-                blocks.append(_block(content))
+                blocks.append(_block(content, plan, number))
     if not blocks:
         raise UsageError("笔记本里没有报告内容 (no blocks in the notebook)")
     title = next((b.content["text"] for b in blocks if b.kind == "heading" and b.content["depth"] == 0), None)
     named = dict(meta) | ({"title": str(title).replace("\n", "")} if title else {})
     return Document(tuple(_numbered(blocks, meta.get("language", "zh"))), named, tuple(dropped))
+
+
+def seals_hold(path: Path, key: bytes) -> str:
+    """Verify the seals in a kept notebook with the workspace's key; return what is wrong, or ``""``."""
+    for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
+        for output in cell.get("outputs", []):
+            content = output.get("data", {}).get(MIME, {})
+            kind, seal = content.get("kind"), content.get("seal", "")
+            if kind in LITERAL and not seal:
+                continue
+            if not seal or not verified(key, content.get("plan", ""), seal, *seal_of(kind, content["content"])):
+                return f"第 {number} 格封签无效 (cell {number}: its seal does not hold)"
+    return ""
 
 
 def stripped(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -112,12 +127,20 @@ def svg_uri(svg: str) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
-def _block(content: Any) -> Block:
+def _block(content: Any, plan: ReleasePlan, cell: int) -> Block:
     if not isinstance(content, dict) or content.get("kind") not in KINDS_OF_BLOCK:
         raise DjError(
             f"无法识别的报告内容 (unknown block): {content if isinstance(content, str) else content.get('kind')}"
         )
-    return Block(content["kind"], content["content"])
+    block = Block(content["kind"], content["content"], content.get("plan", ""), content.get("seal", ""))
+    bare = block.kind in LITERAL and not block.seal  # an author's own words
+    if bare or (block.plan == plan.id and plan.sealed(block.seal, *seal_of(block.kind, block.content))):
+        return block
+    why = "发布方案已变,请重新运行" if block.seal and block.plan != plan.id else "没有有效的封签"
+    raise UsageError(
+        f"第 {cell} 格的内容{why},不能导出 (cell {cell}: a block without a valid seal of the release plan in force;"
+        " run the notebook again, with dj.protect(…, ws.release_plan(period)))"
+    )
 
 
 def _numbered(blocks: list[Block], language: str) -> list[Block]:

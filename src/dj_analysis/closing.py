@@ -1,0 +1,274 @@
+"""Closing a wave: which answers it rests on from then on, and what may still change."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .errors import DataError, Problems, UsageError
+from .measure.copies import kept_kind, write_table
+from .measure.roles import RESPONDENT
+from .measure.rows import HASH, among, chosen, counted, row_table
+from .measure.scores import joint_counts, unit_sums
+from .measure.store import Kept, Store
+from .measure.survey import Survey
+from .measure.unitsums import UnitSums
+from .measure.wjx import NUMBER
+from .publish.masks import Release, homes_of, mask
+from .record import Record
+from .spec.consent import Consent
+from .spec.settings import FLOOR
+from .spec.tables import read_text, whole_numbers
+
+FROZEN = ("close", "correction")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A wave as it is released: its sums, the answers they rest on, how many more do not count, which were changed since."""
+
+    kept: Kept
+    rows: pd.DataFrame = field(repr=False)
+    late: int = 0
+    lost: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+
+
+class Releases:
+    """What left of each wave so far, told by the record and kept in the store.
+
+    Parameters
+    ----------
+    record, store
+        The workspace's.
+    """
+
+    def __init__(self, record: Record, store: Store):
+        self.record, self.store = record, store
+
+    def told(self, period: str) -> list[dict[str, Any]]:
+        """Return the events by which something of a wave left: drafts that were sent, its closing, its corrections."""
+        events = self.record.told("publication", "close", "correction")
+        return [told for told in events if told["period"] == period and "store" in told]
+
+    def of(self, period: str) -> list[Release]:
+        """Return what left of a wave, in order."""
+        return [Release(_rows_of(told["hidden"]), self.store.rows(told["store"])) for told in self.told(period)]
+
+    def frozen(self, period: str) -> dict[str, Any] | None:
+        """Return the event that closed a wave, or its last correction; None while the wave is open."""
+        found = [told for told in self.told(period) if told["kind"] in FROZEN]
+        return found[-1] if found else None
+
+    @property
+    def closed(self) -> list[str]:
+        """Waves that are closed."""
+        return sorted({told["period"] for told in self.record.told(*FROZEN)})
+
+    def purged(self, period: str) -> bool:
+        """Tell whether the answers of a wave were deleted."""
+        return any(told["period"] == period for told in self.record.told("purge"))
+
+    def hidden(self, period: str) -> frozenset[tuple[str, str]] | None:
+        """Return the rows hidden in a closed wave; None while it is open."""
+        told = self.frozen(period)
+        return None if told is None else _rows_of(told["hidden"])
+
+
+def close_wave(survey: Survey, releases: Releases, notice: Consent, *, correct: str = "") -> None:
+    """Close a wave, register what came after it was closed, or correct it; see ``Workspace.close``."""
+    period, told = survey.period, releases.frozen(survey.period)
+    if told is None and correct:
+        raise UsageError(f"{period} 尚未关闭,不需要更正 (it is open: nothing to correct)")
+    if told is None or correct:
+        if not survey.consent:
+            problems, allowed = Problems(), "consent_use 列，或 [consent] basis, date, text"
+            advice = "在 workspace.toml 写明告知的日期和内容 (declare when and how people were told)"
+            problems.add(f"responses/{period}", "no_basis", "没有同意栏，也没有告知依据 (no basis)", allowed, advice)
+            raise DataError(problems=problems)
+        kind = "correction" if told else "close"
+        releases.record.append(kind, snapshot(survey, releases, notice) | ({"reason": correct} if correct else {}))
+        return
+    rows = row_table(survey)
+    late = int((~among(rows, counted(releases.store.rows(told["store"])))).sum())
+    known = sum(event["late"] for event in releases.record.told("late") if event["period"] == period)
+    if late <= known + told["late"]:
+        raise UsageError(f"{period} 已关闭,没有新的补报 (it is closed, and nothing came later)")
+    releases.record.append("late", {"period": period, "late": late - known - told["late"]})
+
+
+def snapshot(survey: Survey, releases: Releases, notice: Consent | None = None) -> dict[str, Any]:
+    """Keep what a release of a wave rests on, and return what the record tells of it: counts and hidden units, no answers."""
+    period, store, earlier = survey.period, releases.store, releases.told(survey.period)
+    settled = settle(survey, store, earlier[-1] if earlier else None)
+    content = hashlib.sha256(np.sort(settled.rows[HASH].to_numpy()).tobytes() + f"{len(earlier)}".encode())
+    key = f"{period}-r{len(earlier)}-{content.hexdigest()[:12]}"
+    store.keep(key, settled.kept)
+    store.keep_rows(key, settled.rows)
+    if len(settled.lost):
+        store.keep_rows(f"{key}.lost", settled.lost)
+    hidden = mask(
+        settled.kept.sums, settled.kept.joint, survey.spec, period, rows=settled.rows, earlier=releases.of(period)
+    )
+    told = {"date": notice.date, "text": notice.text} if survey.consent == "notice" and notice is not None else {}
+    return {
+        "period": period, "store": key, "basis": survey.consent, "notice": told, "answers": len(settled.rows), "late": settled.late, "hidden": sorted(hidden),
+        "min_group": survey.spec.min_group, "codebook": survey.spec.codebook.version, "units": survey.spec.units.version,
+    }  # fmt: skip
+
+
+def delete_answers(path: Path, sheet: str, number: str) -> None:
+    """Delete one person's answers from a wave's file, whole or not at all."""
+    problems = Problems()
+    table = read_text(path, problems, sheet=sheet)
+    problems.raise_if_any(DataError)
+    assert table is not None, "a file that cannot be read is a problem"
+    names = [name for name in (NUMBER, RESPONDENT) if name in table.frame.columns]
+    mine = (
+        sum((whole_numbers(table.frame[name]) == number for name in names), start=pd.Series(0, table.frame.index)) > 0
+    )
+    if not mine.any():
+        raise UsageError(f"{path.name}: 按 {NUMBER} 和 {RESPONDENT} 没有这份答卷 (no such answer sheet)")
+    target = path.with_suffix(kept_kind(path))
+    write_table(target, table.frame[~mine])
+    if target != path:
+        path.unlink()
+
+
+def register_withdrawal(before: pd.DataFrame, survey: Survey, releases: Releases) -> int:
+    """Note the answer sheets that are gone; the record tells how many, not which."""
+    told = releases.frozen(survey.period)
+    if told is not None:
+        before = pd.concat([before, releases.store.rows(told["store"])]).drop_duplicates(HASH)
+    known = Counter(releases.store.missing(survey.period, told["store"] if told else ""))
+    gone = before[~among(before, counted(row_table(survey)) + known)]
+    if gone.empty:
+        raise UsageError(f"{survey.period}: 没有新撤回的答卷 (no answer sheet is gone)")
+    releases.store.withdraw(survey.period, gone)
+    releases.record.append("withdrawal", {"period": survey.period, "answers": len(gone)})
+    return len(gone)
+
+
+def purge_answers(period: str, path: Path, releases: Releases) -> None:
+    """Delete a closed wave's answers; what was computed of them stays, and the record keeps the proof."""
+    told = releases.frozen(period)
+    if told is None or releases.store.find(told["store"]) is None:
+        raise UsageError(f"{period} 没有固定的汇总,不能删除答卷 (no stored sums of a closed wave: close it first)")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    releases.record.append("purge", {"period": period, "file": path.name, "sha256": digest, "answers": told["answers"]})
+    path.unlink()
+
+
+def as_closed(survey: Survey, store: Store, told: Mapping[str, Any]) -> Survey:
+    """Return the answers a closed wave rests on; later ones are left out with a notice.
+
+    Raises
+    ------
+    DataError
+        Answers the wave was closed with are gone or were changed, and no withdrawal or correction says so.
+    """
+    rows, closed = row_table(survey), store.rows(told["store"])
+    allowed = store.missing(told["period"], told["store"])
+    missing = counted(closed) - counted(rows) - Counter(int(value) for value in allowed)
+    if missing:
+        problems = Problems()
+        lost = closed[closed[HASH].map(lambda value: int(value) in missing)]
+        where = "、".join(sorted(set(lost.iloc[:, 1]))[:5])
+        advice = f"撤回用 dj withdraw,更正用 dj close --correct (withdraw or correct {told['period']})"
+        found = f"{sum(missing.values())} 份答卷缺失或被改动 (gone or changed): {where}"
+        problems.add(f"responses/{told['period']}", "closed_wave_changed", found, "与关闭时相同 (as closed)", advice)
+        raise DataError(problems=problems)
+    keep = among(rows, counted(closed))
+    late = int((~keep).sum())
+    notice = f"{told['period']}: 关闭后补报 {late} 份,不计入 ({late} answers came after closing and do not count)"
+    return replace(chosen(survey, rows, keep), notices=(*survey.notices, *((notice,) if late else ())))
+
+
+def sums_of(survey: Survey) -> Kept:
+    """Return the sums of all answers of a wave, by every axis it has."""
+    return Kept(unit_sums(survey, _all_axes(survey)), joint_counts(survey))
+
+
+def _rows_of(told: list[list[str]]) -> frozenset[tuple[str, str]]:
+    return frozenset((level, unit) for level, unit in told)
+
+
+def settle(survey: Survey, store: Store, before: Mapping[str, Any] | None) -> Settled:
+    """Decide which answers a release rests on, given what left before.
+
+    Without an earlier release it is all of them. After one, what the two differ by must be about enough people: in every
+    part that was shown then, new answers count only where at least min_group of them came; the others go to the
+    supplementary register. Where answers were changed or taken back, a part is computed anew only if at least min_group
+    of its answers changed, else it keeps its sums; group columns and further trees keep theirs.
+
+    Parameters
+    ----------
+    before
+        The event of the earlier release, as the record tells it.
+    """
+    rows = row_table(survey)
+    if before is None:
+        return Settled(sums_of(survey), rows)
+    old_rows, old = store.rows(before["store"]), store.find(before["store"])
+    assert old is not None, "what was released is kept"
+    release, least = Release(_rows_of(before["hidden"]), old_rows), max(survey.spec.min_group, FLOOR)
+    came, gone = ~among(rows, counted(old_rows)), ~among(old_rows, counted(rows))
+    if not gone.any():
+        keep = _kept_of_new(rows, came, release, survey, least)
+        return Settled(sums_of(chosen(survey, rows, keep)), rows[keep], int((~keep).sum()))
+    tree = survey.spec.units.at(survey.period).trees[0]
+    homes, old_homes = (_homes(tree, table, release, survey) for table in (rows, old_rows))
+    changed = pd.concat([homes[came].value_counts(), old_homes[gone].value_counts()], axis=1).max(axis=1)
+    anew = set(changed.index[changed >= least])
+    taken, stays = homes.isin(anew).to_numpy(), ~old_homes.isin(anew).to_numpy()
+    fresh = unit_sums(survey, _all_axes(survey))[tree]
+    parts = [_only(fresh, set(rows[tree][taken])), _only(old.sums[tree], set(old_rows[tree][stays]))]
+    lasting = pd.concat([rows[taken], old_rows[stays]], ignore_index=True)
+    sums = {axis: parts[0] + parts[1] if axis == tree else block for axis, block in old.sums.items()}
+    return Settled(Kept(sums, _joint(lasting)), lasting, int((came & ~taken).sum()), old_rows[gone & stays])
+
+
+def _kept_of_new(rows: pd.DataFrame, came: np.ndarray, release: Release, survey: Survey, least: int) -> np.ndarray:
+    """Leave new answers out until every part shown before has none of them, or enough."""
+    keep = np.ones(len(rows), dtype=bool)
+    homes = [_homes(axis, rows, release, survey) for axis in rows.columns if axis != HASH and axis in release.rows]
+    while True:
+        new = came & keep
+        few = np.zeros(len(rows), dtype=bool)
+        for home in homes:
+            counts = home[new].value_counts()
+            few |= new & home.isin(counts.index[counts < least]).to_numpy()
+        if not few.any():
+            return keep
+        keep &= ~few
+
+
+def _homes(axis: str, rows: pd.DataFrame, release: Release, survey: Survey) -> pd.Series:
+    """Return the part of an earlier release that each answer counts to."""
+    known = homes_of(replace(release, rows=rows), axis, survey.spec, survey.period)
+    return rows[axis].map(known)
+
+
+def _only(sums: UnitSums, units: set[str]) -> UnitSums:
+    return sums.laid_out([unit for unit in sums.units if unit in units], sums.cells)
+
+
+def _joint(rows: pd.DataFrame) -> pd.DataFrame:
+    axes = [column for column in rows.columns if column != HASH]
+    return rows.groupby(axes, as_index=False, sort=True).size().rename(columns={"size": "n"})
+
+
+def _all_axes(survey: Survey) -> list[str | tuple[str, ...]]:
+    """Every level, group column and declared cross-classification the wave has, so that its sums serve every report."""
+    units = survey.spec.units.at(survey.period)
+    trees = [tree for tree in units.trees if tree in survey.axes]
+    levels = [level for tree in trees for level in units.levels if units.tree_of(level) == tree]
+    groups = [axis for axis in survey.axes if axis not in units.trees]
+    known = {*units.levels, *groups}
+    return [*levels, *groups, *(pair for pair in survey.spec.cross if set(pair) <= known)]

@@ -1,0 +1,145 @@
+"""What lies in a workspace's folder: its declarations and its waves, read and checked."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from .errors import Problems
+from .measure.indicators import load_values
+from .measure.sources import survey_of_file, survey_of_table
+from .measure.survey import Survey
+from .spec.bands import read_bands
+from .spec.codebook import load_codebook, load_indicators
+from .spec.periods import ALLOWED, is_period, order
+from .spec.rules import read_rules
+from .spec.settings import Settings, Source, read_settings
+from .spec.specification import Specification
+from .spec.tables import SUFFIXES, find_file, map_columns, read_source, whole_numbers
+from .spec.units import excluded_units, load_headcounts, load_units
+
+Form = Literal["full", "pulse"]
+
+
+def check_folder(folder: str | Path) -> Problems:
+    """Read every declaration and every data file of a workspace and return every problem, in one table.
+
+    What is wrong with one file does not hide what is wrong with the next: each is checked against what could be read.
+    """
+    folder, problems = Path(folder).resolve(), Problems()
+    settings, spec = declarations(folder, problems)
+    periods = set(wave_files(folder))
+    if "responses" in settings.tables and (settings.tables["responses"].path or settings.tables["responses"].sql):
+        periods |= periods_of_table(settings, problems)
+    for path in sorted((folder / "responses").glob("*")):
+        if path.suffix.lower() in SUFFIXES and not is_period(path.stem):
+            allowed = "responses/2026Q3.xlsx"
+            problems.add(
+                f"responses/{path.name}", "bad_period", path.stem, allowed, "以时期命名 (name it by its period)"
+            )
+    for period in order(sorted(periods)):
+        twins = [
+            path.name for path in sorted((folder / "responses").glob(f"{period}.*")) if path.suffix.lower() in SUFFIXES
+        ]
+        if len(twins) > 1:
+            problems.add(
+                f"responses/{period}", "two_files", ", ".join(twins), "一期一个文件", "留下一个 (keep one of them)"
+            )
+        read_wave(settings, spec, period, problems)
+    load_values(settings, spec, excluded_units(settings, Problems()), problems)
+    return problems
+
+
+def craft_warnings(folder: str | Path) -> Problems:
+    """List questions of a workspace's instrument that are asked badly; they stop nothing."""
+    return declarations(Path(folder).resolve(), Problems())[1].codebook.warnings
+
+
+def declarations(folder: Path, problems: Problems) -> tuple[Settings, Specification]:
+    """Read everything a workspace declares; what is wrong goes into ``problems``."""
+    settings = read_settings(folder, problems)
+    spec = Specification(
+        codebook=load_codebook(settings, problems),
+        units=load_units(settings, problems),
+        indicators=load_indicators(settings, problems),
+        bands=read_bands(folder / "bands.toml", problems),
+        rules=read_rules(folder / "rules.toml", problems),
+        headcounts=load_headcounts(settings, problems),
+        min_group=settings.min_group,
+        language=settings.language,
+        name=settings.name or folder.name,
+        office=settings.office,
+        office_en=settings.office_en,
+        recipient=settings.recipient,
+        recipient_en=settings.recipient_en,
+        purpose=settings.purpose,
+        fonts=settings.fonts,
+        cross=settings.cross,
+    )
+    lost = set(spec.headcounts["unit"]) - {"ALL"} - {unit.unit for unit in spec.units.rows}
+    if lost and spec.units.rows:
+        listed = "、".join(sorted(lost)[:5])
+        problems.add("headcounts: unit", "unknown_unit", listed, "units 表中的代码", "改正 (mend it)")
+    return settings, spec
+
+
+def wave_files(folder: Path) -> dict[str, Path]:
+    """Return the files of answers by period."""
+    responses = folder / "responses"
+    stems = {path.stem for path in responses.glob("*") if is_period(path.stem)} if responses.is_dir() else set()
+    found = {stem: find_file(responses, stem) for stem in stems}
+    return {stem: path for stem, path in found.items() if path is not None}
+
+
+def asked_by_default(spec: Specification) -> Form:
+    """Return the form of a wave that ``[waves]`` does not name."""
+    return "pulse" if any(node.form == "both" for node in spec.codebook.tree) else "full"
+
+
+def read_wave(settings: Settings, spec: Specification, period: str, problems: Problems) -> Survey | None:
+    """Read one wave from its file or its declared table; None where that cannot be."""
+    asked: Form = "full" if settings.waves.get(period, asked_by_default(spec)) == "full" else "pulse"
+    source = settings.tables.get("responses", Source())
+    path = wave_files(settings.folder).get(period)
+    derive = not spec.units.rows
+    if path is not None:
+        place = f"responses/{path.name}"
+        return survey_of_file(
+            path, spec, period, asked, source, problems, place=place, derive_units=derive, door=settings.door
+        )
+    if source.path.lower().endswith(".parquet") and not source.sql and settings.inside(settings.folder / source.path):
+        found = settings.folder / source.path
+        return survey_of_file(found, spec, period, asked, source, problems, derive_units=derive, door=settings.door)
+    table = read_source(settings, "responses", problems)
+    if table is None:
+        return None
+    file = settings.folder / source.path if source.path else ""
+    return survey_of_table(
+        table, spec, period, asked, source, problems, derive_units=derive, door=settings.door, file=file
+    )
+
+
+def periods_of_table(settings: Settings, problems: Problems) -> set[str]:
+    """Return the waves a foreign responses table holds; why it cannot be read goes into ``problems``."""
+    source = settings.tables["responses"]
+    if not source.path and not source.sql:
+        return set()
+    table = read_source(settings, "responses", problems)
+    if table is None:
+        return set()
+    mapped = map_columns(table, source, Problems())
+    found = set(whole_numbers(mapped.frame["period"])) if "period" in mapped.frame else set()
+    lost = sorted(period for period in found if period and not is_period(period))
+    if lost or not found:
+        advice = "用 constant 或 recode 给出时期 (give the period by constant or recode)"
+        problems.add(
+            "workspace.toml [tables.responses]", "bad_period", "、".join(lost[:3]) or "没有 period 列", ALLOWED, advice
+        )
+    return {period for period in found if is_period(period)}
+
+
+def file_hash(path: Path) -> str:
+    """Hash a file without loading it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,65 @@
+"""Which answer sheets a wave holds, told by hashes: to know later whether one came, went or was changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from .linking import PSEUDONYM
+from .survey import Survey
+
+HASH = "hash"
+
+
+def row_table(survey: Survey) -> pd.DataFrame:
+    """Return a hash of every answer sheet with its place on every axis; nothing of the answers can be read from it.
+
+    Columns of numbers are hashed as floats, so that the hash of a row does not depend on the other rows of its file.
+    """
+    wrapped = nw.from_native(survey.frame)
+    frame = (wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped).to_pandas()
+    plain = {}
+    for name in sorted(set(frame.columns) - {PSEUDONYM}):  # a pseudonym is there only when its key is at hand
+        column = frame[name]
+        numeric = pd.api.types.is_numeric_dtype(column)
+        plain[name] = column.astype("float64") if numeric else column.astype("str").fillna("")
+    hashes = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
+    units = survey.spec.units.at(survey.period)
+    table = {HASH: hashes}
+    for axis, column in survey.axes.items():
+        text = (
+            frame[column].astype("str").where(frame[column].notna(), "").str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
+        )
+        if axis in units.trees:
+            found = units.resolve([name for name in text.unique() if name])
+            text = text.map(lambda name, found=found: found.get(name, "")) if units.rows else text.map(lambda _: "")
+        table[axis] = text
+    if units.trees[0] not in table:
+        table[units.trees[0]] = ""
+    return pd.DataFrame(table)
+
+
+def chosen(survey: Survey, rows: pd.DataFrame, keep: np.ndarray) -> Survey:
+    """Return the survey with some of its rows only (``rows`` is its row table)."""
+    if keep.all():
+        return survey
+    wrapped = nw.from_native(survey.frame)
+    frame = wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped
+    return replace(survey, frame=nw.to_native(frame.filter(keep.tolist())))
+
+
+def among(rows: pd.DataFrame, wanted: Mapping[int, int] | Counter[int]) -> np.ndarray:
+    """Tell which rows are among wanted hashes, each as often as it is wanted."""
+    order = rows.groupby(HASH).cumcount().to_numpy()
+    allowed = rows[HASH].map(lambda value: wanted.get(int(value), 0)).to_numpy()
+    return order < allowed
+
+
+def counted(rows: pd.DataFrame) -> Counter[int]:
+    """Count the answers by hash."""
+    return Counter(int(value) for value in rows[HASH])

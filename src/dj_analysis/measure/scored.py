@@ -1,0 +1,51 @@
+"""The shape in which scores are handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from ..errors import unknown
+from ..result import Result
+from .unitsums import UnitSums
+
+KEYS = ("period", "level", "unit", "form", "code")
+STATISTICS = ("n", "score", "sd", "se", "df", "low", "high", "favourable")
+
+
+@dataclass(frozen=True)
+class Scores(Result):
+    """Scores by unit and code, with the sums they rest on.
+
+    ``.table``: period, level, unit, form, code, n, score (0–100, high is good), sd, se, se_source, low, high (95 %
+    interval), favourable (share of favourable answers, 0–1), reason (why something is missing).
+    """
+
+    sums: Mapping[str, UnitSums] = field(default_factory=dict, repr=False)
+
+    @property
+    def shares(self) -> Result:
+        """Shares with Wilson intervals: the keys, statistic (favourable, below), cut, n, count, share, low, high, reason."""
+        return self.parts["shares"]
+
+    @property
+    def response(self) -> Result:
+        """Participation: period, level, unit, n, headcount, rate, reason."""
+        return self.parts["response"]
+
+    def at(self, unit: str, code: str, form: str = "anchors") -> pd.Series:
+        """Return the row of one unit and code."""
+        table = self.table
+        row = table[(table["unit"] == unit) & (table["code"] == code) & (table["form"] == form)]
+        if row.empty:
+            raise unknown("单位和代码/unit and code", f"{unit} {code} {form}", table["unit"].unique())
+        return row.iloc[0]
+
+
+def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Put tables of one shape under each other, text as text."""
+    table = pd.concat(tables, ignore_index=True)
+    text = [name for name in table.columns if table[name].dtype == object or str(table[name].dtype) == "str"]
+    return table.astype(dict.fromkeys(text, "str"))

@@ -1,0 +1,123 @@
+"""The confidential store of a workspace: sums of waves, kept between runs and never exported."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .unitsums import UnitSums
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a wave: its sums by axis, and how many people each combination of units and groups holds."""
+
+    sums: Mapping[str, UnitSums]
+    joint: pd.DataFrame
+
+
+class Store:
+    """Files of ``.dj/store``, by key; a key is written whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        The workspace's ``.dj``.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder, self._secret = folder / "store", folder / "key"
+
+    @property
+    def secret(self) -> bytes:
+        """The workspace's own key for seals, made when first needed; it never leaves."""
+        if not self._secret.exists():
+            self._secret.parent.mkdir(parents=True, exist_ok=True)
+            new = self._secret.with_name(f"key.{os.getpid()}.tmp")
+            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(32))
+            try:
+                os.link(new, self._secret)  # the first writer wins: two keys would part the seals of one workspace
+            except FileExistsError:
+                pass
+            finally:
+                new.unlink()
+        return self._secret.read_bytes()
+
+    def find(self, key: str) -> Kept | None:
+        """Return what is kept under a key, None where nothing is."""
+        done = self.folder / f"{key}.done"
+        told = done.read_text(encoding="utf-8") if done.exists() else ""
+        if not told:
+            return None
+        axes = json.loads(told)
+        sums = {axis: _load_sums(self.folder / f"{key}@{axis}.npz") for axis in axes}
+        return Kept(sums, pd.read_parquet(self.folder / f"{key}.parquet"))
+
+    def keep(self, key: str, kept: Kept) -> None:
+        """Keep the sums of a wave under a key."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for axis, block in kept.sums.items():
+            _save_arrays(self.folder / f"{key}@{axis}.npz", _arrays_of_sums(block))
+        self._write(kept.joint, f"{key}.parquet")
+        (self.folder / f"{key}.done").write_text(json.dumps(list(kept.sums), ensure_ascii=False), encoding="utf-8")
+
+    def rows(self, key: str) -> pd.DataFrame:
+        """Return which answer sheets a release rested on: a hash of each and its place on every axis, no answers."""
+        return pd.read_parquet(self.folder / f"{key}.rows.parquet")
+
+    def keep_rows(self, key: str, rows: pd.DataFrame) -> None:
+        """Keep which answer sheets a release rests on."""
+        self._write(rows, f"{key}.rows.parquet")
+
+    def withdraw(self, period: str, rows: pd.DataFrame) -> None:
+        """Note answer sheets that were taken back."""
+        name = f"{period}.withdrawn.parquet"
+        before = [pd.read_parquet(self.folder / name)] if (self.folder / name).exists() else []
+        self._write(pd.concat([*before, rows], ignore_index=True), name)
+
+    def missing(self, period: str, key: str) -> list[int]:
+        """Return hashes of sheets a closed wave rests on that need not be there: withdrawn, or changed before a correction."""
+        names = (f"{period}.withdrawn.parquet", f"{key}.lost.rows.parquet")
+        tables = [pd.read_parquet(self.folder / name) for name in names if (self.folder / name).exists()]
+        return [int(value) for table in tables for value in table["hash"]]
+
+    def _write(self, table: pd.DataFrame, name: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f"{name}.{os.getpid()}.tmp"
+        table.to_parquet(temporary, index=False)
+        temporary.replace(self.folder / name)
+
+
+def _arrays_of_sums(sums: UnitSums) -> dict[str, Any]:
+    return {
+        "axis": np.array(sums.axis),
+        "units": np.array(sums.units, dtype="U"),
+        "persons": sums.persons,
+        "forms": np.array([form for form, _ in sums.cells], dtype="U"),
+        "codes": np.array([code for _, code in sums.cells], dtype="U"),
+        **sums.sums,
+    }
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    temporary.replace(path)
+
+
+def _load_sums(path: Path) -> UnitSums:
+    with np.load(path, allow_pickle=False) as stored:
+        kept = {name: stored[name] for name in stored.files}
+    cells = tuple(zip((str(f) for f in kept.pop("forms")), (str(c) for c in kept.pop("codes")), strict=True))
+    units = tuple(str(unit) for unit in kept.pop("units"))
+    return UnitSums(str(kept.pop("axis")), units, cells, kept.pop("persons"), kept)

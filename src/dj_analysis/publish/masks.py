@@ -1,0 +1,215 @@
+"""Which rows of one wave are hidden, with all its trees, groups and earlier releases taken together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from ..measure.crosses import cell_name, is_cross
+from ..measure.partition import Partition, partition
+from ..measure.rows import HASH
+from ..measure.scores import members, merged_parts, withheld_rows
+from ..measure.unitsums import UnitSums
+from ..spec.settings import FLOOR
+from ..spec.specification import CROSS, Specification
+from ..spec.units import ALL, Units
+from .coupling import EXACT_LIMIT, UNCOVERED, next_to_hide, smallest_union
+from .crosses import cross_mask
+
+Row = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Release:
+    """What left of a wave at one time: the rows hidden then, and the answers it rested on.
+
+    Attributes
+    ----------
+    rows
+        A hash of each answer and its place on every axis; no answer.
+    """
+
+    hidden: frozenset[Row]
+    rows: pd.DataFrame = field(repr=False)
+
+
+def mask(
+    sums: Mapping[str, UnitSums],
+    joint: pd.DataFrame,
+    spec: Specification,
+    period: str,
+    *,
+    rows: pd.DataFrame | None = None,
+    earlier: Sequence[Release] = (),
+) -> frozenset[Row]:
+    """Decide which rows of a wave are hidden; the same for every code and statistic.
+
+    Each axis is decided by the tree rule; then, while several axes, or this release and an earlier one, tell about too
+    few people together, the smallest part involved is hidden as well. The result depends on the people alone.
+
+    Parameters
+    ----------
+    sums, joint
+        Sums by axis, and the people of every combination of axes.
+    rows, earlier
+        Answers of this release and what left before, where something did.
+    """
+    units, least = spec.units.at(period), max(spec.min_group, FLOOR)
+    plain = {axis: block for axis, block in sums.items() if not is_cross(axis)}
+    hide: dict[str, set[str]] = {axis: set() for axis in plain}
+    while True:
+        found = {axis: partition(block, units, least, hide=hide[axis]) for axis, block in plain.items()}
+        move = next_to_hide({axis: part.home for axis, part in found.items()}, joint, least)
+        if move is None and rows is not None:
+            move = _against_earlier(found, rows, earlier, period, spec, least)
+        if move is None:
+            return withheld_rows(found, units) | _hidden_cells(sums, found, joint, spec, units, least)
+        axis, part = move
+        more = {part} if part and part not in hide[axis] else _parts(sums[axis], spec, period)
+        if more <= hide[axis]:
+            more = {ALL}  # nothing smaller is left to hide
+            axis = next(iter(hide))
+        hide[axis] |= more
+
+
+def merger_mask(
+    sums: Mapping[str, UnitSums], hidden: frozenset[Row], spec: Specification, period: str, later: Sequence[str]
+) -> frozenset[Row]:
+    """Return merged units whose earlier value, put together of their parts, would tell about too few people.
+
+    A unit merged after ``period`` is compared with its parts taken together: one more total of that wave.
+    """
+    units, least = spec.units.at(period), max(spec.min_group, FLOOR)
+    refused: set[Row] = set()
+    for wave in later:
+        now = spec.units.at(wave)
+        merged = {u.unit: merged_parts(u.unit, spec, period) for u in now.rows if u.unit != ALL}
+        for tree in now.trees:
+            parts = {u: held for u, held in merged.items() if held and now[u].tree == tree}
+            if parts and tree in sums:
+                refused |= {(now[u].level, u) for u in _refused(parts, sums[tree], hidden, units, least)}
+    return frozenset(refused)
+
+
+def _refused(
+    parts: Mapping[str, list[str]], sums: UnitSums, hidden: frozenset[Row], units: Units, least: int
+) -> set[str]:
+    """Take the merged units in, largest trouble out first, until what follows tells about enough people."""
+    shut = {unit for _, unit in hidden}
+    chain = {unit: [unit, *units.ancestors(unit)] if unit else [ALL] for unit in sums.units}
+    home = [next((u for u in chain[unit] if u not in shut), ALL) for unit in sums.units]
+    kept, out = dict(parts), set()
+    while kept:
+        names = list(kept)
+        extra = [
+            next((i for i, u in enumerate(names) if set(kept[u]) & set(chain[unit])), UNCOVERED) for unit in sums.units
+        ]
+        labels = np.column_stack([pd.factorize(np.array(home), sort=True)[0], np.array(extra)])
+        people = sums.persons
+        present = people > 0
+        found = smallest_union(labels[present], people[present], least)
+        small = [u for i, u in enumerate(names) if 0 < people[labels[:, 1] == i].sum() < least]
+        if found is None and not small:
+            break
+        touched = small or [names[i] for i in sorted(set(labels[present][found][:, 1]) - {UNCOVERED})]
+        touched = touched or names
+        first = min(touched, key=lambda u: (float(people[labels[:, 1] == names.index(u)].sum()), u))
+        out.add(first)
+        del kept[first]
+    return out
+
+
+def _hidden_cells(
+    sums: Mapping[str, UnitSums],
+    found: Mapping[str, Partition],
+    joint: pd.DataFrame,
+    spec: Specification,
+    units: Units,
+    least: int,
+) -> frozenset[Row]:
+    """Decide the cells of every declared cross-classification, one after the other: each knows those before it."""
+    homes = {axis: part.home for axis, part in found.items()}
+    others = pd.DataFrame({axis: joint[axis].map(home) for axis, home in homes.items()})
+    hidden: set[Row] = set()
+    for parts in spec.cross:
+        level = cell_name(parts)
+        sides = [units.tree_of(part) if part in units.levels else part for part in parts]
+        if cell_name(sides) not in sums:
+            continue
+        key = joint[sides].agg(CROSS.join, axis=1)
+        rest = others.drop(columns=sides).assign(key=key, n=joint["n"])
+        cells = cross_mask(sums[cell_name(sides)], level, units, homes, least, rest)
+        hidden |= {(level, cell) for cell in cells}
+        groups = members(level, cell_name(sides), units, sums[cell_name(sides)])
+        shown = {finest: cell for cell, inside in groups.items() if cell not in cells for finest in inside}
+        others[level] = key.map(shown).fillna("")
+    return frozenset(hidden)
+
+
+def _against_earlier(
+    found: Mapping[str, Partition],
+    rows: pd.DataFrame,
+    earlier: Sequence[Release],
+    period: str,
+    spec: Specification,
+    least: int,
+) -> tuple[str, str] | None:
+    """Return what to hide next because this release and an earlier one differ by too few people."""
+    for release in earlier:
+        both = _matched(rows, release.rows)
+        new = {axis: both[f"{axis}_new"].map(part.home).fillna("") for axis, part in found.items()}
+        old = {
+            axis: both[f"{axis}_old"].map(homes_of(release, axis, spec, period)).fillna("")
+            for axis in found
+            if axis in release.rows
+        }
+        labels = np.column_stack([_codes(home) for home in (*new.values(), *old.values())])
+        if len(np.unique(labels, axis=0)) <= EXACT_LIMIT:
+            groups = [(list(new), labels)]
+        else:
+            groups = [([axis], np.column_stack([_codes(new[axis]), _codes(old[axis])])) for axis in old]
+        for axes, columns in groups:
+            apart = smallest_union(columns, np.ones(len(columns)), least)
+            if apart is not None:
+                return _smallest_part({axis: new[axis] for axis in axes}, apart)
+    return None
+
+
+def _smallest_part(homes: Mapping[str, pd.Series], apart: np.ndarray) -> tuple[str, str]:
+    touched = []
+    for axis, home in homes.items():
+        counts = home.value_counts()
+        touched += [(int(counts[part]), axis, part) for part in sorted(set(home[apart]) - {"", ALL})]
+    return min(touched)[1:] if touched else (next(iter(homes)), "")
+
+
+def homes_of(release: Release, axis: str, spec: Specification, period: str) -> dict[str, str]:
+    """Return for every finest unit of a release the lowest unit shown then that held it."""
+    units = spec.units.at(period)
+    shut = {unit for level, unit in release.hidden if axis in units.trees or level == axis}
+    homes = {}
+    for unit in release.rows[axis].unique() if axis in release.rows else ():
+        above = [unit, *units.ancestors(unit)] if unit and axis in units.trees else [unit] if unit else []
+        homes[unit] = next((u for u in above if u not in shut), ALL)
+    return homes
+
+
+def _matched(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
+    """Put the answers of two releases side by side; the same answer twice is matched twice."""
+    sides = [side.assign(_twin=side.groupby(HASH).cumcount()) for side in (new, old)]
+    return sides[0].merge(sides[1], on=[HASH, "_twin"], how="outer", suffixes=("_new", "_old"))
+
+
+def _codes(home: pd.Series) -> np.ndarray:
+    codes, names = pd.factorize(home, sort=True)
+    return np.where(np.asarray(names)[codes] == "", UNCOVERED, codes)
+
+
+def _parts(sums: UnitSums, spec: Specification, period: str) -> set[str]:
+    units = spec.units.at(period)
+    if sums.axis not in units.trees:
+        return set(sums.units) - {""}
+    return {unit.unit for unit in units.rows if unit.tree == sums.axis and unit.unit != ALL}
