@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
+from .closing import ruling
 from .errors import DjError
 from .publish.exports.document import seals_hold
 from .publish.masks import Release, mask
@@ -93,6 +94,12 @@ def _disclosure(ws: Workspace) -> Iterator[Finding]:
             kept = ws.store.find(told["store"])
             if kept is None:
                 yield ("disclosure", where, "failed", "汇总已丢失 (its sums are gone)")
+                continue
+            if told["ruling"] != ruling(ws.spec, period):
+                changed = (
+                    "单位表、min_group 或交叉分组已改,不能按当时的口径重算 (units, min_group or crosses changed since)"
+                )
+                yield ("disclosure", where, "note", changed)
                 continue
             needed = mask(kept.sums, kept.joint, ws.spec, period, rows=release.rows, earlier=earlier)
             lost = needed - release.hidden

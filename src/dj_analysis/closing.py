@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,22 @@ import pandas as pd
 
 from .errors import DataError, Problems, UsageError
 from .measure.copies import kept_kind, write_table
+from .measure.crosses import cell_name, is_cross
 from .measure.roles import RESPONDENT
 from .measure.rows import HASH, among, chosen, counted, row_table
-from .measure.scores import joint_counts, unit_sums
+from .measure.scores import joint_counts, partitions, unit_sums, withheld_rows
 from .measure.store import Kept, Store
 from .measure.survey import Survey
 from .measure.unitsums import UnitSums
 from .measure.wjx import NUMBER
-from .publish.masks import Release, homes_of, mask
+from .publish.disclosure import ReleasePlan
+from .publish.masks import HOME, Release, mask, merger_mask, with_homes
 from .record import Record
 from .spec.consent import Consent
 from .spec.settings import FLOOR
+from .spec.specification import Specification
 from .spec.tables import read_text, whole_numbers
+from .spec.units import ALL
 
 FROZEN = ("close", "correction")
 
@@ -75,11 +79,6 @@ class Releases:
         """Tell whether the answers of a wave were deleted."""
         return any(told["period"] == period for told in self.record.told("purge"))
 
-    def hidden(self, period: str) -> frozenset[tuple[str, str]] | None:
-        """Return the rows hidden in a closed wave; None while it is open."""
-        told = self.frozen(period)
-        return None if told is None else _rows_of(told["hidden"])
-
 
 def close_wave(survey: Survey, releases: Releases, notice: Consent, *, correct: str = "") -> None:
     """Close a wave, register what came after it was closed, or correct it; see ``Workspace.close``."""
@@ -109,16 +108,17 @@ def snapshot(survey: Survey, releases: Releases, notice: Consent | None = None) 
     settled = settle(survey, store, earlier[-1] if earlier else None)
     content = hashlib.sha256(np.sort(settled.rows[HASH].to_numpy()).tobytes() + f"{len(earlier)}".encode())
     key = f"{period}-r{len(earlier)}-{content.hexdigest()[:12]}"
-    store.keep(key, settled.kept)
-    store.keep_rows(key, settled.rows)
-    if len(settled.lost):
-        store.keep_rows(f"{key}.lost", settled.lost)
     hidden = mask(
         settled.kept.sums, settled.kept.joint, survey.spec, period, rows=settled.rows, earlier=releases.of(period)
     )
+    store.keep(key, settled.kept)
+    store.keep_rows(key, with_homes(settled.rows, hidden, survey.spec, period))
+    if len(settled.lost):
+        store.keep_rows(f"{key}.lost", settled.lost)
     told = {"date": notice.date, "text": notice.text} if survey.consent == "notice" and notice is not None else {}
     return {
         "period": period, "store": key, "basis": survey.consent, "notice": told, "answers": len(settled.rows), "late": settled.late, "hidden": sorted(hidden),
+        "ruling": ruling(survey.spec, period),
         "min_group": survey.spec.min_group, "codebook": survey.spec.codebook.version, "units": survey.spec.units.version,
     }  # fmt: skip
 
@@ -163,6 +163,51 @@ def purge_answers(period: str, path: Path, releases: Releases) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     releases.record.append("purge", {"period": period, "file": path.name, "sha256": digest, "answers": told["answers"]})
     path.unlink()
+
+
+def plan_waves(
+    period: str,
+    waves: Sequence[str],
+    spec: Specification,
+    releases: Releases,
+    kept_of: Callable[[str], Kept],
+    rows_of: Callable[[str], pd.DataFrame],
+) -> ReleasePlan:
+    """Put together what may be seen of a period and the waves before it; see ``Workspace.release_plan``.
+
+    Parameters
+    ----------
+    waves
+        The waves up to the period, in order.
+    kept_of, rows_of
+        Give a wave's sums, and which answers it holds (asked only of an open wave of which a draft was sent).
+    """
+    hidden, coarse, levels = {}, set(), {}
+    for place, wave in enumerate(waves):
+        at, kept, units = ("survey", wave), kept_of(wave), spec.units.at(wave)
+        told, left = releases.frozen(wave), releases.of(wave)
+        if told is not None and told["ruling"] == ruling(spec, wave):
+            rows = _rows_of(told["hidden"])
+        else:  # open, or closed under other units, another min_group or other crosses
+            answers = left[-1].rows if told is not None else rows_of(wave) if left else None
+            rows = mask(kept.sums, kept.joint, spec, wave, rows=answers, earlier=left)
+        if rows - withheld_rows(partitions(kept.sums, spec, wave), units):
+            coarse.add(at)
+        hidden[at] = rows | merger_mask(kept.sums, rows, spec, wave, waves[place + 1 :])
+        names = [level for level in units.levels if units.tree_of(level) in kept.sums]
+        groups = [axis for axis in kept.sums if axis not in units.trees and not is_cross(axis)]
+        sides = {pair: [units.tree_of(part) if part in names else part for part in pair] for pair in spec.cross}
+        crosses = [cell_name(pair) for pair, axes in sides.items() if cell_name(axes) in kept.sums]
+        levels[at] = frozenset([units.root.level, *names, *groups, *crosses])
+    least = max(spec.min_group, FLOOR)
+    return ReleasePlan(period, least, hidden, levels, frozenset(coarse), releases.store.secret)
+
+
+def ruling(spec: Specification, period: str) -> str:
+    """Hash what decides a mask besides the people: the units of that wave, min_group, the declared crosses."""
+    rows = [(u.tree, u.unit, u.parent, u.level) for u in spec.units.at(period).rows]
+    content = (sorted(rows), max(spec.min_group, FLOOR), spec.cross)
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
 
 def as_closed(survey: Survey, store: Store, told: Mapping[str, Any]) -> Survey:
@@ -215,9 +260,10 @@ def settle(survey: Survey, store: Store, before: Mapping[str, Any] | None) -> Se
     rows = row_table(survey)
     if before is None:
         return Settled(sums_of(survey), rows)
-    old_rows, old = store.rows(before["store"]), store.find(before["store"])
+    left, old = store.rows(before["store"]), store.find(before["store"])
+    old_rows = left[[column for column in left.columns if not column.endswith(HOME)]]
     assert old is not None, "what was released is kept"
-    release, least = Release(_rows_of(before["hidden"]), old_rows), max(survey.spec.min_group, FLOOR)
+    release, least = Release(_rows_of(before["hidden"]), left), max(survey.spec.min_group, FLOOR)
     came, gone = ~among(rows, counted(old_rows)), ~among(old_rows, counted(rows))
     if not gone.any():
         keep = _kept_of_new(rows, came, release, survey, least)
@@ -237,7 +283,9 @@ def settle(survey: Survey, store: Store, before: Mapping[str, Any] | None) -> Se
 def _kept_of_new(rows: pd.DataFrame, came: np.ndarray, release: Release, survey: Survey, least: int) -> np.ndarray:
     """Leave new answers out until every part shown before has none of them, or enough."""
     keep = np.ones(len(rows), dtype=bool)
-    homes = [_homes(axis, rows, release, survey) for axis in rows.columns if axis != HASH and axis in release.rows]
+    homes = [
+        _homes(axis, rows, release, survey) for axis in rows.columns if axis != HASH and f"{axis}{HOME}" in release.rows
+    ]
     while True:
         new = came & keep
         few = np.zeros(len(rows), dtype=bool)
@@ -250,8 +298,13 @@ def _kept_of_new(rows: pd.DataFrame, came: np.ndarray, release: Release, survey:
 
 
 def _homes(axis: str, rows: pd.DataFrame, release: Release, survey: Survey) -> pd.Series:
-    """Return the part of an earlier release that each answer counts to."""
-    known = homes_of(replace(release, rows=rows), axis, survey.spec, survey.period)
+    """Return the part of an earlier release that each answer counts to; of a unit that is new, the part above it."""
+    units = survey.spec.units.at(survey.period)
+    known = dict(zip(release.rows[axis], release.rows[f"{axis}{HOME}"], strict=True))
+    shown = set(known.values())
+    for unit in set(rows[axis]) - set(known):
+        above = [unit, *units.ancestors(unit)] if unit and axis in units.trees else []
+        known[unit] = next((u for u in above if u in shown), ALL)
     return rows[axis].map(known)
 
 

@@ -143,3 +143,22 @@ def file_hash(path: Path) -> str:
     """Hash a file without loading it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(settings: Settings, spec: Specification, period: str) -> str:
+    """Hash all that decides a wave's sums: its file, the codebook, the units, the bands, this package."""
+    from . import __version__
+
+    path = wave_files(settings.folder).get(period)
+    source = settings.tables.get("responses")
+    if path is None and source is not None and source.path:
+        path = settings.folder / source.path
+    if path is not None and path.exists():
+        content = file_hash(path)
+    else:  # rows of a database have no file: what the query returns decides
+        table = read_source(settings, "responses", Problems()) if source is not None else None
+        content = hashlib.sha256(table.frame.to_csv().encode()).hexdigest() if table is not None else repr(source)
+    asked = settings.waves.get(period, "")
+    bands = sorted(spec.bands.items())
+    parts = (__version__, content, asked, repr(source), spec.codebook, spec.cross, spec.units.version, bands)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

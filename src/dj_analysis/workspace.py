@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Sequence
 from datetime import date
@@ -15,21 +14,19 @@ import pandas as pd
 from . import closing
 from .closing import Releases
 from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unknown
-from .folder import asked_by_default, check_folder, declarations, file_hash, periods_of_table, read_wave, wave_files
-from .measure.crosses import cell_name, is_cross
+from .folder import asked_by_default, check_folder, declarations, fingerprint, periods_of_table, read_wave, wave_files
+from .measure.crosses import is_cross
 from .measure.indicators import indicators_of, load_values, periods_of
-from .measure.scores import Scores, partitions, scores_of_sums, withheld_rows
+from .measure.scores import Scores, scores_of_sums
 from .measure.sources import raise_for
 from .measure.store import Kept, Store
 from .measure.survey import Indicators, Survey
 from .publish.disclosure import ReleasePlan
-from .publish.masks import mask, merger_mask
 from .publish.notebooks import Run, export_notebook, run_notebook
 from .publish.scope import Scope
 from .record import Record
 from .spec.periods import order, parse
-from .spec.settings import FLOOR, Language, Source
-from .spec.tables import read_source
+from .spec.settings import Language, Source
 from .spec.units import Units, excluded_units
 
 
@@ -126,7 +123,10 @@ class Workspace:
         A closed wave has the plan it was closed with; an open one's is computed and not stored.
         """
         if period not in self._plans:
-            self._plans[period] = self._plan(period)
+            answers = lambda wave: closing.row_table(self._read(wave))  # noqa: E731
+            self._plans[period] = closing.plan_waves(
+                period, self.until(period), self.spec, self.releases, self._kept, answers
+            )
         return self._plans[period]
 
     def close(self, period: str, *, correct: str = "") -> None:
@@ -315,26 +315,6 @@ class Workspace:
     def _plans(self) -> dict[str, ReleasePlan]:
         return {}
 
-    def _plan(self, period: str) -> ReleasePlan:
-        hidden, coarse, levels = {}, set(), {}
-        waves = self.until(period)
-        for place, wave in enumerate(waves):
-            at, kept, units = ("survey", wave), self._kept(wave), self.units.at(wave)
-            rows = self.releases.hidden(wave)
-            if rows is None:
-                sent = self.releases.of(wave)
-                answers = closing.row_table(self._read(wave)) if sent else None
-                rows = mask(kept.sums, kept.joint, self.spec, wave, rows=answers, earlier=sent)
-            if rows - withheld_rows(partitions(kept.sums, self.spec, wave), units):
-                coarse.add(at)
-            hidden[at] = rows | merger_mask(kept.sums, rows, self.spec, wave, waves[place + 1 :])
-            names = [level for level in units.levels if units.tree_of(level) in kept.sums]
-            groups = [axis for axis in kept.sums if axis not in units.trees and not is_cross(axis)]
-            crosses = [cell_name(pair) for pair in self.spec.cross if set(pair) <= {*names, *groups}]
-            levels[at] = frozenset([units.root.level, *names, *groups, *crosses])
-        least = max(self.spec.min_group, FLOOR)
-        return ReleasePlan(period, least, hidden, levels, frozenset(coarse), self.store.secret)
-
     def _shell(self, period: str) -> Survey:
         """Return what a wave asked, without its rows."""
         asked = self.settings.waves.get(period, asked_by_default(self.spec))
@@ -344,7 +324,7 @@ class Workspace:
     def _kept(self, period: str) -> Kept:
         """Return a wave's sums: those it was closed with, else those of the answers there are, from the store if they are there."""
         told = self.releases.frozen(period)
-        key = told["store"] if told else f"{period}-{self._fingerprint(period)}"
+        key = told["store"] if told else f"{period}-{fingerprint(self.settings, self.spec, period)}"
         found = self.store.find(key)
         if found is None and told is not None:
             raise DataError(f".dj/store: {period} 的汇总已丢失 (the sums of a closed wave are gone): {key}")
@@ -352,32 +332,6 @@ class Workspace:
             found = closing.sums_of(self._read(period))
             self.store.keep(key, found)
         return found
-
-    def _fingerprint(self, period: str) -> str:
-        """Hash of all that decides a wave's sums: its file, the codebook, the units, the bands, this package."""
-        from . import __version__
-
-        path = wave_files(self.settings.folder).get(period)
-        source = self.settings.tables.get("responses")
-        if path is None and source is not None and source.path:
-            path = self.settings.folder / source.path
-        if path is not None and path.exists():
-            content = file_hash(path)
-        else:  # rows of a database have no file: what the query returns decides
-            table = read_source(self.settings, "responses", Problems()) if source is not None else None
-            content = hashlib.sha256(table.frame.to_csv().encode()).hexdigest() if table is not None else repr(source)
-        asked = self.settings.waves.get(period, "")
-        parts = (
-            __version__,
-            content,
-            asked,
-            repr(source),
-            self.spec.codebook,
-            self.spec.cross,
-            self.units.version,
-            sorted(self.spec.bands.items()),
-        )
-        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def open_workspace(folder: str | Path, lang: Language | None = None) -> Workspace:

@@ -13,6 +13,8 @@ import pandas as pd
 
 from ..errors import DataError, IdentifierError, Problems, UsageError
 from ..measure.identifiers import ALLOWED, DROPPED, identifying_name, identifying_text
+from ..measure.partition import partition_of_counts
+from ..measure.scores import withheld_rows
 from ..result import Result
 from ..spec import reasons
 from ..spec.codebook import Codebook
@@ -166,7 +168,7 @@ def requests(
     statistics = ("n", *STATES, "unanswered", "waiting_days")
     return Requests(
         table=table, keys=("period", "level", "unit"), statistics=statistics, period=label, programme="requests",
-        periods=(label,), spec=spec,
+        periods=(label,), spec=spec, withheld={label: _withheld(facts, spec, period or "")},
     )  # fmt: skip
 
 
@@ -274,6 +276,16 @@ def _by_unit(facts: pd.DataFrame, spec: Specification, period: str) -> Iterator[
     above = {unit: {unit, *units.ancestors(unit)} for unit in here.unique()}
     for unit in (unit for unit in units.rows if unit.unit != ALL):
         yield unit.level, unit.unit, facts[here.map(lambda code, unit=unit.unit: unit in above[code]).astype(bool)]
+
+
+def _withheld(facts: pd.DataFrame, spec: Specification, period: str) -> frozenset[tuple[str, str]]:
+    """Return the rows that tell about too few requests, and those from which they could be computed."""
+    units = spec.units.at(period)
+    if not units.rows:
+        return frozenset()
+    here = facts["unit"].map(lambda unit: unit if unit in units else spec.units.successors.get(unit, unit))
+    counts = {str(unit): float(n) for unit, n in here.value_counts().items()}
+    return withheld_rows(partition_of_counts(counts, units, max(spec.min_group, FLOOR)), units)
 
 
 def _count(level: str, unit: str, part: pd.DataFrame, spec: Specification) -> dict[str, Any]:

@@ -76,6 +76,24 @@ def step(n: np.ndarray) -> np.ndarray:
         return np.select([n >= 25 / 0.32, n >= 25 / 1.6, n >= 25 / 3.2], [0.1, 0.5, 1.0], 2.0)
 
 
+def partition_of_counts(people: Mapping[str, float], units: Units, min_group: int) -> dict[str, Partition]:
+    """Decide which units are shown where people are counted only (requests, events): tree → partition.
+
+    Parameters
+    ----------
+    people
+        Unit → how many belong to it directly, at whatever level.
+    """
+    made = {}
+    for tree in units.trees:
+        mine = {unit: n for unit, n in people.items() if unit in (ALL, NO_UNIT) or units[unit].tree == tree}
+        none = {name: np.zeros((len(mine), 0)) for name in _STATISTICS}
+        made[tree] = partition(
+            UnitSums(tree, tuple(mine), (), np.array(list(mine.values()), float), none), units, min_group
+        )
+    return made
+
+
 class _Tree:
     """Totals of every node of one axis, and what of each is not shown by a unit below it."""
 
@@ -167,7 +185,7 @@ _STATISTICS = ("n", "w", "ww", "wx", "wxx")
 
 def is_small(row: np.ndarray, least: int) -> bool:
     """Tell whether the people of one row of :func:`stacked` are too few for some number, or all answered alike."""
-    persons, (n, w, ww, wx, wxx) = row[0], row[1:].reshape(len(_STATISTICS), -1)
+    persons, (n, w, ww, wx, wxx) = row[0], row[1:].reshape(len(_STATISTICS), len(row) // len(_STATISTICS))
     if persons == 0:
         return False
     there = n > 0

@@ -105,6 +105,11 @@ def scores_of_sums(
     units = spec.units.at(data.period)
     blocks = []
     for level, axis in _wanted(data, by, spec, units):
+        if axis not in sums:
+            raise UsageError(
+                f"{level}: 未按此汇总;交叉分组先在 [publish] cross 中声明,或用 dj.score(ws.survey(…), by=…) 查看"
+                f" (no sums by it: declare it in [publish] cross, or look with dj.score(ws.survey(…), by=…))"
+            )
         groups = members(level, axis, units, sums[axis])
         blocks.append((level, sums[axis].rolled_up(groups)))
     tables = [_score_table(level, block, data.period) for level, block in blocks]

@@ -20,6 +20,7 @@ from .coupling import EXACT_LIMIT, UNCOVERED, next_to_hide, smallest_union
 from .crosses import cross_mask
 
 Row = tuple[str, str]
+HOME = "@shown"  # ends the name of a column with the part that was shown
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Release:
     Attributes
     ----------
     rows
-        A hash of each answer and its place on every axis; no answer.
+        A hash of each answer, its place on every axis and the part that was shown there; no answer.
     """
 
     hidden: frozenset[Row]
@@ -64,7 +65,7 @@ def mask(
         found = {axis: partition(block, units, least, hide=hide[axis]) for axis, block in plain.items()}
         move = next_to_hide({axis: part.home for axis, part in found.items()}, joint, least)
         if move is None and rows is not None:
-            move = _against_earlier(found, rows, earlier, period, spec, least)
+            move = _against_earlier(found, rows, earlier, least)
         if move is None:
             return withheld_rows(found, units) | _hidden_cells(sums, found, joint, spec, units, least)
         axis, part = move
@@ -153,19 +154,16 @@ def _against_earlier(
     found: Mapping[str, Partition],
     rows: pd.DataFrame,
     earlier: Sequence[Release],
-    period: str,
-    spec: Specification,
     least: int,
 ) -> tuple[str, str] | None:
     """Return what to hide next because this release and an earlier one differ by too few people."""
     for release in earlier:
-        both = _matched(rows, release.rows)
-        new = {axis: both[f"{axis}_new"].map(part.home).fillna("") for axis, part in found.items()}
-        old = {
-            axis: both[f"{axis}_old"].map(homes_of(release, axis, spec, period)).fillna("")
-            for axis in found
-            if axis in release.rows
+        both = _matched(rows[[HASH, *found]], release.rows)
+        new = {
+            axis: both[axis if axis in both else f"{axis}_new"].map(part.home).fillna("")
+            for axis, part in found.items()
         }
+        old = {axis: both[f"{axis}{HOME}"].fillna("") for axis in found if f"{axis}{HOME}" in release.rows}
         labels = np.column_stack([_codes(home) for home in (*new.values(), *old.values())])
         if len(np.unique(labels, axis=0)) <= EXACT_LIMIT:
             groups = [(list(new), labels)]
@@ -186,15 +184,17 @@ def _smallest_part(homes: Mapping[str, pd.Series], apart: np.ndarray) -> tuple[s
     return min(touched)[1:] if touched else (next(iter(homes)), "")
 
 
-def homes_of(release: Release, axis: str, spec: Specification, period: str) -> dict[str, str]:
-    """Return for every finest unit of a release the lowest unit shown then that held it."""
-    units = spec.units.at(period)
-    shut = {unit for level, unit in release.hidden if axis in units.trees or level == axis}
-    homes = {}
-    for unit in release.rows[axis].unique() if axis in release.rows else ():
-        above = [unit, *units.ancestors(unit)] if unit and axis in units.trees else [unit] if unit else []
-        homes[unit] = next((u for u in above if u not in shut), ALL)
-    return homes
+def with_homes(rows: pd.DataFrame, hidden: frozenset[Row], spec: Specification, period: str) -> pd.DataFrame:
+    """Add to the answers of a release the lowest shown unit each counts to, on every axis, as its units were then."""
+    units, made = spec.units.at(period), rows.copy()
+    for axis in (column for column in rows.columns if column != HASH and not column.endswith(HOME)):
+        shut = {unit for level, unit in hidden if axis in units.trees or level == axis}
+        homes = {}
+        for unit in rows[axis].unique():
+            above = [unit, *units.ancestors(unit)] if unit and axis in units.trees else [unit] if unit else []
+            homes[unit] = next((u for u in above if u not in shut), ALL)
+        made[f"{axis}{HOME}"] = rows[axis].map(homes).astype("str")
+    return made
 
 
 def _matched(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
