@@ -22,6 +22,7 @@ from dj_analysis.spec.settings import Settings, read_settings
 from dj_analysis.spec.specification import Specification
 from dj_analysis.spec.tables import read_text
 from dj_analysis.spec.units import load_headcounts, load_units
+from dj_analysis.workspace import open_workspace
 
 KEYS = ["period", "level", "unit", "form", "code"]
 GROUPS = ["age_band", "job_type", "employment", "position"]
@@ -77,10 +78,26 @@ def test_same_seed_same_numbers_and_files(small: Company, folder: Path, tmp_path
     pd.testing.assert_frame_equal(small.truth, again.truth)
     pd.testing.assert_frame_equal(small.planted, again.planted)
     other = again.write(tmp_path / "again")
-    written = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    assert written == sorted(path.relative_to(other) for path in other.rglob("*") if path.is_file())
+    written = files_of(folder)
+    assert written == files_of(other)
     for path in written:
         assert (folder / path).read_bytes() == (other / path).read_bytes(), path
+
+
+def files_of(folder: Path) -> list[Path]:
+    """What an office would have; the record tells the time, and the key is drawn."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in paths if path.parts[0] != ".dj")
+
+
+def test_waves_are_closed_unless_asked_otherwise(small: Company, folder: Path, tmp_path: Path):
+    ws = open_workspace(folder)
+    assert [ws.is_draft(period) for period in small.periods] == [False] * len(small.periods)
+    ws.record.verify()
+    left_open = open_workspace(small.write(tmp_path / "open", closed=False))
+    assert [left_open.is_draft(period) for period in small.periods] == [True] * len(small.periods)
+    assert left_open.record.events.empty
+    assert files_of(left_open.folder) == files_of(folder)
 
 
 def test_another_seed_is_another_company(small: Company):

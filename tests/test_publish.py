@@ -1,6 +1,7 @@
 """Blocks, figures and sentences: what they accept, what they hide, what they print."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 import dj_analysis as dj
 from dj_analysis.errors import FontError, UsageError
+from dj_analysis.measure.partition import step
 from dj_analysis.publish import theme
 from dj_analysis.publish.blocks import MIME, Block
 from dj_analysis.publish.disclosure import Protected, plan_release
@@ -34,7 +36,12 @@ def scores():
     unit = np.repeat(["C1", "C2", "C3"], [40, 9, 25])
     codes = [leaf.code for leaf in default_codebook().tree.in_form("anchors").leaves]
     frame = pd.DataFrame({code: rng.integers(1, 6, unit.size) for code in codes}).assign(unit=unit)
-    return dj.score(dj.read_survey(frame, default_codebook(), units=UNITS, period="2026Q2", form="pulse"))
+    survey = dj.read_survey(frame, default_codebook(), units=UNITS, period="2026Q2", form="pulse")
+    heads = pd.DataFrame(
+        [(code, "2026Q2", "", "", 50) for code in ("C1", "C2", "C3")],
+        columns=["unit", "period", "group", "category", "headcount"],
+    )
+    return dj.score(dataclasses.replace(survey, spec=dataclasses.replace(survey.spec, headcounts=heads)))
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +49,19 @@ def safe(scores):
     return dj.protect(scores)
 
 
+@pytest.fixture(scope="module")
+def plan(safe):
+    return safe.plan
+
+
 def test_protect_hides_small_units_in_every_table(safe):
     for part in (safe, safe.part("shares"), safe.part("response")):
-        rows = part.table[part.table["unit"] == "C2"]
-        assert len(rows)
-        assert rows[[c for c in part.result.statistics if c in rows]].isna().all(axis=None)
-        assert set(rows["reason"]) == {reasons.SMALL_GROUP}
-    assert safe.hidden == 1
+        for unit in ("C2", "C3"):  # nine people; and who would tell about them together with C1 and the whole
+            rows = part.table[part.table["unit"] == unit]
+            assert len(rows)
+            assert rows[[c for c in part.result.statistics if c in rows]].isna().all(axis=None)
+            assert set(rows["reason"]) == {reasons.SMALL_GROUP}
+    assert safe.hidden == 2
     shown = safe.table[safe.table["unit"] == "C1"]
     assert shown["score"].notna().all()
 
@@ -66,9 +79,60 @@ def test_min_group_below_five_is_never_used(scores):
 
 
 def test_a_plan_must_know_the_wave(scores):
-    other = dataclasses.replace(scores.response, period="2020Q1")
+    other = dataclasses.replace(scores, period="2020Q1", withheld={"2020Q1": frozenset()})
     with pytest.raises(UsageError, match="2026Q2"):
         dj.protect(scores, plan_release("2020Q1", [other], scores.spec))
+
+
+def test_a_plan_must_have_been_decided_over_the_level(scores, plan):
+    narrow = dataclasses.replace(plan, levels={("survey", "2026Q2"): frozenset({"company"})})
+    with pytest.raises(UsageError, match="city"):
+        dj.protect(scores, narrow)
+
+
+def test_what_is_protected_cannot_be_made_or_changed_by_hand(scores, safe):
+    table = scores.table.assign(reason="")
+    for made in (
+        lambda: Protected(scores, safe.plan),
+        lambda: Protected(safe.result.with_table(table), safe.plan, safe.seal),
+        lambda: Protected(safe.result, dataclasses.replace(safe.plan, min_group=5), safe.seal),
+        lambda: dataclasses.replace(safe, result=scores),
+    ):
+        with pytest.raises(UsageError, match="made or changed by hand"):
+            made()
+    changed = dj.protect(scores)
+    changed.result.table.loc[:, "score"] = scores.table["score"]
+    with pytest.raises(UsageError, match="made or changed by hand"):
+        dj.table(changed)
+
+
+def test_what_is_printed_is_rounded_by_the_number_of_people(safe):
+    """0.1 from 79 people on, 0.5 from 16, 1 from 8, else 2; a range keeps its width around the rounded number."""
+    shown = safe.printed().table
+    shown = shown[shown["score"].notna()]
+    assert set(shown["unit"]) == {"ALL", "C1"}
+    before = safe.table.loc[shown.index]
+    assert shown["n"].between(16, 78).all()
+    for name in ("score", "low", "high", "sd", "se"):
+        assert ((shown[name] * 2) % 1 == 0).all()
+    assert (shown["score"] - before["score"]).abs().max() <= 0.25 + 1e-9
+    width = before["high"] - before["low"]
+    assert (shown["high"] - shown["low"] - width).abs().max() <= 0.5 + 1e-9
+    counts, steps = np.array([5, 7, 8, 15, 16, 78, 79, 1000, np.nan]), [2, 2, 1, 1, 0.5, 0.5, 0.1, 0.1, 2]
+    np.testing.assert_array_equal(step(counts), steps)
+
+
+def test_ranges_do_not_tell_the_number_before_rounding(scores, safe):
+    """Two means that print alike have ranges that print alike."""
+    shifted = scores.table.copy()
+    moved = shifted["unit"] == "C1"
+    near = (shifted.loc[moved, "score"] * 2).round() / 2
+    for name in ("low", "high"):
+        shifted.loc[moved, name] += near + 0.2 - shifted.loc[moved, "score"]
+    shifted.loc[moved, "score"] = near + 0.2
+    other = dj.protect(dataclasses.replace(scores, table=shifted), safe.plan).printed().table
+    columns = ["score", "low", "high", "sd", "se"]
+    pd.testing.assert_frame_equal(other.loc[moved, columns], safe.printed().table.loc[moved, columns])
 
 
 def test_change_is_hidden_where_either_wave_is_small(scores):
@@ -112,10 +176,11 @@ def test_table_names_units_and_says_why_cells_are_missing(safe):
     text = block.plain
     assert "云山供电公司" in text
     assert "按规定不单列" in text
-    assert "1家填答人数不足10人" in text
+    assert "2个单位按规定不单列（不足10人" in text
     assert [c["kind"] for c in block.content["columns"]][:2] == ["text", "text"]
-    hidden = next(row for row in block.content["rows"] if row[0].startswith("雾谷"))
-    assert "—" in hidden
+    for name in ("雾谷", "石溪"):
+        hidden = next(row for row in block.content["rows"] if row[0].startswith(name))
+        assert "—" in hidden
 
 
 def test_table_across_codes_has_one_column_a_code(safe):
@@ -123,7 +188,7 @@ def test_table_across_codes_has_one_column_a_code(safe):
     assert [c["label"] for c in block.content["columns"]] == ["单位", "工作负荷与压力", "薪酬待遇与公平"]
     row = next(r for r in block.content["rows"] if r[0] == "云山供电公司")
     table = safe.table[(safe.table["unit"] == "C1") & (safe.table["form"] == "anchors")].set_index("code")
-    assert row[1] == f"{table.at['D1', 'score']:.1f}"
+    assert row[1] == f"{round(table.at['D1', 'score'] * 2) / 2:.1f}"
 
 
 def test_table_of_an_unknown_column_names_those_there_are(safe):
@@ -134,7 +199,7 @@ def test_table_of_an_unknown_column_names_those_there_are(safe):
 def test_text_fills_numbers_from_protected_rows(safe):
     block = dj.text("指数{{ safe.row('C1', 'INDEX').score|num }}分,{{ safe.row('C2', 'INDEX').score|num }}", safe)
     score = safe.table.query("unit == 'C1' and code == 'INDEX' and form == 'anchors'")["score"].iloc[0]
-    assert block.content["text"] == f"指数{score:.1f}分,—"
+    assert block.content["text"] == f"指数{round(score * 2) / 2:.1f}分,—"
 
 
 def test_text_cannot_reach_outside_the_sandbox(safe):
@@ -160,11 +225,7 @@ def test_values_are_printed_one_way(value, kind, expected):
 
 @pytest.mark.parametrize("plot", [dj.plot_scores, dj.plot_heat, dj.plot_response])
 def test_figures_are_svg_with_chinese_glyphs_as_paths(safe, plot):
-    data = safe.part("response") if plot is dj.plot_response else safe
-    if plot is dj.plot_response:
-        table = data.table.assign(rate=data.table["n"].astype("float64") / 50)
-        data = Protected(data.result.with_table(table), data.plan)
-    block = dj.figure(plot, data)
+    block = dj.figure(plot, safe.part("response") if plot is dj.plot_response else safe)
     assert block.content["svg"].startswith("<svg")
     assert "<text" not in block.content["svg"]
     assert block.content["alt"]
@@ -177,7 +238,7 @@ def test_a_figure_is_the_same_bytes_twice(safe):
 
 def test_heat_map_hatches_hidden_units(safe):
     axes = dj.plot_heat(safe)
-    assert sum(patch.get_hatch() is not None for patch in axes.patches) == 8
+    assert sum(patch.get_hatch() is not None for patch in axes.patches) == 2 * 8
     assert axes.collections[0].get_clim() == theme.HEAT_RANGE
 
 
@@ -222,13 +283,13 @@ def _notebook(*blocks, **others):
 META = {"title": "", "language": "zh"}
 
 
-def test_document_takes_blocks_and_markdown_only():
+def test_document_takes_blocks_and_markdown_only(plan):
     import nbformat.v4 as v4
 
     stream = v4.new_output("stream", text="C2 的均值是 40")
     plain = v4.new_output("execute_result", {"text/plain": "secret"})
     notebook = _notebook(dj.heading("基本情况"), dj.note("注"), outputs=[stream, plain])
-    document = read_document(notebook, META)
+    document = read_document(notebook, META, plan)
     assert [b.kind for b in document.blocks] == ["heading", "text", "text", "heading", "note"]
     assert document.meta["title"] == "标题"
     assert len(document.dropped) == 2
@@ -237,7 +298,7 @@ def test_document_takes_blocks_and_markdown_only():
     assert "均值" not in kept
 
 
-def test_headings_are_numbered_as_in_official_documents():
+def test_headings_are_numbered_as_in_official_documents(plan):
     blocks = [
         dj.heading("甲"),
         dj.heading("子", depth=2),
@@ -246,7 +307,7 @@ def test_headings_are_numbered_as_in_official_documents():
         dj.heading("另", depth=0),
         dj.heading("丙"),
     ]
-    document = read_document(_notebook(*blocks), META)
+    document = read_document(_notebook(*blocks), META, plan)
     assert [b.content["number"] for b in document.blocks if b.kind == "heading"][1:] == [
         "一、",
         "（一）",
@@ -257,12 +318,56 @@ def test_headings_are_numbered_as_in_official_documents():
     ]
 
 
-def test_notebook_with_an_error_is_not_exported():
+def test_notebook_with_an_error_is_not_exported(plan):
     import nbformat.v4 as v4
 
     error = v4.new_output("error", ename="ValueError", evalue="x", traceback=[])
     with pytest.raises(UsageError, match="ValueError"):
-        read_document(_notebook(dj.heading("甲"), outputs=[error]), META)
+        read_document(_notebook(dj.heading("甲"), outputs=[error]), META, plan)
+
+
+def _carrying(**content):
+    import nbformat.v4 as v4
+
+    return v4.new_notebook(cells=[v4.new_code_cell("1", outputs=[v4.new_output("display_data", {MIME: content})])])
+
+
+def test_document_takes_blocks_whose_seal_holds(safe, plan):
+    blocks = [dj.table(safe), dj.keyfigure("指数", safe), dj.text("{{ safe.row('ALL', 'INDEX').n | count }}人", safe)]
+    assert [b.kind for b in read_document(_notebook(*blocks), META, plan).blocks[3:]] == ["table", "keyfigure", "text"]
+
+
+@pytest.mark.parametrize("kind", ["table", "keyfigure", "figure"])
+def test_a_block_of_numbers_without_a_seal_is_refused(plan, kind):
+    with pytest.raises(UsageError, match="封签"):
+        read_document(_carrying(kind=kind, content={}), META, plan)
+
+
+def test_a_block_that_was_changed_is_refused(safe, plan):
+    bundle = json.loads(
+        json.dumps(dj.text("{{ safe.row('ALL', 'INDEX').n | count }}人", safe)._repr_mimebundle_()[MIME])
+    )
+    read_document(_carrying(**bundle), META, plan)
+    bundle["content"]["text"] = "75人"
+    with pytest.raises(UsageError, match="封签"):
+        read_document(_carrying(**bundle), META, plan)
+    moved = dj.note("{{ safe.row('ALL', 'INDEX').n | count }}人", safe)._repr_mimebundle_()[MIME] | {"kind": "text"}
+    with pytest.raises(UsageError, match="封签"):
+        read_document(_carrying(**moved), META, plan)
+
+
+def test_a_block_of_an_earlier_plan_is_refused(scores, safe, plan):
+    rest = {("survey", "2026Q2"): frozenset()}
+    later = dataclasses.replace(plan, hidden=rest)
+    with pytest.raises(UsageError, match="发布方案已变"):
+        read_document(_notebook(dj.table(safe)), META, later)
+    with pytest.raises(UsageError, match="封签"):
+        read_document(_notebook(dj.table(safe)), META, dataclasses.replace(plan, key=b"another workspace"))
+
+
+def test_an_unknown_block_is_refused(plan):
+    with pytest.raises(dj.DjError, match="unknown block"):
+        read_document(_carrying(kind="themes", content={"text": "x"}), META, plan)
 
 
 def test_markdown_with_raw_html_is_refused():

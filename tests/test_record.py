@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import subprocess
@@ -15,9 +16,18 @@ from dj_analysis.errors import RecordError
 from dj_analysis.record import GENESIS, Record
 
 RUN = {
-    "report": "quarterly", "period": "2026Q3", "unit": "ALL", "lang": "zh", "status": "done", "seconds": 3.5,
-    "files": ["2026Q3/quarterly/ALL.html"], "manifest": {"seed": 1, "n": 840},
+    "report": "quarterly", "period": "2026Q3", "unit": "ALL", "lang": "zh", "manifest": {"seed": 1, "n": 840},
 }  # fmt: skip
+PAGE, NAME = "指数 71.2".encode(), "2026Q3/quarterly/ALL.html"
+
+
+def publish(
+    record: Record, name: str = NAME, content: bytes = PAGE, kind: str = "publication", **changed: object
+) -> Path:
+    """Enter one file that leaves; it lies under ``reports`` beside the record's folder."""
+    place = record.path.parent.parent / "reports" / name
+    record.publish(kind, RUN | changed, {name: (place, content)}, seconds=3.5)
+    return place
 
 
 @pytest.fixture
@@ -25,7 +35,7 @@ def record(tmp_path: Path) -> Record:
     made = Record(tmp_path / ".dj" / "record.sqlite")
     for number in range(5):
         made.append("note", {"number": number, "说明": "补录"})
-    made.add_run(**RUN)
+    publish(made)
     return made
 
 
@@ -80,7 +90,7 @@ def test_an_open_record_sees_what_another_wrote(record: Record):
     ("column", "value"),
     [
         ("time", "2020-01-01T00:00:00+00:00"),
-        ("kind", "publication"),
+        ("kind", "letter"),
         ("payload", '{"number":99}'),
         ("previous", "f" * 64),
         ("hash", "e" * 64),
@@ -127,37 +137,121 @@ def test_events_that_changed_places_break_the_chain(record: Record):
 
 
 def test_a_chain_forged_from_one_event_on_has_another_head(record: Record, tmp_path: Path):
-    forged = Record(tmp_path / "forged.sqlite")
+    forged = Record(tmp_path / "forged" / ".dj" / "record.sqlite")
     for number in (0, 1, 99, 3, 4):
         forged.append("note", {"number": number, "说明": "补录"})
-    forged.add_run(**RUN)
+    publish(forged)
     forged.verify()
     assert forged.head != record.head  # which reports have printed
 
 
-def test_a_run_is_entered_with_its_event(record: Record):
+def test_a_run_is_entered_with_its_event_and_its_files(record: Record):
     (run,) = record.runs.to_dict("records")
     event = record.events.set_index("seq").loc[run["event"]]
-    assert event["kind"] == "run"
+    assert event["kind"] == "publication"
     payload = json.loads(event["payload"])
-    for name in ("report", "period", "unit", "lang", "status"):
+    for name in ("report", "period", "unit", "lang"):
         assert run[name] == payload[name] == RUN[name]
-    assert json.loads(run["files"]) == payload["files"] == RUN["files"]
+    digest = hashlib.sha256(PAGE).hexdigest()
+    assert json.loads(run["files"]) == payload["files"] == {NAME: digest}
     assert json.loads(run["manifest"]) == payload["manifest"] == RUN["manifest"]
-    assert (run["seconds"], run["error"]) == (3.5, "")
+    assert (run["status"], run["seconds"], run["error"]) == ("done", 3.5, "")
+    (left,) = record.publications.to_dict("records")
+    assert (left["event"], left["kind"], left["state"]) == (run["event"], "publication", "done")
+    assert (left["report"], left["period"], left["unit"]) == ("quarterly", "2026Q3", "ALL")
+    assert (left["file"], left["sha256"]) == (NAME, digest)
+    place = record.path.parent.parent / "reports" / NAME
+    assert place.read_bytes() == PAGE
+    assert [path.name for path in place.parent.iterdir()] == ["ALL.html"]
     record.append("note", {})
     record.verify()
 
 
-@pytest.mark.parametrize("wrong", [{"seconds": None}, {"manifest": {"when": object()}}, {"files": [Path("a.html")]}])
+def test_told_gives_the_payloads_of_some_kinds_in_their_order(record: Record):
+    publish(record, kind="draft", unit="C01")
+    told = record.told("draft", "publication")
+    assert [(event["kind"], event["unit"], event["seq"]) for event in told] == [
+        ("publication", "ALL", 6),
+        ("draft", "C01", 7),
+    ]
+    assert all(event["time"].endswith("+00:00") for event in told)
+    assert record.told("purge") == []
+
+
+@pytest.mark.parametrize("wrong", [{"manifest": {"when": object()}}, {"unit": {1, 2}}, {"lang": Path("zh")}])
 def test_a_run_that_cannot_be_entered_leaves_nothing(record: Record, wrong: dict[str, object]):
+    place = record.path.parent.parent / "reports" / NAME
     before, head = len(record.runs), record.head
     with pytest.raises((sqlite3.Error, TypeError)):
-        record.add_run(**(RUN | wrong))
+        publish(record, content=b"other", **wrong)
     assert (len(record.runs), record.head, len(record.events)) == (before, head, 6)
+    assert place.read_bytes() == PAGE
+    assert [path.name for path in place.parent.iterdir()] == ["ALL.html"]
+    assert list((record.path.parent / "pending").iterdir()) == []
     record.verify()
     record.append("note", {"after": True})
     record.verify()
+
+
+def test_a_file_that_cannot_be_written_is_not_entered(record: Record):
+    blocked = record.path.parent.parent / "reports" / "blocked"
+    blocked.write_text("a file where a folder is needed")
+    head = record.head
+    with pytest.raises(OSError, match="blocked"):
+        publish(record, "blocked/ALL.html")
+    assert record.head == head
+    record.verify()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM runs",
+        "UPDATE runs SET unit = 'C01'",
+        "UPDATE runs SET files = '{}'",
+        "UPDATE runs SET manifest = '{}'",
+        "DELETE FROM publications",
+        "UPDATE publications SET state = 'void'",
+        "UPDATE publications SET state = 'gone'",
+        "UPDATE publications SET event = 5",
+        "INSERT INTO publications VALUES (3, 'done', '[]')",
+        "INSERT INTO runs SELECT 9, 2, report, period, unit, lang, status, seconds, files, manifest, error FROM runs",
+    ],
+)
+def test_runs_and_publications_must_fit_their_events(record: Record, statement: str):
+    change(record, statement)
+    with pytest.raises(RecordError, match="breaks the chain"):
+        record.verify()
+
+
+def test_an_entry_whose_file_is_gone_becomes_void(record: Record):
+    """As if the machine had stopped between the entry and the move, and somebody had removed the waiting file."""
+    waiting = record.path.parent.parent / "reports" / ".x.tmp"
+    moves = json.dumps([[str(waiting), str(waiting.with_name("x.html")), "0" * 64]])
+    change(record, "UPDATE publications SET state = 'pending', moves = ?", moves)
+    note = record.path.parent / "pending" / "x.json"
+    note.write_text(json.dumps([str(waiting)]))
+    record.settle()
+    record.verify()
+    assert record.publications["state"].tolist() == ["void"]
+    assert record.told("void")[0]["event"] == 6
+    assert not note.exists()
+    change(record, "UPDATE publications SET state = 'done'")
+    broken_at(record, 6)
+
+
+def test_an_entry_that_waits_is_finished(record: Record):
+    place = record.path.parent.parent / "reports" / NAME
+    waiting = place.with_name(".ALL.html.x.tmp")
+    place.replace(waiting)
+    moves = json.dumps([[str(waiting), str(place), hashlib.sha256(PAGE).hexdigest()]])
+    change(record, "UPDATE publications SET state = 'pending', moves = ?", moves)
+    (record.path.parent / "pending" / "x.json").write_text(json.dumps([str(waiting)]))
+    record.settle()
+    record.verify()
+    assert place.read_bytes() == PAGE
+    assert not waiting.exists()
+    assert record.publications["state"].tolist() == ["done"]
 
 
 WRITER = """

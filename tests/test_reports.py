@@ -12,7 +12,7 @@ import pypdfium2
 import pytest
 
 import dj_analysis as dj
-from dj_analysis.errors import UsageError
+from dj_analysis.errors import DataError, UsageError
 from dj_analysis.publish.blocks import MIME
 from dj_analysis.publish.notebooks import ReportError, parameters, reports, run_notebook
 
@@ -116,7 +116,11 @@ def test_run_is_in_the_record(run, office):
 def test_same_input_same_content(run, office, tmp_path):
     again = dj.run_report("quarterly", office, period="2026Q3", out=tmp_path, formats=["html"])
     assert again.manifest["content"] == run.manifest["content"]
-    assert again.files["html"].read_bytes() == run.files["html"].read_bytes()
+    first, second = (made.files["html"].read_text(encoding="utf-8") for made in (run, again))
+    heads = [made.manifest["head"][:16] for made in (run, again)]  # of the record before the publication
+    assert heads[0] != heads[1]
+    assert first.count(heads[0]) == second.count(heads[1]) == 1
+    assert first.replace(heads[0], "") == second.replace(heads[1], "")
 
 
 def test_report_of_one_city_by_name(office, tmp_path):
@@ -196,7 +200,9 @@ def test_failed_run_leaves_what_was_there(run, office, monkeypatch, tmp_path):
     monkeypatch.setattr("dj_analysis.publish.notebooks.reports", lambda: {"quarterly": path})
     ws = dj.open_workspace(office)
     with pytest.raises(ReportError, match="boom"):
-        run_notebook("quarterly", folder=ws.folder, spec=ws.spec, record=ws.record, period="2026Q3")
+        run_notebook(
+            "quarterly", folder=ws.folder, spec=ws.spec, record=ws.record, period="2026Q3", plan=ws.release_plan("2026Q3")
+        )  # fmt: skip
     assert {path: path.read_bytes() for path in run.files.values()} == before
     assert list((office / ".dj" / "failed").glob("*.ipynb"))
     assert not [p for p in run.files["html"].parent.iterdir() if p.name.startswith(".")]
@@ -225,16 +231,33 @@ def test_store_equals_recomputation(office):
     assert stored.response.table.equals(direct.response.table)
 
 
-def test_changed_answers_are_not_taken_from_the_store(office, tmp_path):
+def without_last_line(folder: Path, period: str) -> None:
+    path = folder / "responses" / f"{period}.csv"
+    raw = path.read_bytes()
+    path.write_bytes(raw[: raw.rstrip().rfind(b"\n")] + b"\n")
+
+
+def test_changed_answers_are_not_taken_from_the_store(tmp_path):
+    company = dj.make_company(employees=900, branches=40, quarters=3, seed=7)
+    office = company.write(tmp_path / "demo", closed=False)
+    ws = dj.open_workspace(office)
+    period = next(p for p in ws.periods if (office / "responses" / f"{p}.csv").exists())
+    before = ws.scores(period).at("ALL", "INDEX").n
+    without_last_line(office, period)
+    assert dj.open_workspace(office).scores(period).at("ALL", "INDEX").n in (before - 1, before)
+    assert len(list((office / ".dj" / "store").glob(f"{period}-*.done"))) == 2
+
+
+def test_changed_answers_of_a_closed_wave_are_an_error(office, tmp_path):
     copy = shutil.copytree(office, tmp_path / "copy")
     ws = dj.open_workspace(copy)
     period = next(p for p in ws.periods if (copy / "responses" / f"{p}.csv").exists())
-    before = ws.scores(period).at("ALL", "INDEX").n
-    path = copy / "responses" / f"{period}.csv"
-    raw = path.read_bytes()
-    path.write_bytes(raw[: raw.rstrip().rfind(b"\n")] + b"\n")
-    assert dj.open_workspace(copy).scores(period).at("ALL", "INDEX").n in (before - 1, before)
-    assert len(list((copy / ".dj" / "store").glob(f"{period}-*.done"))) == 2
+    before = ws.scores(period).table
+    without_last_line(copy, period)
+    changed = dj.open_workspace(copy)
+    with pytest.raises(DataError, match=rf"{period}.*dj withdraw.*dj close --correct"):
+        changed.survey(period)
+    assert changed.scores(period).table.equals(before)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -277,6 +300,8 @@ def test_templates(office, tmp_path):
         "questionnaire-full.pdf",
         "questionnaire-pulse.pdf",
         "notice.pdf",
+        "self-check.html",
+        "self-check-en.html",
     } <= set(made)
     notice = text_of(copy / "templates" / "notice.pdf")
     for words in ("自愿", "不少于10人", "12356", "12个月"):

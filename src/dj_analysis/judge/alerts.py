@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..errors import UsageError
 from ..measure import uncertainty
+from ..measure.partition import step
 from ..measure.scores import Scores
 from ..result import Result
 from ..spec import reasons
@@ -161,7 +162,10 @@ def _fall(change: Change | None, keys: list[tuple[str, str]], spec: Specificatio
     fell = ~beyond(rows["difference"].to_numpy(float), -smallest, "above") & rows["real"].eq(True).to_numpy()
     codes = np.where(fell, "orange", "").astype(object)
     said = WORDS[spec.language]["fall"]
-    words = [said.format(fall=-d) if f else "" for d, f in zip(rows["difference"], fell, strict=True)]
+    # The words leave with the report: they tell the fall between the two scores as they are printed, and no more.
+    points = step(rows[["n", "n_before"]].min(axis=1).to_numpy(float))
+    printed = [(rows[name].to_numpy(float) / points).round() * points for name in ("before", "now")]
+    words = [said.format(fall=d) if f else "" for d, f in zip(printed[0] - printed[1], fell, strict=True)]
     return _finding("fall", codes, np.where(fell, 1 - rows["p"].to_numpy(float) / 2, np.nan), words)
 
 
