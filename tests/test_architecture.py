@@ -1,6 +1,7 @@
 """The rooms: imports go one way, no cycle anywhere, one owner for each heavy library."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,12 @@ OWNERS = {
 }
 
 
+@cache
 def modules() -> dict[str, Path]:
     return {path.relative_to(SOURCE).with_suffix("").as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
 
 
+@cache
 def imports(name: str, path: Path) -> list[str]:
     """Every imported module: our own as paths below the package, others by their first name."""
     package = name.split("/")[:-1]

@@ -291,7 +291,11 @@ def _execute(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.
     from nbclient.exceptions import DeadKernelError
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix="dj-") as place:
+    inside = (
+        folder / ".dj"
+    )  # what a run shows is confidential until it is exported: a killed run must not leave it elsewhere
+    inside.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=inside) as place:
         executed = Path(place) / "run.ipynb"
         try:
             papermill.execute_notebook(
