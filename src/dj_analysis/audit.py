@@ -89,6 +89,9 @@ def _disclosure(ws: Workspace) -> Iterator[Finding]:
     """What was hidden in every release must still be enough, computed anew from what it rested on."""
     for period in ws.periods:
         earlier: list[Release] = []
+        if ws.releases.purged(period):
+            yield ("disclosure", period, "note", "答卷已删除,不再重算 (purged: not computed anew)")
+            continue
         for told, release in zip(ws.releases.told(period), ws.releases.of(period), strict=True):
             where = f"{period} #{told['seq']} {told['kind']}"
             kept = ws.store.find(told["store"])
@@ -133,7 +136,12 @@ def _raw(ws: Workspace, asof: date | None) -> Iterator[Finding]:
         late = [notice for notice in survey.notices if "补报" in notice]
         yield ("answers", period, "note" if late else "ok", "".join(late))
         if asof is not None and ws.overdue(period, asof):
-            yield ("retention", period, "note", f"超过 {ws.retention} 个月,用 dj purge (kept too long: use dj purge)")
+            yield (
+                "retention",
+                period,
+                "note",
+                f"超过 {ws.settings.retention} 个月,用 dj purge (kept too long: use dj purge)",
+            )
 
 
 def _open_ends(ws: Workspace) -> Iterator[Finding]:

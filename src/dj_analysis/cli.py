@@ -162,7 +162,7 @@ def report(
 
     例/example: dj report quarterly demo --period 2026Q3
     """
-    from .publish.notebooks import own_parameters
+    from .publish.parameters import own_parameters
     from .workspace import run_report
 
     kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
@@ -178,7 +178,7 @@ def list_reports() -> None:
 
     例/example: dj list
     """
-    from .publish.notebooks import parameters, reports
+    from .publish.parameters import parameters, reports
 
     for name, path in reports().items():
         print(name)

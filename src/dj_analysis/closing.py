@@ -75,6 +75,20 @@ class Releases:
         """Waves that are closed."""
         return sorted({told["period"] for told in self.record.told(*FROZEN)})
 
+    def corrections(self, period: str) -> list[str]:
+        """Return the reasons of a wave's corrections."""
+        return [told["reason"] for told in self.record.told("correction") if told["period"] == period]
+
+    def forget(self, period: str, *, rows: bool = False) -> None:
+        """Delete what the store kept of a wave in passing: two sums that differ by one person tell his answers.
+
+        Parameters
+        ----------
+        rows
+            Delete as well which answer sheets each release rested on; the sums stay.
+        """
+        self.store.sweep(period, {told["store"] for told in self.told(period)}, rows=rows)
+
     def purged(self, period: str) -> bool:
         """Tell whether the answers of a wave were deleted."""
         return any(told["period"] == period for told in self.record.told("purge"))
@@ -86,15 +100,10 @@ def close_wave(survey: Survey, releases: Releases, notice: Consent, *, correct: 
     if told is None and correct:
         raise UsageError(f"{period} 尚未关闭,不需要更正 (it is open: nothing to correct)")
     if told is None or correct:
-        if not survey.consent:
-            problems, allowed = Problems(), "consent_use 列，或 [consent] basis, date, text"
-            advice = "在 workspace.toml 写明告知的日期和内容 (declare when and how people were told)"
-            problems.add(f"responses/{period}", "no_basis", "没有同意栏，也没有告知依据 (no basis)", allowed, advice)
-            raise DataError(problems=problems)
         kind = "correction" if told else "close"
         releases.record.append(kind, snapshot(survey, releases, notice) | ({"reason": correct} if correct else {}))
         return
-    rows = row_table(survey)
+    rows = row_table(survey, releases.store.secret)
     late = int((~among(rows, counted(releases.store.rows(told["store"])))).sum())
     known = sum(event["late"] for event in releases.record.told("late") if event["period"] == period)
     if late <= known + told["late"]:
@@ -103,7 +112,19 @@ def close_wave(survey: Survey, releases: Releases, notice: Consent, *, correct: 
 
 
 def snapshot(survey: Survey, releases: Releases, notice: Consent | None = None) -> dict[str, Any]:
-    """Keep what a release of a wave rests on, and return what the record tells of it: counts and hidden units, no answers."""
+    """Keep what a release of a wave rests on, and return what the record tells of it: counts and hidden units, no answers.
+
+    Raises
+    ------
+    DataError
+        Nothing tells on what grounds the answers may be used.
+    """
+    if not survey.consent:
+        problems, allowed = Problems(), "consent_use 列，或 [consent] basis, date, text"
+        advice = "在 workspace.toml 写明告知的日期和内容 (declare when and how people were told)"
+        found = "没有同意栏，也没有告知依据 (no basis)"
+        problems.add(f"responses/{survey.period}", "no_basis", found, allowed, advice)
+        raise DataError(problems=problems)
     period, store, earlier = survey.period, releases.store, releases.told(survey.period)
     settled = settle(survey, store, earlier[-1] if earlier else None)
     content = hashlib.sha256(np.sort(settled.rows[HASH].to_numpy()).tobytes() + f"{len(earlier)}".encode())
@@ -147,10 +168,11 @@ def register_withdrawal(before: pd.DataFrame, survey: Survey, releases: Releases
     if told is not None:
         before = pd.concat([before, releases.store.rows(told["store"])]).drop_duplicates(HASH)
     known = Counter(releases.store.missing(survey.period, told["store"] if told else ""))
-    gone = before[~among(before, counted(row_table(survey)) + known)]
+    gone = before[~among(before, counted(row_table(survey, releases.store.secret)) + known)]
     if gone.empty:
         raise UsageError(f"{survey.period}: 没有新撤回的答卷 (no answer sheet is gone)")
     releases.store.withdraw(survey.period, gone)
+    releases.forget(survey.period)
     releases.record.append("withdrawal", {"period": survey.period, "answers": len(gone)})
     return len(gone)
 
@@ -163,6 +185,7 @@ def purge_answers(period: str, path: Path, releases: Releases) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     releases.record.append("purge", {"period": period, "file": path.name, "sha256": digest, "answers": told["answers"]})
     path.unlink()
+    releases.forget(period, rows=True)
 
 
 def plan_waves(
@@ -182,25 +205,32 @@ def plan_waves(
     kept_of, rows_of
         Give a wave's sums, and which answers it holds (asked only of an open wave of which a draft was sent).
     """
-    hidden, coarse, levels = {}, set(), {}
+    hidden, restated, coarse, levels = {}, {}, set(), {}
     for place, wave in enumerate(waves):
         at, kept, units = ("survey", wave), kept_of(wave), spec.units.at(wave)
-        told, left = releases.frozen(wave), releases.of(wave)
+        told = releases.frozen(wave)
         if told is not None and told["ruling"] == ruling(spec, wave):
             rows = _rows_of(told["hidden"])
+        elif releases.purged(wave):
+            raise DataError(
+                f"{wave}: 答卷已删除,单位、min_group 或交叉分组却已改变,无法重新判定 (purged, but its units, min_group or crosses"
+                " changed since: restore them)"
+            )
         else:  # open, or closed under other units, another min_group or other crosses
+            left = releases.of(wave)
             answers = left[-1].rows if told is not None else rows_of(wave) if left else None
             rows = mask(kept.sums, kept.joint, spec, wave, rows=answers, earlier=left)
         if rows - withheld_rows(partitions(kept.sums, spec, wave), units):
             coarse.add(at)
-        hidden[at] = rows | merger_mask(kept.sums, rows, spec, wave, waves[place + 1 :])
+        hidden[at] = rows
+        restated[at] = merger_mask(rows, spec, wave, waves[place + 1 :])
         names = [level for level in units.levels if units.tree_of(level) in kept.sums]
         groups = [axis for axis in kept.sums if axis not in units.trees and not is_cross(axis)]
         sides = {pair: [units.tree_of(part) if part in names else part for part in pair] for pair in spec.cross}
         crosses = [cell_name(pair) for pair, axes in sides.items() if cell_name(axes) in kept.sums]
         levels[at] = frozenset([units.root.level, *names, *groups, *crosses])
     least = max(spec.min_group, FLOOR)
-    return ReleasePlan(period, least, hidden, levels, frozenset(coarse), releases.store.secret)
+    return ReleasePlan(period, least, hidden, levels, restated, frozenset(coarse), releases.store.secret)
 
 
 def ruling(spec: Specification, period: str) -> str:
@@ -218,7 +248,7 @@ def as_closed(survey: Survey, store: Store, told: Mapping[str, Any]) -> Survey:
     DataError
         Answers the wave was closed with are gone or were changed, and no withdrawal or correction says so.
     """
-    rows, closed = row_table(survey), store.rows(told["store"])
+    rows, closed = row_table(survey, store.secret), store.rows(told["store"])
     allowed = store.missing(told["period"], told["store"])
     missing = counted(closed) - counted(rows) - Counter(int(value) for value in allowed)
     if missing:
@@ -257,7 +287,7 @@ def settle(survey: Survey, store: Store, before: Mapping[str, Any] | None) -> Se
     before
         The event of the earlier release, as the record tells it.
     """
-    rows = row_table(survey)
+    rows = row_table(survey, store.secret)
     if before is None:
         return Settled(sums_of(survey), rows)
     left, old = store.rows(before["store"]), store.find(before["store"])
@@ -281,20 +311,24 @@ def settle(survey: Survey, store: Store, before: Mapping[str, Any] | None) -> Se
 
 
 def _kept_of_new(rows: pd.DataFrame, came: np.ndarray, release: Release, survey: Survey, least: int) -> np.ndarray:
-    """Leave new answers out until every part shown before has none of them, or enough."""
+    """Leave new answers out until every part shown before has none of them, or enough, on every code."""
     keep = np.ones(len(rows), dtype=bool)
-    homes = [
-        _homes(axis, rows, release, survey) for axis in rows.columns if axis != HASH and f"{axis}{HOME}" in release.rows
-    ]
-    while True:
+    axes = [axis for axis in rows.columns if axis != HASH and f"{axis}{HOME}" in release.rows]
+    homes = {axis: _homes(axis, rows, release, survey) for axis in axes}
+    while (came & keep).any():
         new = came & keep
+        sums = unit_sums(chosen(survey, rows, new), _all_axes(survey))
         few = np.zeros(len(rows), dtype=bool)
-        for home in homes:
-            counts = home[new].value_counts()
-            few |= new & home.isin(counts.index[counts < least]).to_numpy()
+        for axis, home in homes.items():
+            known = dict(zip(rows[axis], home, strict=True))
+            parts = sums[axis].renamed({unit: known.get(unit, ALL) for unit in sums[axis].units})
+            n = np.column_stack([parts.persons, parts.sums["n"]])
+            small = [part for part, row in zip(parts.units, n, strict=True) if ((row > 0) & (row < least)).any()]
+            few |= new & home.isin(small).to_numpy()
         if not few.any():
-            return keep
+            break
         keep &= ~few
+    return keep
 
 
 def _homes(axis: str, rows: pd.DataFrame, release: Release, survey: Survey) -> pd.Series:

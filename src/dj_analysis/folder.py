@@ -77,6 +77,12 @@ def declarations(folder: Path, problems: Problems) -> tuple[Settings, Specificat
         fonts=settings.fonts,
         cross=settings.cross,
     )
+    levels, groups = set(spec.units.levels), {node.code for node in spec.codebook.groups}
+    for pair in spec.cross if spec.units.rows else ():
+        if len(pair) < 2 or pair[0] not in levels | groups or not set(pair[1:]) <= groups:
+            allowed = f"[层级或分组, 分组]: {', '.join([*spec.units.levels, *sorted(groups)])}"
+            advice = "层级写在前,其余为分组 (a unit level first, then group columns)"
+            problems.add("workspace.toml [publish] cross", "cross", list(pair), allowed, advice)
     lost = set(spec.headcounts["unit"]) - {"ALL"} - {unit.unit for unit in spec.units.rows}
     if lost and spec.units.rows:
         listed = "、".join(sorted(lost)[:5])

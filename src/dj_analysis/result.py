@@ -48,6 +48,8 @@ class Result:
     parts
         Further tables with the same units under the same mask (``shares``, ``response`` …). A part ``pooled`` has the same
         rows and gives what stands in a protected table for columns that are computed from the units below.
+    family
+        Columns within which p-values are corrected for many comparisons (``role``: that of the code).
     withheld
         Period → the (level, unit) rows that cannot be told apart there and are never shown, for all codes together.
     """
@@ -62,6 +64,7 @@ class Result:
     periods: tuple[str, ...] = ()
     spec: Any = field(default=None, repr=False)
     parts: Mapping[str, Result] = field(default_factory=dict, repr=False)
+    family: tuple[str, ...] = ()
     withheld: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict, repr=False)
     purpose: str = PURPOSE
 

@@ -17,6 +17,7 @@ from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unkno
 from .folder import asked_by_default, check_folder, declarations, fingerprint, periods_of_table, read_wave, wave_files
 from .measure.crosses import is_cross
 from .measure.indicators import indicators_of, load_values, periods_of
+from .measure.rows import row_table
 from .measure.scores import Scores, scores_of_sums
 from .measure.sources import raise_for
 from .measure.store import Kept, Store
@@ -123,16 +124,16 @@ class Workspace:
         A closed wave has the plan it was closed with; an open one's is computed and not stored.
         """
         if period not in self._plans:
-            answers = lambda wave: closing.row_table(self._read(wave))  # noqa: E731
             self._plans[period] = closing.plan_waves(
-                period, self.until(period), self.spec, self.releases, self._kept, answers
+                period, self.until(period), self.spec, self.releases, self._kept, lambda wave: self._settled(wave).rows
             )
         return self._plans[period]
 
     def close(self, period: str, *, correct: str = "") -> None:
         """Close a wave: from now on it rests on the answers there are, its plan is fixed, and its reports are no drafts.
 
-        Answers that come later are counted in the supplementary register (补报登记) by closing again, and change nothing.
+        Waves before it that are still open are closed with it: its reports show them. Answers that come later are counted
+        in the supplementary register (补报登记) by closing again, and change nothing.
 
         Parameters
         ----------
@@ -147,9 +148,11 @@ class Workspace:
         DataError
             The basis of processing is not told: neither a column consent_use nor ``[consent]`` in workspace.toml.
         """
-        survey = self._read(period)
-        closing.close_wave(survey, self.releases, self.settings.consent, correct=correct)
+        waves = [period] if correct else [*(w for w in self.until(period) if self.is_draft(w) and w != period), period]
+        for wave in waves:  # a report shows the waves before it: they leave with it
+            closing.close_wave(self._read(wave), self.releases, self.settings.consent, correct=correct)
         self._plans.clear()
+        self._after_sent.clear()
         self.__dict__.pop("periods", None)
 
     def withdraw(self, period: str, number: str = "") -> int:
@@ -164,7 +167,7 @@ class Workspace:
             Serial number (序号) or pseudonym (respondent) in the wave's file. Without it, sheets that were deleted by hand,
             or in the database they come from, are registered as withdrawn.
         """
-        before = closing.row_table(self._read(period))
+        before = row_table(self._read(period), self.store.secret)
         if number:
             path = wave_files(self.folder).get(period)
             if path is None:
@@ -178,7 +181,7 @@ class Workspace:
         """Tell whether the answers of a wave are older than they may be kept."""
         end = parse(period).end
         months = (asof.year - end.year) * 12 + asof.month - end.month - (asof.day < end.day)
-        return months >= self.retention
+        return months >= self.settings.retention
 
     def purge(self, asof: date, period: str = "") -> list[str]:
         """Delete the answers of closed waves that are older than they may be kept, or those of one wave now.
@@ -204,11 +207,6 @@ class Workspace:
         for wave in due:
             closing.purge_answers(wave, files[wave], self.releases)
         return due
-
-    @property
-    def retention(self) -> int:
-        """Months for which answers may be kept after their wave."""
-        return self.settings.retention
 
     def is_draft(self, period: str) -> bool:
         """Tell whether reports of a period are drafts still: its wave is not closed."""
@@ -236,7 +234,8 @@ class Workspace:
         snapshot = closing.snapshot(self._read(period), self.releases, self.settings.consent) if sent else {}
         return run_notebook(
             report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=code,
-            plan=self.release_plan(period), draft=draft and not sent, snapshot=snapshot, **options,
+            plan=self.release_plan(period), draft=draft and not sent, snapshot=snapshot,
+            corrections=self.releases.corrections(period), **options,
         )  # fmt: skip
 
     def export(
@@ -257,18 +256,7 @@ class Workspace:
         self, period: str, role: Literal["item", "dimension", "index", "group"], form: str = "anchors"
     ) -> list[str]:
         """Return the codes of a role in a wave: items below the index, its dimensions, the index, or group columns."""
-        codebook = self.spec.codebook.at(period)
-        if role == "group":
-            return [node.code for node in codebook.groups]
-        if role == "dimension":
-            return [node.code for node in codebook.dimensions]
-        index = [codebook.index] if codebook.index else []
-        if role == "index":
-            return index
-        tree = codebook.tree.in_form("full" if form == "full" else "anchors")
-        return [
-            leaf.code for top in index or [node.code for node in codebook.dimensions] for leaf in tree.leaves_of(top)
-        ]
+        return self.spec.codes(period, role, form)
 
     def scope(self, unit: str, period: str) -> Scope:
         """Return what a report about a unit covers: units, levels, codes, names."""
@@ -315,6 +303,16 @@ class Workspace:
     def _plans(self) -> dict[str, ReleasePlan]:
         return {}
 
+    def _settled(self, period: str) -> closing.Settled:
+        """Return what an open wave rests on after a draft of it was sent."""
+        if period not in self._after_sent:
+            self._after_sent[period] = closing.settle(self._read(period), self.store, self.releases.told(period)[-1])
+        return self._after_sent[period]
+
+    @cached_property
+    def _after_sent(self) -> dict[str, closing.Settled]:
+        return {}
+
     def _shell(self, period: str) -> Survey:
         """Return what a wave asked, without its rows."""
         asked = self.settings.waves.get(period, asked_by_default(self.spec))
@@ -324,6 +322,8 @@ class Workspace:
     def _kept(self, period: str) -> Kept:
         """Return a wave's sums: those it was closed with, else those of the answers there are, from the store if they are there."""
         told = self.releases.frozen(period)
+        if told is None and self.releases.told(period):
+            return self._settled(period).kept
         key = told["store"] if told else f"{period}-{fingerprint(self.settings, self.spec, period)}"
         found = self.store.find(key)
         if found is None and told is not None:

@@ -115,9 +115,7 @@ class Company:
         values = draw_values(self.spec.units, self.periods[-1], self.seed, lasting=not self.planted.empty)
         write_csv(folder / "indicator_values.csv", values)
         if closed:
-            ws = open_workspace(folder)
-            for period in self.periods:
-                ws.close(period)
+            open_workspace(folder).close(self.periods[-1])
         return folder
 
     def _truth(self, period: str) -> pd.DataFrame:

@@ -86,6 +86,7 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
         table=made, keys=("period", "before_period", *keys), statistics=("n", "n_before", *COLUMNS), period=now.period,
         about=now.about, programme=now.programme, periods=(before.period, now.period), spec=spec,
         parts={"response": _response(now, earlier, before.period), "pooled": _pooled(made, now, earlier)}, withheld=withheld,
+        family=("level", "code"),
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def contrast(scores: Scores) -> Contrast:
     table["real"] = (table["q"] <= rule.false_discovery) & ((table["low"] > 0) | (table["high"] < 0))
     return Contrast(
         table=table, keys=KEYS, statistics=STATISTICS, period=scores.period, periods=scores.periods, spec=scores.spec,
-        withheld=scores.withheld,
+        withheld=scores.withheld, family=("level", "role"),
     )  # fmt: skip
 
 

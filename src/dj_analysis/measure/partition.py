@@ -68,12 +68,12 @@ def partition(sums: UnitSums, units: Units, min_group: int, *, hide: Iterable[st
 def step(n: np.ndarray) -> np.ndarray:
     """Return to which step of points scores are printed, by the number of people behind them.
 
-    Whoever knows a dimension and its questions can compute what the few told who left one out: for n people a question
-    of two resolves to 4·n·step points, eight dimensions to 3.2·n·step. With these steps no single answer is told to less
-    than 25 points, the distance of two neighbouring options: 0.1 from 79 people on, 0.5 from 16, 1 from 8, else 2.
+    Whoever knows a dimension and its questions can compute what somebody told who left one of them out, the sums of
+    answers being whole multiples of the distance of two options (25 points). A step of 25/n leaves every sum at least two
+    such values, and a single answer two options: 0.1 from 250 people on, 0.5 from 50, 1 from 25, 2 from 13, else 5.
     """
     with np.errstate(invalid="ignore"):
-        return np.select([n >= 25 / 0.32, n >= 25 / 1.6, n >= 25 / 3.2], [0.1, 0.5, 1.0], 2.0)
+        return np.select([n >= 25 / step for step in _STEPS], _STEPS, 5.0)
 
 
 def partition_of_counts(people: Mapping[str, float], units: Units, min_group: int) -> dict[str, Partition]:
@@ -94,6 +94,9 @@ def partition_of_counts(people: Mapping[str, float], units: Units, min_group: in
     return made
 
 
+_STEPS = (0.1, 0.5, 1.0, 2.0)
+
+
 class _Tree:
     """Totals of every node of one axis, and what of each is not shown by a unit below it."""
 
@@ -111,6 +114,9 @@ class _Tree:
             self.total[self.row[self.parent[node]]] += self.total[self.row[node]]
         self.persons = self.total[:, 0]
         self.shown: set[str] = set()
+        self.inside: dict[str, list[str]] = {
+            node: [] for node in self.order
+        }  # small units among what is left of a node
 
     def solved(self) -> Partition:
         small, complements = set(), set()
@@ -119,11 +125,13 @@ class _Tree:
                 continue
             if node in self.forced or is_small(self.total[self.row[node]], self.least):
                 small.add(node)
+                self.inside[node].append(node)
             else:
                 self.shown.add(node)
                 complements |= self._completed(node)
             if node not in self.shown and node != ALL:
                 self.rest[self.row[self.parent[node]]] += self.rest[self.row[node]]
+                self.inside[self.parent[node]] += self.inside[node]
         empty = {node for node in self.order if not self.persons[self.row[node]]}
         return Partition(
             self.axis,
@@ -138,7 +146,7 @@ class _Tree:
         hidden: set[str] = set()
         while True:
             alone = self._hidden_alone(node)
-            if not alone and not is_small(self.rest[self.row[node]], self.least):
+            if not alone and not is_small(self.rest[self.row[node]], self.least) and not self._dominated(node):
                 return hidden
             parts = [c for c in self.children[node] if c in self.shown] if alone else []
             parts = parts or self._shown_below(node)
@@ -154,7 +162,18 @@ class _Tree:
         if self.rest[self.row[part], 0] == 0:
             hidden |= self._hide(min(self._shown_below(part), key=self._loss), part)
         self.rest[self.row[above]] += self.rest[self.row[part]]
+        self.inside[above] += self.inside[part]
         return hidden
+
+    def _dominated(self, node: str) -> bool:
+        """Tell whether a small unit is so much of what is left that its mean is known to less than 25 points."""
+        codes = (len(self.rest[0]) - 1) // len(_STATISTICS)
+        left = self.rest[self.row[node], : 1 + codes]
+        for unit in self.inside[node]:
+            own = self.total[self.row[unit], : 1 + codes]
+            if ((own > 0) & (left - own < (1 - SLACK) * own / 4)).any():
+                return True
+        return False
 
     def _loss(self, part: str) -> tuple[float, str]:
         """People in the rows that would go; the code breaks ties, so that the choice is always the same."""

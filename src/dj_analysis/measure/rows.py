@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -16,10 +18,16 @@ from .survey import Survey
 HASH = "hash"
 
 
-def row_table(survey: Survey) -> pd.DataFrame:
-    """Return a hash of every answer sheet with its place on every axis; nothing of the answers can be read from it.
+def row_table(survey: Survey, secret: bytes) -> pd.DataFrame:
+    """Return a keyed hash of every answer sheet with its place on every axis.
 
+    Confidential: it tells which sheets there are and where; who holds the key as well can try out what one might say.
     Columns of numbers are hashed as floats, so that the hash of a row does not depend on the other rows of its file.
+
+    Parameters
+    ----------
+    secret
+        The workspace's own key.
     """
     wrapped = nw.from_native(survey.frame)
     frame = (wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped).to_pandas()
@@ -28,9 +36,11 @@ def row_table(survey: Survey) -> pd.DataFrame:
         column = frame[name]
         numeric = pd.api.types.is_numeric_dtype(column)
         plain[name] = column.astype("float64") if numeric else column.astype("str").fillna("")
-    hashes = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
+    bare = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
+    keyed = {value: hmac.digest(secret, value.tobytes(), "sha256")[:8] for value in np.unique(bare)}
+    hashes = np.array([int.from_bytes(keyed[value], "big") for value in bare], dtype=np.uint64)
     units = survey.spec.units.at(survey.period)
-    table = {HASH: hashes}
+    table: dict[str, Any] = {HASH: hashes}
     for axis, column in survey.axes.items():
         text = (
             frame[column].astype("str").where(frame[column].notna(), "").str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)

@@ -21,7 +21,7 @@ from .crosses import cell_name, is_cross, parts_of
 from .indicator_scores import score_indicators
 from .partition import Partition, partition
 from .scored import KEYS, STATISTICS, Scores, joined
-from .scoring import count_frame, sum_frame, with_cross
+from .scoring import sum_frame, with_cross
 from .survey import Indicators, Survey
 from .unitsums import UnitSums
 
@@ -86,15 +86,34 @@ def unit_sums(data: Survey, by: str | Sequence[str | Sequence[str]] | None = Non
     return made
 
 
+_JOINT = "joint"
+
+
 def joint_counts(data: Survey) -> pd.DataFrame:
-    """Count the people of every combination of finest unit, further trees' units and group categories: axes, n."""
-    units = data.spec.units.at(data.period)
-    table = count_frame(data.frame, data.axes) if data.axes else pd.DataFrame({"n": [0]})
+    """Count the people of every combination of finest unit, further trees' units and group categories.
+
+    Returns
+    -------
+    DataFrame
+        The axes, n, and for every code with fewer people than n somewhere ``n:form:code``: those scored on it.
+    """
+    if not data.axes:
+        return pd.DataFrame({"n": [0]})
+    spec, units = data.spec, data.spec.units.at(data.period)
+    sums = sum_frame(
+        with_cross(data.frame, data.axes.values(), _JOINT), data.trees(), _JOINT, _JOINT, weight=None,
+        favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
+    )  # fmt: skip
+    table = pd.DataFrame([parts_of(key) for key in sums.units], columns=list(data.axes), dtype="str")
+    counts = {"n": sums.persons}
+    counts |= {f"n:{form}:{code}": sums.sums["n"][:, j] for j, (form, code) in enumerate(sums.cells)}
+    kept = {name: n for name, n in counts.items() if name == "n" or (n != sums.persons).any()}
+    table = pd.concat([table, pd.DataFrame(kept).astype("int64")], axis=1)
     for tree in (axis for axis in data.axes if axis in units.trees):
         names = table[tree].str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)  # numbers with gaps arrive as floats
         found = units.resolve([name for name in names.unique() if name])
         table[tree] = names.map(lambda name, found=found: found.get(name, NO_UNIT)) if units.rows else NO_UNIT
-    return table.groupby(list(data.axes), as_index=False, sort=True)["n"].sum() if data.axes else table
+    return table.groupby(list(data.axes), as_index=False, sort=True).sum()
 
 
 def scores_of_sums(

@@ -129,30 +129,6 @@ def with_cross(frame: Any, columns: Iterable[str], name: str) -> Any:
     return nw.to_native(wrapped.with_columns(nw.concat_str(*parts, separator=CROSS).alias(name)))
 
 
-def count_frame(frame: Any, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Count the rows of every combination of these columns.
-
-    Parameters
-    ----------
-    columns
-        Name in the table returned → column of the frame.
-
-    Returns
-    -------
-    DataFrame
-        The names, as text with ``""`` for what is not told, and n.
-    """
-    wrapped = nw.from_native(frame)
-    keys = [nw.col(column).cast(nw.String).fill_null("").alias(f"_k{i}") for i, column in enumerate(columns.values())]
-    names = [f"_k{i}" for i in range(len(keys))]
-    counted = wrapped.select(*keys, nw.lit(1).alias("_n")).group_by(*names).agg(nw.col("_n").sum())
-    if isinstance(counted, nw.LazyFrame):
-        counted = counted.collect()
-    table = counted.to_pandas()
-    made = pd.DataFrame({name: table[key].astype("str") for name, key in zip(columns, names, strict=True)})
-    return made.assign(n=table["_n"].astype("int64")).sort_values(list(columns), ignore_index=True)
-
-
 def _as_floats(table: pd.DataFrame, *, whole_keys: bool) -> pd.DataFrame:
     """Bring an engine's sums to float64 in order of the key; a column of unit numbers with gaps arrives as floats."""
     key = table["_key"].astype("str")

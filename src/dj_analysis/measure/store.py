@@ -78,6 +78,15 @@ class Store:
         """Keep which answer sheets a release rests on."""
         self._write(rows, f"{key}.rows.parquet")
 
+    def sweep(self, period: str, keep: set[str], *, rows: bool = False) -> None:
+        """Delete everything kept of a wave but the sums under these keys (and, unless told, their rows)."""
+        for path in sorted([*self.folder.glob(f"{period}-*"), *self.folder.glob(f"{period}.withdrawn*")]):
+            name = path.name
+            wanted = any(name.startswith((f"{key}@", f"{key}.")) for key in keep)
+            taken_back = name.startswith(f"{period}.withdrawn")
+            if (rows and (".rows." in name or taken_back)) or not (wanted or taken_back):
+                path.unlink()
+
     def withdraw(self, period: str, rows: pd.DataFrame) -> None:
         """Note answer sheets that were taken back."""
         name = f"{period}.withdrawn.parquet"

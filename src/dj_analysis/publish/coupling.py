@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 UNCOVERED = -1
-EXACT_LIMIT = 1000  # combinations of units and groups that are searched exactly; see docs/responsible-use.md
+EXACT_LIMIT = 300  # combinations of units and groups that are searched exactly; see docs/responsible-use.md
 FEW = 30  # partitions of at most so many parts may be proved apart by rank
 
 
@@ -21,9 +21,10 @@ def smallest_union(
 ) -> np.ndarray | None:
     """Find a set of fewer than ``least`` people whose total follows from the totals of several partitions.
 
-    A total follows when its set is a linear combination of the parts: x = Σ αₖ(part), with x 0 or 1 for everyone. For two
-    partitions the smallest such set through two parts is a minimum cut between them (their incidence matrix is totally
-    unimodular); for more it is found by integer programming.
+    A total follows when it is a linear combination of the parts: x = Σ αₖ(part), with x 1, 0 or -1 for everyone: people
+    counted against other people tell about them as well. For two partitions the fewest people with x ≠ 0 through two parts
+    are a minimum cut between them (their incidence matrix is totally unimodular); for more they are found by integer
+    programming.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ def told_apart_by_rank(large: np.ndarray, small: np.ndarray, least: int) -> bool
         Part numbers, one row a combination of parts that occurs.
     """
     design = np.column_stack([(part == np.unique(part)[1:, None]).T.astype(float) for part in small.T])
-    rank = np.linalg.matrix_rank(design - design[0])
+    rank = np.linalg.matrix_rank(np.unique(design - design[0], axis=0))
     _, block = np.unique(large, axis=0, return_inverse=True)
     order = np.argsort(block.ravel(), kind="stable")
     starts = np.flatnonzero(np.diff(block.ravel()[order], prepend=-1))
@@ -90,12 +91,14 @@ def _span(rows: np.ndarray) -> np.ndarray:
 def next_to_hide(homes: Mapping[str, Mapping[str, str]], joint: pd.DataFrame, least: int) -> tuple[str, str] | None:
     """Return which part to hide next because several axes tell about too few people together; None when all is well.
 
+    Looked at for the people, and for those scored on each code.
+
     Parameters
     ----------
     homes
         Axis → finest unit or category → the shown part it counts to (of :class:`Partition`).
     joint
-        Axes and n: the people of every combination.
+        Axes and numbers of people (n, ``n:form:code``) of every combination.
 
     Returns
     -------
@@ -106,18 +109,29 @@ def next_to_hide(homes: Mapping[str, Mapping[str, str]], joint: pd.DataFrame, le
     axes = [axis for axis in parts if parts[axis].nunique() > 1]
     if len(axes) < 2:
         return None
+    counts = {tuple(joint[name]): joint[name].to_numpy(float) for name in counted(joint)}
+    moves = (_next_for(parts[axes], n, least) for n in counts.values())
+    return next((move for move in moves if move is not None), None)
+
+
+def counted(joint: pd.DataFrame) -> list[str]:
+    """Return the columns that hold numbers of people: of all, then of those scored on each code."""
+    return ["n", *(name for name in joint if str(name).startswith("n:"))]
+
+
+def _next_for(parts: pd.DataFrame, n: np.ndarray, least: int) -> tuple[str, str] | None:
+    there = n > 0
+    parts, n = parts[there].reset_index(drop=True), n[there]
+    axes = list(parts)
     codes = {axis: pd.factorize(parts[axis], sort=True)[0] for axis in axes}
     small = [axis for axis in axes if parts[axis].nunique() <= FEW and axis != axes[0]]
     large = [axis for axis in axes if axis not in small]
-    n = joint["n"].to_numpy(float)
-    labels = np.column_stack([codes[axis] for axis in axes])
-    exact = len(np.unique(labels, axis=0)) <= EXACT_LIMIT
     if small and told_apart_by_rank(
         np.column_stack([codes[axis] for axis in large]), np.column_stack([codes[axis] for axis in small]), least
     ):
-        axes, labels = large, np.column_stack([codes[axis] for axis in large])
-        exact = len(np.unique(labels, axis=0)) <= EXACT_LIMIT
-    if len(axes) > 2 and not exact:
+        axes, small = large, []
+    labels = np.column_stack([codes[axis] for axis in axes])
+    if len(axes) > 2 and len(np.unique(labels, axis=0)) > EXACT_LIMIT:
         return _least_useful(small or axes[1:], parts, n), ""
     found = smallest_union(labels, n, least) if len(axes) > 1 else None
     return None if found is None else _to_hide(found, parts[axes], n)
@@ -146,8 +160,8 @@ def _smallest_cut(
 ) -> np.ndarray | None:
     """Two partitions: an edge of few people joins a left and a right part; cut them apart as cheaply as can be.
 
-    A set that follows is {people whose left part is in U and whose right part is not}, where no right part is in U without
-    all its left parts. People outside one partition are joined to a ground of their own.
+    What follows is x = 1[left part in U] - 1[right part in U], for any set U of parts; it tells about the people on the
+    edges that leave U. People outside one partition are joined to a ground of their own.
     """
     from scipy.sparse.csgraph import connected_components, maximum_flow
 
@@ -172,7 +186,7 @@ def _smallest_cut(
             residual.eliminate_zeros()
             reached = np.zeros(ground + 1, dtype=bool)
             reached[inside[_reachable(residual, int(place[left[edge]]))]] = True
-            return reached[left] & ~reached[right]
+            return reached[left] != reached[right]
         safe[edge] = True
         unproved.discard(row)
     return None
@@ -181,9 +195,8 @@ def _smallest_cut(
 def _graph(left: np.ndarray, right: np.ndarray, people: np.ndarray, size: int) -> sparse.csr_array:
     from scipy import sparse
 
-    never = np.int32(people.sum() + 1)
     rows, columns = np.concatenate([left, right]), np.concatenate([right, left])
-    capacity = np.concatenate([people, np.full(len(people), never)]).astype(np.int32)
+    capacity = np.concatenate([people, people]).astype(np.int32)
     return sparse.csr_array((capacity, (rows, columns)), shape=(size, size), dtype=np.int32)
 
 
@@ -194,7 +207,7 @@ def _reachable(residual: sparse.csr_array, source: int) -> np.ndarray:
 
 
 def _smallest_combination(atoms: np.ndarray, people: np.ndarray, least: int) -> np.ndarray | None:
-    """Several partitions: minimise the people of x = Σ α(part), x 0 or 1, x not empty."""
+    """Several partitions: minimise the people with x ≠ 0, where x = Σ α(part) is 1, 0 or -1 and not 0 for all."""
     from scipy import sparse
     from scipy.optimize import Bounds, LinearConstraint, milp
 
@@ -206,18 +219,23 @@ def _smallest_combination(atoms: np.ndarray, people: np.ndarray, least: int) -> 
         size += int(partition.max()) + 1
     place = (np.concatenate(rows), np.concatenate(columns))
     parts = sparse.csr_array((np.ones(len(place[0])), place), shape=(len(atoms), size))
-    follows = sparse.csr_array(sparse.hstack([sparse.eye_array(len(atoms)), -parts]))
-    some = np.concatenate([np.ones(len(atoms)), np.zeros(size)])[None]
+    one, several = sparse.eye_array(len(atoms)), np.ones(len(atoms))
+    nothing = sparse.csr_array((len(atoms), size))
+    follows = sparse.csr_array(sparse.hstack([one, -one, -parts]))  # x = plus - minus
+    either = sparse.csr_array(sparse.hstack([one, one, nothing]))
+    some = np.concatenate([several, several, np.zeros(size)])[None]
     free = float(atoms.shape[1] + 1)
     found = milp(
-        np.concatenate([people, np.zeros(size)]),
-        constraints=[LinearConstraint(follows, 0, 0), LinearConstraint(some, 1, np.inf)],
-        integrality=np.concatenate([np.ones(len(atoms)), np.zeros(size)]),
+        np.concatenate([people, people, np.zeros(size)]),
+        constraints=[
+            LinearConstraint(follows, 0, 0), LinearConstraint(either, 0, 1), LinearConstraint(some, 1, np.inf),
+        ],
+        integrality=np.concatenate([several, several, np.zeros(size)]),
         bounds=Bounds(
-            np.concatenate([np.zeros(len(atoms)), np.full(size, -free)]),
-            np.concatenate([np.ones(len(atoms)), np.full(size, free)]),
+            np.concatenate([0 * several, 0 * several, np.full(size, -free)]),
+            np.concatenate([several, several, np.full(size, free)]),
         ),
-    )
+    )  # fmt: skip
     assert found.x is not None, "all people together always follow"
-    chosen = np.round(found.x[: len(atoms)]).astype(bool)
+    chosen = np.round(found.x[: len(atoms)] + found.x[len(atoms) : 2 * len(atoms)]).astype(bool)
     return chosen if people[chosen].sum() < least else None

@@ -14,7 +14,7 @@ from ..measure.scores import members
 from ..measure.unitsums import UnitSums
 from ..spec.specification import CROSS
 from ..spec.units import ALL, NO_UNIT, Units
-from .coupling import EXACT_LIMIT, UNCOVERED, smallest_union, told_apart_by_rank
+from .coupling import EXACT_LIMIT, UNCOVERED, counted, smallest_union, told_apart_by_rank
 
 SLACK = 1e-6  # of linear programs, in points
 SAFE_WIDTH = 25.0  # points: the distance of two neighbouring options of a five-step scale
@@ -28,6 +28,7 @@ class _Table(NamedTuple):
     people: np.ndarray
     weight: np.ndarray  # Σw by code
     score: np.ndarray  # Σwx by code
+    counts: Sequence[np.ndarray]  # people, then those scored on each code where they are fewer
     row_of: Mapping[str, int]  # finest unit and category together → row
 
 
@@ -67,7 +68,7 @@ def cross_mask(
     shut |= {name for name, finest in groups.items() if _part_hidden(name, finest, sums.axis, level, units, homes)}
     table = _table(sums, groups, names, homes)
     hidden, unproved = set(shut), sorted(small)
-    open_rows = set(np.flatnonzero(table.people > 0).tolist())
+    open_rows = [set(np.flatnonzero(n > 0).tolist()) for n in table.counts]
     while True:
         found = _trouble(table, names, hidden, least, open_rows)
         if found is None:
@@ -120,8 +121,9 @@ def _table(
         return made
 
     row_of = {key: int(row) for key, row in zip(sums.units, inverse.ravel(), strict=True)}
-    weight, score = total(sums.sums["w"]), total(sums.sums["wx"])
-    return _Table(finest[:, :-1], finest[:, -1], total(sums.persons), weight, score, row_of)
+    weight, score, people = total(sums.sums["w"]), total(sums.sums["wx"]), total(sums.persons)
+    counts = np.unique(np.column_stack([people, total(sums.sums["n"])]).T, axis=0)
+    return _Table(finest[:, :-1], finest[:, -1], people, weight, score, list(counts), row_of)
 
 
 def _columns(table: _Table, names: Sequence[str], hidden: set[str]) -> np.ndarray:
@@ -138,38 +140,48 @@ def _columns(table: _Table, names: Sequence[str], hidden: set[str]) -> np.ndarra
 
 
 def _trouble(
-    table: _Table, names: Sequence[str], hidden: set[str], least: int, unproved: set[int]
+    table: _Table, names: Sequence[str], hidden: set[str], least: int, unproved: Sequence[set[int]]
 ) -> np.ndarray | None:
     """Return the finest sets that too few people's total consists of; above the exact limit every cell is hidden."""
     columns = _columns(table, names, hidden)
     if columns.shape[1] > 2 and (table.people > 0).sum() > EXACT_LIMIT:
         hidden.update(names)
         return None
-    return smallest_union(columns, table.people, least, unproved)
+    for n, rows in zip(table.counts, unproved, strict=True):
+        if not rows:
+            continue
+        found = smallest_union(np.where((n > 0)[:, None], columns, UNCOVERED), n, least, rows)
+        if found is not None:
+            return found & (n > 0)
+    return None
 
 
 def _with_others(
     table: _Table, names: Sequence[str], hidden: set[str], least: int, others: pd.DataFrame
 ) -> np.ndarray | None:
     """The same with every further axis: proved apart by rank, else searched exactly, else all cells are hidden."""
-    further = [axis for axis in others if axis not in ("key", "n") and others[axis].nunique() > 1]
+    counts = counted(others)
+    further = [axis for axis in others if axis != "key" and axis not in counts and others[axis].nunique() > 1]
     if not further or set(names) <= hidden:
         return None
     row = others["key"].map(table.row_of).to_numpy()
     own = _columns(table, names, hidden)[row]
     more = np.column_stack([pd.factorize(others[axis], sort=True)[0] for axis in further])
-    if told_apart_by_rank(own, more, least):
-        return None
-    labels = np.hstack([own, more])
-    if len(np.unique(labels, axis=0)) > EXACT_LIMIT:
-        hidden.update(names)
-        return None
-    found = smallest_union(labels, others["n"].to_numpy(float), least)
-    if found is None:
-        return None
-    apart = np.zeros(len(table.people), dtype=bool)
-    apart[row[found]] = True
-    return apart
+    for name in counts:
+        n = others[name].to_numpy(float)
+        there = n > 0
+        if told_apart_by_rank(own[there], more[there], least):
+            continue
+        labels = np.hstack([own, more])[there]
+        if len(np.unique(labels, axis=0)) > EXACT_LIMIT:
+            hidden.update(names)
+            return None
+        found = smallest_union(labels, n[there], least)
+        if found is not None:
+            apart = np.zeros(len(table.people), dtype=bool)
+            apart[row[there][found]] = True
+            return apart
+    return None
 
 
 def _narrow(table: _Table, names: Sequence[str], hidden: set[str], unproved: list[str]) -> np.ndarray | None:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import UsageError, unknown
+from ..judge.change import q_values
 from ..measure.crosses import is_cross
 from ..measure.partition import step
 from ..result import Result
@@ -38,6 +39,9 @@ class ReleasePlan:
     levels
         (programme, period) → the levels, group columns and cross-classifications the plan was decided over; nothing else
         can be protected. Empty: not limited.
+    restated
+        (programme, period) → rows of units merged later whose value in that wave, put together of their parts, is hidden:
+        a part of them was not shown.
     coarse
         Waves in which more is hidden than the tree rule asks: there no column is shown that is computed from units below.
     key
@@ -48,6 +52,7 @@ class ReleasePlan:
     min_group: int
     hidden: Mapping[Wave, frozenset[Row]] = field(default_factory=dict, repr=False)
     levels: Mapping[Wave, frozenset[str]] = field(default_factory=dict, repr=False)
+    restated: Mapping[Wave, frozenset[Row]] = field(default_factory=dict, repr=False)
     coarse: frozenset[Wave] = field(default=frozenset(), repr=False)
     key: bytes = field(default=_UNSTORED, repr=False, compare=False)
 
@@ -56,7 +61,8 @@ class ReleasePlan:
         """Short hash of everything the plan decides."""
         content = [(key, sorted(rows)) for key, rows in sorted(self.hidden.items())]
         levels = [(key, sorted(names)) for key, names in sorted(self.levels.items())]
-        decided = (self.period, self.min_group, content, levels, sorted(self.coarse))
+        merged = [(key, sorted(rows)) for key, rows in sorted(self.restated.items())]
+        decided = (self.period, self.min_group, content, levels, merged, sorted(self.coarse))
         return hashlib.sha256(repr(decided).encode()).hexdigest()[:16]
 
     def seal(self, *content: str) -> str:
@@ -135,7 +141,7 @@ class Protected:
     def printed(self) -> Protected:
         """Return the same rows as they may be printed: rounded by :func:`dj_analysis.measure.partition.step`."""
         self.verify()
-        return _sealed(self.result.with_table(_rounded(self.table)), self.plan)
+        return _sealed(_printed(self.result), self.plan)
 
     def _repr_html_(self) -> str:
         note = f"已作披露控制:少于{self.plan.min_group}人不单列 (groups under {self.plan.min_group} are hidden)"
@@ -176,7 +182,7 @@ def plan_release(
     coarse = {at for at, rows in (further or {}).items() if rows - hidden.get(at, frozenset())}
     for at, rows in (further or {}).items():
         hidden[at] = hidden.get(at, frozenset()) | rows
-    return ReleasePlan(period, least, hidden, levels or {}, frozenset(coarse), key)
+    return ReleasePlan(period, least, hidden, levels or {}, coarse=frozenset(coarse), key=key)
 
 
 def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
@@ -226,11 +232,19 @@ _SHARES = ("favourable", "share", "rate", "rate_before", "response")
 _CHANCES = ("probability", "p", "q")  # with the standard error they lead back to the score
 
 
+def _printed(result: Result) -> Result:
+    parts = {name: _printed(part) for name, part in result.parts.items()}
+    return replace(result, table=_rounded(result.table), parts=parts)
+
+
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     """Round every statistic as it is printed; ranges keep their width around the rounded number, and tell no more."""
     made = table.copy()
     counts = [pd.to_numeric(table[name], errors="coerce").to_numpy(float) for name in _COUNTED if name in table]
     points = step(np.fmin.reduce(counts)) if counts else np.full(len(table), 0.1)
+    if "rate_before" in table:  # the difference is one of rates
+        made["difference"] = pd.to_numeric(table["difference"], errors="coerce").round(3)
+        table = table.drop(columns="difference")
     there = [name for name in _CENTRES if name in table]
     for name in there:
         made[name] = _to(points, table[name])
@@ -300,6 +314,8 @@ def _masked(result: Result, plan: ReleasePlan) -> Result:
         coarse = any((result.programme, period) in plan.coarse for period in result.periods)
         for name in pooled.statistics:
             table[name] = np.nan if coarse else pooled.table[name].to_numpy()
+    if result.family and hide.any():
+        table = _judged_anew(table, hide, result)
     for column in (name for name in result.statistics if name in table.columns):
         if table[column].dtype == bool or pd.api.types.is_integer_dtype(table[column]):
             table[column] = table[column].astype("boolean" if table[column].dtype == bool else "Int64")
@@ -310,6 +326,16 @@ def _masked(result: Result, plan: ReleasePlan) -> Result:
         table.loc[hide, "reason"] = reasons.SMALL_GROUP
     parts = {name: _masked(part, plan) for name, part in result.parts.items() if name != "pooled"}
     return replace(result, table=table, parts=parts)
+
+
+def _judged_anew(table: pd.DataFrame, hide: np.ndarray, result: Result) -> pd.DataFrame:
+    """Correct for many comparisons among the rows that are shown only: a q-value would tell about hidden ones."""
+    roles = {node.code: node.role for node in result.spec.codebook.tree}
+    shown, rule = pd.Series(~hide, index=table.index), result.spec.rules.change
+    keys = [table["code"].map(roles) if name == "role" else table[name] for name in result.family]
+    table["q"] = table.groupby(keys, dropna=False)["p"].transform(q_values, shown)
+    table["real"] = (table["q"] <= rule.false_discovery) & ((table["low"] > 0) | (table["high"] < 0))
+    return table
 
 
 def _hidden_rows(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.ndarray:
@@ -323,8 +349,11 @@ def _hidden_rows(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.n
         rows = list(zip(table["level"], table["unit"], strict=True))
         for name in ("period", "before_period"):
             if name in table.columns:
-                waves = [plan.hidden.get((result.programme, period), frozenset()) for period in table[name]]
-                hide |= np.array([row in wave for row, wave in zip(rows, waves, strict=True)], dtype=bool)
+                kinds = (plan.hidden, plan.restated) if name == "before_period" else (plan.hidden,)
+                waves = [(result.programme, period) for period in table[name]]
+                for rows_of in kinds:
+                    shut = [rows_of.get(wave, frozenset()) for wave in waves]
+                    hide |= np.array([row in wave for row, wave in zip(rows, shut, strict=True)], dtype=bool)
     return hide
 
 

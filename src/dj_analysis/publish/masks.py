@@ -16,7 +16,7 @@ from ..measure.unitsums import UnitSums
 from ..spec.settings import FLOOR
 from ..spec.specification import CROSS, Specification
 from ..spec.units import ALL, Units
-from .coupling import EXACT_LIMIT, UNCOVERED, next_to_hide, smallest_union
+from .coupling import EXACT_LIMIT, UNCOVERED, counted, next_to_hide, smallest_union
 from .crosses import cross_mask
 
 Row = tuple[str, str]
@@ -76,51 +76,19 @@ def mask(
         hide[axis] |= more
 
 
-def merger_mask(
-    sums: Mapping[str, UnitSums], hidden: frozenset[Row], spec: Specification, period: str, later: Sequence[str]
-) -> frozenset[Row]:
-    """Return merged units whose earlier value, put together of their parts, would tell about too few people.
+def merger_mask(hidden: frozenset[Row], spec: Specification, period: str, later: Sequence[str]) -> frozenset[Row]:
+    """Return units merged later whose value in this wave, put together of their parts, must not be told.
 
-    A unit merged after ``period`` is compared with its parts taken together: one more total of that wave.
+    It may be told where every part was shown itself: then it follows from what is shown anyway.
     """
-    units, least = spec.units.at(period), max(spec.min_group, FLOOR)
-    refused: set[Row] = set()
+    units, shut, refused = spec.units.at(period), {unit for _, unit in hidden}, set()
     for wave in later:
         now = spec.units.at(wave)
-        merged = {u.unit: merged_parts(u.unit, spec, period) for u in now.rows if u.unit != ALL}
-        for tree in now.trees:
-            parts = {u: held for u, held in merged.items() if held and now[u].tree == tree}
-            if parts and tree in sums:
-                refused |= {(now[u].level, u) for u in _refused(parts, sums[tree], hidden, units, least)}
+        for unit in (unit for unit in now.rows if unit.unit != ALL):
+            parts = merged_parts(unit.unit, spec, period)
+            if any(part in shut or part not in units for part in parts):
+                refused.add((unit.level, unit.unit))
     return frozenset(refused)
-
-
-def _refused(
-    parts: Mapping[str, list[str]], sums: UnitSums, hidden: frozenset[Row], units: Units, least: int
-) -> set[str]:
-    """Take the merged units in, largest trouble out first, until what follows tells about enough people."""
-    shut = {unit for _, unit in hidden}
-    chain = {unit: [unit, *units.ancestors(unit)] if unit else [ALL] for unit in sums.units}
-    home = [next((u for u in chain[unit] if u not in shut), ALL) for unit in sums.units]
-    kept, out = dict(parts), set()
-    while kept:
-        names = list(kept)
-        extra = [
-            next((i for i, u in enumerate(names) if set(kept[u]) & set(chain[unit])), UNCOVERED) for unit in sums.units
-        ]
-        labels = np.column_stack([pd.factorize(np.array(home), sort=True)[0], np.array(extra)])
-        people = sums.persons
-        present = people > 0
-        found = smallest_union(labels[present], people[present], least)
-        small = [u for i, u in enumerate(names) if 0 < people[labels[:, 1] == i].sum() < least]
-        if found is None and not small:
-            break
-        touched = small or [names[i] for i in sorted(set(labels[present][found][:, 1]) - {UNCOVERED})]
-        touched = touched or names
-        first = min(touched, key=lambda u: (float(people[labels[:, 1] == names.index(u)].sum()), u))
-        out.add(first)
-        del kept[first]
-    return out
 
 
 def _hidden_cells(
@@ -141,7 +109,7 @@ def _hidden_cells(
         if cell_name(sides) not in sums:
             continue
         key = joint[sides].agg(CROSS.join, axis=1)
-        rest = others.drop(columns=sides).assign(key=key, n=joint["n"])
+        rest = others.drop(columns=sides).assign(key=key, **{name: joint[name] for name in counted(joint)})
         cells = cross_mask(sums[cell_name(sides)], level, units, homes, least, rest)
         hidden |= {(level, cell) for cell in cells}
         groups = members(level, cell_name(sides), units, sums[cell_name(sides)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import shutil
@@ -11,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +24,7 @@ from .disclosure import ReleasePlan
 from .exports.document import Document, content_hash, read_document, stripped
 from .exports.html import to_html
 from .exports.pdf import to_pdf
+from .parameters import check_parameters, parameters_given, reports
 from .wording import say
 
 if TYPE_CHECKING:
@@ -36,22 +35,10 @@ FORMATS: Mapping[str, Callable[[Document, str], bytes]] = {
     "html": lambda document, fonts: to_html(document),
     "pdf": to_pdf,
 }
-REQUIRED = object()  # a parameter without a default
-_TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
 class ReportError(DjError):
     """A report did not come to its end; names the cell and the last line of its error."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a report notebook."""
-
-    name: str
-    type: str
-    default: Any
-    help: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,57 +58,6 @@ class Run:
         return pd.DataFrame(rows, columns=["report", "period", "unit", "format", "file"])
 
 
-def reports() -> dict[str, Path]:
-    """Return the report notebooks there are: name → file."""
-    return {
-        p.stem: p for p in sorted(_notebook_folder().glob("*.ipynb")) if any(q.name == "unit" for q in parameters(p))
-    }
-
-
-def parameters(notebook: Path) -> list[Parameter]:
-    """Read the declared parameters: annotated plain literals of the cell tagged ``parameters``; no value: required."""
-    import nbformat
-
-    cells = nbformat.read(notebook, as_version=4).cells
-    source = next((cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])), "")
-    comments = {
-        line.split(":")[0].strip(): line.split("#", 1)[1].strip() for line in source.splitlines() if "#" in line
-    }
-    found = []
-    for statement in ast.parse(source).body:
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            name = statement.target.id
-            default = REQUIRED if statement.value is None else ast.literal_eval(statement.value)
-            found.append(Parameter(name, ast.unparse(statement.annotation), default, comments.get(name, "")))
-    return found
-
-
-def own_parameters(report: str, given: Sequence[str]) -> dict[str, Any]:
-    """Read ``name=value`` texts as parameters of a report, each by its declared type.
-
-    Raises
-    ------
-    UsageError
-        A report or parameter that does not exist, or a value that is not of its type.
-    """
-    source = reports().get(report)
-    if source is None:
-        raise unknown("报告/report", report, reports())
-    declared = {parameter.name: parameter for parameter in parameters(source)}
-    found: dict[str, Any] = {}
-    for text in given:
-        name, _, value = text.partition("=")
-        if name not in declared:
-            raise unknown("参数/parameter", name, declared)
-        try:
-            found[name] = value if declared[name].type == "str" else ast.literal_eval(value)
-        except (ValueError, SyntaxError) as error:
-            raise UsageError(
-                f"参数 {name} 应为 {declared[name].type},不是 {value} (wrong type of parameter)"
-            ) from error
-    return found
-
-
 def run_notebook(
     report: str,
     *,
@@ -133,6 +69,7 @@ def run_notebook(
     plan: ReleasePlan,
     draft: bool = False,
     snapshot: Mapping[str, Any] | None = None,
+    corrections: Sequence[str] = (),
     formats: Sequence[str] = ("html", "pdf"),
     out: str | Path | None = None,
     **given: Any,
@@ -150,6 +87,8 @@ def run_notebook(
         The report is marked as a draft, lies under ``drafts/`` and is not a publication.
     snapshot
         What the record keeps of a draft that goes out.
+    corrections
+        Reasons of corrections of this wave (更正说明), told at the end of the report.
     formats
         Of ``html`` and ``pdf``; the executed notebook without other outputs is always kept beside them.
     out
@@ -171,14 +110,16 @@ def run_notebook(
         if kind not in FORMATS:
             raise unknown("格式/format", kind, FORMATS)
     values = {"workspace": str(folder), "period": period, "unit": unit, "lang": spec.language, **given}
-    checked = _check_parameters(source, values)
+    checked = check_parameters(source, values)
     place = (Path(out) if out is not None else folder / "reports").resolve()
     target = Path("drafts" if draft else "") / period / report
     started = time.perf_counter()
     executed = _execute(source, checked, folder)
     manifest = _manifest(source, checked, spec, folder)
     manifest |= {"plan": plan.id, "head": record.head}
-    document = read_document(executed, _meta(report, period, unit, spec, manifest, plan, draft=draft), plan)
+    document = read_document(
+        executed, _meta(report, period, unit, spec, manifest, plan, draft=draft, corrections=corrections), plan
+    )
     manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
     contents = {kind: FORMATS[kind](document, spec.fonts) for kind in formats}
     contents["ipynb"] = _notebook_bytes(stripped(executed), folder)
@@ -220,7 +161,7 @@ def export_notebook(
         if kind not in FORMATS:
             raise unknown("格式/format", kind, FORMATS)
     executed = nbformat.read(notebook, as_version=4)
-    known = {p.name: p.default for p in _parameters_given(executed)}
+    known = {p.name: p.default for p in parameters_given(executed)}
     if "period" not in known:
         raise UsageError(f"{notebook.name}: 没有 period 参数 (it has no parameter period)")
     period, unit = str(known["period"]), str(known.get("unit", "ALL"))
@@ -250,37 +191,11 @@ def workspace_of(notebook: Path) -> tuple[str, str]:
 
     if not notebook.exists():
         raise UsageError(f"文件不存在 (no such file): {notebook}")
-    known = {p.name: p.default for p in _parameters_given(nbformat.read(notebook, as_version=4))}
+    known = {p.name: p.default for p in parameters_given(nbformat.read(notebook, as_version=4))}
     if "workspace" not in known:
         raise UsageError(f"{notebook.name}: 没有 workspace 参数 (it has no parameter workspace)")
     around = [p for p in notebook.resolve().parents if p.name == known["workspace"] and (p / "workspace.toml").exists()]
     return str(around[0] if around else known["workspace"]), str(known.get("lang", "zh"))
-
-
-def _notebook_folder() -> Path:
-    """The notebooks of the wheel, or those of a checkout."""
-    inside = Path(str(resources.files("dj_analysis"))) / "notebooks"
-    return inside if inside.is_dir() else Path(__file__).resolve().parents[3] / "notebooks"
-
-
-def _check_parameters(source: Path, values: Mapping[str, Any]) -> dict[str, Any]:
-    declared = {parameter.name: parameter for parameter in parameters(source)}
-    for name in values:
-        if name not in declared:
-            raise unknown("参数/parameter", name, declared)
-    checked = {}
-    for name, parameter in declared.items():
-        value = values.get(name, parameter.default)
-        if value is REQUIRED:
-            raise UsageError(f"缺少参数 {name}: {parameter.type} {parameter.help} (a parameter is missing)")
-        wanted = _TYPES.get(parameter.type, str)
-        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if not isinstance(value, wanted) or (wanted is not bool and isinstance(value, bool)):
-            found = type(value).__name__
-            raise UsageError(f"参数 {name} 应为 {parameter.type},不是 {found}:{value} (wrong type of parameter)")
-        checked[name] = value
-    return checked
 
 
 def _execute(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.NotebookNode:
@@ -364,6 +279,7 @@ def _meta(
     plan: ReleasePlan,
     *,
     draft: bool,
+    corrections: Sequence[str] = (),
 ) -> dict[str, str]:
     language = spec.language
     label = parse(period).label(language) if period else ""
@@ -378,6 +294,7 @@ def _meta(
         "title": title, "period": label, "unit": unit, "language": language, "office": spec.office, "purpose": purpose,
         "limits": say(language, "limits", min_group=plan.min_group), "footer": footer,
         "draft": say(language, "draft") if draft else "",
+        "correction": say(language, "correction", reasons="；".join(corrections)) if corrections else "",
     }  # fmt: skip
 
 
@@ -386,18 +303,3 @@ def _notebook_bytes(notebook: nbformat.NotebookNode, folder: Path) -> bytes:
 
     text = nbformat.writes(notebook)
     return text.replace(json.dumps(str(folder))[1:-1], folder.name).encode("utf-8")
-
-
-def _parameters_given(executed: nbformat.NotebookNode) -> list[Parameter]:
-    """Read the values a notebook was run with: its declared parameters, then the injected ones."""
-    found: dict[str, Parameter] = {}
-    for cell in executed.cells:
-        if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
-            for statement in ast.parse(cell.source).body:
-                targets = (
-                    statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-                )
-                value = getattr(statement, "value", None)
-                if isinstance(targets[0], ast.Name) and isinstance(value, ast.expr):
-                    found[targets[0].id] = Parameter(targets[0].id, "", ast.literal_eval(value))
-    return list(found.values())

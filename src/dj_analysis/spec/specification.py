@@ -60,6 +60,20 @@ class Specification:
         """Return the same declarations for readers of another language."""
         return replace(self, language=language)
 
+    def codes(self, period: str, role: str, form: str = "anchors") -> list[str]:
+        """Return the codes of a role in a wave: items below the index, its dimensions, the index, or group columns."""
+        codebook = self.codebook.at(period)
+        if role == "group":
+            return [node.code for node in codebook.groups]
+        if role == "dimension":
+            return [node.code for node in codebook.dimensions]
+        index = [codebook.index] if codebook.index else []
+        if role == "index":
+            return index
+        tree = codebook.tree.in_form("full" if form == "full" else "anchors")
+        tops = index or [node.code for node in codebook.dimensions]
+        return [leaf.code for top in tops for leaf in tree.leaves_of(top)]
+
     def code_label(self, code: str) -> str:
         """Name of an item, dimension or indicator for the reader."""
         for tree in (self.codebook.tree, self.indicators):

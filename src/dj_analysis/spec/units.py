@@ -96,7 +96,9 @@ class Units:
         if not period:
             return self
         day = parse(period).end
-        return replace(self, rows=tuple(unit for unit in self.rows if unit.valid_on(day)))
+        place = {tree: i for i, tree in enumerate(self.trees)}  # the first tree stays the first, whichever units end
+        valid = (unit for unit in self.rows if unit.valid_on(day))
+        return replace(self, rows=tuple(sorted(valid, key=lambda unit: place.get(unit.tree, -1))))
 
     def tree_of(self, level: str) -> str:
         """Return the tree that has a level (the first tree for the root's own)."""

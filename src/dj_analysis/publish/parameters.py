@@ -1,0 +1,121 @@
+"""Which report notebooks there are, and the parameters they declare and were run with."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    import nbformat
+
+REQUIRED = object()  # a parameter without a default
+_TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a report notebook."""
+
+    name: str
+    type: str
+    default: Any
+    help: str = ""
+
+
+def reports() -> dict[str, Path]:
+    """Return the report notebooks there are: name → file."""
+    return {
+        p.stem: p for p in sorted(_notebook_folder().glob("*.ipynb")) if any(q.name == "unit" for q in parameters(p))
+    }
+
+
+def parameters(notebook: Path) -> list[Parameter]:
+    """Read the declared parameters: annotated plain literals of the cell tagged ``parameters``; no value: required."""
+    import nbformat
+
+    cells = nbformat.read(notebook, as_version=4).cells
+    source = next((cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])), "")
+    comments = {
+        line.split(":")[0].strip(): line.split("#", 1)[1].strip() for line in source.splitlines() if "#" in line
+    }
+    found = []
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            name = statement.target.id
+            default = REQUIRED if statement.value is None else ast.literal_eval(statement.value)
+            found.append(Parameter(name, ast.unparse(statement.annotation), default, comments.get(name, "")))
+    return found
+
+
+def own_parameters(report: str, given: Sequence[str]) -> dict[str, Any]:
+    """Read ``name=value`` texts as parameters of a report, each by its declared type.
+
+    Raises
+    ------
+    UsageError
+        A report or parameter that does not exist, or a value that is not of its type.
+    """
+    source = reports().get(report)
+    if source is None:
+        raise unknown("报告/report", report, reports())
+    declared = {parameter.name: parameter for parameter in parameters(source)}
+    found: dict[str, Any] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in declared:
+            raise unknown("参数/parameter", name, declared)
+        try:
+            found[name] = value if declared[name].type == "str" else ast.literal_eval(value)
+        except (ValueError, SyntaxError) as error:
+            raise UsageError(
+                f"参数 {name} 应为 {declared[name].type},不是 {value} (wrong type of parameter)"
+            ) from error
+    return found
+
+
+def check_parameters(source: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every declared parameter with its value, or raise for one that is unknown, missing or of another type."""
+    declared = {parameter.name: parameter for parameter in parameters(source)}
+    for name in values:
+        if name not in declared:
+            raise unknown("参数/parameter", name, declared)
+    checked = {}
+    for name, parameter in declared.items():
+        value = values.get(name, parameter.default)
+        if value is REQUIRED:
+            raise UsageError(f"缺少参数 {name}: {parameter.type} {parameter.help} (a parameter is missing)")
+        wanted = _TYPES.get(parameter.type, str)
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, wanted) or (wanted is not bool and isinstance(value, bool)):
+            found = type(value).__name__
+            raise UsageError(f"参数 {name} 应为 {parameter.type},不是 {found}:{value} (wrong type of parameter)")
+        checked[name] = value
+    return checked
+
+
+def parameters_given(executed: nbformat.NotebookNode) -> list[Parameter]:
+    """Read the values a notebook was run with: its declared parameters, then the injected ones."""
+    found: dict[str, Parameter] = {}
+    for cell in executed.cells:
+        if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
+            for statement in ast.parse(cell.source).body:
+                targets = (
+                    statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+                )
+                value = getattr(statement, "value", None)
+                if isinstance(targets[0], ast.Name) and isinstance(value, ast.expr):
+                    found[targets[0].id] = Parameter(targets[0].id, "", ast.literal_eval(value))
+    return list(found.values())
+
+
+def _notebook_folder() -> Path:
+    """The notebooks of the wheel, or those of a checkout."""
+    inside = Path(str(resources.files("dj_analysis"))) / "notebooks"
+    return inside if inside.is_dir() else Path(__file__).resolve().parents[3] / "notebooks"
