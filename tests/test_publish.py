@@ -107,48 +107,41 @@ def test_what_is_protected_cannot_be_made_or_changed_by_hand(scores, safe):
 
 
 def test_what_is_printed_is_rounded_by_the_number_of_people(safe):
-    """0.1 from 79 people on, 0.5 from 16, 1 from 8, else 2; a range keeps its width around the rounded number."""
+    """A range keeps its width around the rounded number."""
     shown = safe.printed().table
     shown = shown[shown["score"].notna()]
     assert set(shown["unit"]) == {"ALL", "C1"}
-    before = safe.table.loc[shown.index]
-    assert shown["n"].between(16, 78).all()
+    before, steps = safe.table.loc[shown.index], step(shown["n"].to_numpy(float))
+    assert set(steps) == {0.5, 1.0}
     for name in ("score", "low", "high", "sd", "se"):
-        assert ((shown[name] * 2) % 1 == 0).all()
-    assert (shown["score"] - before["score"]).abs().max() <= 0.25 + 1e-9
+        ratio = shown[name] / steps
+        np.testing.assert_allclose(ratio, ratio.round(), atol=1e-6)
+        assert (before[name] - shown[name]).abs().max() > 0.1
+    assert ((shown["score"] - before["score"]).abs() <= steps / 2 + 1e-9).all()
     width = before["high"] - before["low"]
-    assert (shown["high"] - shown["low"] - width).abs().max() <= 0.5 + 1e-9
-    counts, steps = np.array([5, 7, 8, 15, 16, 78, 79, 1000, np.nan]), [2, 2, 1, 1, 0.5, 0.5, 0.1, 0.1, 2]
-    np.testing.assert_array_equal(step(counts), steps)
+    assert ((shown["high"] - shown["low"] - width).abs() <= steps + 1e-9).all()
+
+
+def test_the_step_leaves_a_single_answer_two_options():
+    """25/n or more, n people: 0.1 from 250 on, 0.5 from 50, 1 from 25, 2 from 13, else 5; not known, 5 as well."""
+    counts = np.array([5, 12, 13, 24, 25, 49, 50, 249, 250, 10_000, np.nan])
+    np.testing.assert_array_equal(step(counts), [5, 5, 2, 2, 1, 1, 0.5, 0.5, 0.1, 0.1, 5])
+    sizes = np.arange(5, 10_000)
+    assert (step(sizes) >= np.minimum(25 / sizes, 5) - 1e-9)[sizes < 250].all()
 
 
 def test_ranges_do_not_tell_the_number_before_rounding(scores, safe):
     """Two means that print alike have ranges that print alike."""
-    shifted = scores.table.copy()
-    moved = shifted["unit"] == "C1"
-    near = (shifted.loc[moved, "score"] * 2).round() / 2
-    for name in ("low", "high"):
-        shifted.loc[moved, name] += near + 0.2 - shifted.loc[moved, "score"]
-    shifted.loc[moved, "score"] = near + 0.2
-    other = dj.protect(dataclasses.replace(scores, table=shifted), safe.plan).printed().table
-    columns = ["score", "low", "high", "sd", "se"]
-    pd.testing.assert_frame_equal(other.loc[moved, columns], safe.printed().table.loc[moved, columns])
-
-
-def test_change_is_hidden_where_either_wave_is_small(scores):
-    table = scores.table.copy()
-    table.loc[table["unit"] == "C2", "n"] = 30
-    before = dataclasses.replace(scores, table=table, period="2026Q1", periods=("2026Q1",))
-    change = dj.protect(dj.compare(scores, before), plan=_plan(scores, {"2026Q1": set(), "2026Q2": {("city", "C2")}}))
-    assert change.table.set_index("unit").loc["C2", "difference"].isna().all()
-    change = dj.protect(dj.compare(before, scores), plan=_plan(scores, {"2026Q1": set(), "2026Q2": {("city", "C2")}}))
-    assert change.table.set_index("unit").loc["C2", "difference"].isna().all()
-    assert change.table.set_index("unit").loc["C1", "difference"].notna().all()
-
-
-def _plan(scores, hidden):
-    plan = plan_release("2026Q2", [], scores.spec)
-    return dataclasses.replace(plan, hidden={("survey", p): frozenset(rows) for p, rows in hidden.items()})
+    moved = scores.table["unit"] == "C1"
+    printed_ = []
+    for shift in (-0.2, 0.2):
+        table, near = scores.table.copy(), scores.table.loc[moved, "score"].round()
+        for name in ("low", "high"):
+            table.loc[moved, name] += near + shift - table.loc[moved, "score"]
+        table.loc[moved, "score"] = near + shift
+        made = dj.protect(dataclasses.replace(scores, table=table), safe.plan).printed().table
+        printed_.append(made.loc[moved, ["score", "low", "high", "sd", "se"]])
+    pd.testing.assert_frame_equal(*printed_)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +181,7 @@ def test_table_across_codes_has_one_column_a_code(safe):
     assert [c["label"] for c in block.content["columns"]] == ["单位", "工作负荷与压力", "薪酬待遇与公平"]
     row = next(r for r in block.content["rows"] if r[0] == "云山供电公司")
     table = safe.table[(safe.table["unit"] == "C1") & (safe.table["form"] == "anchors")].set_index("code")
-    assert row[1] == f"{round(table.at['D1', 'score'] * 2) / 2:.1f}"
+    assert row[1] == f"{round(table.at['D1', 'score']):.1f}"
 
 
 def test_table_of_an_unknown_column_names_those_there_are(safe):
@@ -199,7 +192,7 @@ def test_table_of_an_unknown_column_names_those_there_are(safe):
 def test_text_fills_numbers_from_protected_rows(safe):
     block = dj.text("指数{{ safe.row('C1', 'INDEX').score|num }}分,{{ safe.row('C2', 'INDEX').score|num }}", safe)
     score = safe.table.query("unit == 'C1' and code == 'INDEX' and form == 'anchors'")["score"].iloc[0]
-    assert block.content["text"] == f"指数{round(score * 2) / 2:.1f}分,—"
+    assert block.content["text"] == f"指数{round(score):.1f}分,—"
 
 
 def test_text_cannot_reach_outside_the_sandbox(safe):

@@ -14,7 +14,8 @@ import pytest
 import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
 from dj_analysis.publish.blocks import MIME
-from dj_analysis.publish.notebooks import ReportError, parameters, reports, run_notebook
+from dj_analysis.publish.notebooks import ReportError, run_notebook
+from dj_analysis.publish.parameters import parameters, reports
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 SECTIONS = ["基本情况", "总体指数", "分维度情况", "分单位情况", "分人群情况", "预警情况", "说明"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from .closing import ruling
+from .closing import ruling, same_sums
 from .errors import DjError
 from .publish.exports.document import seals_hold
 from .publish.masks import Release, mask
@@ -92,7 +92,12 @@ def _disclosure(ws: Workspace) -> Iterator[Finding]:
         if ws.releases.purged(period):
             yield ("disclosure", period, "note", "答卷已删除,不再重算 (purged: not computed anew)")
             continue
-        for told, release in zip(ws.releases.told(period), ws.releases.of(period), strict=True):
+        try:
+            left = ws.releases.of(period)
+        except DjError as error:
+            yield ("disclosure", period, "failed", str(error))
+            continue
+        for told, release in zip(ws.releases.told(period), left, strict=True):
             where = f"{period} #{told['seq']} {told['kind']}"
             kept = ws.store.find(told["store"])
             if kept is None:
@@ -133,6 +138,8 @@ def _raw(ws: Workspace, asof: date | None) -> Iterator[Finding]:
         except DjError as error:
             yield ("answers", period, "failed", str(error).splitlines()[0])
             continue
+        if not same_sums(ws.store, ws.releases.told(period), survey):
+            yield ("sums", period, "failed", "存储的汇总与答卷不符 (the stored sums are not those of the answers)")
         late = [notice for notice in survey.notices if "补报" in notice]
         yield ("answers", period, "note" if late else "ok", "".join(late))
         if asof is not None and ws.overdue(period, asof):

@@ -103,6 +103,7 @@ def close_wave(survey: Survey, releases: Releases, notice: Consent, *, correct: 
         kind = "correction" if told else "close"
         releases.record.append(kind, snapshot(survey, releases, notice) | ({"reason": correct} if correct else {}))
         return
+    as_closed(survey, releases.store, told)  # changed answers are not late ones
     rows = row_table(survey, releases.store.secret)
     late = int((~among(rows, counted(releases.store.rows(told["store"])))).sum())
     known = sum(event["late"] for event in releases.record.told("late") if event["period"] == period)
@@ -238,6 +239,23 @@ def ruling(spec: Specification, period: str) -> str:
     rows = [(u.tree, u.unit, u.parent, u.level) for u in spec.units.at(period).rows]
     content = (sorted(rows), max(spec.min_group, FLOOR), spec.cross)
     return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+
+
+def same_sums(store: Store, told: Sequence[Mapping[str, Any]], survey: Survey) -> bool:
+    """Tell whether the stored sums of a closed wave are those of its answers.
+
+    It cannot be told any more where answers were withdrawn, or only some parts were computed anew by a correction; sums
+    that are gone are told of elsewhere.
+    """
+    last, kept = told[-1], store.find(told[-1]["store"])
+    if kept is None or len(row_table(survey, store.secret)) != last["answers"] or last["kind"] == "correction":
+        return True
+    for axis, block in sums_of(survey).sums.items():
+        stored = kept.sums[axis].laid_out(block.units, block.cells)
+        pairs = [(stored.persons, block.persons), *((stored.sums[name], block.sums[name]) for name in block.sums)]
+        if not all(np.allclose(old, new, rtol=1e-9, atol=1e-6) for old, new in pairs):
+            return False
+    return True
 
 
 def as_closed(survey: Survey, store: Store, told: Mapping[str, Any]) -> Survey:

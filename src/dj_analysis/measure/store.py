@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..errors import DataError
 from .unitsums import UnitSums
 
 
@@ -41,7 +42,7 @@ class Store:
         """The workspace's own key for seals, made when first needed; it never leaves."""
         if not self._secret.exists():
             self._secret.parent.mkdir(parents=True, exist_ok=True)
-            new = self._secret.with_name(f"key.{os.getpid()}.tmp")
+            new = self._secret.with_name(f"key.{secrets.token_hex(6)}.tmp")
             with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(secrets.token_bytes(32))
             try:
@@ -68,11 +69,16 @@ class Store:
         for axis, block in kept.sums.items():
             _save_arrays(self.folder / f"{key}@{axis}.npz", _arrays_of_sums(block))
         self._write(kept.joint, f"{key}.parquet")
-        (self.folder / f"{key}.done").write_text(json.dumps(list(kept.sums), ensure_ascii=False), encoding="utf-8")
+        done = self.folder / f"{key}.{secrets.token_hex(6)}.tmp"
+        done.write_text(json.dumps(list(kept.sums), ensure_ascii=False), encoding="utf-8")
+        done.replace(self.folder / f"{key}.done")
 
     def rows(self, key: str) -> pd.DataFrame:
         """Return which answer sheets a release rested on: a hash of each and its place on every axis, no answers."""
-        return pd.read_parquet(self.folder / f"{key}.rows.parquet")
+        path = self.folder / f"{key}.rows.parquet"
+        if not path.exists():
+            raise DataError(f".dj/store: {path.name} 已丢失 (which answers a release rested on is gone)")
+        return pd.read_parquet(path)
 
     def keep_rows(self, key: str, rows: pd.DataFrame) -> None:
         """Keep which answer sheets a release rests on."""
@@ -101,7 +107,7 @@ class Store:
 
     def _write(self, table: pd.DataFrame, name: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f"{name}.{os.getpid()}.tmp"
+        temporary = self.folder / f"{name}.{secrets.token_hex(6)}.tmp"
         table.to_parquet(temporary, index=False)
         temporary.replace(self.folder / name)
 
@@ -118,7 +124,7 @@ def _arrays_of_sums(sums: UnitSums) -> dict[str, Any]:
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary = path.with_suffix(f".{secrets.token_hex(6)}.tmp")
     with temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
     temporary.replace(path)

@@ -214,6 +214,7 @@ def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
         raise UsageError(
             f"protect 只接受本包的结果,不接受 {type(result).__name__} (a Result of this package is needed)"
         )
+    _check_kind(result)
     if plan is None and "level" in result.table and result.table["level"].map(is_cross).any():
         raise UsageError(
             "交叉分组须用 ws.release_plan(period) 的方案 (cross-classifications need the workspace's plan)"
@@ -295,6 +296,20 @@ def _digest(result: Result) -> str:
     return told.hexdigest()
 
 
+_ABOUT = {"survey": "persons", "ratings": "persons", "requests": "persons", "indicators": "units", "events": "units"}
+
+
+def _check_kind(result: Result) -> None:
+    """Refuse what does not say how many people it is about, or says something else than its programme is."""
+    if _ABOUT.get(result.programme) != result.about:
+        raise UsageError(
+            f"披露控制不认识这种结果 (disclosure control knows no such result): {result.programme} about {result.about};"
+            f" 可用/valid: {', '.join(f'{programme} about {about}' for programme, about in _ABOUT.items())}"
+        )
+    if result.about == "persons" and "n" not in result.table:
+        raise UsageError("关于人的结果必须有人数列 n (a result about persons must have a column n)")
+
+
 def _check_known(result: Result, plan: ReleasePlan) -> None:
     waves = [(result.programme, period) for period in result.periods or (result.period,)]
     lost = [period for programme, period in waves if (programme, period) not in plan.hidden]
@@ -316,7 +331,8 @@ def _masked(result: Result, plan: ReleasePlan) -> Result:
             table[name] = np.nan if coarse else pooled.table[name].to_numpy()
     if result.family and hide.any():
         table = _judged_anew(table, hide, result)
-    for column in (name for name in result.statistics if name in table.columns):
+    # Whatever is no key is a statistic, declared or not.
+    for column in (name for name in table.columns if name not in (*result.keys, "reason")):
         if table[column].dtype == bool or pd.api.types.is_integer_dtype(table[column]):
             table[column] = table[column].astype("boolean" if table[column].dtype == bool else "Int64")
         table.loc[hide, column] = (

@@ -1,0 +1,350 @@
+"""Whatever stops a run, and whenever: what left is in the record, what is in the record left, and nothing lies about."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from offices import PERIOD, SIZES, office, people
+
+import dj_analysis as dj
+from dj_analysis.audit import audit_workspace
+from dj_analysis.record import Record
+
+NAMES = [f"2026Q3/quarterly/{unit}.{kind}" for unit in ("ALL", "C1") for kind in ("html", "pdf", "ipynb")]
+PROLOGUE = f"""
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+folder = Path(sys.argv[1])
+"""
+PUBLISHER = (
+    PROLOGUE
+    + f"""
+from dj_analysis.record import Record
+record = Record(folder / ".dj" / "record.sqlite")
+print("ready", flush=True)
+for turn in range(int(sys.argv[3])):
+    content = (sys.argv[2] + str(turn)).encode() * 60_000
+    files = {{name: (folder / "reports" / name, content + name.encode()) for name in {NAMES!r}}}
+    told = {{"report": "quarterly", "period": "2026Q3", "unit": "ALL", "lang": "zh", "manifest": {{"turn": turn}}}}
+    record.publish("publication" if turn % 3 else "draft", told, files, seconds=0.1)
+    record.append("note", {{"turn": turn}})
+print("done", flush=True)
+"""
+)
+REPORTER = (
+    PROLOGUE
+    + """
+import dj_analysis as dj
+from dj_analysis.publish import notebooks
+from offices import executed
+notebooks._execute = lambda source, values, folder: executed(dj.open_workspace(folder), values["period"], values["unit"])
+print("ready", flush=True)
+for turn in range(50):
+    dj.run_report("quarterly", folder, period="2026Q3", unit=("ALL", "C1")[turn % 2], formats=["html", "pdf"])
+"""
+)
+CLOSER = (
+    PROLOGUE
+    + """
+import dj_analysis as dj
+ws = dj.open_workspace(folder)
+print("ready", flush=True)
+ws.close("2026Q3")
+"""
+)
+
+
+def start(script: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ready(process: subprocess.Popen[str]) -> None:
+    assert process.stdout.readline() == "ready\n", process.communicate()[1]
+
+
+def finished(process: subprocess.Popen[str]) -> None:
+    errors = process.communicate(timeout=90)[1]
+    assert process.returncode == 0, errors
+
+
+def kill_after(process: subprocess.Popen[str], seconds: float) -> None:
+    time.sleep(seconds)
+    process.kill()
+    process.communicate(timeout=30)
+
+
+def check_whole(folder: Path, kept: dict[str, str] | None = None) -> pd.DataFrame:
+    """Open again, and see that files and record fit each other."""
+    record = Record(folder / ".dj" / "record.sqlite")
+    record.settle()
+    record.verify()
+    left = record.publications
+    assert not (left["state"] == "pending").any()
+    done = left[left["state"] == "done"].drop_duplicates("file", keep="last").set_index("file")["sha256"]
+    place = folder / "reports"
+    there = {p.relative_to(place).as_posix(): p for p in place.rglob("*") if p.is_file()} if place.exists() else {}
+    assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in there.items()} == done.to_dict()
+    assert not [p for p in folder.rglob("*") if p.name.endswith(".tmp")]
+    assert not list((folder / ".dj").glob("pending/*"))
+    for name, digest in (kept or {}).items():
+        assert done[name] == digest
+    return left
+
+
+def seed_file(folder: Path) -> dict[str, str]:
+    """One file that left before, and that no later run touches."""
+    content = "上季度".encode() * 1000
+    told = {"report": "quarterly", "period": "2026Q2", "unit": "ALL", "lang": "zh", "manifest": {}}
+    name = "2026Q2/quarterly/ALL.html"
+    record = Record(folder / ".dj" / "record.sqlite")
+    record.publish("publication", told, {name: (folder / "reports" / name, content)}, seconds=1.0)
+    return {name: hashlib.sha256(content).hexdigest()}
+
+
+def test_a_run_that_is_killed_at_any_moment_leaves_all_or_nothing(tmp_path: Path):
+    """Fifty times on one folder, at moments spread over some runs: writing, entering, moving."""
+    kept = seed_file(tmp_path)
+    draw = random.Random(20261)
+    begun = time.perf_counter()
+    timed = start(PUBLISHER, tmp_path, "t", 6)
+    ready(timed)
+    begun = time.perf_counter()
+    finished(timed)
+    three = (time.perf_counter() - begun) / 2
+    states: list[str] = []
+    for number in range(50):
+        process = start(PUBLISHER, tmp_path, f"{number}:", 1000)
+        ready(process)
+        kill_after(process, draw.random() * three)
+        left = check_whole(tmp_path, kept)
+        states += left["state"].unique().tolist()
+    assert set(states) == {"done"}
+    assert len(left) > 50  # some had left before they were killed
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is stopped at each line by forking")
+def test_a_run_that_is_killed_at_every_line_leaves_all_or_nothing(tmp_path: Path):
+    """Each line that record.py runs to publish is once the last one."""
+    import dj_analysis.record as module
+
+    names = NAMES[:3]
+
+    def publish(folder: Path, content: bytes) -> None:
+        files = {name: (folder / "reports" / name, content + name.encode()) for name in names}
+        told = {"report": "quarterly", "period": "2026Q3", "unit": "ALL", "lang": "zh", "manifest": {}}
+        Record(folder / ".dj" / "record.sqlite").publish("publication", told, files, seconds=0.1)
+
+    def stop_at(folder: Path, line: int) -> bool:
+        """Publish in a child that dies at this line; True when it came to its end before."""
+        child = os.fork()
+        if child == 0:
+            left = line
+
+            def trace(frame, event, argument):
+                nonlocal left
+                if frame.f_code.co_filename != module.__file__:
+                    return None
+                left -= event == "line"
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return trace
+
+            sys.settrace(trace)
+            publish(folder, b"second")
+            os._exit(0)
+        return os.waitpid(child, 0)[1] == 0
+
+    start_folder = tmp_path / "start"
+    kept = seed_file(start_folder)
+    publish(start_folder, b"first")
+    first = {name: hashlib.sha256(b"first" + name.encode()).hexdigest() for name in names}
+    second = {name: hashlib.sha256(b"second" + name.encode()).hexdigest() for name in names}
+    outcomes = []
+    for line in range(1, 2000):
+        folder = tmp_path / "run"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(start_folder, folder)
+        whole = stop_at(folder, line)
+        check_whole(folder, kept)
+        place = folder / "reports"
+        there = {name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in names}
+        assert there in (first, second), f"line {line}: a mixture"
+        outcomes.append(there == second)
+        if whole:
+            break
+    assert whole
+    assert len(outcomes) > 60
+    assert outcomes == sorted(outcomes)  # from one line on it has left, and never goes back
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is stopped by forking")
+def test_settling_that_is_killed_is_settled_by_the_next(tmp_path: Path):
+    seed_file(tmp_path)
+    for number in range(3):
+        process = start(PUBLISHER, tmp_path, f"{number}", 1000)
+        ready(process)
+        kill_after(process, 0.02 * (number + 1))
+        child = os.fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            Record(tmp_path / ".dj" / "record.sqlite").settle()
+            os._exit(0)
+        os.waitpid(child, os.WUNTRACED)
+        os.kill(child, signal.SIGCONT)
+        time.sleep(0.002 * number)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        check_whole(tmp_path)
+
+
+def test_a_waiting_file_that_was_changed_does_not_leave(tmp_path: Path):
+    """Somebody writes into the temporary file between the entry and the move: the entry becomes void."""
+    seed_file(tmp_path)
+    record = Record(tmp_path / ".dj" / "record.sqlite")
+    place = tmp_path / "reports" / "x.html"
+    waiting = place.with_name(".x.html.0.tmp")
+
+    def settle() -> None:
+        raise KeyboardInterrupt
+
+    record.settle = settle  # type: ignore[method-assign]
+    told = {"report": "quarterly", "period": "2026Q3", "unit": "ALL", "lang": "zh", "manifest": {}}
+    with pytest.raises(KeyboardInterrupt):
+        record.publish("publication", told, {"x.html": (place, b"entered")}, seconds=0.1)
+    (waiting,) = place.parent.glob(".x.html.*.tmp")
+    waiting.write_bytes(b"something else")
+    left = check_whole(tmp_path)
+    assert left.set_index("file").loc["x.html", "state"] == "void"
+    assert not place.exists()
+
+
+def test_two_runs_at_once_leave_whole_files(tmp_path: Path):
+    kept = seed_file(tmp_path)
+    processes = [start(PUBLISHER, tmp_path, name, 12) for name in ("a", "b")]
+    for process in processes:
+        ready(process)
+    for process in processes:
+        finished(process)
+    left = check_whole(tmp_path, kept)
+    assert (left["state"] == "done").all()
+    record = Record(tmp_path / ".dj" / "record.sqlite")
+    assert len(record.runs) == 1 + 24
+    contents = {(tmp_path / "reports" / name).read_bytes()[:3] for name in NAMES}
+    assert len(contents) == 1  # of one run, not of both
+
+
+def test_of_two_runs_at_once_one_is_killed(tmp_path: Path):
+    kept = seed_file(tmp_path)
+    draw = random.Random(5)
+    for number in range(4):
+        other, victim = start(PUBLISHER, tmp_path, "o", 5), start(PUBLISHER, tmp_path, f"v{number}", 1000)
+        ready(other)
+        ready(victim)
+        kill_after(victim, draw.random() * 0.2)
+        finished(other)
+        check_whole(tmp_path, kept)
+
+
+def test_a_report_that_is_killed_leaves_what_was_there(tmp_path: Path):
+    """With the export in it: five offices, each stopped at another moment."""
+    first = office(tmp_path / "0", people())
+    dj.open_workspace(first).close(PERIOD)
+    folders = [first, *(shutil.copytree(first, tmp_path / str(i)) for i in range(1, 5))]
+    draw = random.Random(8)
+    for pair in (folders[:3], folders[3:]):
+        processes = [start(REPORTER, folder) for folder in pair]
+        for process in processes:
+            ready(process)
+        for process in processes:
+            kill_after(process, 0.2 + draw.random())
+    for folder in folders:
+        ws = dj.open_workspace(folder)
+        check_whole(folder)
+        assert audit_workspace(ws).passed
+
+
+def decided(folder: Path) -> tuple[str, list, str]:
+    """What a wave's release rests on: the mask, the rows, the sums, byte for byte."""
+    ws = dj.open_workspace(folder)
+    (told,) = ws.record.told("close")
+    kept = ws.store.find(told["store"])
+    sums = {
+        axis: [block.units, *(block.sums[name].tobytes() for name in block.sums)] for axis, block in kept.sums.items()
+    }
+    return told["store"], told["hidden"], hashlib.sha256(repr(sorted(sums.items())).encode()).hexdigest()
+
+
+SMALL = SIZES | {"B11": 7}
+
+
+def test_the_same_mask_in_another_order_and_after_a_kill(tmp_path: Path):
+    """Rows in another order, closed by two at once, closed anew after being stopped: one decision."""
+    every = people(SMALL, seed=4)
+    usual = office(tmp_path / "usual", every)
+    dj.open_workspace(usual).close(PERIOD)
+    expected = decided(usual)
+    assert expected[1]
+    turned = office(tmp_path / "turned", every.sample(frac=1, random_state=3))
+    stopped = [office(tmp_path / f"stopped{i}", every) for i in range(4)]
+    processes = [start(CLOSER, folder) for folder in stopped]
+    for process in processes:
+        ready(process)
+    for i, process in enumerate(processes):
+        kill_after(process, 0.15 * i)
+    dj.open_workspace(turned).close(PERIOD)
+    assert decided(turned)[:2] == expected[:2]
+    for folder in stopped:
+        ws = dj.open_workspace(folder)
+        if ws.is_draft(PERIOD):
+            ws.close(PERIOD)
+        assert decided(folder) == expected
+        assert audit_workspace(ws).passed
+
+
+@pytest.fixture
+def two_waves(tmp_path: Path) -> Path:
+    return office(tmp_path / "office", people(SMALL, seed=4), people(seed=6), periods=("2026Q2", PERIOD))
+
+
+def test_plans_made_by_processes_at_once_are_one_plan(two_waves: Path):
+    """Each fills the store and makes the key."""
+    code = "import sys, dj_analysis as dj; print(dj.open_workspace(sys.argv[1]).release_plan('2026Q3').id)"
+    processes = [start(code, two_waves) for _ in range(3)]
+    said = {process.communicate(timeout=60)[0].strip() for process in processes}
+    ws = dj.open_workspace(two_waves)
+    ws.release_plan("2026Q2")
+    assert said == {ws.release_plan(PERIOD).id}
+    assert not list((two_waves / ".dj").rglob("*.tmp"))
+
+
+def test_plans_made_by_threads_at_once_are_one_plan(two_waves: Path):
+    with ThreadPoolExecutor(6) as pool:
+        plans = list(pool.map(lambda _: dj.open_workspace(two_waves).release_plan(PERIOD), range(6)))
+    assert len({plan.id for plan in plans}) == len({plan.key for plan in plans}) == 1
+
+
+def test_waves_closed_in_another_order_have_the_same_masks(tmp_path: Path):
+    waves = people(SMALL, seed=4), people(seed=6)
+    told = []
+    for order in (("2026Q2", PERIOD), (PERIOD, "2026Q2")):
+        folder = office(tmp_path / order[0], *waves, periods=("2026Q2", PERIOD))
+        for period in order:  # a wave takes the open ones before it along
+            if dj.open_workspace(folder).is_draft(period):
+                dj.open_workspace(folder).close(period)
+        events = dj.open_workspace(folder).record.told("close")
+        told.append({event["period"]: json.dumps([event["store"], event["hidden"]]) for event in events})
+    assert told[0] == told[1]
