@@ -284,6 +284,15 @@ def test_closing_needs_a_basis_and_says_how_to_declare_it(tmp_path: Path):
     assert (told["basis"], told["notice"]) == ("column", {})
 
 
+def test_waves_before_it_are_closed_with_a_wave(tmp_path: Path):
+    """Its reports show them; those after it stay open."""
+    folder = office(tmp_path / "office", *(people(seed=s) for s in (1, 2, 3)), periods=("2026Q1", "2026Q2", PERIOD))
+    ws = dj.open_workspace(folder)
+    ws.close("2026Q2")
+    assert [ws.is_draft(period) for period in ws.periods] == [False, False, True]
+    assert [told["period"] for told in ws.record.told("close")] == ["2026Q1", "2026Q2"]
+
+
 def test_the_record_of_a_closing_tells_the_notice_and_no_answer(closed):
     folder, every = closed
     (told,) = dj.open_workspace(folder).record.told("close")

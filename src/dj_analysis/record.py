@@ -123,11 +123,10 @@ class Record:
                     self._append(connection, "void", {"event": seq, "lost": len(whole) - sum(whole)})
                 state = "done" if all(whole) else "void"
                 connection.execute("UPDATE publications SET state = ?, moves = '[]' WHERE event = ?", (state, seq))
-            for note in notes:
-                if note.exists():
-                    for left in json.loads(note.read_text(encoding="utf-8") or "[]"):
-                        Path(left).unlink(missing_ok=True)
-                    note.unlink(missing_ok=True)
+            for left in (path for note in notes for path in _noted(note)):
+                Path(left).unlink(missing_ok=True)
+        for note in notes:  # only now: without its note nobody would look for an entry that is not finished
+            note.unlink(missing_ok=True)
 
     @property
     def publications(self) -> pd.DataFrame:
@@ -258,6 +257,14 @@ def _write_whole(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _noted(note: Path) -> list[str]:
+    """Return the temporary files a note names; one that was cut short names none that exists yet."""
+    try:
+        return [str(path) for path in json.loads(note.read_text(encoding="utf-8"))]
+    except (FileNotFoundError, ValueError):
+        return []
 
 
 def _moved(temporary: Path, target: Path, digest: str) -> bool:
