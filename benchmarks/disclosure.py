@@ -51,7 +51,7 @@ def times() -> pd.DataFrame:
         labels, n = np.column_stack([left, right]), rng.integers(1, 30, len(left)).astype(float)
         took = seconds(coupling.smallest_union, labels, n, 2)
         rows.append(("two trees, minimum cuts", f"{len(np.unique(labels, axis=0))} combinations", took))
-    for atoms in (250, 500, 1_000, 2_000):
+    for atoms in (100, 300, 1_000):
         people = np.column_stack(
             [rng.integers(0, atoms // 8, 4 * atoms), *(rng.integers(0, k, 4 * atoms) for k in (4, 3, 2))]
         )

@@ -244,7 +244,7 @@ def test_the_gravest_rule_holds_and_all_reasons_are_said():
     assert row["reason"].split(";") == [
         "指数低于55分的把握达90%",
         "指数低于45分的人占比下限超过10%",
-        "指数环比下降20.5分,超出误差范围",
+        "指数环比下降20.0分,超出误差范围",
     ]
 
 

@@ -69,10 +69,14 @@ def mask(
         if move is None:
             return withheld_rows(found, units) | _hidden_cells(sums, found, joint, spec, units, least)
         axis, part = move
+        if ALL in hide[next(iter(hide))]:  # nothing is shown on the reported tree, and even that tells too much
+            everything = {a: partition(block, units, least, hide={*block.units, ALL}) for a, block in plain.items()}
+            return withheld_rows(everything, units) | {
+                row for a in plain for row in _rows(a, _parts(plain[a], spec, period), units)
+            }
         more = {part} if part and part not in hide[axis] else _parts(sums[axis], spec, period)
         if more <= hide[axis]:
-            more = {ALL}  # nothing smaller is left to hide
-            axis = next(iter(hide))
+            more, axis = {ALL}, next(iter(hide))  # nothing smaller is left to hide
         hide[axis] |= more
 
 
@@ -114,7 +118,7 @@ def _hidden_cells(
         hidden |= {(level, cell) for cell in cells}
         groups = members(level, cell_name(sides), units, sums[cell_name(sides)])
         shown = {finest: cell for cell, inside in groups.items() if cell not in cells for finest in inside}
-        others[level] = key.map(shown).fillna("")
+        others[level] = key.map(shown).astype("object").fillna("")
     return frozenset(hidden)
 
 
@@ -174,6 +178,10 @@ def _matched(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
 def _codes(home: pd.Series) -> np.ndarray:
     codes, names = pd.factorize(home, sort=True)
     return np.where(np.asarray(names)[codes] == "", UNCOVERED, codes)
+
+
+def _rows(axis: str, parts: set[str], units: Units) -> set[Row]:
+    return {(units[part].level if axis in units.trees else axis, part) for part in parts}
 
 
 def _parts(sums: UnitSums, spec: Specification, period: str) -> set[str]:
