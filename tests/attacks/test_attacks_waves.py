@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,9 @@ from companies import random_company
 
 import dj_analysis as dj
 
+pytestmark = pytest.mark.skipif(
+    "DJ_ATTACK" not in os.environ, reason="random companies take a quarter of an hour: set DJ_ATTACK=1"
+)
 COMPANIES, CHUNK, FIRST, WAVES = 60, 20, 5000, 4
 CHUNKS = range(COMPANIES // CHUNK)
 
