@@ -16,6 +16,7 @@ ORDER = [
     "judge",
     "act",
     "publish",
+    "settling",
     "closing",
     "folder",
     "workspace",

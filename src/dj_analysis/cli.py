@@ -221,7 +221,12 @@ def close(
     """
     from .workspace import open_workspace
 
-    open_workspace(folder).close(period, correct=correct)
+    ws = open_workspace(folder)
+    ws.close(period, correct=correct)
+    told = ws.releases.frozen(period)
+    if correct and told and told["late"]:
+        few = "更正涉及的人太少,所在单位保留原数 (sheets not counted, too few changed: their units keep what was published)"
+        print(f"{period}: {told['late']} 份未计入,{few}")
     print(f"{period} 已记录 (entered);下一步/next: dj report quarterly {folder} --period {period}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +17,20 @@ from .measure.copies import kept_kind, write_table
 from .measure.crosses import cell_name, is_cross
 from .measure.roles import RESPONDENT
 from .measure.rows import HASH, among, chosen, counted, row_table
-from .measure.scores import joint_counts, partitions, unit_sums, withheld_rows
+from .measure.scores import partitions, withheld_rows
 from .measure.store import Kept, Store
 from .measure.survey import Survey
-from .measure.unitsums import UnitSums
 from .measure.wjx import NUMBER
 from .publish.disclosure import ReleasePlan
-from .publish.masks import HOME, Release, mask, merger_mask, with_homes
+from .publish.masks import Release, mask, merger_mask, with_homes
 from .record import Record
+from .settling import hidden_rows, settle, sums_of
 from .spec.consent import Consent
 from .spec.settings import FLOOR
 from .spec.specification import Specification
 from .spec.tables import read_text, whole_numbers
-from .spec.units import ALL
 
 FROZEN = ("close", "correction")
-
-
-@dataclass(frozen=True)
-class Settled:
-    """A wave as it is released: its sums, the answers they rest on, how many more do not count, which were changed since."""
-
-    kept: Kept
-    rows: pd.DataFrame = field(repr=False)
-    late: int = 0
-    lost: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
 
 class Releases:
@@ -63,7 +52,7 @@ class Releases:
 
     def of(self, period: str) -> list[Release]:
         """Return what left of a wave, in order."""
-        return [Release(_rows_of(told["hidden"]), self.store.rows(told["store"])) for told in self.told(period)]
+        return [Release(hidden_rows(told["hidden"]), self.store.rows(told["store"])) for told in self.told(period)]
 
     def frozen(self, period: str) -> dict[str, Any] | None:
         """Return the event that closed a wave, or its last correction; None while the wave is open."""
@@ -135,6 +124,7 @@ def snapshot(survey: Survey, releases: Releases, notice: Consent | None = None) 
     )
     store.keep(key, settled.kept)
     store.keep_rows(key, with_homes(settled.rows, hidden, survey.spec, period))
+    store.keep_answers(key, settled.answers)
     if len(settled.lost):
         store.keep_rows(f"{key}.lost", settled.lost)
     told = {"date": notice.date, "text": notice.text} if survey.consent == "notice" and notice is not None else {}
@@ -211,7 +201,7 @@ def plan_waves(
         at, kept, units = ("survey", wave), kept_of(wave), spec.units.at(wave)
         told = releases.frozen(wave)
         if told is not None and told["ruling"] == ruling(spec, wave):
-            rows = _rows_of(told["hidden"])
+            rows = hidden_rows(told["hidden"])
         elif releases.purged(wave):
             raise DataError(
                 f"{wave}: 答卷已删除,单位、min_group 或交叉分组却已改变,无法重新判定 (purged, but its units, min_group or crosses"
@@ -281,99 +271,3 @@ def as_closed(survey: Survey, store: Store, told: Mapping[str, Any]) -> Survey:
     late = int((~keep).sum())
     notice = f"{told['period']}: 关闭后补报 {late} 份,不计入 ({late} answers came after closing and do not count)"
     return replace(chosen(survey, rows, keep), notices=(*survey.notices, *((notice,) if late else ())))
-
-
-def sums_of(survey: Survey) -> Kept:
-    """Return the sums of all answers of a wave, by every axis it has."""
-    return Kept(unit_sums(survey, _all_axes(survey)), joint_counts(survey))
-
-
-def _rows_of(told: list[list[str]]) -> frozenset[tuple[str, str]]:
-    return frozenset((level, unit) for level, unit in told)
-
-
-def settle(survey: Survey, store: Store, before: Mapping[str, Any] | None) -> Settled:
-    """Decide which answers a release rests on, given what left before.
-
-    Without an earlier release it is all of them. After one, what the two differ by must be about enough people: in every
-    part that was shown then, new answers count only where at least min_group of them came; the others go to the
-    supplementary register. Where answers were changed or taken back, a part is computed anew only if at least min_group
-    of its answers changed, else it keeps its sums; group columns and further trees keep theirs.
-
-    Parameters
-    ----------
-    before
-        The event of the earlier release, as the record tells it.
-    """
-    rows = row_table(survey, store.secret)
-    if before is None:
-        return Settled(sums_of(survey), rows)
-    left, old = store.rows(before["store"]), store.find(before["store"])
-    old_rows = left[[column for column in left.columns if not column.endswith(HOME)]]
-    assert old is not None, "what was released is kept"
-    release, least = Release(_rows_of(before["hidden"]), left), max(survey.spec.min_group, FLOOR)
-    came, gone = ~among(rows, counted(old_rows)), ~among(old_rows, counted(rows))
-    if not gone.any():
-        keep = _kept_of_new(rows, came, release, survey, least)
-        return Settled(sums_of(chosen(survey, rows, keep)), rows[keep], int((~keep).sum()))
-    tree = survey.spec.units.at(survey.period).trees[0]
-    homes, old_homes = (_homes(tree, table, release, survey) for table in (rows, old_rows))
-    changed = pd.concat([homes[came].value_counts(), old_homes[gone].value_counts()], axis=1).max(axis=1)
-    anew = set(changed.index[changed >= least])
-    taken, stays = homes.isin(anew).to_numpy(), ~old_homes.isin(anew).to_numpy()
-    fresh = unit_sums(survey, _all_axes(survey))[tree]
-    parts = [_only(fresh, set(rows[tree][taken])), _only(old.sums[tree], set(old_rows[tree][stays]))]
-    lasting = pd.concat([rows[taken], old_rows[stays]], ignore_index=True)
-    sums = {axis: parts[0] + parts[1] if axis == tree else block for axis, block in old.sums.items()}
-    return Settled(Kept(sums, _joint(lasting)), lasting, int((came & ~taken).sum()), old_rows[gone & stays])
-
-
-def _kept_of_new(rows: pd.DataFrame, came: np.ndarray, release: Release, survey: Survey, least: int) -> np.ndarray:
-    """Leave new answers out until every part shown before has none of them, or enough, on every code."""
-    keep = np.ones(len(rows), dtype=bool)
-    axes = [axis for axis in rows.columns if axis != HASH and f"{axis}{HOME}" in release.rows]
-    homes = {axis: _homes(axis, rows, release, survey) for axis in axes}
-    while (came & keep).any():
-        new = came & keep
-        sums = unit_sums(chosen(survey, rows, new), _all_axes(survey))
-        few = np.zeros(len(rows), dtype=bool)
-        for axis, home in homes.items():
-            known = dict(zip(rows[axis], home, strict=True))
-            parts = sums[axis].renamed({unit: known.get(unit, ALL) for unit in sums[axis].units})
-            n = np.column_stack([parts.persons, parts.sums["n"]])
-            small = [part for part, row in zip(parts.units, n, strict=True) if ((row > 0) & (row < least)).any()]
-            few |= new & home.isin(small).to_numpy()
-        if not few.any():
-            break
-        keep &= ~few
-    return keep
-
-
-def _homes(axis: str, rows: pd.DataFrame, release: Release, survey: Survey) -> pd.Series:
-    """Return the part of an earlier release that each answer counts to; of a unit that is new, the part above it."""
-    units = survey.spec.units.at(survey.period)
-    known = dict(zip(release.rows[axis], release.rows[f"{axis}{HOME}"], strict=True))
-    shown = set(known.values())
-    for unit in set(rows[axis]) - set(known):
-        above = [unit, *units.ancestors(unit)] if unit and axis in units.trees else []
-        known[unit] = next((u for u in above if u in shown), ALL)
-    return rows[axis].map(known)
-
-
-def _only(sums: UnitSums, units: set[str]) -> UnitSums:
-    return sums.laid_out([unit for unit in sums.units if unit in units], sums.cells)
-
-
-def _joint(rows: pd.DataFrame) -> pd.DataFrame:
-    axes = [column for column in rows.columns if column != HASH]
-    return rows.groupby(axes, as_index=False, sort=True).size().rename(columns={"size": "n"})
-
-
-def _all_axes(survey: Survey) -> list[str | tuple[str, ...]]:
-    """Every level, group column and declared cross-classification the wave has, so that its sums serve every report."""
-    units = survey.spec.units.at(survey.period)
-    trees = [tree for tree in units.trees if tree in survey.axes]
-    levels = [level for tree in trees for level in units.levels if units.tree_of(level) == tree]
-    groups = [axis for axis in survey.axes if axis not in units.trees]
-    known = {*units.levels, *groups}
-    return [*levels, *groups, *(pair for pair in survey.spec.cross if set(pair) <= known)]

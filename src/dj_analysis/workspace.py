@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from . import closing
+from . import closing, settling
 from .closing import Releases
 from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unknown
 from .folder import asked_by_default, check_folder, declarations, fingerprint, periods_of_table, read_wave, wave_files
@@ -303,14 +303,14 @@ class Workspace:
     def _plans(self) -> dict[str, ReleasePlan]:
         return {}
 
-    def _settled(self, period: str) -> closing.Settled:
+    def _settled(self, period: str) -> settling.Settled:
         """Return what an open wave rests on after a draft of it was sent."""
         if period not in self._after_sent:
-            self._after_sent[period] = closing.settle(self._read(period), self.store, self.releases.told(period)[-1])
+            self._after_sent[period] = settling.settle(self._read(period), self.store, self.releases.told(period)[-1])
         return self._after_sent[period]
 
     @cached_property
-    def _after_sent(self) -> dict[str, closing.Settled]:
+    def _after_sent(self) -> dict[str, settling.Settled]:
         return {}
 
     def _shell(self, period: str) -> Survey:
@@ -329,7 +329,7 @@ class Workspace:
         if found is None and told is not None:
             raise DataError(f".dj/store: {period} 的汇总已丢失 (the sums of a closed wave are gone): {key}")
         if found is None:
-            found = closing.sums_of(self._read(period))
+            found = settling.sums_of(self._read(period))
             self.store.keep(key, found)
         return found
 

@@ -319,7 +319,6 @@ def test_a_correction_of_few_answers_is_not_released(tmp_path, rng, changed):
         assert shown(first, unit, "Q1").score == shown(last, unit, "Q1").score
 
 
-@pytest.mark.xfail(strict=True, reason="the store does not know which questions of a sheet were mended")
 def test_a_correction_tells_no_single_change_of_one_question(tmp_path, rng):
     """Thirteen sheets were mended, but only one of them in Q1: the difference of Q1 is that person's alone."""
     four = ("Q1", "Q2", "Q3", "Q4")

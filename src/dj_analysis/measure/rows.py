@@ -29,8 +29,7 @@ def row_table(survey: Survey, secret: bytes) -> pd.DataFrame:
     secret
         The workspace's own key.
     """
-    wrapped = nw.from_native(survey.frame)
-    frame = (wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped).to_pandas()
+    frame = _as_pandas(survey)
     plain = {}
     for name in sorted(set(frame.columns) - {PSEUDONYM}):  # a pseudonym is there only when its key is at hand
         column = frame[name]
@@ -54,6 +53,38 @@ def row_table(survey: Survey, secret: bytes) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def answer_counts(survey: Survey, rows: pd.DataFrame) -> pd.DataFrame:
+    """Count how often each answer was given in each finest unit of the first tree; no sheet can be put together of it.
+
+    Parameters
+    ----------
+    rows
+        The survey's row table.
+
+    Returns
+    -------
+    DataFrame
+        unit, code (a question, or the weight), answer (NaN: none given), n.
+    """
+    frame = _as_pandas(survey)
+    leaves = {leaf.code for tree in survey.trees().values() for leaf in tree.leaves}
+    unit = rows[survey.spec.units.at(survey.period).trees[0]].to_numpy()
+    tables = []
+    for name in [*sorted(leaves & set(frame.columns)), *([survey.weight] if survey.weight else [])]:
+        counts = frame[name].astype("float64").groupby([unit, frame[name].astype("float64")], dropna=False).size()
+        tables.append(
+            pd.DataFrame(
+                {
+                    "unit": counts.index.get_level_values(0),
+                    "code": name,
+                    "answer": counts.index.get_level_values(1),
+                    "n": counts.to_numpy(),
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
 def chosen(survey: Survey, rows: pd.DataFrame, keep: np.ndarray) -> Survey:
     """Return the survey with some of its rows only (``rows`` is its row table)."""
     if keep.all():
@@ -61,6 +92,11 @@ def chosen(survey: Survey, rows: pd.DataFrame, keep: np.ndarray) -> Survey:
     wrapped = nw.from_native(survey.frame)
     frame = wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped
     return replace(survey, frame=nw.to_native(frame.filter(keep.tolist())))
+
+
+def _as_pandas(survey: Survey) -> pd.DataFrame:
+    wrapped = nw.from_native(survey.frame)
+    return (wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped).to_pandas()
 
 
 def among(rows: pd.DataFrame, wanted: Mapping[int, int] | Counter[int]) -> np.ndarray:

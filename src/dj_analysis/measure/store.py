@@ -84,6 +84,15 @@ class Store:
         """Keep which answer sheets a release rests on."""
         self._write(rows, f"{key}.rows.parquet")
 
+    def answers(self, key: str) -> pd.DataFrame | None:
+        """Return how often each answer was given in each unit, as :func:`dj_analysis.measure.rows.answer_counts` counts."""
+        path = self.folder / f"{key}.answers.rows.parquet"
+        return pd.read_parquet(path) if path.exists() else None
+
+    def keep_answers(self, key: str, answers: pd.DataFrame) -> None:
+        """Keep how often each answer was given; it goes when the answer sheets go."""
+        self.keep_rows(f"{key}.answers", answers)
+
     def sweep(self, period: str, keep: set[str], *, rows: bool = False) -> None:
         """Delete everything kept of a wave but the sums under these keys (and, unless told, their rows)."""
         for path in sorted([*self.folder.glob(f"{period}-*"), *self.folder.glob(f"{period}.withdrawn*")]):
