@@ -164,7 +164,8 @@ def _fall(change: Change | None, keys: list[tuple[str, str]], spec: Specificatio
     said = WORDS[spec.language]["fall"]
     # The words leave with the report: they tell the fall between the two scores as they are printed, and no more.
     points = step(rows[["n", "n_before"]].min(axis=1).to_numpy(float))
-    printed = [(rows[name].to_numpy(float) / points).round() * points for name in ("before", "now")]
+    told = (rows["before"] + rows["shift_before"], rows["now"] + rows["shift"])
+    printed = [(value.to_numpy(float) / points).round() * points for value in told]
     words = [said.format(fall=d) if f else "" for d, f in zip(printed[0] - printed[1], fell, strict=True)]
     return _finding("fall", codes, np.where(fell, 1 - rows["p"].to_numpy(float) / 2, np.nan), words)
 

@@ -76,6 +76,8 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     made["n"], made["n_before"] = table["n"], table["n_before"]
     made["now"], made["before"] = table["score"], table["score_before"]
     made["difference"] = made["now"] - made["before"]
+    for name in ("shift", "shift_before"):
+        made[name] = table.get(name, 0.0)
     made = _with_interval(made, table, spec.rules.change.confidence)
     withheld = {**before.withheld, **now.withheld}
     made["q"] = made.groupby(["level", "code"])["p"].transform(q_values, told_apart(made, withheld))

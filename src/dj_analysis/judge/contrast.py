@@ -10,6 +10,7 @@ from scipy import stats
 
 from ..errors import UsageError
 from ..measure import uncertainty
+from ..measure.pooled import shifts
 from ..measure.scores import KEYS, Scores, members
 from ..measure.unitsums import UnitSums
 from ..result import Result
@@ -88,10 +89,12 @@ def _level_table(scores: Scores, level: str, rolled: UnitSums, whole: UnitSums) 
             "form": "anchors", "code": np.tile([code for _, code in cells], shape[0]),
         }
     )  # fmt: skip
+    shift_whole = shifts(whole, scores.spec, scores.period)
     columns = {
         "n": rolled.sums["n"], "n_rest": whole.sums["n"] - rolled.sums["n"], "score": unit.mean,
         "whole": np.broadcast_to(all_.mean, shape), "difference": difference, "se": se, "low": difference - half,
-        "high": difference + half, "p": p,
+        "high": difference + half, "p": p, "shift": shifts(rolled, scores.spec, scores.period),
+        "shift_whole": np.broadcast_to(shift_whole, shape),
     }  # fmt: skip
     for name, values in columns.items():
         table[name] = np.asarray(values, dtype=float).ravel()

@@ -20,7 +20,8 @@ class Scores(Result):
     """Scores by unit and code, with the sums they rest on.
 
     ``.table``: period, level, unit, form, code, n, score (0–100, high is good), sd, se, se_source, low, high (95 %
-    interval), favourable (share of favourable answers, 0–1), reason (why something is missing).
+    interval), favourable (share of favourable answers, 0–1), shift (points added where it is printed, see
+    :func:`dj_analysis.measure.pooled.shifts`), reason (why something is missing).
     """
 
     sums: Mapping[str, UnitSums] = field(default_factory=dict, repr=False)

@@ -20,6 +20,7 @@ from . import uncertainty
 from .crosses import cell_name, is_cross, parts_of
 from .indicator_scores import score_indicators
 from .partition import Partition, partition
+from .pooled import shifts
 from .scored import KEYS, STATISTICS, Scores, joined
 from .scoring import sum_frame, with_cross
 from .survey import Indicators, Survey
@@ -131,7 +132,7 @@ def scores_of_sums(
             )
         groups = members(level, axis, units, sums[axis])
         blocks.append((level, sums[axis].rolled_up(groups)))
-    tables = [_score_table(level, block, data.period) for level, block in blocks]
+    tables = [_score_table(level, block, data.period, spec) for level, block in blocks]
     share_tables = [_share_table(level, block, data.period, spec) for level, block in blocks]
     responses = [_response_table(level, block, data.period, spec) for level, block in blocks]
     withheld = {data.period: withheld_rows(partitions(sums, spec, data.period), units)}
@@ -182,7 +183,9 @@ def restated(before: Scores, now: Scores) -> Scores:
         block = before.sums[axis].rolled_up(
             {unit: finest(parts, earlier, before.sums[axis]) for unit, parts in merged.items()}
         )
-        tables = [table[~table["unit"].isin(merged)] for table in tables] + [_score_table(level, block, before.period)]
+        tables = [table[~table["unit"].isin(merged)] for table in tables] + [
+            _score_table(level, block, before.period, now.spec)
+        ]
         response = _response_table(level, block, before.period, now.spec)
         heads = [sum(now.spec.headcount(part, before.period) for part in parts) for parts in merged.values()]
         response["headcount"] = np.array(heads, dtype=float)
@@ -284,7 +287,7 @@ def _known(sums: UnitSums, units: Units, data: Survey) -> UnitSums:
     return sums.renamed({key: cell_name([found[parts[0]], *parts[1:]]) for key, parts in cells.items()})
 
 
-def _score_table(level: str, sums: UnitSums, period: str) -> pd.DataFrame:
+def _score_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
     found = uncertainty.means(sums.sums)
     with np.errstate(divide="ignore", invalid="ignore"):
         favourable = sums.sums["favourable"] / sums.sums["answers"]
@@ -295,7 +298,7 @@ def _score_table(level: str, sums: UnitSums, period: str) -> pd.DataFrame:
     for name, values in {
         "n": sums.sums["n"].astype(int), "score": found.mean, "sd": found.sd, "se": found.se, "df": found.df,
         "se_source": np.full(reason.shape, "respondents", dtype=object), "low": found.low, "high": found.high,
-        "favourable": favourable, "reason": reason,
+        "favourable": favourable, "shift": shifts(sums, spec, period), "reason": reason,
     }.items():  # fmt: skip
         table[name] = values.ravel()
     return table

@@ -16,11 +16,11 @@ import pandas as pd
 from ..errors import UsageError, unknown
 from ..judge.change import q_values
 from ..measure.crosses import is_cross
-from ..measure.partition import step
 from ..result import Result
 from ..spec import reasons
 from ..spec.settings import FLOOR
 from ..spec.specification import Specification
+from .printing import COUNTED, as_printed
 
 Row = tuple[str, str]  # level, unit
 Wave = tuple[str, str]  # programme, period
@@ -141,7 +141,7 @@ class Protected:
     def printed(self) -> Protected:
         """Return the same rows as they may be printed: rounded by :func:`dj_analysis.measure.partition.step`."""
         self.verify()
-        return _sealed(_printed(self.result), self.plan)
+        return _sealed(as_printed(self.result), self.plan)
 
     def _repr_html_(self) -> str:
         note = f"已作披露控制:少于{self.plan.min_group}人不单列 (groups under {self.plan.min_group} are hidden)"
@@ -226,61 +226,6 @@ def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
     return _sealed(_masked(result, plan), plan)
 
 
-_COUNTED = ("n", "n_before", "n_rest")
-_CENTRES = {"now": (), "before": (), "score": ("low", "high"), "whole": (), "difference": ("low", "high")}
-_WIDTHS = ("sd", "se", "mix", "within")
-_SHARES = ("favourable", "share", "rate", "rate_before", "response")
-_CHANCES = ("probability", "p", "q")  # with the standard error they lead back to the score
-
-
-def _printed(result: Result) -> Result:
-    parts = {name: _printed(part) for name, part in result.parts.items()}
-    return replace(result, table=_rounded(result.table), parts=parts)
-
-
-def _rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """Round every statistic as it is printed; ranges keep their width around the rounded number, and tell no more."""
-    made = table.copy()
-    counts = [pd.to_numeric(table[name], errors="coerce").to_numpy(float) for name in _COUNTED if name in table]
-    points = step(np.fmin.reduce(counts)) if counts else np.full(len(table), 0.1)
-    if "rate_before" in table:  # the difference is one of rates
-        made["difference"] = pd.to_numeric(table["difference"], errors="coerce").round(3)
-        table = table.drop(columns="difference")
-    there = [name for name in _CENTRES if name in table]
-    for name in there:
-        made[name] = _to(points, table[name])
-    if {"now", "before", "difference"} <= set(there):
-        made["difference"] = _to(points, made["now"] - made["before"]).where(table["difference"].notna())
-    elif {"score", "whole", "difference"} <= set(there):
-        made["difference"] = _to(points, made["score"] - made["whole"]).where(table["difference"].notna())
-    centre = next((name for name in ("difference", "score") if name in there), None)
-    if centre is not None:
-        for name in (side for side in ("low", "high") if side in table):
-            moved = made[centre] + _to(points, table[name] - table[centre])
-            ends = table[name].isin((0.0, 100.0)) & (centre == "score")
-            made[name] = moved.mask(ends, table[name])
-        if centre == "score" and {"low", "high"} <= set(table):
-            made["low"], made["high"] = made["low"].clip(lower=0), made["high"].clip(upper=100)
-    for name in (name for name in _WIDTHS if name in table):
-        made[name] = _to(points, table[name])
-    shares = _SHARES if centre is not None or "share" not in table else (*_SHARES, "low", "high")
-    for name in (name for name in shares if name in table):
-        made[name] = pd.to_numeric(table[name], errors="coerce").round(3)
-    for name in (name for name in _CHANCES if name in table):
-        chance = pd.to_numeric(table[name], errors="coerce").astype("float64")
-        made[name] = chance.round(3).mask(points > 0.1, (chance * 20).round().clip(1, 19) / 20)
-    if "count" in table:
-        made["count"] = pd.to_numeric(table["count"], errors="coerce").round()
-    if "df" in table:
-        made["df"] = pd.to_numeric(table["df"], errors="coerce").round()
-    return made
-
-
-def _to(points: np.ndarray, values: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
-    return ((numbers / points).round() * points).round(6) + 0.0
-
-
 def _sealed(result: Result, plan: ReleasePlan) -> Protected:
     return Protected(result, plan, plan.seal(_digest(result)))
 
@@ -356,7 +301,7 @@ def _judged_anew(table: pd.DataFrame, hide: np.ndarray, result: Result) -> pd.Da
 
 def _hidden_rows(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.ndarray:
     hide = np.zeros(len(table), dtype=bool)
-    for name in _COUNTED:
+    for name in COUNTED:
         if name in table.columns:
             n = pd.to_numeric(table[name], errors="coerce")
             small = n < plan.min_group

@@ -17,6 +17,7 @@ from .periods import bound, parse
 from .tables import Table, numbers, whole_numbers
 
 Form = Literal["anchors", "full"]
+FORMS: tuple[Form, ...] = ("anchors", "full")
 SCORED = ("item", "dimension", "index", "outcome")
 
 # Least share of answered leaves, or of scored children, for which a node gets a score (design: forms and waves).
