@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 UNCOVERED = -1
 EXACT_LIMIT = 300  # combinations of units and groups that are searched exactly; see docs/responsible-use.md
+RATIO = 4.0  # the furthest the weight of one person may be from another's in a combination that is looked for
+TINY = 1e-7
 FEW = 30  # partitions of at most so many parts may be proved apart by rank
 
 
@@ -21,9 +23,9 @@ def smallest_union(
 ) -> np.ndarray | None:
     """Find a set of fewer than ``least`` people whose total follows from the totals of several partitions.
 
-    A total follows when it is a linear combination of the parts: x = Σ αₖ(part), with x 1, 0 or -1 for everyone: people
-    counted against other people tell about them as well. For two partitions the fewest people with x ≠ 0 through two parts
-    are a minimum cut between them (their incidence matrix is totally unimodular); for more they are found by integer
+    A total follows when it is a linear combination of the parts, x = Σ αₖ(part): people counted against other people, or
+    twice, tell about them as well. For two partitions the fewest people with x ≠ 0 through two parts are a minimum cut
+    between them (their incidence matrix is totally unimodular); for more they are found by linear algebra and integer
     programming.
 
     Parameters
@@ -110,8 +112,17 @@ def next_to_hide(homes: Mapping[str, Mapping[str, str]], joint: pd.DataFrame, le
     if len(axes) < 2:
         return None
     counts = {tuple(joint[name]): joint[name].to_numpy(float) for name in counted(joint)}
-    moves = (_next_for(parts[axes], n, least) for n in counts.values())
-    return next((move for move in moves if move is not None), None)
+    groups: dict[bytes, list[np.ndarray]] = {}
+    for n in counts.values():
+        groups.setdefault((n > 0).tobytes(), []).append(n)
+    for group in groups.values():
+        # With the fewest people of any code in each combination all codes of a group are looked at in one go.
+        if len(group) > 1 and _next_for(parts[axes], np.minimum.reduce(group), least) is None:
+            continue
+        moves = (_next_for(parts[axes], n, least) for n in group)
+        if (move := next((move for move in moves if move is not None), None)) is not None:
+            return move
+    return None
 
 
 def counted(joint: pd.DataFrame) -> list[str]:
@@ -207,35 +218,78 @@ def _reachable(residual: sparse.csr_array, source: int) -> np.ndarray:
 
 
 def _smallest_combination(atoms: np.ndarray, people: np.ndarray, least: int) -> np.ndarray | None:
-    """Several partitions: minimise the people with x ≠ 0, where x = Σ α(part) is 1, 0 or -1 and not 0 for all."""
-    from scipy import sparse
+    """Several partitions: the fewest people with x ≠ 0, where x = Σ α(part) and not 0 for all.
+
+    What tells about few people is 0 on every large combination: these are taken out by linear algebra, which nearly always
+    leaves nothing. Else the fewest people are found by integer programming, with weights of one person against another
+    up to :data:`RATIO`.
+    """
+    parts = np.vstack([(column == np.arange(column.max() + 1)[:, None]).astype(float) for column in atoms.T])
+    small = people < least
+    space = _echelon(_vanishing(parts[:, ~small]) @ parts[:, small])
+    if not len(space):
+        return None
+    chosen = np.zeros(len(atoms), dtype=bool)
+    held = space.any(axis=0)
+    found = _fewest(space[:, held], people[small][held], least)
+    if found is None:
+        return None
+    chosen[np.flatnonzero(small)[held]] = found
+    return chosen
+
+
+def _vanishing(columns: np.ndarray) -> np.ndarray:
+    """Return a basis of the combinations of rows that are 0 in every column, one a row."""
+    if not columns.shape[1]:
+        return np.eye(len(columns))
+    _, size, right = np.linalg.svd(columns.T, full_matrices=True)
+    return right[int((size > TINY * max(1.0, size[0])).sum()) :]
+
+
+def _echelon(matrix: np.ndarray) -> np.ndarray:
+    """Return the reduced row echelon form, without rows of zeros."""
+    matrix, row = matrix.copy(), 0
+    for column in range(matrix.shape[1]):
+        if row == len(matrix):
+            break
+        pivot = row + int(np.argmax(np.abs(matrix[row:, column])))
+        if abs(matrix[pivot, column]) < TINY:
+            matrix[row:, column] = 0
+            continue
+        matrix[[row, pivot]] = matrix[[pivot, row]]
+        matrix[row] /= matrix[row, column]
+        others = np.arange(len(matrix)) != row
+        matrix[others] -= np.outer(matrix[others, column], matrix[row])
+        row += 1
+    matrix[np.abs(matrix) < TINY] = 0
+    return matrix[:row]
+
+
+def _fewest(space: np.ndarray, people: np.ndarray, least: int) -> np.ndarray | None:
+    """Return where the combination of these rows that tells about the fewest people, below ``least``, is not 0."""
     from scipy.optimize import Bounds, LinearConstraint, milp
 
-    rows, columns, size = [], [], 0
-    for partition in atoms.T:
-        known = np.flatnonzero(partition != UNCOVERED)
-        rows.append(known)
-        columns.append(size + partition[known])
-        size += int(partition.max()) + 1
-    place = (np.concatenate(rows), np.concatenate(columns))
-    parts = sparse.csr_array((np.ones(len(place[0])), place), shape=(len(atoms), size))
-    one, several = sparse.eye_array(len(atoms)), np.ones(len(atoms))
-    nothing = sparse.csr_array((len(atoms), size))
-    follows = sparse.csr_array(sparse.hstack([one, -one, -parts]))  # x = plus - minus
-    either = sparse.csr_array(sparse.hstack([one, one, nothing]))
-    some = np.concatenate([several, several, np.zeros(size)])[None]
-    free = float(atoms.shape[1] + 1)
+    if len(space) == 1:
+        return space[0] != 0 if people[space[0] != 0].sum() < least else None
+    size = space.shape[1]
+    pivots = np.argmax(space != 0, axis=1)
+    others = np.setdiff1d(np.arange(size), pivots)
+    one, nothing = np.eye(size), np.zeros((size, size))
+    follows = np.zeros((len(others), size))  # x at the other places follows from x at the pivots
+    follows[np.arange(len(others)), others] = 1
+    follows[:, pivots] -= space[:, others].T
     found = milp(
-        np.concatenate([people, people, np.zeros(size)]),
+        np.concatenate([np.zeros(2 * size), people, people]),  # x = plus - minus, and where plus or minus is not 0
         constraints=[
-            LinearConstraint(follows, 0, 0), LinearConstraint(either, 0, 1), LinearConstraint(some, 1, np.inf),
+            LinearConstraint(np.hstack([follows, -follows, np.zeros((len(others), 2 * size))]), 0, 0),
+            LinearConstraint(np.hstack([one, nothing, -one, nothing]), 0, np.inf),
+            LinearConstraint(np.hstack([nothing, one, nothing, -one]), 0, np.inf),
+            LinearConstraint(np.hstack([one, nothing, -RATIO * one, nothing]), -np.inf, 0),
+            LinearConstraint(np.hstack([nothing, one, nothing, -RATIO * one]), -np.inf, 0),
+            LinearConstraint(np.hstack([nothing, nothing, one, one]), 0, 1),
+            LinearConstraint(np.concatenate([np.zeros(2 * size), people, people])[None], 1, least - 0.5),
         ],
-        integrality=np.concatenate([several, several, np.zeros(size)]),
-        bounds=Bounds(
-            np.concatenate([0 * several, 0 * several, np.full(size, -free)]),
-            np.concatenate([several, several, np.full(size, free)]),
-        ),
+        integrality=np.concatenate([np.zeros(2 * size), np.ones(2 * size)]),
+        bounds=Bounds(0, np.concatenate([np.full(2 * size, RATIO), np.ones(2 * size)])),
     )  # fmt: skip
-    assert found.x is not None, "all people together always follow"
-    chosen = np.round(found.x[: len(atoms)] + found.x[len(atoms) : 2 * len(atoms)]).astype(bool)
-    return chosen if people[chosen].sum() < least else None
+    return None if found.x is None else found.x[2 * size :].reshape(2, -1).sum(axis=0) > 0.5
