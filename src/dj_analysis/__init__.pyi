@@ -5,6 +5,8 @@ from .errors import DjWarning as DjWarning
 from .judge.alerts import alerts as alerts
 from .judge.change import compare as compare
 from .judge.contrast import contrast as contrast
+from .judge.differences import differences as differences
+from .judge.differences import enps as enps
 from .judge.series import trend as trend
 from .measure.scores import score as score
 from .measure.sources import read_survey as read_survey

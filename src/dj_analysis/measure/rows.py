@@ -38,8 +38,15 @@ def row_table(survey: Survey, secret: bytes) -> pd.DataFrame:
     bare = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
     keyed = {value: hmac.digest(secret, value.tobytes(), "sha256")[:8] for value in np.unique(bare)}
     hashes = np.array([int.from_bytes(keyed[value], "big") for value in bare], dtype=np.uint64)
-    units = survey.spec.units.at(survey.period)
-    table: dict[str, Any] = {HASH: hashes}
+    table = places(survey)
+    table.insert(0, HASH, hashes)
+    return table
+
+
+def places(survey: Survey) -> pd.DataFrame:
+    """Return the place of every answer sheet on every axis: code of its finest unit, or its category; "" where not told."""
+    frame, units = _as_pandas(survey), survey.spec.units.at(survey.period)
+    table: dict[str, Any] = {}
     for axis, column in survey.axes.items():
         text = (
             frame[column].astype("str").where(frame[column].notna(), "").str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
@@ -49,7 +56,7 @@ def row_table(survey: Survey, secret: bytes) -> pd.DataFrame:
             text = text.map(lambda name, found=found: found.get(name, "")) if units.rows else text.map(lambda _: "")
         table[axis] = text
     if units.trees[0] not in table:
-        table[units.trees[0]] = ""
+        table[units.trees[0]] = pd.Series("", index=frame.index)
     return pd.DataFrame(table)
 
 

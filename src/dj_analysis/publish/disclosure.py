@@ -315,6 +315,9 @@ def _hidden_rows(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.n
                 for rows_of in kinds:
                     shut = [rows_of.get(wave, frozenset()) for wave in waves]
                     hide |= np.array([row in wave for row, wave in zip(rows, shut, strict=True)], dtype=bool)
+                    if "other" in table.columns:
+                        others = list(zip(table["level"], table["other"], strict=True))
+                        hide |= np.array([row in wave for row, wave in zip(others, shut, strict=True)], dtype=bool)
     return hide
 
 

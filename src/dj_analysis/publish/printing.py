@@ -10,7 +10,7 @@ import pandas as pd
 from ..measure.partition import step
 from ..result import Result
 
-COUNTED = ("n", "n_before", "n_rest")
+COUNTED = ("n", "n_before", "n_rest", "n_other")
 _CENTRES = {"now": (), "before": (), "score": ("low", "high"), "whole": (), "difference": ("low", "high")}
 _WIDTHS = ("sd", "se", "mix", "within")
 _SHARES = ("favourable", "share", "rate", "rate_before", "response")
@@ -61,8 +61,9 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
         made[name] = chance.round(3).mask(points > 0.1, (chance * 20).round().clip(1, 19) / 20)
     if "count" in table:
         made["count"] = pd.to_numeric(table["count"], errors="coerce").round()
-    if "df" in table:
-        made["df"] = pd.to_numeric(table["df"], errors="coerce").round()
+    for name, digits in (("df", 0), ("df_within", 0), ("statistic", 2), ("effect", 2)):
+        if name in table and pd.api.types.is_numeric_dtype(table[name]):  # shares have a text column of this name
+            made[name] = pd.to_numeric(table[name], errors="coerce").round(digits)
     return made
 
 
@@ -71,16 +72,14 @@ _SHIFTS = {"score": "shift", "now": "shift", "before": "shift_before", "whole": 
 
 def _shifted(table: pd.DataFrame) -> pd.DataFrame:
     """Move scores to where they follow from what is printed below them; their differences and ranges go along."""
-    made = table.drop(columns=[name for name in ("shift", "shift_before", "shift_whole") if name in table])
+    others = [name for name in ("shift_before", "shift_whole", "shift_other") if name in table]
+    made = table.drop(columns=[name for name in ("shift", *others) if name in table])
     if "shift" not in table:
         return made
-    moved = {name: table[by] for name, by in _SHIFTS.items() if name in table and by in table}
-    for name, by in moved.items():
-        made[name] = table[name] + by
-    both = [moved[name] for name in ("now", "before") if name in moved] or [
-        moved[name] for name in ("score", "whole") if name in moved
-    ]
-    along = both[0] - both[1] if len(both) == 2 else both[0]
+    for name, by in _SHIFTS.items():
+        if name in table and by in table:
+            made[name] = table[name] + table[by]
+    along = table["shift"] - (table[others[0]] if others else 0.0)
     for name in (name for name in ("difference", "low", "high") if name in table):
         ends = table[name].isin((0.0, 100.0)) & ("difference" not in table)
         made[name] = (table[name] + along).mask(ends, table[name])

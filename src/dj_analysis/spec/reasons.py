@@ -17,6 +17,7 @@ TOO_FEW_TO_JUDGE = "数据不足"
 NOT_IN_BOTH = "两期不可比"
 SUPPRESSED_AT_SOURCE = "来源已隐去"
 MISSING_VALUE = "无数据"
+NOT_WEIGHTED = "此检验不支持加权"
 
 ENGLISH = {
     NO_ANSWERS: "nobody answered",
@@ -34,6 +35,7 @@ ENGLISH = {
     NOT_IN_BOTH: "not comparable",
     SUPPRESSED_AT_SOURCE: "hidden by its source",
     MISSING_VALUE: "no data",
+    NOT_WEIGHTED: "this test has no weighted form",
 }
 
 

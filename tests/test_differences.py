@@ -1,0 +1,235 @@
+"""Group comparisons, held against scipy and statsmodels, hand-worked cases, and samples without any difference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import small
+from scipy import stats
+from statsmodels.stats.oneway import anova_oneway
+
+import dj_analysis as dj
+from dj_analysis.errors import UsageError
+from dj_analysis.spec import reasons
+from dj_analysis.spec.units import Unit, Units
+
+UNITS = Units(tuple(Unit(name, level="team") for name in "ABCD"))
+ROOT = ("anchors", "INDEX")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(41)
+
+
+def scored(rng: np.random.Generator, **means: float) -> dict[str, np.ndarray]:
+    sizes = {"A": 25, "B": 40, "C": 60, "D": 33}
+    return {u: np.clip(rng.normal(m, 10 + 3 * i, sizes[u]), 0, 100).round() for i, (u, m) in enumerate(means.items())}
+
+
+def row(result: dj.Result, test: str, code: str = "INDEX") -> pd.Series:
+    return result.table.set_index(["code", "test"]).loc[(code, test)]
+
+
+def test_three_groups_give_what_scipy_and_statsmodels_give(rng):
+    people = scored(rng, A=60, B=66, C=70)
+    found = dj.differences(small.wave(people, units=UNITS), by="team")
+    samples = list(people.values())
+    welch = anova_oneway(samples, use_var="unequal", welch_correction=True)
+    assert row(found, "welch").statistic == pytest.approx(welch.statistic, rel=1e-10)
+    assert row(found, "welch").df_within == pytest.approx(welch.df_denom, rel=1e-10)
+    assert row(found, "welch").p == pytest.approx(welch.pvalue, rel=1e-8)
+    f = stats.f_oneway(*samples)
+    assert row(found, "anova").statistic == pytest.approx(f.statistic, rel=1e-10)
+    assert row(found, "anova").p == pytest.approx(f.pvalue, rel=1e-8)
+    h = stats.kruskal(*samples)
+    assert (row(found, "kruskal").statistic, row(found, "kruskal").p) == pytest.approx((h.statistic, h.pvalue))
+    cut = found.spec.bands["favourable"].bands[0].point
+    table = [[(s >= cut).sum() for s in samples], [(s < cut).sum() for s in samples]]
+    chi2 = stats.chi2_contingency(table, correction=False)
+    assert row(found, "chi2", "q1").statistic == pytest.approx(chi2.statistic)
+    assert row(found, "chi2", "q1").effect == pytest.approx(stats.contingency.association(table, method="cramer"))
+    assert set(found.table.loc[found.table["test"] == "chi2", "code"]) == {"q1"}, "only questions are counted"
+
+
+def test_pairs_are_those_of_games_and_howell(rng):
+    people = scored(rng, A=60, B=66, C=70, D=61)
+    pairs = dj.differences(small.wave(people, units=UNITS), by="team").pairs.table
+    pairs = pairs[pairs["code"] == "INDEX"].set_index(["unit", "other"])
+    oracle = stats.tukey_hsd(*people.values(), equal_var=False)
+    ranges, names = oracle.confidence_interval(0.95), list(people)
+    for (unit, other), told in pairs.iterrows():
+        i, j = names.index(unit), names.index(other)
+        assert told.p == pytest.approx(oracle.pvalue[i, j], rel=1e-6)
+        assert (told.low, told.high) == pytest.approx((ranges.low[i, j], ranges.high[i, j]), rel=1e-6)
+    assert len(pairs) == 6
+
+
+def test_two_groups_give_welchs_t_with_hedges_g(rng):
+    people = scored(rng, A=60, B=66)
+    found = row(dj.differences(small.wave(people, units=UNITS), by="team"), "welch")
+    t = stats.ttest_ind(people["A"], people["B"], equal_var=False)
+    assert (found.statistic, found.p, found.df_within) == pytest.approx((t.statistic, t.pvalue, t.df))
+    n, m = 65, people["A"].mean() - people["B"].mean()
+    pooled = np.sqrt((24 * people["A"].var(ddof=1) + 39 * people["B"].var(ddof=1)) / 63)
+    assert found.effect == pytest.approx(m / pooled * (1 - 3 / (4 * (n - 2) - 1)))
+    assert (found.n, found.groups, found.effect_name) == (65, 2, "hedges_g")
+
+
+def test_small_groups_and_people_without_a_group_take_no_part(rng):
+    people = scored(rng, A=60, B=66, C=70)
+    with_few = people | {"D": np.array([0.0] * 9), "": np.array([100.0] * 20)}
+    first, second = (dj.differences(small.wave(p, units=UNITS), by="team") for p in (people, with_few))
+    hidden = dj.score(small.wave(with_few, units=UNITS), by="team").withheld["2026Q3"]
+    left = {u: s for u, s in people.items() if ("team", u) not in hidden}
+    expected = stats.f_oneway(*left.values()).statistic
+    assert row(second, "anova").statistic == pytest.approx(expected)
+    assert "D" not in set(second.pairs.table["unit"]) | set(second.pairs.table["other"])
+    assert row(first, "anova").groups == 3
+
+
+def test_weights_count_where_there_is_a_weighted_form(rng):
+    book = small.codebook_of(
+        small.plain_table(("INDEX", ""), ("D1", "INDEX"), ("q1", "D1", 1, 1.0, 0, 100)), weight="w"
+    )
+    people = scored(rng, A=60, B=66)
+    frame = pd.DataFrame([(u, s) for u, scores in people.items() for s in scores], columns=["unit", "q1"])
+    same = dj.differences(dj.read_survey(frame.assign(w=2.0), book, units=UNITS, period="2026Q3"), by="team")
+    plain = dj.differences(small.wave(people, units=UNITS), by="team")
+    assert row(same, "welch").p == pytest.approx(row(plain, "welch").p)
+    assert row(same, "chi2", "q1").statistic == pytest.approx(row(plain, "chi2", "q1").statistic)
+    for test in ("anova", "kruskal"):
+        assert row(same, test).reason == reasons.NOT_WEIGHTED
+        assert np.isnan(row(same, test).p)
+    other = frame.assign(w=np.where(frame["q1"] > 60, 3.0, 1.0))
+    assert (
+        row(dj.differences(dj.read_survey(other, book, units=UNITS, period="2026Q3"), by="team"), "welch").p
+        != row(plain, "welch").p
+    )
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_words_say_whether_and_how_much(rng, language):
+    survey = small.wave(scored(rng, A=40, B=66, C=80), units=UNITS)
+    survey = replace(survey, spec=replace(survey.spec, language=language))
+    assert (
+        row(dj.differences(survey, by="team"), "welch").words
+        == {"zh": "有差异,差别较大", "en": "they differ much"}[language]
+    )
+    same = np.tile([40.0, 50, 60, 70], 10)
+    nothing = small.wave({"A": same, "B": same, "C": same}, units=UNITS)
+    nothing = replace(nothing, spec=replace(nothing.spec, language=language))
+    assert row(dj.differences(nothing, by="team"), "welch").words == {
+        "zh": "未见差异(在误差范围内)", "en": "no difference beyond error"}[language]  # fmt: skip
+
+
+def test_answers_without_spread_have_no_test_and_say_why():
+    alike = small.wave({"A": [50.0] * 20, "B": [60.0] * 20, "C": [50.0, 60] * 10}, units=UNITS)
+    found = dj.differences(alike, by="team").table
+    assert found[["statistic", "p", "effect"]].isna().all(axis=None), "two of three groups cannot be shown"
+    assert set(found["reason"]) == {reasons.TOO_FEW_TO_JUDGE}
+
+
+def test_samples_without_differences_are_called_different_at_the_stated_rate(rng):
+    """Of 4,000 null comparisons of three unequal groups, 5 % have p ≤ .05 (99 % binomial interval)."""
+    from dj_analysis.judge import differences
+    from dj_analysis.measure import uncertainty
+
+    hits = np.zeros(3)
+    for _ in range(4000):
+        samples = [rng.normal(60, 15, n) for n in (20, 40, 60)]
+        sums = {"n": np.array([20.0, 40, 60]), "w": np.array([20.0, 40, 60]), "ww": np.array([20.0, 40, 60]),
+                "wx": np.array([s.sum() for s in samples]), "wxx": np.array([(s**2).sum() for s in samples])}  # fmt: skip
+        sums |= {"wwx": sums["wx"], "wwxx": sums["wxx"]}
+        mean = uncertainty.means(sums)
+        groups = (np.repeat([0, 1, 2], [20, 40, 60]), np.concatenate(samples))
+        tests = [differences._welch(mean, sums), differences._anova(mean, sums, weighted=False),
+                 differences._kruskal(groups, np.arange(3), weighted=False)]  # fmt: skip
+        hits += [test["p"] <= 0.05 for test in tests]
+    low, high = stats.binom.interval(0.99, 4000, 0.05)
+    assert ((hits >= low) & (hits <= high)).all(), hits / 4000
+
+
+def test_nothing_of_a_hidden_unit_passes_the_gate(rng):
+    """A plan may hide more than the tree rule: then no test is printed, and no pair with that unit."""
+    from dj_analysis.publish.disclosure import plan_release
+
+    survey = small.wave(scored(rng, A=60, B=66, C=70, D=50), units=UNITS)
+    found = dj.differences(survey, by="team")
+    open_plan = plan_release("2026Q3", [found], found.spec)
+    assert dj.protect(found, open_plan).table["p"].notna().any()
+    plan = plan_release("2026Q3", [found], found.spec, further={("survey", "2026Q3"): frozenset({("team", "B")})})
+    safe = dj.protect(found, plan)
+    assert safe.table[["n", "statistic", "p", "effect"]].isna().all(axis=None)
+    pairs = safe.part("pairs").printed().table
+    about_b = (pairs["unit"] == "B") | (pairs["other"] == "B")
+    assert pairs.loc[about_b, ["n", "difference", "p"]].isna().all(axis=None)
+    assert pairs.loc[~about_b, "difference"].notna().all()
+    assert not {"shift", "shift_other"} & set(pairs.columns)
+
+
+def test_unknown_groups_and_crosses_are_refused(rng):
+    survey = small.wave(scored(rng, A=60, B=66), units=UNITS)
+    with pytest.raises(UsageError, match="team"):
+        dj.differences(survey, by="taem")
+    with pytest.raises(UsageError, match="one grouping"):
+        dj.differences(survey, by=[("team", "age")])
+
+
+# --- eNPS ---------------------------------------------------------------------------------------------------------
+
+
+def recommended(counts: dict[str, tuple[int, int, int]], weight: str | None = None, **columns: object) -> dj.Result:
+    """Units with so many promoters, passives and detractors."""
+    book = small.codebook_of(
+        small.plain_table(("INDEX", ""), ("D1", "INDEX"), ("r", "D1", 1, 1.0, 0, 10)), weight=weight
+    )
+    rows = [(u, v) for u, (p, n, d) in counts.items() for v in [9, 10] * (p // 2) + [9] * (p % 2) + [7] * n + [6] * d]
+    frame = pd.DataFrame(rows, columns=["unit", "r"]).assign(**columns)
+    return dj.enps(dj.read_survey(frame, book, units=UNITS, period="2026Q3"), "r", by="team")
+
+
+def test_enps_is_the_published_example():
+    """p = .45, d = .20, n = 100: 25 ± 1.96 × 7.66."""
+    found = recommended({"A": (45, 35, 20)}).table.set_index("unit").loc["A"]
+    assert (found.enps, round(found.se, 2)) == (pytest.approx(25), 7.66)
+    up, down = (45 + 0.75) / 103, (20 + 0.75) / 103
+    half = 1.959964 * np.sqrt((up + down - (up - down) ** 2) / 103)
+    assert (found.low, found.high) == pytest.approx((100 * (up - down - half), 100 * (up - down + half)))
+    assert (found.promoters, found.detractors, found.n) == (pytest.approx(0.45), pytest.approx(0.20), 100)
+
+
+def test_enps_of_units_adds_up_and_weights_scale_freely():
+    counts = {"A": (10, 10, 20), "B": (30, 5, 5)}
+    found = recommended(counts).table.set_index("unit")
+    assert found.loc["ALL", "enps"] == pytest.approx((found.loc["A", "enps"] + found.loc["B", "enps"]) / 2)
+    heavy = recommended(counts, weight="w", w=7.0).table.set_index("unit")
+    pd.testing.assert_frame_equal(heavy[["enps", "se", "low", "high"]], found[["enps", "se", "low", "high"]])
+
+
+def test_enps_without_spread_has_no_interval():
+    found = recommended({"A": (20, 0, 0), "B": (0, 10, 10)}).table.set_index("unit").loc["A"]
+    assert found.enps == 100
+    assert np.isnan(found.low)
+    assert found.reason == reasons.NO_VARIANCE
+
+
+@pytest.mark.parametrize(
+    ("p", "d", "n"), [(0.4, 0.25, 10), (0.4, 0.25, 60), (0.6, 0.05, 100), (0.3, 0.3, 60), (0.2, 0.1, 100)]
+)
+def test_enps_intervals_hold_the_truth_at_the_stated_rate(rng, p, d, n):
+    from dj_analysis.judge.differences import _around_enps
+
+    draws = rng.multinomial(n, [p, 1 - p - d, d], size=2000) / n
+    ranges = np.array([_around_enps(up, down, n) for up, _, down in draws])
+    covered = ((ranges[:, 0] <= 100 * (p - d)) & (100 * (p - d) <= ranges[:, 1])).sum()
+    low, high = stats.binom.interval(0.99, 2000, 0.95)
+    assert low <= covered <= high, covered / 2000
+
+
+def test_enps_refuses_another_scale():
+    with pytest.raises(UsageError, match="from 0 to 10"):
+        dj.enps(small.wave({"A": [50.0] * 20}, units=UNITS), "q1")
