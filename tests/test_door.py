@@ -1003,3 +1003,18 @@ def test_R9_dj_new_refuses_records_about_people(tmp_path: Path):
     with pytest.raises(PurposeError, match=r"dj clean .*e\.xlsx --drop 绩效考核得分"):
         propose_workspace(tmp_path / "office", source)
     assert not (tmp_path / "office").exists()
+
+
+@pytest.mark.parametrize(("months", "language", "said"), [(6, "zh", "不超过6个月"), (12, "en", "at most 12 months")])
+def test_the_notice_tells_how_long_answers_are_kept(months, language, said):
+    from dj_analysis.publish.templates import notice
+    from dj_analysis.spec.specification import Specification
+
+    blocks = notice(Specification(retention=months, language=language))
+    assert any(said in block.content.get("text", "") for block in blocks)
+
+
+def test_a_workspace_tells_its_notice_the_months_it_declares(office):
+    settings = office / "workspace.toml"
+    settings.write_text(settings.read_text(encoding="utf-8") + "\n[retention]\nmonths = 6\n", encoding="utf-8")
+    assert dj.open_workspace(office).spec.retention == 6

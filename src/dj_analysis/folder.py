@@ -67,6 +67,7 @@ def declarations(folder: Path, problems: Problems) -> tuple[Settings, Specificat
         rules=read_rules(folder / "rules.toml", problems),
         headcounts=load_headcounts(settings, problems),
         min_group=settings.min_group,
+        retention=settings.retention,
         language=settings.language,
         name=settings.name or folder.name,
         office=settings.office,

@@ -24,7 +24,7 @@ _NOTICE = {
         "填答自愿，可以不答、可以中途退出，不参加不影响任何待遇和评价。请不要在开放题中填写姓名、工号、电话等个人信息。",
         "问卷不询问政治观点、宗教信仰、民族、疾病和用药、家庭成员身份等内容。",
         "答案只以不少于{min_group}人的单位或人群为单位汇总；任何个人的结果都不提供给他人。导入时网络地址和昵称即行删除。",
-        "原始答卷保存不超过12个月，到期删除，只保留汇总数。对处理方式有疑问或要求撤回的，可联系{office}。",
+        "原始答卷保存不超过{months}个月，到期删除，只保留汇总数。对处理方式有疑问或要求撤回的，可联系{office}。",
         "问卷不是求助渠道。需要帮助时，可联系工会、心理辅导员，或拨打全国统一心理援助热线{help_line}。",
     ),
     "en": (
@@ -35,7 +35,7 @@ _NOTICE = {
         "The survey asks nothing about political opinion, religion, ethnicity, illness or medicine, or family members.",
         "Answers are summed up for groups of at least {min_group} people; no person's result is given to anybody else. "
         "Network addresses and nicknames are deleted on import.",
-        "Raw answers are kept for at most 12 months, then only the sums. For questions or withdrawal turn to {office}.",
+        "Raw answers are kept for at most {months} months, then only the sums. For questions or withdrawal turn to {office}.",
         "The survey is no help line. For help turn to the trade union or a counsellor, or call {help_line}.",
     ),
 }
@@ -116,6 +116,7 @@ def notice(spec: Specification) -> list[Block]:
         "purpose": {"zh": PURPOSE, "en": PURPOSE_EN}[language],
         "min_group": max(spec.min_group, DEFAULT_MIN_GROUP),
         "help_line": HELP_LINE,
+        "months": spec.retention,
     }
     made = [Block("text", {"text": paragraph.format(**values), "place": "body"}) for paragraph in paragraphs]
     return [heading(title, depth=0), *made, note(spec.purpose)] if spec.purpose else [heading(title, depth=0), *made]

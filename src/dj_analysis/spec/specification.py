@@ -12,7 +12,7 @@ import pandas as pd
 from .bands import Bands, default_bands
 from .codebook import Codebook
 from .rules import Rules, default_rules
-from .settings import DEFAULT_MIN_GROUP, Language
+from .settings import DEFAULT_MIN_GROUP, RETENTION, Language
 from .tree import Tree
 from .units import ALL, Units
 
@@ -46,6 +46,7 @@ class Specification:
     rules: Rules = field(default_factory=default_rules)
     headcounts: pd.DataFrame = field(default_factory=_no_headcounts, repr=False, compare=False)
     min_group: int = DEFAULT_MIN_GROUP
+    retention: int = RETENTION
     language: Language = "zh"
     name: str = ""
     office: str = ""
