@@ -22,7 +22,7 @@ from .indicator_scores import score_indicators
 from .partition import Partition, partition
 from .pooled import shifts
 from .scored import KEYS, STATISTICS, Scores, joined
-from .scoring import sum_frame, with_cross
+from .scoring import sum_frames, with_cross
 from .survey import Indicators, Survey
 from .unitsums import UnitSums
 
@@ -74,17 +74,18 @@ def unit_sums(data: Survey, by: str | Sequence[str | Sequence[str]] | None = Non
     spec = data.spec
     units = spec.units.at(data.period)
     axes = dict.fromkeys([units.trees[0], *(axis for _, axis in _wanted(data, by, spec, units))])
-    trees, made = data.trees(), {}
+    frame, columns = data.frame, {}
     for axis in axes:
-        frame, column = data.frame, data.axes.get(axis)
+        columns[axis] = data.axes.get(axis)
         if is_cross(axis):
-            frame, column = with_cross(frame, [data.axes[part] for part in parts_of(axis)], axis), axis
-        sums = sum_frame(
-            frame, trees, axis, column, weight=data.weight,
-            favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
-        )  # fmt: skip
-        made[axis] = _known(sums, units, data) if parts_of(axis)[0] in units.trees else sums
-    return made
+            frame, columns[axis] = with_cross(frame, [data.axes[part] for part in parts_of(axis)], axis), axis
+    made = sum_frames(
+        frame, data.trees(), columns, weight=data.weight,
+        favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
+    )  # fmt: skip
+    return {
+        axis: _known(sums, units, data) if parts_of(axis)[0] in units.trees else sums for axis, sums in made.items()
+    }
 
 
 _JOINT = "joint"
@@ -101,10 +102,10 @@ def joint_counts(data: Survey) -> pd.DataFrame:
     if not data.axes:
         return pd.DataFrame({"n": [0]})
     spec, units = data.spec, data.spec.units.at(data.period)
-    sums = sum_frame(
-        with_cross(data.frame, data.axes.values(), _JOINT), data.trees(), _JOINT, _JOINT, weight=None,
+    sums = sum_frames(
+        with_cross(data.frame, data.axes.values(), _JOINT), data.trees(), {_JOINT: _JOINT}, weight=None,
         favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
-    )  # fmt: skip
+    )[_JOINT]  # fmt: skip
     table = pd.DataFrame([parts_of(key) for key in sums.units], columns=list(data.axes), dtype="str")
     counts = {"n": sums.persons}
     counts |= {f"n:{form}:{code}": sums.sums["n"][:, j] for j, (form, code) in enumerate(sums.cells)}

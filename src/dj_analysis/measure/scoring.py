@@ -73,23 +73,22 @@ def score_frame(frame: Any, trees: Mapping[Form, Tree]) -> Any:
     return nw.to_native(_with_scores(wrapped, plan))
 
 
-def sum_frame(
+def sum_frames(
     frame: Any,
     trees: Mapping[Form, Tree],
-    axis: str,
-    column: str | None,
+    columns: Mapping[str, str | None],
     *,
     weight: str | None = None,
     favourable: Bands,
     low: Bands,
     index: str | None = None,
-) -> UnitSums:
-    """Score every row and add the rows of each unit up; the one place that collects a lazy frame.
+) -> dict[str, UnitSums]:
+    """Score every row once and add the rows of each unit up, along every axis; the one place that collects a lazy frame.
 
     Parameters
     ----------
-    column
-        Column with the unit (or category); None puts all rows under the root alone.
+    columns
+        Axis → column with the unit (or category); None puts all rows under the root alone.
     favourable, low
         Cut points of a favourable answer and of a low index.
 
@@ -101,25 +100,33 @@ def sum_frame(
     wrapped = nw.from_native(frame)
     schema = wrapped.collect_schema()
     plan = plan_cells(trees, schema.names())
-    kept = [leaf.code for leaf in plan.leaves] + [c for c in (column, weight) if c]
+    kept = [leaf.code for leaf in plan.leaves] + [c for c in (*columns.values(), weight) if c]
     scored = _with_scores(wrapped.select(dict.fromkeys(kept)) if kept else wrapped, plan)
-    key = nw.col(column).cast(nw.String).fill_null("") if column else nw.lit("")
-    summed = _with_summands(scored, plan, weight, favourable, low, index).with_columns(key.alias("_key"))
+    keys = [
+        (nw.col(column).cast(nw.String).fill_null("") if column else nw.lit("")).alias(f"_key:{number}")
+        for number, column in enumerate(columns.values())
+    ]
+    summed = _with_summands(scored, plan, weight, favourable, low, index).with_columns(*keys)
     sums = [name for name in summed.collect_schema().names() if name.startswith(("_s:", "_rows", "_lost"))]
     ranges = [*(f"_r:{leaf.code}" for leaf in plan.leaves), *(["_w"] if weight else [])]
-    with warnings.catch_warnings():
-        # pandas' own group-by of many columns warns about its own layout; nothing a caller could mend.
-        warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
-        aggregated = summed.group_by("_key").agg(
-            *(nw.col(name).sum() for name in sums),
-            *(nw.col(name).min().alias(f"_min:{name}") for name in ranges),
-            *(nw.col(name).max().alias(f"_max:{name}") for name in ranges),
-        )
-    if isinstance(aggregated, nw.LazyFrame):
-        aggregated = aggregated.collect()
-    table = _as_floats(aggregated.to_pandas(), whole_keys=bool(column) and schema[column].is_float())
-    _check_ranges(table, plan, weight)
-    return _laid_out(table, plan, axis, weight)
+    made = {}
+    for number, (axis, column) in enumerate(columns.items()):
+        key = f"_key:{number}"
+        with warnings.catch_warnings():
+            # pandas' own group-by of many columns warns about its own layout; nothing a caller could mend.
+            warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
+            aggregated = summed.group_by(key).agg(
+                *(nw.col(name).sum() for name in sums),
+                *(nw.col(name).min().alias(f"_min:{name}") for name in ranges),
+                *(nw.col(name).max().alias(f"_max:{name}") for name in ranges),
+            )
+        if isinstance(aggregated, nw.LazyFrame):
+            aggregated = aggregated.collect()
+        found = aggregated.rename({key: "_key"}).to_pandas()
+        table = _as_floats(found, whole_keys=bool(column) and schema[column].is_float())
+        _check_ranges(table, plan, weight)
+        made[axis] = _laid_out(table, plan, axis, weight)
+    return made
 
 
 def with_cross(frame: Any, columns: Iterable[str], name: str) -> Any:
