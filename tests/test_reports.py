@@ -200,7 +200,7 @@ def test_failed_run_leaves_what_was_there(run, office, monkeypatch, tmp_path):
     nbformat.write(broken, path)
     monkeypatch.setattr("dj_analysis.publish.notebooks.reports", lambda: {"quarterly": path})
     ws = dj.open_workspace(office)
-    with pytest.raises(ReportError, match="boom"):
+    with pytest.raises(ReportError, match=r"quarterly .*ValueError.*\.dj/failed"):
         run_notebook(
             "quarterly", folder=ws.folder, spec=ws.spec, record=ws.record, period="2026Q3", plan=ws.release_plan("2026Q3")
         )  # fmt: skip

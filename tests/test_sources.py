@@ -638,10 +638,10 @@ def test_dataframes_with_groups_by_number():
 @pytest.mark.parametrize("kind", FRAMES)
 def test_dataframes_with_an_unknown_option_are_refused_as_files_are(tmp_path: Path, kind: str):
     frame = option_texts()
-    frame.loc[2, "L1"] = "随便"
-    with pytest.raises(DataError, match=r"L1 \[text_in_number\].*随便"):
+    frame.loc[2, "L1"] = "非常同意了"
+    with pytest.raises(DataError, match=r"L1 \[text_in_number\].*非常同意了"):
         read_bytes(tmp_path, "a.csv", as_csv(cells_of(frame)))
-    with pytest.raises(DataError, match=r"L1.*随便"):
+    with pytest.raises(DataError, match=r"L1.*非常同意了"):
         read(FRAMES[kind](frame))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -15,9 +14,8 @@ from ..errors import UsageError
 from ..measure import uncertainty
 from ..measure.crosses import is_cross
 from ..measure.pooled import shifts
-from ..measure.rows import places
+from ..measure.rows import columns_of, person_scores, places
 from ..measure.scores import Scores, members, score
-from ..measure.scoring import score_frame
 from ..measure.survey import Survey
 from ..measure.unitsums import UnitSums
 from ..result import Result
@@ -132,10 +130,10 @@ def enps(survey: Survey, code: str, by: str | Sequence[str] | None = None) -> Re
     if code not in tree or (tree[code].minimum, tree[code].maximum) != (0, 10):
         raise UsageError(f"enps: {code} 不是0至10分的题 (not a question from 0 to 10)")
     scores = score(survey, by=by)
-    frame = nw.from_native(survey.frame)
-    frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
-    answers = frame.select(code).to_pandas()[code].astype("float64").to_numpy()
-    weight = np.ones(len(answers)) if survey.weight is None else frame.select(survey.weight).to_pandas().iloc[:, 0]
+    answers = columns_of(survey.frame, [code])[code].to_numpy()
+    weight = (
+        np.ones(len(answers)) if survey.weight is None else columns_of(survey.frame, [survey.weight])[survey.weight]
+    )
     people = places(survey).assign(
         n=~np.isnan(answers), w=np.where(np.isnan(answers), 0, weight), up=answers >= 9, down=answers <= 6
     )
@@ -207,14 +205,11 @@ def _person_scores(survey: Survey, scores: Scores, by: str, groups: dict[str, li
     axis = units.tree_of(by) if by in units.levels else by
     number = {finest: i for i, inside in enumerate(groups.values()) for finest in inside}
     place = places(survey)[axis].map(number).to_numpy(float)
-    frame = nw.from_native(score_frame(survey.frame, survey.trees()))
-    frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
     found, there = {}, ~np.isnan(place)
-    for form, code in scores.sums[axis].cells:
-        column = f"{form}__{code}" if f"{form}__{code}" in frame.columns else code
-        values = frame.select(column).to_pandas()[column].astype("float64").to_numpy()
+    for cell, column in person_scores(survey).items():
+        values = column.to_numpy()
         kept = there & ~np.isnan(values)
-        found[form, code] = (place[kept].astype(int), values[kept])
+        found[cell] = (place[kept].astype(int), values[kept])
     return found
 
 

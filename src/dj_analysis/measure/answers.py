@@ -16,7 +16,7 @@ from ..spec.codebook import Codebook, Scale
 from ..spec.consent import Door
 from ..spec.settings import Source
 from ..spec.specification import Specification
-from ..spec.tables import Table, map_columns, numbers, rows_text, whole_numbers
+from ..spec.tables import Table, map_columns, numbers, quoted, rows_text, whole_numbers
 from ..spec.tree import Node
 from ..spec.units import Units
 from . import consent, identifiers, wjx
@@ -190,7 +190,7 @@ def _item(cells: pd.Series, node: Node, scales: Mapping[str, Scale], where: str,
         values, read = numbers(text), text == ""
     unread = text[values.isna() & ~read & (text != "")]
     if len(unread):
-        shown = "、".join(dict.fromkeys(unread.head(3)))
+        shown = quoted(unread, scale.values if scale else ())
         allowed = "、".join(scale.values) if scale else "数 (number)"
         advice = "改正答案，或在 scales 表补上该选项 (mend it, or add the option to scales)"
         problems.add(where, "text_in_number", f"{shown} ({rows_text(unread.index)})", allowed, advice)
@@ -233,7 +233,7 @@ def _units(cells: pd.Series, units: Units, tree: str, where: str, problems: Prob
         text = text.mask(text.isin(shared.unique()), "")
     lost = text[(text != "") & ~text.isin(list(known))]
     if len(lost):
-        shown = "、".join(dict.fromkeys(lost.head(3)))
+        shown = quoted(lost, [name for unit in units.rows for name in (unit.unit, unit.name_zh, unit.name_en)])
         advice = "改正单位名称，或在 units 表补上别名及有效期 (mend it, or add it to units)"
         problems.add(
             where, "unknown_unit", f"{shown} ({rows_text(lost.index)})", "units 表中的代码、名称、别名", advice

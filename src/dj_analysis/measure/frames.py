@@ -16,7 +16,7 @@ from ..spec.codebook import Codebook, Scale
 from ..spec.consent import Door
 from ..spec.settings import Source
 from ..spec.specification import Specification
-from ..spec.tables import Table, as_text
+from ..spec.tables import Table, as_text, quoted
 from ..spec.units import Units
 from . import consent, identifiers, wjx
 from .answers import recorded_headers, survey_of_table
@@ -211,7 +211,8 @@ def _look_at(
         elif ":" in what and not kind and found is not None:
             allowed = "、".join(codebook.scales[codebook.tree[code].scale].values)
             advice = "改正答案，或在 scales 表补上该选项 (mend it, or add the option to scales)"
-            problems.add(f"{place}: {code}", "text_in_number", found, allowed, advice)
+            told = quoted(pd.Series([str(found)]), codebook.scales[codebook.tree[code].scale].values)
+            problems.add(f"{place}: {code}", "text_in_number", told, allowed, advice)
     if RESPONDENT in roles and counted["rows"] != counted["persons"]:
         found = f"{counted['rows'] - counted['persons']} 行"
         problems.add(place, "duplicate_respondent", found, "每人一行", "删去重复的答卷 (keep one row a person)")

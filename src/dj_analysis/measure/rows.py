@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .linking import PSEUDONYM
+from .scoring import plan_cells, score_frame
 from .survey import Survey
 
 HASH = "hash"
@@ -99,6 +100,23 @@ def chosen(survey: Survey, rows: pd.DataFrame, keep: np.ndarray) -> Survey:
     wrapped = nw.from_native(survey.frame)
     frame = wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped
     return replace(survey, frame=nw.to_native(frame.filter(keep.tolist())))
+
+
+def person_scores(survey: Survey) -> pd.DataFrame:
+    """Return everybody's scores, one column a cell ``(form, code)``; questions as answered. Only ranks need them."""
+    frame = score_frame(survey.frame, survey.trees())
+    plan = plan_cells(survey.trees(), nw.from_native(frame).collect_schema().names())
+    leaves = {leaf.code for leaf in plan.leaves}
+    names = {cell: cell[1] if cell[1] in leaves else f"{cell[0]}__{cell[1]}" for cell in plan.cells}
+    values = columns_of(frame, list(dict.fromkeys(names.values())))
+    return pd.DataFrame({cell: values[name] for cell, name in names.items()})
+
+
+def columns_of(frame: Any, names: Sequence[str]) -> pd.DataFrame:
+    """Return columns of a frame of any engine as floats, NaN where missing."""
+    wrapped = nw.from_native(frame).select(*names)
+    table = (wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped).to_pandas()
+    return table.astype("float64")
 
 
 def _as_pandas(survey: Survey) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from ..result import Result
 from ..spec import reasons
 from ..spec.settings import FLOOR
 from ..spec.specification import Specification
+from ..spec.tables import quoted
 from ..spec.units import ALL, NO_UNIT, Units
 from . import uncertainty
 from .crosses import cell_name, is_cross, parts_of
@@ -282,7 +283,8 @@ def _known(sums: UnitSums, units: Units, data: Survey) -> UnitSums:
     for key, persons in zip(sums.units, sums.persons, strict=True):
         if cells[key][0] not in found:
             advice = "改正单位,或在 units 表补上及其有效期 (mend it, or add it to units)"
-            told = f"{cells[key][0]} ({persons:.0f} 行/rows)"
+            names = [name for unit in units.rows for name in (unit.unit, unit.name_zh, unit.name_en)]
+            told = f"{quoted(pd.Series([cells[key][0]] * int(persons)), names)} ({persons:.0f} 行/rows)"
             problems.add(f"答案/responses {data.period}", "unknown_unit", told, "units 表", advice)
     problems.raise_if_any()
     return sums.renamed({key: cell_name([found[parts[0]], *parts[1:]]) for key, parts in cells.items()})

@@ -219,11 +219,20 @@ def _execute(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             kept = _keep_failed(executed, folder, source.stem)
-            raise ReportError(f"{source.stem}: {error.ename}: {error.evalue} (.dj/failed/{kept})") from error
+            # Our own errors quote nobody; those of other libraries may quote an answer, and stay in the confidential copy.
+            ours = error.ename in _own_errors()
+            said = error.evalue if ours else "详情见副本 (what it says is in the copy)"
+            where = f"单元格/cell {error.exec_count}"
+            raise ReportError(f"{source.stem} {where}: {error.ename}: {said} (.dj/failed/{kept})") from None
         except (DeadKernelError, TimeoutError) as error:
             kept = _keep_failed(executed, folder, source.stem)
             raise ReportError(f"{source.stem}: 内核中止 (the kernel died or timed out), .dj/failed/{kept}") from error
         return nbformat.read(executed, as_version=4)
+
+
+def _own_errors(kind: type[Exception] = DjError) -> set[str]:
+    """Names of the package's errors."""
+    return {kind.__name__, *(name for child in kind.__subclasses__() for name in _own_errors(child))}
 
 
 def _transport() -> dict[str, Any]:
@@ -301,5 +310,10 @@ def _meta(
 def _notebook_bytes(notebook: nbformat.NotebookNode, folder: Path) -> bytes:
     import nbformat
 
-    text = nbformat.writes(notebook)
-    return text.replace(json.dumps(str(folder))[1:-1], folder.name).encode("utf-8")
+    text, place, name = nbformat.writes(notebook), str(folder), json.dumps(folder.name, ensure_ascii=False)[1:-1]
+    # As it stands in a cell, as papermill writes it into one (escaped), and either once more as JSON.
+    once = {place, *(json.dumps(place, ensure_ascii=plain)[1:-1] for plain in (False, True))}
+    forms = once | {json.dumps(form, ensure_ascii=plain)[1:-1] for form in once for plain in (False, True)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, name)
+    return text.encode("utf-8")

@@ -59,6 +59,8 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     for name in (name for name in _CHANCES if name in table):
         chance = pd.to_numeric(table[name], errors="coerce").astype("float64")
         made[name] = chance.round(3).mask(points > 0.1, (chance * 20).round().clip(1, 19) / 20)
+    if "bound" in table:  # as far from the printed score as from the score itself
+        made["bound"] = made["score"] + _to(points, table["bound"] - table["score"])
     if "count" in table:
         made["count"] = pd.to_numeric(table["count"], errors="coerce").round()
     for name, digits in (("df", 0), ("df_within", 0), ("statistic", 2), ("effect", 2)):
@@ -80,7 +82,7 @@ def _shifted(table: pd.DataFrame) -> pd.DataFrame:
         if name in table and by in table:
             made[name] = table[name] + table[by]
     along = table["shift"] - (table[others[0]] if others else 0.0)
-    for name in (name for name in ("difference", "low", "high") if name in table):
+    for name in (name for name in ("difference", "low", "high", "bound") if name in table):
         ends = table[name].isin((0.0, 100.0)) & ("difference" not in table)
         made[name] = (table[name] + along).mask(ends, table[name])
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import os
 import re
@@ -209,6 +210,19 @@ def rows_text(index: Iterable[int], most: int = 3) -> str:
     rows = [int(i) + 2 for i in index]
     listed = "、".join(str(row) for row in rows[:most])
     return f"第 {listed} 行" + (f" 等共 {len(rows)} 行" if len(rows) > most else "")
+
+
+def quoted(cells: pd.Series, allowed: Iterable[str] = (), most: int = 3) -> str:
+    """Quote cells that fit nothing as far as they can tell about nobody: what stands there once may be a number or a comment.
+
+    What stands in several rows is quoted, and what looks like a slip of something allowed and is no long number; of the
+    rest the row must do.
+    """
+    counts, known, shown = cells.value_counts(), list(allowed), []
+    for value in dict.fromkeys(cells):
+        slip = not re.search(r"\d{4}", value) and bool(difflib.get_close_matches(value, known, n=1, cutoff=0.6))
+        shown += [value if counts[value] > 1 or slip else "(内容不引/not quoted)"]
+    return "、".join(dict.fromkeys(shown[:most]))
 
 
 def _check_kind(place: str, cells: pd.Series, kind: str, allowed: tuple[str, ...], problems: Problems) -> None:
