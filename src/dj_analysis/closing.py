@@ -16,7 +16,7 @@ from .errors import DataError, Problems, UsageError
 from .measure.copies import kept_kind, write_table
 from .measure.crosses import cell_name, is_cross
 from .measure.roles import RESPONDENT
-from .measure.rows import HASH, among, chosen, counted, row_table
+from .measure.rows import HASH, among, axes_in, chosen, counted, row_table
 from .measure.scores import partitions, withheld_rows
 from .measure.store import Kept, Store
 from .measure.survey import Survey
@@ -24,7 +24,7 @@ from .measure.wjx import NUMBER
 from .publish.disclosure import ReleasePlan
 from .publish.masks import Release, mask, merger_mask, with_homes
 from .record import Record
-from .settling import hidden_rows, settle, sums_of
+from .settling import Settled, hidden_rows, settle, sums_of
 from .spec.consent import Consent
 from .spec.settings import FLOOR
 from .spec.specification import Specification
@@ -116,12 +116,13 @@ def snapshot(survey: Survey, releases: Releases, notice: Consent | None = None) 
         problems.add(f"responses/{survey.period}", "no_basis", found, allowed, advice)
         raise DataError(problems=problems)
     period, store, earlier = survey.period, releases.store, releases.told(survey.period)
-    settled = settle(survey, store, earlier[-1] if earlier else None)
+    settled = settle(survey, store, earlier)
     content = hashlib.sha256(np.sort(settled.rows[HASH].to_numpy()).tobytes() + f"{len(earlier)}".encode())
     key = f"{period}-r{len(earlier)}-{content.hexdigest()[:12]}"
-    hidden = mask(
-        settled.kept.sums, settled.kept.joint, survey.spec, period, rows=settled.rows, earlier=releases.of(period)
-    )
+    hidden = settled.hidden
+    if hidden is None:
+        kept = settled.kept
+        hidden = mask(kept.sums, kept.joint, survey.spec, period, rows=settled.rows, earlier=releases.of(period))
     store.keep(key, settled.kept)
     store.keep_rows(key, with_homes(settled.rows, hidden, survey.spec, period))
     store.keep_answers(key, settled.answers)
@@ -130,7 +131,7 @@ def snapshot(survey: Survey, releases: Releases, notice: Consent | None = None) 
     told = {"date": notice.date, "text": notice.text} if survey.consent == "notice" and notice is not None else {}
     return {
         "period": period, "store": key, "basis": survey.consent, "notice": told, "answers": len(settled.rows), "late": settled.late, "hidden": sorted(hidden),
-        "ruling": ruling(survey.spec, period),
+        "ruling": ruling(survey.spec, period), "as_before": settled.hidden is not None,
         "min_group": survey.spec.min_group, "codebook": survey.spec.codebook.version, "units": survey.spec.units.version,
     }  # fmt: skip
 
@@ -185,7 +186,7 @@ def plan_waves(
     spec: Specification,
     releases: Releases,
     kept_of: Callable[[str], Kept],
-    rows_of: Callable[[str], pd.DataFrame],
+    settled_of: Callable[[str], Settled],
 ) -> ReleasePlan:
     """Put together what may be seen of a period and the waves before it; see ``Workspace.release_plan``.
 
@@ -193,8 +194,8 @@ def plan_waves(
     ----------
     waves
         The waves up to the period, in order.
-    kept_of, rows_of
-        Give a wave's sums, and which answers it holds (asked only of an open wave of which a draft was sent).
+    kept_of, settled_of
+        Give a wave's sums, and on what it rests (asked only of an open wave of which a draft was sent).
     """
     hidden, restated, coarse, levels = {}, {}, set(), {}
     for place, wave in enumerate(waves):
@@ -209,8 +210,13 @@ def plan_waves(
             )
         else:  # open, or closed under other units, another min_group or other crosses
             left = releases.of(wave)
-            answers = left[-1].rows if told is not None else rows_of(wave) if left else None
-            rows = mask(kept.sums, kept.joint, spec, wave, rows=answers, earlier=left)
+            settled = settled_of(wave) if told is None and left else None
+            answers = settled.rows if settled is not None else left[-1].rows if left else None
+            rows = (
+                settled.hidden
+                if settled is not None and settled.hidden is not None
+                else mask(kept.sums, kept.joint, spec, wave, rows=answers, earlier=left)
+            )
         if rows - withheld_rows(partitions(kept.sums, spec, wave), units):
             coarse.add(at)
         hidden[at] = rows
@@ -262,7 +268,7 @@ def as_closed(survey: Survey, store: Store, told: Mapping[str, Any]) -> Survey:
     if missing:
         problems = Problems()
         lost = closed[closed[HASH].map(lambda value: int(value) in missing)]
-        where = "、".join(sorted(set(lost.iloc[:, 1]))[:5])
+        where = "、".join(sorted(set(lost[axes_in(lost)[0]]))[:5])
         advice = f"撤回用 dj withdraw,更正用 dj close --correct (withdraw or correct {told['period']})"
         found = f"{sum(missing.values())} 份答卷缺失或被改动 (gone or changed): {where}"
         problems.add(f"responses/{told['period']}", "closed_wave_changed", found, "与关闭时相同 (as closed)", advice)

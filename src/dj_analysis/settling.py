@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .measure.rows import HASH, among, answer_counts, chosen, counted, row_table
-from .measure.scores import joint_counts, unit_sums
+from .measure.crosses import CROSS, cell_name
+from .measure.rows import CORE, LEFT_OUT, among, answer_counts, axes_in, chosen, counted, row_table
+from .measure.scores import joint_counts, members, unit_sums
 from .measure.store import Kept, Store
 from .measure.survey import Survey
 from .measure.unitsums import UnitSums
-from .publish.masks import HOME, Release
+from .publish.masks import HOME, Release, mask
 from .spec.settings import FLOOR
 from .spec.units import ALL
 
@@ -31,6 +32,8 @@ class Settled:
         How many more sheets do not count.
     lost
         Sheets it rests on that were changed or are gone since.
+    hidden
+        The rows hidden by the release before, where they stay as they were: it is about the same people.
     """
 
     kept: Kept
@@ -38,6 +41,7 @@ class Settled:
     late: int = 0
     lost: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     answers: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    hidden: frozenset[tuple[str, str]] | None = None
 
 
 def hidden_rows(told: list[list[str]]) -> frozenset[tuple[str, str]]:
@@ -50,53 +54,86 @@ def sums_of(survey: Survey) -> Kept:
     return Kept(unit_sums(survey, _all_axes(survey)), joint_counts(survey))
 
 
-def settle(survey: Survey, store: Store, before: Mapping[str, Any] | None) -> Settled:
+def settle(survey: Survey, store: Store, told: Sequence[Mapping[str, Any]]) -> Settled:
     """Decide which answers a release rests on, given what left before.
 
-    Without an earlier release it is all of them. After one, what the two differ by must be about enough people: in every
-    part that was shown then, new answers count only where at least min_group of them came; the others go to the
-    supplementary register. Where answers were changed or taken back, a part is computed anew only if at least min_group
-    of its answers changed, and of those to each question none or as many, else it keeps its sums; group columns and further
-    trees keep theirs.
+    Without an earlier release it is all of them. After some, what this one and each of them differ by must be about enough
+    people:
+
+    - Answers only came: they count where, in every part that was shown, none or at least min_group came, on every question;
+      the others go to the supplementary register.
+    - Answers were changed, everybody at his place: a part of the first tree is computed anew if at least min_group sheets
+      changed there, and of the answers to each question none or as many; else it keeps its sums. Group columns and further
+      trees keep theirs.
+    - Anything else (sheets moved, taken out, or came among changed ones): all is computed anew where every part of every axis
+      passes the same test, else nothing.
 
     Parameters
     ----------
-    before
-        The event of the earlier release, as the record tells it.
+    told
+        The events of the earlier releases, in order, as the record tells them.
     """
     rows = row_table(survey, store.secret)
-    if before is None:
+    if not told:
         return _whole(survey, rows)
-    left, old = store.rows(before["store"]), store.find(before["store"])
-    old_rows = left[[column for column in left.columns if not column.endswith(HOME)]]
+    left, old = store.rows(told[-1]["store"]), store.find(told[-1]["store"])
     assert old is not None, "what was released is kept"
-    release, least = Release(hidden_rows(before["hidden"]), left), max(survey.spec.min_group, FLOOR)
+    old_rows = left[[column for column in left.columns if not column.endswith(HOME)]]
+    least, released = max(survey.spec.min_group, FLOOR), [store.answers(event["store"]) for event in told]
+    hidden = hidden_rows(told[-1]["hidden"])
+    stay = Settled(old, old_rows, answers=pd.DataFrame() if released[-1] is None else released[-1], hidden=hidden)
     came, gone = ~among(rows, counted(old_rows)), ~among(old_rows, counted(rows))
+    if not came.any() and not gone.any():
+        return stay
+    as_it_was = replace(stay, late=int(came.sum()), lost=old_rows[gone])
+    earlier = [answers for answers in released if answers is not None]
+    if len(earlier) < len(released):  # kept by an earlier version: what changed cannot be told
+        return as_it_was
+    homes = _part_of(
+        rows, [(Release(hidden_rows(event["hidden"]), store.rows(event["store"]))) for event in told], survey
+    )
     if not gone.any():
-        keep = _kept_of_new(rows, came, release, survey, least)
-        settled = _whole(chosen(survey, rows, keep), rows[keep])
-        return replace(settled, late=int((~keep).sum()))
+        keep = _kept_of_new(rows, came, Release(hidden_rows(told[-1]["hidden"]), left), survey, least)
+        made = replace(_whole(chosen(survey, rows, keep), rows[keep]), late=int((~keep).sum()))
+        return made if not _few(earlier, made.answers, homes, least) else as_it_was
+    if _places(rows).equals(_places(old_rows)):
+        made = _parts_anew(survey, rows, old, old_rows, earlier, homes, least)
+        # Nobody moved: what was shown may be shown, unless all of a unit now answer alike.
+        shut = mask(made.kept.sums, made.kept.joint, survey.spec, survey.period)
+        return replace(made, hidden=hidden) if shut <= hidden else as_it_was
+    made = _whole(survey, rows)
+    return made if not _few(earlier, made.answers, homes, least) else as_it_was
+
+
+def _parts_anew(
+    survey: Survey,
+    rows: pd.DataFrame,
+    old: Kept,
+    old_rows: pd.DataFrame,
+    earlier: Sequence[pd.DataFrame],
+    homes: Mapping[tuple[str, str], set[str]],
+    least: int,
+) -> Settled:
+    """Compute those parts of the first tree anew in which enough was changed; everybody is where he was."""
     tree = survey.spec.units.at(survey.period).trees[0]
-    homes, old_homes = (_homes(tree, table, release, survey) for table in (rows, old_rows))
-    changed = pd.concat([homes[came].value_counts(), old_homes[gone].value_counts()], axis=1).max(axis=1)
-    answers, old_answers = answer_counts(survey, rows), store.answers(before["store"])
-    part_of = dict(zip(rows[tree], homes, strict=True)) | dict(zip(old_rows[tree], old_homes, strict=True))
-    few = set(homes) if old_answers is None else _changed_in_few(old_answers, answers, part_of, least)
-    anew = set(changed.index[changed >= least]) - few
-    taken, stays = homes.isin(anew).to_numpy(), ~old_homes.isin(anew).to_numpy()
-    fresh = unit_sums(survey, _all_axes(survey))[tree]
-    mine, theirs = set(rows[tree][taken]), set(old_rows[tree][stays])
-    sums = {
-        axis: _only(fresh, mine) + _only(block, theirs) if axis == tree else block for axis, block in old.sums.items()
+    answers, before = answer_counts(survey, rows), earlier[-1]
+    at_home = {unit: next(iter(parts)) for (axis, unit), parts in homes.items() if axis == tree and len(parts) == 1}
+    changed = rows[tree][~among(rows.assign(hash=rows[CORE]), counted(old_rows.assign(hash=old_rows[CORE])))]
+    enough = changed.map(at_home).value_counts()
+    anew = set(enough.index[enough >= least]) - {
+        part for axis, part in _few(earlier, answers, homes, least, alone=True) if axis == tree
     }
-    lasting = pd.concat([rows[taken], old_rows[stays]], ignore_index=True)
-    counts = [
-        answers[answers["unit"].isin(mine)],
-        *([] if old_answers is None else [old_answers[old_answers["unit"].isin(theirs)]]),
-    ]
+    mine = {unit for unit in set(rows[tree]) if at_home.get(unit) in anew}
+    taken, stays = rows[tree].isin(mine).to_numpy(), ~old_rows[tree].isin(mine).to_numpy()
+    fresh = unit_sums(survey, _all_axes(survey))[tree]
+    block = old.sums[tree]
+    sums = {**old.sums, tree: _only(fresh, mine) + _only(block, set(block.units) - mine)}
+    first, inside = answers["axis"] == tree, answers["unit"].isin(mine)
+    counts = [answers[first & inside], before[~((before["axis"] == tree) & before["unit"].isin(mine))]]
+    came, gone = ~among(rows, counted(old_rows)), ~among(old_rows, counted(rows))
     return Settled(
-        Kept(sums, _joint(lasting)), lasting, int((came & ~taken).sum()), old_rows[gone & stays],
-        pd.concat(counts, ignore_index=True),
+        Kept(sums, old.joint), pd.concat([rows[taken], old_rows[stays]], ignore_index=True), int((came & ~taken).sum()),
+        old_rows[gone & stays], pd.concat(counts, ignore_index=True),
     )  # fmt: skip
 
 
@@ -104,28 +141,66 @@ def _whole(survey: Survey, rows: pd.DataFrame) -> Settled:
     return Settled(sums_of(survey), rows, answers=answer_counts(survey, rows))
 
 
-def _changed_in_few(old: pd.DataFrame, new: pd.DataFrame, part_of: Mapping[str, str], least: int) -> set[str]:
-    """Return the parts in which the answers to some question changed for somebody, but perhaps for fewer than ``least``.
+def _places(rows: pd.DataFrame) -> pd.DataFrame:
+    """How many sheets lie at each combination of places, with the same questions left out."""
+    columns = [*axes_in(rows), LEFT_OUT]
+    return rows[columns].astype("str").groupby(columns, sort=True).size().rename("n").reset_index()
 
-    What counts is how often each answer was given: people who gave each other's answers change no number. Where a single
-    question changed at all, every changed sheet changed in it.
+
+def _part_of(rows: pd.DataFrame, releases: Sequence[Release], survey: Survey) -> dict[tuple[str, str], set[str]]:
+    """(axis, finest unit) → the parts it was shown in, by any earlier release; and the root."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for release in releases:
+        for axis in axes_in(rows):
+            if f"{axis}{HOME}" not in release.rows:
+                continue
+            homes = _homes(axis, pd.concat([rows[[axis]], release.rows[[axis]]]), release, survey)
+            for unit, home in dict(zip(pd.concat([rows[axis], release.rows[axis]]), homes, strict=True)).items():
+                found.setdefault((axis, unit), set()).add(home)
+    return found
+
+
+def _few(
+    earlier: Sequence[pd.DataFrame],
+    answers: pd.DataFrame,
+    homes: Mapping[tuple[str, str], set[str]],
+    least: int,
+    *,
+    alone: bool = False,
+) -> set[tuple[str, str]]:
+    """Return the parts (axis, part) in which the answers to some question changed, but perhaps for fewer than ``least`` people.
+
+    What counts is how often each answer was given: people who gave each other's answers change no number.
+
+    Parameters
+    ----------
+    alone
+        Everybody is where he was: where one question changed at all, every changed sheet changed in it, and the number of these
+        sheets is looked at elsewhere.
     """
-    sides = [
-        side.assign(part=side["unit"].map(part_of)).groupby(["part", "code", "answer"], dropna=False)["n"].sum()
-        for side in (old, new)
-    ]
-    moved = sides[1].sub(sides[0], fill_value=0).to_frame("more")
-    moved = moved.assign(less=(-moved["more"]).clip(lower=0), more=moved["more"].clip(lower=0))
-    people = moved.groupby(level=["part", "code"]).sum().max(axis=1)
-    people = people[people > 0]
-    several = people.groupby(level="part").transform("size") > 1
-    return set(people.index[several & (people < least)].get_level_values("part"))
+    parts = [(axis, unit, part) for (axis, unit), named in homes.items() for part in named]
+    parts += [(axis, unit, "") for axis, unit in homes]  # all people of an axis together
+    place = pd.DataFrame(parts, columns=["axis", "unit", "part"]).drop_duplicates()
+    now, found = _by_part(answers, place), set()
+    for before in earlier:
+        moved = now.sub(_by_part(before, place), fill_value=0).to_frame("more")
+        moved = moved.assign(less=(-moved["more"]).clip(lower=0), more=moved["more"].clip(lower=0))
+        people = moved.groupby(level=["axis", "part", "code"]).sum().max(axis=1)
+        people = people[people > 0]
+        several = people.groupby(level=["axis", "part"]).transform("size") > 1 if alone else True
+        few = people.index[(people < least) & several]
+        found |= {(axis, part) for axis, part, _ in few}
+    return found
+
+
+def _by_part(answers: pd.DataFrame, place: pd.DataFrame) -> pd.Series:
+    return answers.merge(place, on=["axis", "unit"]).groupby(["axis", "part", "code", "answer"])["n"].sum()
 
 
 def _kept_of_new(rows: pd.DataFrame, came: np.ndarray, release: Release, survey: Survey, least: int) -> np.ndarray:
     """Leave new answers out until every part shown before has none of them, or enough, on every code."""
     keep = np.ones(len(rows), dtype=bool)
-    axes = [axis for axis in rows.columns if axis != HASH and f"{axis}{HOME}" in release.rows]
+    axes = [axis for axis in axes_in(rows) if f"{axis}{HOME}" in release.rows]
     homes = {axis: _homes(axis, rows, release, survey) for axis in axes}
     while (came & keep).any():
         new = came & keep
@@ -137,10 +212,31 @@ def _kept_of_new(rows: pd.DataFrame, came: np.ndarray, release: Release, survey:
             n = np.column_stack([parts.persons, parts.sums["n"]])
             small = [part for part, row in zip(parts.units, n, strict=True) if ((row > 0) & (row < least)).any()]
             few |= new & home.isin(small).to_numpy()
+        few |= new & _in_small_cells(rows, sums, release, survey, least)
         if not few.any():
             break
         keep &= ~few
     return keep
+
+
+def _in_small_cells(
+    rows: pd.DataFrame, sums: Mapping[str, UnitSums], release: Release, survey: Survey, least: int
+) -> np.ndarray:
+    """Tell which sheets lie in a cell of a cross-classification that was shown and to which too few came."""
+    units, few = survey.spec.units.at(survey.period), np.zeros(len(rows), dtype=bool)
+    for pair in survey.spec.cross:
+        sides = [units.tree_of(name) if name in units.levels else name for name in pair]
+        axis, level = cell_name(sides), cell_name(pair)
+        if axis not in sums:
+            continue
+        key, cells = rows[sides].agg(CROSS.join, axis=1), members(level, axis, units, sums[axis])
+        shown = {cell: inside for cell, inside in cells.items() if (level, cell) not in release.hidden}
+        parts = sums[axis].rolled_up(shown)
+        n = np.column_stack([parts.persons, parts.sums["n"]])
+        small = np.asarray(((n > 0) & (n < least)).any(axis=1))
+        inside = {unit for cell, is_few in zip(shown, small, strict=True) if is_few for unit in shown[cell]}
+        few |= key.isin(inside).to_numpy()
+    return few
 
 
 def _homes(axis: str, rows: pd.DataFrame, release: Release, survey: Survey) -> pd.Series:
@@ -156,11 +252,6 @@ def _homes(axis: str, rows: pd.DataFrame, release: Release, survey: Survey) -> p
 
 def _only(sums: UnitSums, units: set[str]) -> UnitSums:
     return sums.laid_out([unit for unit in sums.units if unit in units], sums.cells)
-
-
-def _joint(rows: pd.DataFrame) -> pd.DataFrame:
-    axes = [column for column in rows.columns if column != HASH]
-    return rows.groupby(axes, as_index=False, sort=True).size().rename(columns={"size": "n"})
 
 
 def _all_axes(survey: Survey) -> list[str | tuple[str, ...]]:

@@ -125,7 +125,7 @@ class Workspace:
         """
         if period not in self._plans:
             self._plans[period] = closing.plan_waves(
-                period, self.until(period), self.spec, self.releases, self._kept, lambda wave: self._settled(wave).rows
+                period, self.until(period), self.spec, self.releases, self._kept, self._settled
             )
         return self._plans[period]
 
@@ -306,7 +306,7 @@ class Workspace:
     def _settled(self, period: str) -> settling.Settled:
         """Return what an open wave rests on after a draft of it was sent."""
         if period not in self._after_sent:
-            self._after_sent[period] = settling.settle(self._read(period), self.store, self.releases.told(period)[-1])
+            self._after_sent[period] = settling.settle(self._read(period), self.store, self.releases.told(period))
         return self._after_sent[period]
 
     @cached_property

@@ -16,32 +16,52 @@ from .linking import PSEUDONYM
 from .scoring import plan_cells, score_frame
 from .survey import Survey
 
-HASH = "hash"
+HASH, CORE, LEFT_OUT = "hash", "core", "left_out"
 
 
 def row_table(survey: Survey, secret: bytes) -> pd.DataFrame:
-    """Return a keyed hash of every answer sheet with its place on every axis.
+    """Return keyed hashes of every answer sheet with its place on every axis.
 
-    Confidential: it tells which sheets there are and where; who holds the key as well can try out what one might say.
-    Columns of numbers are hashed as floats, so that the hash of a row does not depend on the other rows of its file.
+    ``hash`` is of the whole sheet, ``core`` of what numbers rest on (answers, weight and places), ``left_out`` names the questions
+    without an answer. Confidential: it tells which sheets there are and where; who holds the key as well can try out what one
+    might say. Columns of numbers are hashed as floats, so that the hash of a row does not depend on the other rows of its file.
 
     Parameters
     ----------
     secret
         The workspace's own key.
     """
-    frame = _as_pandas(survey)
+    frame, leaves = _as_pandas(survey), _leaves(survey)
     plain = {}
     for name in sorted(set(frame.columns) - {PSEUDONYM}):  # a pseudonym is there only when its key is at hand
         column = frame[name]
         numeric = pd.api.types.is_numeric_dtype(column)
         plain[name] = column.astype("float64") if numeric else column.astype("str").fillna("")
-    bare = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
-    keyed = {value: hmac.digest(secret, value.tobytes(), "sha256")[:8] for value in np.unique(bare)}
-    hashes = np.array([int.from_bytes(keyed[value], "big") for value in bare], dtype=np.uint64)
+    counted_columns = [*leaves, *([survey.weight] if survey.weight else []), *dict.fromkeys(survey.axes.values())]
     table = places(survey)
-    table.insert(0, HASH, hashes)
+    table.insert(0, HASH, _keyed(pd.DataFrame(plain), secret))
+    table.insert(1, CORE, _keyed(pd.DataFrame(plain)[list(dict.fromkeys(counted_columns))], secret))
+    missing = frame[leaves].isna().to_numpy()
+    patterns, number = np.unique(missing, axis=0, return_inverse=True)
+    names = [" ".join(code for code, out in zip(leaves, row, strict=True) if out) for row in patterns]
+    table.insert(2, LEFT_OUT, np.array(names, dtype=object)[number.ravel()] if len(frame) else "")
     return table
+
+
+def axes_in(rows: pd.DataFrame) -> list[str]:
+    """Return the axes a row table holds places on."""
+    return [name for name in rows.columns if name not in (HASH, CORE, LEFT_OUT) and "@" not in name]
+
+
+def _leaves(survey: Survey) -> list[str]:
+    asked = {leaf.code for tree in survey.trees().values() for leaf in tree.leaves}
+    return sorted(asked & set(nw.from_native(survey.frame).collect_schema().names()))
+
+
+def _keyed(table: pd.DataFrame, secret: bytes) -> np.ndarray:
+    bare = pd.util.hash_pandas_object(table, index=False).to_numpy()
+    keyed = {value: hmac.digest(secret, value.tobytes(), "sha256")[:8] for value in np.unique(bare)}
+    return np.array([int.from_bytes(keyed[value], "big") for value in bare], dtype=np.uint64)
 
 
 def places(survey: Survey) -> pd.DataFrame:
@@ -62,7 +82,7 @@ def places(survey: Survey) -> pd.DataFrame:
 
 
 def answer_counts(survey: Survey, rows: pd.DataFrame) -> pd.DataFrame:
-    """Count how often each answer was given in each finest unit of the first tree; no sheet can be put together of it.
+    """Count how often each answer was given in each finest unit of every axis; no sheet can be put together of it.
 
     Parameters
     ----------
@@ -72,24 +92,19 @@ def answer_counts(survey: Survey, rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        unit, code (a question, or the weight), answer (NaN: none given), n.
+        axis, unit, code (a question, the weight, or ``""`` for the sheets), answer, n.
     """
-    frame = _as_pandas(survey)
-    leaves = {leaf.code for tree in survey.trees().values() for leaf in tree.leaves}
-    unit = rows[survey.spec.units.at(survey.period).trees[0]].to_numpy()
-    tables = []
-    for name in [*sorted(leaves & set(frame.columns)), *([survey.weight] if survey.weight else [])]:
-        counts = frame[name].astype("float64").groupby([unit, frame[name].astype("float64")], dropna=False).size()
-        tables.append(
-            pd.DataFrame(
-                {
-                    "unit": counts.index.get_level_values(0),
-                    "code": name,
-                    "answer": counts.index.get_level_values(1),
-                    "n": counts.to_numpy(),
-                }
-            )
-        )
+    names = [*_leaves(survey), *([survey.weight] if survey.weight else [])]
+    values, tables = columns_of(survey.frame, names).assign(**{"": 1.0}), []
+    for axis in axes_in(rows):
+        unit = rows[axis].to_numpy()
+        for name in values:
+            counts = values[name].groupby([unit, values[name]]).size()
+            index = counts.index
+            tables.append(
+                pd.DataFrame({"axis": axis, "unit": index.get_level_values(0), "code": name,
+                              "answer": index.get_level_values(1), "n": counts.to_numpy()})
+            )  # fmt: skip
     return pd.concat(tables, ignore_index=True)
 
 

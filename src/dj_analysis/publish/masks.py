@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..measure.crosses import cell_name, is_cross
 from ..measure.partition import Partition, partition
-from ..measure.rows import HASH
+from ..measure.rows import HASH, LEFT_OUT, axes_in
 from ..measure.scores import members, merged_parts, withheld_rows
 from ..measure.unitsums import UnitSums
 from ..spec.settings import FLOOR
@@ -128,24 +128,47 @@ def _against_earlier(
     earlier: Sequence[Release],
     least: int,
 ) -> tuple[str, str] | None:
-    """Return what to hide next because this release and an earlier one differ by too few people."""
-    for release in earlier:
-        both = _matched(rows[[HASH, *found]], release.rows)
-        new = {
-            axis: both[axis if axis in both else f"{axis}_new"].map(part.home).fillna("")
-            for axis, part in found.items()
-        }
-        old = {axis: both[f"{axis}{HOME}"].fillna("") for axis in found if f"{axis}{HOME}" in release.rows}
+    """Return what to hide next because this release and earlier ones tell about too few people together.
+
+    All earlier releases are looked at together, then one by one; for the people, and for those who answered each question.
+    """
+    together = [list(earlier)] if len(earlier) > 1 else []
+    for releases in [*together, *([release] for release in earlier)]:
+        both = _matched(rows[[HASH, LEFT_OUT, *found]], releases)
+        new = {axis: both[axis].map(part.home).fillna("") for axis, part in found.items()}
+        old = {name: both[name].fillna("") for name in both if name.endswith(HOME)}
         labels = np.column_stack([_codes(home) for home in (*new.values(), *old.values())])
         if len(np.unique(labels, axis=0)) <= EXACT_LIMIT:
             groups = [(list(new), labels)]
+        elif len(releases) > 1:
+            continue
         else:
-            groups = [([axis], np.column_stack([_codes(new[axis]), _codes(old[axis])])) for axis in old]
-        for axes, columns in groups:
-            apart = smallest_union(columns, np.ones(len(columns)), least)
-            if apart is not None:
-                return _smallest_part({axis: new[axis] for axis in axes}, apart)
+            axes = [(axis, name) for axis in new for name in old if name == f"0:{axis}{HOME}"]
+            groups = [([axis], np.column_stack([_codes(new[axis]), _codes(old[name])])) for axis, name in axes]
+        for axes_, columns in groups:
+            for n in _answering(both):
+                apart = np.zeros(len(columns), dtype=bool)
+                inside = smallest_union(columns[n > 0], n[n > 0], least)
+                if inside is not None:
+                    apart[n > 0] = inside
+                    return _smallest_part({axis: new[axis] for axis in axes_}, apart)
     return None
+
+
+def _answering(both: pd.DataFrame) -> list[np.ndarray]:
+    """Return who counts, for the people and for each question somebody left out.
+
+    Where sheets are gone others may be what became of them: then a sheet that is not in every release counts half, as one
+    person may stand for two.
+    """
+    weight = np.where(both["gone"].any() & ~both["always"].to_numpy(), 0.5, 1.0)
+    left_out = both[LEFT_OUT].fillna("")
+    codes = sorted({code for text in left_out.unique() for code in text.split()})
+    lacking = [
+        left_out.map({text: code in text.split() for text in left_out.unique()}).to_numpy(bool) for code in codes
+    ]
+    counts = {n.tobytes(): n for n in [weight, *(np.where(lacks, 0.0, weight) for lacks in lacking)]}
+    return list(counts.values())
 
 
 def _smallest_part(homes: Mapping[str, pd.Series], apart: np.ndarray) -> tuple[str, str]:
@@ -159,7 +182,7 @@ def _smallest_part(homes: Mapping[str, pd.Series], apart: np.ndarray) -> tuple[s
 def with_homes(rows: pd.DataFrame, hidden: frozenset[Row], spec: Specification, period: str) -> pd.DataFrame:
     """Add to the answers of a release the lowest shown unit each counts to, on every axis, as its units were then."""
     units, made = spec.units.at(period), rows.copy()
-    for axis in (column for column in rows.columns if column != HASH and not column.endswith(HOME)):
+    for axis in axes_in(rows):
         shut = {unit for level, unit in hidden if axis in units.trees or level == axis}
         homes = {}
         for unit in rows[axis].unique():
@@ -169,10 +192,17 @@ def with_homes(rows: pd.DataFrame, hidden: frozenset[Row], spec: Specification, 
     return made
 
 
-def _matched(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
-    """Put the answers of two releases side by side; the same answer twice is matched twice."""
-    sides = [side.assign(_twin=side.groupby(HASH).cumcount()) for side in (new, old)]
-    return sides[0].merge(sides[1], on=[HASH, "_twin"], how="outer", suffixes=("_new", "_old"))
+def _matched(new: pd.DataFrame, releases: Sequence[Release]) -> pd.DataFrame:
+    """Put the answers of this release and of earlier ones side by side; the same answer twice is matched twice."""
+    made = new.assign(_twin=new.groupby(HASH).cumcount(), _in=1)
+    for number, release in enumerate(releases):
+        homes = [name for name in release.rows if name.endswith(HOME)]
+        side = release.rows[[HASH, LEFT_OUT, *homes]].rename(columns={name: f"{number}:{name}" for name in homes})
+        side = side.assign(_twin=side.groupby(HASH).cumcount(), **{f"_in{number}": 1})
+        made = made.merge(side, on=[HASH, "_twin"], how="outer", suffixes=("", "_other"))
+        made[LEFT_OUT] = made[LEFT_OUT].fillna(made.pop(f"{LEFT_OUT}_other"))
+    there = made[["_in", *(f"_in{number}" for number in range(len(releases)))]].notna()
+    return made.assign(gone=made["_in"].isna(), always=there.all(axis=1))
 
 
 def _codes(home: pd.Series) -> np.ndarray:

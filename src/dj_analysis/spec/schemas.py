@@ -73,6 +73,7 @@ CODEBOOK = Schema(
         Column("min_share", "至少答多少比例才计分(0–1)", "number"),
         *_VALID,
         Column("replaces", "替代哪个旧代码"),
+        Column("expected", "核对题应选的分值(role = check)", "number"),
     ),
     ("code", "valid_from"),
 )

@@ -29,7 +29,8 @@ MIN_SHARE_NODES = 0.75
 class Node:
     """One code of a tree: an item or indicator (leaf), or something averaged from its children.
 
-    ``minimum`` and ``maximum`` bound a leaf's value after its scale; ``direction`` is -1 where high is bad.
+    ``minimum`` and ``maximum`` bound a leaf's value after its scale; ``direction`` is -1 where high is bad; ``expected`` is the
+    answer a question asks for that only checks whether people read it.
     """
 
     code: str
@@ -51,6 +52,7 @@ class Node:
     valid_from: str = ""
     valid_to: str = ""
     replaces: str = ""
+    expected: float = float("nan")
 
     def label(self, language: str = "zh") -> str:
         """Name for a reader; the code where none is given."""
@@ -176,7 +178,8 @@ class Tree:
 def read_nodes(table: Table, problems: Problems) -> list[Node]:
     """Make nodes of a checked table; cells that do not fit were noted by the schema and take their default."""
     frame, nodes = table.frame, []
-    figures = {name: numbers(frame[name]) for name in ("weight", "minimum", "maximum", "min_share")}
+    known = ("weight", "minimum", "maximum", "min_share", "expected")
+    figures = {name: numbers(frame[name]) for name in known if name in frame}
     for row, cells in enumerate(frame.to_dict("records")):
         if not cells["code"]:
             problems.add(f"{table.place}: 第 {row + 2} 行", "missing_code", "(空)", "code", "填上代码 (give a code)")
