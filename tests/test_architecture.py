@@ -14,6 +14,7 @@ ORDER = [
     "spec",
     "measure",
     "judge",
+    "methods",
     "act",
     "publish",
     "settling",

@@ -8,8 +8,16 @@ from .judge.contrast import contrast as contrast
 from .judge.differences import differences as differences
 from .judge.differences import enps as enps
 from .judge.series import trend as trend
+from .measure.agreement import agreement as agreement
+from .measure.ahp import ahp as ahp
+from .measure.invariance import invariance as invariance
+from .measure.quality import screen as screen
+from .measure.rating import rate as rate
+from .measure.reliability import reliability as reliability
+from .measure.robustness import robustness as robustness
 from .measure.scores import score as score
 from .measure.sources import read_survey as read_survey
+from .measure.weighting import weigh as weigh
 from .publish.blocks import figure as figure
 from .publish.blocks import heading as heading
 from .publish.blocks import keyfigure as keyfigure

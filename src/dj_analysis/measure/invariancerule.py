@@ -1,0 +1,118 @@
+"""When a level of measurement invariance is said to hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from . import cfa
+from .cfa import Fit
+from .itemgroups import ONE_ITEM
+
+TOO_FEW_PEOPLE = "完整作答人数不足,未纳入比较"
+TOO_FEW_GROUPS = "可比的组不足两个"
+NO_DIMENSION = "没有可检验的维度"
+NOT_TESTABLE = "约束不增加自由度,无法检验"
+LOWER_FAILS = "前一级不成立"
+ONE_OF_A_PAIR = "仅两题的维度,分不清是哪一题不同"
+ITEMS_DIFFER = "个别题目有差异,见题目比较"
+ENGLISH = {
+    TOO_FEW_PEOPLE: "too few complete answers, left out of the comparison",
+    TOO_FEW_GROUPS: "fewer than two groups that can be compared",
+    NO_DIMENSION: "no dimension that can be tested",
+    ONE_ITEM: "fewer than two items asked alike, nothing can be tested",
+    NOT_TESTABLE: "the constraint adds no degree of freedom, nothing can be tested",
+    LOWER_FAILS: "the level before it does not hold",
+    ITEMS_DIFFER: "single items differ, see the comparison of items",
+    ONE_OF_A_PAIR: "a dimension of two items: which of them differs cannot be told",
+    cfa.SINGULAR: "the covariances of the items are not positive definite, nothing can be estimated",
+    cfa.NOT_CONVERGED: "the model did not converge",
+    cfa.NOT_IDENTIFIED: "the model is not identified",
+    cfa.IMPROPER: "an improper solution: a negative residual variance or impossible factor covariances",
+}
+
+
+@dataclass(frozen=True)
+class InvarianceRule:
+    """When a level of invariance is said to hold: conventions without a stated error rate, not tests.
+
+    The fall of CFI decides (Cheung & Rensvold 2002; the main criterion of Chen 2007). The rise of RMSEA supplements it: it is
+    told where it exceeds its limit, and counts by itself only if ``strict``, for with few degrees of freedom it
+    exceeds any limit by chance (Kenny, Kaniskan & McCoach 2015).
+
+    Attributes
+    ----------
+    cfi, rmsea
+        Configural holds with at least this CFI (Bentler & Bonett 1980) and at most this RMSEA (Browne & Cudeck 1993).
+    delta_cfi, delta_rmsea
+        Metric and scalar: largest fall of CFI and largest rise of RMSEA against the model before.
+    small, small_delta_cfi, small_delta_rmsea
+        With at most ``small`` people in all groups together, the narrower limits of Chen 2007.
+    least
+        Complete answers (their effective number where weights differ) a group needs to be compared.
+    strict
+        A rise of RMSEA beyond its limit is enough to fail.
+    false_discovery, smallest
+        A single item differs where the Benjamini–Hochberg q-value of its score test is at most ``false_discovery`` and a group
+        lies at least ``smallest`` points of the 0–100 score from the mean of groups. CFI and RMSEA are about the whole
+        model: with many items one that differs much hardly moves them.
+    """
+
+    cfi: float = 0.90
+    rmsea: float = 0.10
+    delta_cfi: float = 0.010
+    delta_rmsea: float = 0.015
+    small: int = 300
+    small_delta_cfi: float = 0.005
+    small_delta_rmsea: float = 0.010
+    least: int = 100
+    strict: bool = False
+    false_discovery: float = 0.05
+    smallest: float = 5.0
+
+    def limits(self, n: float) -> tuple[float, float]:
+        """Return the largest fall of CFI and the largest rise of RMSEA allowed for so many people."""
+        few = n <= self.small
+        return (self.small_delta_cfi, self.small_delta_rmsea) if few else (self.delta_cfi, self.delta_rmsea)
+
+    def judged(self, fitted: Fit, before: Fit | None) -> tuple[bool, str]:
+        """Tell whether a model holds, alone (configural) or against the model before it, and which limits it exceeds."""
+        if before is None:
+            told = {f"CFI {fitted.cfi:.3f} < {self.cfi:.3f}": fitted.cfi < self.cfi}
+            told |= {f"RMSEA {fitted.rmsea:.3f} > {self.rmsea:.3f}": fitted.rmsea > self.rmsea}
+            return not any(told.values()), "; ".join(text for text, over in told.items() if over)
+        fall, rise = before.cfi - fitted.cfi, fitted.rmsea - before.rmsea
+        most_fall, most_rise = self.limits(float(fitted.sample.n.sum()))
+        told = {f"ΔCFI {fall:.4f} > {most_fall:.3f}": fall > most_fall}
+        told |= {f"ΔRMSEA {rise:.4f} > {most_rise:.3f}": rise > most_rise}
+        holds = fall <= most_fall and not (self.strict and rise > most_rise)
+        return bool(holds), "; ".join(text for text, over in told.items() if over)
+
+
+def judged(fitted: Fit, before: Fit | None, rule: InvarianceRule, lower_fails: bool) -> tuple[Any, str]:
+    """Tell whether a model holds, and why not or why it cannot be told."""
+    unsolved = fitted.reason or (before.reason if before is not None else "")
+    if unsolved:
+        return pd.NA, unsolved
+    improper = cfa.IMPROPER if fitted.improper else ""
+    if fitted.df == (before.df if before is not None else 0):
+        return pd.NA, "; ".join(filter(None, [NOT_TESTABLE, improper]))
+    holds, told = rule.judged(fitted, before)
+    return holds and not lower_fails, "; ".join(filter(None, [LOWER_FAILS if lower_fails else "", told, improper]))
+
+
+def measures(fitted: Fit, before: Fit | None) -> dict[str, Any]:
+    """Measures of fit, and how they changed against the model before; nothing of a model without a solution."""
+    if fitted.reason:
+        return {}
+    names = ("chi2", "df", "p", "cfi", "tli", "rmsea", "srmr")
+    made = {name: getattr(fitted, name) for name in names}
+    if before is None or before.reason:
+        return made
+    chi2, df = max(0.0, fitted.chi2 - before.chi2), fitted.df - before.df
+    made |= {"delta_chi2": chi2, "delta_df": df, "delta_p": stats.chi2.sf(chi2, df) if df else np.nan}
+    return made | {"delta_cfi": before.cfi - fitted.cfi, "delta_rmsea": fitted.rmsea - before.rmsea}
