@@ -197,7 +197,7 @@ def plan_waves(
     kept_of, settled_of
         Give a wave's sums, and on what it rests (asked only of an open wave of which a draft was sent).
     """
-    hidden, restated, coarse, levels = {}, {}, set(), {}
+    hidden, restated, coarse, levels, answered = {}, {}, set(), {}, {}
     for place, wave in enumerate(waves):
         at, kept, units = ("survey", wave), kept_of(wave), spec.units.at(wave)
         told = releases.frozen(wave)
@@ -220,6 +220,8 @@ def plan_waves(
         if rows - withheld_rows(partitions(kept.sums, spec, wave), units):
             coarse.add(at)
         hidden[at] = rows
+        block = kept.sums[units.trees[0]]
+        answered[at] = {cell: int(n) for cell, n in zip(block.cells, block.sums["n"].sum(axis=0), strict=True)}
         restated[at] = merger_mask(rows, spec, wave, waves[place + 1 :])
         names = [level for level in units.levels if units.tree_of(level) in kept.sums]
         groups = [axis for axis in kept.sums if axis not in units.trees and not is_cross(axis)]
@@ -227,7 +229,7 @@ def plan_waves(
         crosses = [cell_name(pair) for pair, axes in sides.items() if cell_name(axes) in kept.sums]
         levels[at] = frozenset([units.root.level, *names, *groups, *crosses])
     least = max(spec.min_group, FLOOR)
-    return ReleasePlan(period, least, hidden, levels, restated, frozenset(coarse), releases.store.secret)
+    return ReleasePlan(period, least, hidden, levels, restated, frozenset(coarse), answered, releases.store.secret)
 
 
 def ruling(spec: Specification, period: str) -> str:

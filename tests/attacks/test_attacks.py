@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import attacker
@@ -371,3 +372,30 @@ def test_the_first_tree_stays_the_first_when_units_change(tmp_path, rng):
     ws = dj.open_workspace(Path(tmp_path))
     assert ws.units.at(NOW).trees == ws.units.trees
     assert ws.scores(NOW).at("M", "Q1").n == 30
+
+
+# --- Other answers than those released ----------------------------------------------------------------------------
+
+
+def test_scores_of_some_of_the_answers_do_not_pass_under_the_plan_of_all(tmp_path, rng):
+    """The unit with and without one person, both published, would tell his answers."""
+    people = {p: sheets(rng, (40, {"unit": "A"}), (30, {"unit": "B"})) for p in (BEFORE, NOW)}
+    ws = dj.open_workspace(company_of(tmp_path, FLAT[:2], people).folder)
+    survey, plan = ws.survey(NOW), ws.release_plan(NOW)
+    fewer = dj.score(replace(survey, frame=survey.frame[:-1]), by="t1")
+    for result in (fewer, dj.trend([ws.scores(BEFORE), fewer]), dj.compare(fewer, ws.scores(BEFORE))):
+        with pytest.raises(dj.DjError, match="other answers"):
+            dj.protect(result, plan)
+    assert dj.protect(dj.score(survey, by="t1"), plan).table["score"].notna().any()
+
+
+def test_after_a_withdrawal_the_answers_that_are_left_do_not_pass(tmp_path, rng):
+    people = sheets(rng, (40, {"unit": "A"}), (30, {"unit": "B"}))
+    people.insert(0, "respondent", [f"r{i}" for i in range(len(people))])
+    ws = dj.open_workspace(company_of(tmp_path, FLAT[:2], {NOW: people}).folder)
+    ws.close(NOW)
+    ws.withdraw(NOW, "r3")
+    ws = dj.open_workspace(tmp_path)
+    assert dj.protect(ws.scores(NOW), ws.release_plan(NOW)).table["score"].notna().any()
+    with pytest.raises(dj.DjError, match="other answers"):
+        dj.protect(dj.score(ws.survey(NOW), by="t1"), ws.release_plan(NOW))

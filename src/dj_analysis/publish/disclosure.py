@@ -20,6 +20,7 @@ from ..result import Result
 from ..spec import reasons
 from ..spec.settings import FLOOR
 from ..spec.specification import Specification
+from ..spec.units import ALL
 from .printing import COUNTED, as_printed
 
 Row = tuple[str, str]  # level, unit
@@ -44,6 +45,9 @@ class ReleasePlan:
         a part of them was not shown.
     coarse
         Waves in which more is hidden than the tree rule asks: there no column is shown that is computed from units below.
+    answered
+        (programme, period) → (form, code) → people scored in all. A result about fewer or more rests on other answers than the
+        release, and the difference of the two would tell about these. Empty: not checked.
     key
         What seals are made with; the workspace's own, or that of this process.
     """
@@ -54,6 +58,7 @@ class ReleasePlan:
     levels: Mapping[Wave, frozenset[str]] = field(default_factory=dict, repr=False)
     restated: Mapping[Wave, frozenset[Row]] = field(default_factory=dict, repr=False)
     coarse: frozenset[Wave] = field(default=frozenset(), repr=False)
+    answered: Mapping[Wave, Mapping[Row, int]] = field(default_factory=dict, repr=False, compare=False)
     key: bytes = field(default=_UNSTORED, repr=False, compare=False)
 
     @property
@@ -206,7 +211,8 @@ def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
     Raises
     ------
     UsageError
-        A plan that does not know one of the result's waves, or a level it was not decided over.
+        A plan that does not know one of the result's waves, or a level it was not decided over; a result of other answers than
+        those of the release (some left out by hand, or taken back since).
     """
     if isinstance(result, Protected):
         return result
@@ -223,6 +229,7 @@ def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
         plan = plan_release(result.period, [result], result.spec)
     elif result.about == "persons":
         _check_known(result, plan)
+        _check_answers(result, plan)
     return _sealed(_masked(result, plan), plan)
 
 
@@ -265,6 +272,24 @@ def _check_known(result: Result, plan: ReleasePlan) -> None:
     for level in result.table["level"].unique() if decided and "level" in result.table else ():
         if level not in decided:
             raise unknown("可发布的层级/level that can be published", level, sorted(decided))
+
+
+def _check_answers(result: Result, plan: ReleasePlan) -> None:
+    """Refuse what rests on other answers than the release, as far as its rows about the whole tell."""
+    table = result.table
+    if not {"unit", "form", "code", "n"} <= set(table) or "test" in table:
+        return
+    whole = table[table["unit"] == ALL]
+    for period, n in (("period", "n"), ("before_period", "n_before")):
+        if period not in table or n not in table:
+            continue
+        for row in whole[[period, "form", "code", n]].itertuples(index=False):
+            known = plan.answered.get((result.programme, row[0]), {}).get((row[1], row[2]))
+            if known is not None and row[3] == row[3] and int(row[3]) != known:
+                raise UsageError(
+                    f"{row[0]} {row[2]}: 结果所依据的答卷与发布的不同，两者相减会透露其间的人 (it rests on other answers than the"
+                    " release: their difference would tell about these people); 用 ws.scores(period) (use it)"
+                )
 
 
 def _masked(result: Result, plan: ReleasePlan) -> Result:
