@@ -659,3 +659,25 @@ def test_craft_hints_of_the_default_instrument(instrument: Codebook):
     asked_without_way_out = [hint.place for hint in instrument.warnings if hint.rule == "no_way_out"]
     assert asked_without_way_out == ["O4"]
     assert "no_recall" in {hint.rule for hint in replace(instrument, recall="").warnings}
+
+
+def test_every_reason_has_its_english():
+    """Module constants that give a reason why a number is missing; patterns and labels are not printed as reasons."""
+    import ast
+
+    from dj_analysis.spec import reasons
+
+    other = {"_BEFORE", "_AFTER", "ALLOWED", "NOTICE", "ELSEWHERE"}
+    missing = []
+    for path in sorted((Path(reasons.__file__).parents[1] / "measure").glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ):
+                name, text = ast.unparse(node.targets[0]), node.value.value
+                if any("\u4e00" <= sign <= "\u9fff" for sign in text) and name not in other:
+                    missing += [] if text in reasons.ENGLISH else [f"{path.stem}.{name}"]
+    assert not missing
+    assert len(reasons.ENGLISH) > 50

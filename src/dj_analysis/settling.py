@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .measure.crosses import CROSS, cell_name
-from .measure.rows import CORE, LEFT_OUT, among, answer_counts, axes_in, chosen, counted, row_table
+from .measure.rows import CORE, HASH, LEFT_OUT, among, answer_counts, axes_in, chosen, counted, row_table
 from .measure.scores import joint_counts, members, unit_sums
 from .measure.store import Kept, Store
 from .measure.survey import Survey
@@ -97,7 +97,8 @@ def settle(survey: Survey, store: Store, told: Sequence[Mapping[str, Any]]) -> S
         made = replace(_whole(chosen(survey, rows, keep), rows[keep]), late=int((~keep).sum()))
         return made if not _few(earlier, made.answers, homes, least) else as_it_was
     if _places(rows).equals(_places(old_rows)):
-        made = _parts_anew(survey, rows, old, old_rows, earlier, homes, least)
+        sheets = [store.rows(event["store"]) for event in told]
+        made = _parts_anew(survey, rows, old, old_rows, earlier, sheets, homes, least)
         # Nobody moved: what was shown may be shown, unless all of a unit now answer alike.
         shut = mask(made.kept.sums, made.kept.joint, survey.spec, survey.period)
         return replace(made, hidden=hidden) if shut <= hidden else as_it_was
@@ -111,6 +112,7 @@ def _parts_anew(
     old: Kept,
     old_rows: pd.DataFrame,
     earlier: Sequence[pd.DataFrame],
+    released: Sequence[pd.DataFrame],
     homes: Mapping[tuple[str, str], set[str]],
     least: int,
 ) -> Settled:
@@ -118,11 +120,13 @@ def _parts_anew(
     tree = survey.spec.units.at(survey.period).trees[0]
     answers, before = answer_counts(survey, rows), earlier[-1]
     at_home = {unit: next(iter(parts)) for (axis, unit), parts in homes.items() if axis == tree and len(parts) == 1}
-    changed = rows[tree][~among(rows.assign(hash=rows[CORE]), counted(old_rows.assign(hash=old_rows[CORE])))]
-    enough = changed.map(at_home).value_counts()
-    anew = set(enough.index[enough >= least]) - {
-        part for axis, part in _few(earlier, answers, homes, least, alone=True) if axis == tree
-    }
+    few: set[str] = set()
+    for sheets in released:  # sheets that changed since each release, the last one at the end
+        cores = [table.assign(**{HASH: table[CORE]}) for table in (rows, sheets)]
+        changed = rows[tree][~among(cores[0], counted(cores[1]))].map(at_home).value_counts()
+        few |= set(changed.index[changed < least])
+    anew = set(changed.index) - few
+    anew -= {part for axis, part in _few(earlier, answers, homes, least, alone=True) if axis == tree}
     mine = {unit for unit in set(rows[tree]) if at_home.get(unit) in anew}
     taken, stays = rows[tree].isin(mine).to_numpy(), ~old_rows[tree].isin(mine).to_numpy()
     fresh = unit_sums(survey, _all_axes(survey))[tree]
