@@ -399,3 +399,31 @@ def test_after_a_withdrawal_the_answers_that_are_left_do_not_pass(tmp_path, rng)
     assert dj.protect(ws.scores(NOW), ws.release_plan(NOW)).table["score"].notna().any()
     with pytest.raises(dj.DjError, match="other answers"):
         dj.protect(dj.score(ws.survey(NOW), by="t1"), ws.release_plan(NOW))
+
+
+def test_no_table_prints_more_digits_than_scores_do(tmp_path, rng):
+    """Item analysis, agreement and the like hold means too: a second, finer reading of them would undo the rounding."""
+    people = sheets(rng, (40, {"unit": "A"}), (30, {"unit": "B"}), (60, {"unit": "C"}), items=("Q1", "Q2", "Q3"))
+    ws = dj.open_workspace(company_of(tmp_path, FLAT, {NOW: people}, items=(("Q1", "Q2", "Q3"),)).folder)
+    survey, plan = ws.survey(NOW), ws.release_plan(NOW)
+    for result in (
+        dj.reliability(survey, by="t1"),
+        dj.agreement(survey, level="t1", draws=50),
+        dj.differences(survey, "t1"),
+    ):
+        safe = dj.protect(result, plan)
+        for part in (safe, *(safe.part(name) for name in result.parts if name != "pooled")):
+            table = part.printed().table
+            for name in table.select_dtypes("float"):
+                assert np.allclose(table[name].dropna() * 1000, (table[name].dropna() * 1000).round(), atol=1e-6), name
+            if "mean" in table and "n" in table:
+                few = table[table["n"] < 50].dropna(subset="mean")
+                assert len(few)
+                assert ((few["mean"] % 1).round(6).isin([0, 1])).all()
+
+
+def test_contrast_of_scores_with_a_cross_leaves_the_cross_out(tmp_path, rng):
+    people = sheets(rng, (40, {"unit": "A", "G": "甲"}), (30, {"unit": "B", "G": "乙"}))
+    company = company_of(tmp_path, FLAT[:2], {NOW: people}, groups=("G",))
+    survey = dj.open_workspace(company.folder).survey(NOW)
+    assert set(dj.contrast(dj.score(survey, by=["t1", ("t1", "G")])).table["level"]) == {"t1"}

@@ -22,7 +22,7 @@ ALL_OF_THEM = "DJ_ATTACK" in os.environ
 CHUNKS = (
     [*((20 * k, 20, 2) for k in range(8)), *((5000 + 20 * k, 20, 4) for k in range(3))]
     if ALL_OF_THEM
-    else [(0, 12, 2), (5000, 8, 4)]
+    else [(0, 6, 2), (5000, 4, 4)]
 )
 
 
@@ -76,7 +76,7 @@ def test_no_number_follows_who_of_those_told_together_answered_what(chunk, tmp_p
     several waves (mix and within of compare among them) cannot know more of a hidden unit than these totals do.
     """
     changed, moved = 0, []
-    for seed in range(1000 + 6 * chunk, 1000 + 6 * (chunk + 1)):
+    for seed in range(1000 + 6 * chunk, 1000 + 6 * chunk + (6 if ALL_OF_THEM else 2)):
         company = random_company(seed, tmp_path / str(seed))
         rng = np.random.default_rng(seed)
         ws = dj.open_workspace(company.folder)
@@ -99,7 +99,7 @@ def test_no_number_follows_who_of_those_told_together_answered_what(chunk, tmp_p
                         moved += [(seed, period, kind, name) for name in first if not _same(first[name], second[name])]
             company.write_wave(period, people)
     assert not moved
-    assert changed > 60, "there was something to change"
+    assert changed > 20, "there was something to change"
 
 
 def _same(first: pd.Series, second: pd.Series) -> bool:

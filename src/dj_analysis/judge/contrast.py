@@ -10,6 +10,7 @@ from scipy import stats
 
 from ..errors import UsageError
 from ..measure import uncertainty
+from ..measure.crosses import is_cross
 from ..measure.pooled import shifts
 from ..measure.scores import KEYS, Scores, members
 from ..measure.unitsums import UnitSums
@@ -49,7 +50,8 @@ def contrast(scores: Scores) -> Contrast:
         raise UsageError("contrast 只用于问卷得分 (for survey scores only)")
     units = scores.spec.units.at(scores.period)
     tables = []
-    for level in (level for level in scores.table["level"].unique() if level != units.root.level):
+    levels = (level for level in scores.table["level"].unique() if level != units.root.level and not is_cross(level))
+    for level in levels:
         axis = units.tree_of(level) if level in units.levels else level
         sums = scores.sums[axis]
         anchors = sums.laid_out(sums.units, [cell for cell in sums.cells if cell[0] == "anchors"])

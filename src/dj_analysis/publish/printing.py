@@ -13,6 +13,19 @@ from ..result import Result
 COUNTED = ("n", "n_before", "n_rest", "n_other")
 _CENTRES = {"now": (), "before": (), "score": ("low", "high"), "whole": (), "difference": ("low", "high")}
 _WIDTHS = ("sd", "se", "mix", "within")
+_POINTS = (
+    "mean",
+    "upper",
+    "lower",
+    "upper_lower",
+    "ad",
+    "shrunken",
+    "mu",
+    "adjusted",
+    "self",
+    "inspection",
+    "severity",
+)
 _SHARES = ("favourable", "share", "rate", "rate_before", "response")
 _CHANCES = ("probability", "p", "q")  # with the standard error they lead back to the score
 
@@ -49,9 +62,8 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
             made["low"], made["high"] = made["low"].clip(lower=0), made["high"].clip(upper=100)
     for name in (name for name in _WIDTHS if name in table):
         made[name] = _to(points, table[name])
-    if {"difference", "mix", "within"} <= set(
-        made
-    ):  # they add up in print, and are no second reading of the difference
+    # In print they add up, and are no second reading of the difference.
+    if {"difference", "mix", "within"} <= set(made):
         made["within"] = (made["difference"] - made["mix"]).where(table["within"].notna()).round(6)
     shares = _SHARES if centre is not None or "share" not in table else (*_SHARES, "low", "high")
     for name in (name for name in shares if name in table):
@@ -66,6 +78,12 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     for name, digits in (("df", 0), ("df_within", 0), ("statistic", 2), ("effect", 2)):
         if name in table and pd.api.types.is_numeric_dtype(table[name]):  # shares have a text column of this name
             made[name] = pd.to_numeric(table[name], errors="coerce").round(digits)
+    for name in (name for name in _POINTS if name in table):
+        made[name] = _to(points, table[name])
+    # Whatever else is a number keeps as many digits as can be read, and no more than could be used.
+    for name in made:
+        if pd.api.types.is_float_dtype(made[name]) and made[name].equals(table.get(name)):
+            made[name] = made[name].round(2).where(points > 0.1, made[name].round(3))
     return made
 
 
