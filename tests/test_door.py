@@ -1015,6 +1015,4 @@ def test_the_notice_tells_how_long_answers_are_kept(months, language, said):
 
 
 def test_a_workspace_tells_its_notice_the_months_it_declares(office):
-    settings = office / "workspace.toml"
-    settings.write_text(settings.read_text(encoding="utf-8") + "\n[retention]\nmonths = 6\n", encoding="utf-8")
-    assert dj.open_workspace(office).spec.retention == 6
+    assert dj.open_workspace(office(settings="[retention]\nmonths = 6\n")).spec.retention == 6

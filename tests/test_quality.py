@@ -459,7 +459,7 @@ def test_a_company_where_nothing_is_planted_has_hardly_a_flagged_sheet():
     for period in company.periods:
         found = screen(company.survey(period))
         assert (found.table["flags"] >= 2).mean() <= 0.001
-        assert (found.table["flags"] >= 1).mean() <= 0.02
+        assert (found.table["flags"] >= 1).mean() <= 0.03, "two in a hundred slip on the check question"
 
 
 def test_the_careless_planted_in_a_company_are_found():
