@@ -319,7 +319,8 @@ def test_withdrawal_from_a_closed_wave_deletes_the_answers_and_changes_no_sum(cl
     for name, values in again.scores(PERIOD).sums[sums.axis].sums.items():
         assert (values == sums.sums[name]).all(), name
     assert [told["answers"] for told in again.record.told("withdrawal")] == [1]
-    assert "17" not in str(again.record.told("withdrawal"))  # how many, not who
+    said = [{name: value for name, value in told.items() if name != "at"} for told in again.record.told("withdrawal")]
+    assert "17" not in str(said), "the record tells how many, not who"
     found = audit_workspace(again)
     assert found.passed, found.table
     with pytest.raises(UsageError, match="没有这份答卷"):
@@ -401,6 +402,29 @@ def test_a_correction_of_enough_answers_changes_that_unit_and_those_above_it(clo
     assert ws.record.told("correction")[0]["reason"] == "一支部第一题录反"
     ws.survey(PERIOD)
     assert audit_workspace(ws).passed
+
+
+def test_late_answers_do_not_stand_in_the_way_of_a_correction(closed):
+    folder, every = closed
+    late = people({"B21": 4}, seed=9, first=900)
+    write_wave(folder, pd.concat([every, late], ignore_index=True))
+    dj.open_workspace(folder).close(PERIOD)
+    before = shown(dj.open_workspace(folder))
+    write_wave(folder, pd.concat([corrected(every, "B11", 12), late], ignore_index=True))
+    dj.open_workspace(folder).close(PERIOD, correct="一支部第一题录反")
+    ws = dj.open_workspace(folder)
+    after = shown(ws)
+    changed = after.index[(after["score"] - before["score"].reindex(after.index)).abs() > 1e-9]
+    assert {unit for _, unit, _ in changed} == {"ALL", "C1", "B11"}
+    pd.testing.assert_series_equal(after["n"], before["n"])
+    assert ws.record.told("correction")[0]["late"] == 4
+    assert audit_workspace(ws).passed
+    with pytest.raises(UsageError, match="没有新的补报"):
+        ws.close(PERIOD)
+    later = people({"B12": 3}, seed=11, first=950)
+    write_wave(folder, pd.concat([corrected(every, "B11", 12), late, later], ignore_index=True))
+    dj.open_workspace(folder).close(PERIOD)
+    assert [told["late"] for told in dj.open_workspace(folder).record.told("late")] == [4, 3]
 
 
 def test_changed_answers_are_no_late_ones(closed):

@@ -68,6 +68,13 @@ class Releases:
         """Return the reasons of a wave's corrections."""
         return [told["reason"] for told in self.record.told("correction") if told["period"] == period]
 
+    def waiting(self, period: str) -> int:
+        """Return how many answers are known to have come too late: told by the last closing or correction, or since."""
+        late = 0
+        for told in (told for told in self.record.told(*FROZEN, "late") if told["period"] == period):
+            late = told["late"] + (late if told["kind"] == "late" else 0)
+        return late
+
     def forget(self, period: str, *, rows: bool = False) -> None:
         """Delete what the store kept of a wave in passing: two sums that differ by one person tell his answers.
 
@@ -92,13 +99,13 @@ def close_wave(survey: Survey, releases: Releases, notice: Consent, *, correct: 
         kind = "correction" if told else "close"
         releases.record.append(kind, snapshot(survey, releases, notice) | ({"reason": correct} if correct else {}))
         return
-    as_closed(survey, releases.store, told)  # changed answers are not late ones
     rows = row_table(survey, releases.store.secret)
-    late = int((~among(rows, counted(releases.store.rows(told["store"])))).sum())
-    known = sum(event["late"] for event in releases.record.told("late") if event["period"] == period)
-    if late <= known + told["late"]:
+    waits = ~_counting(rows, releases.store, told)  # changed answers are not late ones
+    new = int(waits.sum()) - releases.waiting(period)
+    if new <= 0:
         raise UsageError(f"{period} 已关闭,没有新的补报 (it is closed, and nothing came later)")
-    releases.record.append("late", {"period": period, "late": late - known - told["late"]})
+    releases.store.keep_rows(f"{told['store']}.waiting", rows[waits])
+    releases.record.append("late", {"period": period, "late": new})
 
 
 def snapshot(survey: Survey, releases: Releases, notice: Consent | None = None) -> dict[str, Any]:
@@ -128,6 +135,8 @@ def snapshot(survey: Survey, releases: Releases, notice: Consent | None = None) 
     store.keep_answers(key, settled.answers)
     if len(settled.lost):
         store.keep_rows(f"{key}.lost", settled.lost)
+    if len(settled.waiting):
+        store.keep_rows(f"{key}.waiting", settled.waiting)
     told = {"date": notice.date, "text": notice.text} if survey.consent == "notice" and notice is not None else {}
     return {
         "period": period, "store": key, "basis": survey.consent, "notice": told, "answers": len(settled.rows), "late": settled.late, "hidden": sorted(hidden),
@@ -209,14 +218,7 @@ def plan_waves(
                 " changed since: restore them)"
             )
         else:  # open, or closed under other units, another min_group or other crosses
-            left = releases.of(wave)
-            settled = settled_of(wave) if told is None and left else None
-            answers = settled.rows if settled is not None else left[-1].rows if left else None
-            rows = (
-                settled.hidden
-                if settled is not None and settled.hidden is not None
-                else mask(kept.sums, kept.joint, spec, wave, rows=answers, earlier=left)
-            )
+            rows = _ruled_now(wave, kept, spec, releases, settled_of)
         if rows - withheld_rows(partitions(kept.sums, spec, wave), units):
             coarse.add(at)
         hidden[at] = rows
@@ -230,6 +232,20 @@ def plan_waves(
         levels[at] = frozenset([units.root.level, *names, *groups, *crosses])
     least = max(spec.min_group, FLOOR)
     return ReleasePlan(period, least, hidden, levels, restated, frozenset(coarse), answered, releases.store.secret)
+
+
+def _ruled_now(
+    wave: str, kept: Kept, spec: Specification, releases: Releases, settled_of: Callable[[str], Settled]
+) -> frozenset[tuple[str, str]]:
+    """Decide the hidden rows of a wave beside everything of it that left before."""
+    left = releases.of(wave)
+    answers = left[-1].rows if left else None
+    if left and releases.frozen(wave) is None:
+        settled = settled_of(wave)
+        if settled.hidden is not None:
+            return settled.hidden
+        answers = settled.rows
+    return mask(kept.sums, kept.joint, spec, wave, rows=answers, earlier=left)
 
 
 def ruling(spec: Specification, period: str) -> str:
@@ -264,7 +280,15 @@ def as_closed(survey: Survey, store: Store, told: Mapping[str, Any]) -> Survey:
     DataError
         Answers the wave was closed with are gone or were changed, and no withdrawal or correction says so.
     """
-    rows, closed = row_table(survey, store.secret), store.rows(told["store"])
+    keep = _counting(row_table(survey, store.secret), store, told)
+    late = int((~keep).sum())
+    notice = f"{told['period']}: 关闭后补报 {late} 份,不计入 ({late} answers came after closing and do not count)"
+    return replace(chosen(survey, keep), notices=(*survey.notices, *((notice,) if late else ())))
+
+
+def _counting(rows: pd.DataFrame, store: Store, told: Mapping[str, Any]) -> np.ndarray:
+    """Tell which answer sheets a closed wave rests on; an error where some of them are not there any more."""
+    closed = store.rows(told["store"])
     allowed = store.missing(told["period"], told["store"])
     missing = counted(closed) - counted(rows) - Counter(int(value) for value in allowed)
     if missing:
@@ -275,7 +299,4 @@ def as_closed(survey: Survey, store: Store, told: Mapping[str, Any]) -> Survey:
         found = f"{sum(missing.values())} 份答卷缺失或被改动 (gone or changed): {where}"
         problems.add(f"responses/{told['period']}", "closed_wave_changed", found, "与关闭时相同 (as closed)", advice)
         raise DataError(problems=problems)
-    keep = among(rows, counted(closed))
-    late = int((~keep).sum())
-    notice = f"{told['period']}: 关闭后补报 {late} 份,不计入 ({late} answers came after closing and do not count)"
-    return replace(chosen(survey, rows, keep), notices=(*survey.notices, *((notice,) if late else ())))
+    return among(rows, counted(closed))

@@ -32,6 +32,8 @@ class Settled:
         How many more sheets do not count.
     lost
         Sheets it rests on that were changed or are gone since.
+    waiting
+        Sheets that came by themselves, too few of them to count.
     hidden
         The rows hidden by the release before, where they stay as they were: it is about the same people.
     """
@@ -41,6 +43,7 @@ class Settled:
     late: int = 0
     lost: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     answers: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    waiting: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     hidden: frozenset[tuple[str, str]] | None = None
 
 
@@ -62,7 +65,7 @@ def settle(survey: Survey, store: Store, told: Sequence[Mapping[str, Any]]) -> S
 
     - Answers only came: they count where, in every part that was shown, none or at least min_group came, on every question;
       the others go to the supplementary register.
-    - Answers were changed, everybody at his place: a part of the first tree is computed anew if at least min_group sheets
+    - Answers were changed, everybody at his place but for sheets in that register: a part of the first tree is computed anew if at least min_group sheets
       changed there, and of the answers to each question none or as many; else it keeps its sums. Group columns and further
       trees keep theirs.
     - Anything else (sheets moved, taken out, or came among changed ones): all is computed anew where every part of every axis
@@ -76,68 +79,78 @@ def settle(survey: Survey, store: Store, told: Sequence[Mapping[str, Any]]) -> S
     rows = row_table(survey, store.secret)
     if not told:
         return _whole(survey, rows)
-    left, old = store.rows(told[-1]["store"]), store.find(told[-1]["store"])
+    releases = [Release(hidden_rows(event["hidden"]), store.rows(event["store"])) for event in told]
+    last, old = releases[-1], store.find(told[-1]["store"])
     assert old is not None, "what was released is kept"
-    old_rows = left[[column for column in left.columns if not column.endswith(HOME)]]
+    old_rows = last.rows[[column for column in last.rows.columns if not column.endswith(HOME)]]
     least, released = max(survey.spec.min_group, FLOOR), [store.answers(event["store"]) for event in told]
-    hidden = hidden_rows(told[-1]["hidden"])
-    stay = Settled(old, old_rows, answers=pd.DataFrame() if released[-1] is None else released[-1], hidden=hidden)
+    stay = Settled(old, old_rows, answers=pd.DataFrame() if released[-1] is None else released[-1], hidden=last.hidden)
     came, gone = ~among(rows, counted(old_rows)), ~among(old_rows, counted(rows))
     if not came.any() and not gone.any():
         return stay
-    as_it_was = replace(stay, late=int(came.sum()), lost=old_rows[gone])
+    known = store.waiting(told[-1]["store"])
+    waits = came & among(rows, counted(known)) if known is not None else np.zeros(len(rows), dtype=bool)
+    as_it_was = replace(stay, late=int(came.sum()), lost=old_rows[gone], waiting=rows[waits])
     earlier = [answers for answers in released if answers is not None]
     if len(earlier) < len(released):  # kept by an earlier version: what changed cannot be told
         return as_it_was
-    homes = _part_of(
-        rows, [(Release(hidden_rows(event["hidden"]), store.rows(event["store"]))) for event in told], survey
-    )
+    homes = _part_of(rows, releases, survey)
     if not gone.any():
-        keep = _kept_of_new(rows, came, Release(hidden_rows(told[-1]["hidden"]), left), survey, least)
-        made = replace(_whole(chosen(survey, rows, keep), rows[keep]), late=int((~keep).sum()))
-        return made if not _few(earlier, made.answers, homes, least) else as_it_was
-    if _places(rows).equals(_places(old_rows)):
-        sheets = [store.rows(event["store"]) for event in told]
-        made = _parts_anew(survey, rows, old, old_rows, earlier, sheets, homes, least)
+        keep = _kept_of_new(rows, came, last, survey, least)
+        made = replace(_whole(chosen(survey, keep), rows[keep]), late=int((~keep).sum()), waiting=rows[~keep])
+        return made if not _few(earlier, made.answers, homes, least) else replace(as_it_was, waiting=rows[came])
+    there = rows[~waits].reset_index(drop=True)
+    if _places(there).equals(_places(old_rows)):
+        change = _Change(there, old_rows, came[~waits], gone)
+        made = _parts_anew(chosen(survey, ~waits), change, old, releases, earlier, homes, least)
         # Nobody moved: what was shown may be shown, unless all of a unit now answer alike.
         shut = mask(made.kept.sums, made.kept.joint, survey.spec, survey.period)
-        return replace(made, hidden=hidden) if shut <= hidden else as_it_was
+        made = replace(made, hidden=last.hidden, late=made.late + int(waits.sum()), waiting=rows[waits])
+        return made if shut <= last.hidden else as_it_was
     made = _whole(survey, rows)
     return made if not _few(earlier, made.answers, homes, least) else as_it_was
 
 
+@dataclass(frozen=True)
+class _Change:
+    """Answer sheets now and in the release before; which of them came, and which are gone."""
+
+    now: pd.DataFrame
+    before: pd.DataFrame
+    came: np.ndarray
+    gone: np.ndarray
+
+
 def _parts_anew(
     survey: Survey,
-    rows: pd.DataFrame,
+    change: _Change,
     old: Kept,
-    old_rows: pd.DataFrame,
+    releases: Sequence[Release],
     earlier: Sequence[pd.DataFrame],
-    released: Sequence[pd.DataFrame],
     homes: Mapping[tuple[str, str], set[str]],
     least: int,
 ) -> Settled:
     """Compute those parts of the first tree anew in which enough was changed; everybody is where he was."""
-    tree = survey.spec.units.at(survey.period).trees[0]
+    tree, rows = survey.spec.units.at(survey.period).trees[0], change.now
     answers, before = answer_counts(survey, rows), earlier[-1]
     at_home = {unit: next(iter(parts)) for (axis, unit), parts in homes.items() if axis == tree and len(parts) == 1}
     few: set[str] = set()
-    for sheets in released:  # sheets that changed since each release, the last one at the end
-        cores = [table.assign(**{HASH: table[CORE]}) for table in (rows, sheets)]
+    for release in releases:  # sheets that changed since each, the last one at the end
+        cores = [table.assign(**{HASH: table[CORE]}) for table in (rows, release.rows)]
         changed = rows[tree][~among(cores[0], counted(cores[1]))].map(at_home).value_counts()
         few |= set(changed.index[changed < least])
     anew = set(changed.index) - few
     anew -= {part for axis, part in _few(earlier, answers, homes, least, alone=True) if axis == tree}
     mine = {unit for unit in set(rows[tree]) if at_home.get(unit) in anew}
-    taken, stays = rows[tree].isin(mine).to_numpy(), ~old_rows[tree].isin(mine).to_numpy()
+    taken, stays = rows[tree].isin(mine).to_numpy(), ~change.before[tree].isin(mine).to_numpy()
     fresh = unit_sums(survey, _all_axes(survey))[tree]
     block = old.sums[tree]
     sums = {**old.sums, tree: _only(fresh, mine) + _only(block, set(block.units) - mine)}
     first, inside = answers["axis"] == tree, answers["unit"].isin(mine)
     counts = [answers[first & inside], before[~((before["axis"] == tree) & before["unit"].isin(mine))]]
-    came, gone = ~among(rows, counted(old_rows)), ~among(old_rows, counted(rows))
     return Settled(
-        Kept(sums, old.joint), pd.concat([rows[taken], old_rows[stays]], ignore_index=True), int((came & ~taken).sum()),
-        old_rows[gone & stays], pd.concat(counts, ignore_index=True),
+        Kept(sums, old.joint), pd.concat([rows[taken], change.before[stays]], ignore_index=True),
+        int((change.came & ~taken).sum()), change.before[change.gone & stays], pd.concat(counts, ignore_index=True),
     )  # fmt: skip
 
 
@@ -208,7 +221,7 @@ def _kept_of_new(rows: pd.DataFrame, came: np.ndarray, release: Release, survey:
     homes = {axis: _homes(axis, rows, release, survey) for axis in axes}
     while (came & keep).any():
         new = came & keep
-        sums = unit_sums(chosen(survey, rows, new), _all_axes(survey))
+        sums = unit_sums(chosen(survey, new), _all_axes(survey))
         few = np.zeros(len(rows), dtype=bool)
         for axis, home in homes.items():
             known = dict(zip(rows[axis], home, strict=True))

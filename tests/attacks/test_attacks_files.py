@@ -1044,7 +1044,7 @@ def with_error(office: Office, place: Path) -> Path:
 
 def test_commands_that_fail_say_what_is_wrong_and_nothing_of_anybody(office, failures):
     words = {
-        "check": "99", "wrong answers": "duplicate_respondent", "closed wave": "closed_wave_changed", "failing cell": "没有这一列",
+        "check": "99", "wrong answers": "duplicate_respondent", "closed wave": "closed_wave_changed", "failing cell": ".dj/failed",
         "cell with an error": "KeyError",
     }  # fmt: skip
     marks = {name: needles for name, needles in office.marks.items() if name != "the place"}
@@ -1057,6 +1057,9 @@ def test_commands_that_fail_say_what_is_wrong_and_nothing_of_anybody(office, fai
         assert found(told, marks) == [], (name, done.stderr)
         assert sheets_in(told, known) == [], (name, done.stderr)
         assert not numbers_in(told.decode()) & hidden, (name, done.stderr)
+    stopped = failures["failing cell"][1]
+    copies = [path.read_text(encoding="utf-8") for path in (stopped / ".dj" / "failed").glob("*.ipynb")]
+    assert ["没有这一列" in copy for copy in copies] == [True], "what the error says is kept for the office"
 
 
 def test_commands_that_succeed_say_nothing_of_anybody(office):

@@ -21,6 +21,7 @@ from ..spec.units import Units
 from . import consent, identifiers, wjx
 from .answers import recorded_headers, survey_of_table
 from .consent import CONNECT, CONSENTS, OWN_CODE, Consented
+from .engines import collected
 from .linking import PSEUDONYM, Codes, permission, pseudonyms
 from .roles import RESPONDENT, SECONDS, axes_of, check_asked, flat_units, roles_of_names
 from .survey import Survey
@@ -106,11 +107,6 @@ def _holds_numbers(path: Path, codebook: Codebook, source: Source) -> bool:
     if source.join or source.recode or source.missing or source.shape == "long":
         return False
     return all(schema[h].is_numeric() for h in headers if h in schema) and any(h in schema for h in headers)
-
-
-def collected(frame: Any) -> Any:
-    """Collect a lazy frame of a few rows."""
-    return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
 
 
 def _linked(agreed: Consented, roles: Mapping[str, str], door: Door, place: str, problems: Problems) -> tuple[Any, str]:

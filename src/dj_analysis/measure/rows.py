@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,9 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
+from ..spec.tables import whole_numbers
+from ..spec.units import NO_UNIT, Units
+from .engines import collected, columns_of
 from .linking import PSEUDONYM
 from .scoring import plan_cells, score_frame
 from .survey import Survey
@@ -31,7 +34,7 @@ def row_table(survey: Survey, secret: bytes) -> pd.DataFrame:
     secret
         The workspace's own key.
     """
-    frame, leaves = _as_pandas(survey), _leaves(survey)
+    frame, leaves = collected(nw.from_native(survey.frame)).to_pandas(), _leaves(survey)
     plain = {}
     for name in sorted(set(frame.columns) - {PSEUDONYM}):  # a pseudonym is there only when its key is at hand
         column = frame[name]
@@ -39,8 +42,9 @@ def row_table(survey: Survey, secret: bytes) -> pd.DataFrame:
         plain[name] = column.astype("float64") if numeric else column.astype("str").fillna("")
     counted_columns = [*leaves, *([survey.weight] if survey.weight else []), *dict.fromkeys(survey.axes.values())]
     table = places(survey)
-    table.insert(0, HASH, _keyed(pd.DataFrame(plain), secret))
-    table.insert(1, CORE, _keyed(pd.DataFrame(plain)[list(dict.fromkeys(counted_columns))], secret))
+    sheets = pd.DataFrame(plain)
+    table.insert(0, HASH, _keyed(sheets, secret))
+    table.insert(1, CORE, _keyed(sheets[list(dict.fromkeys(counted_columns))], secret))
     missing = frame[leaves].isna().to_numpy()
     patterns, number = np.unique(missing, axis=0, return_inverse=True)
     names = [" ".join(code for code, out in zip(leaves, row, strict=True) if out) for row in patterns]
@@ -66,19 +70,22 @@ def _keyed(table: pd.DataFrame, secret: bytes) -> np.ndarray:
 
 def places(survey: Survey) -> pd.DataFrame:
     """Return the place of every answer sheet on every axis: code of its finest unit, or its category; "" where not told."""
-    frame, units = _as_pandas(survey), survey.spec.units.at(survey.period)
+    units = survey.spec.units.at(survey.period)
+    columns = list(dict.fromkeys(survey.axes.values())) or nw.from_native(survey.frame).collect_schema().names()[:1]
+    frame = collected(nw.from_native(survey.frame).select(*columns)).to_pandas()
     table: dict[str, Any] = {}
     for axis, column in survey.axes.items():
-        text = (
-            frame[column].astype("str").where(frame[column].notna(), "").str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
-        )
-        if axis in units.trees:
-            found = units.resolve([name for name in text.unique() if name])
-            text = text.map(lambda name, found=found: found.get(name, "")) if units.rows else text.map(lambda _: "")
-        table[axis] = text
+        text = whole_numbers(frame[column].where(frame[column].notna(), ""))
+        table[axis] = resolved(text, units) if axis in units.trees else text
     if units.trees[0] not in table:
-        table[units.trees[0]] = pd.Series("", index=frame.index)
+        table[units.trees[0]] = pd.Series(NO_UNIT, index=frame.index)
     return pd.DataFrame(table)
+
+
+def resolved(texts: pd.Series, units: Units) -> pd.Series:
+    """Turn what people wrote into codes of units; what is no unit, or everything where no units are declared, into ""."""
+    found = units.resolve([name for name in texts.unique() if name]) if units.rows else {}
+    return texts.map(lambda name: found.get(name, NO_UNIT))
 
 
 def answer_counts(survey: Survey, rows: pd.DataFrame) -> pd.DataFrame:
@@ -95,26 +102,26 @@ def answer_counts(survey: Survey, rows: pd.DataFrame) -> pd.DataFrame:
         axis, unit, code (a question, the weight, or ``""`` for the sheets), answer, n.
     """
     names = [*_leaves(survey), *([survey.weight] if survey.weight else [])]
-    values, tables = columns_of(survey.frame, names).assign(**{"": 1.0}), []
-    for axis in axes_in(rows):
-        unit = rows[axis].to_numpy()
-        for name in values:
-            counts = values[name].groupby([unit, values[name]]).size()
-            index = counts.index
+    values = columns_of(survey.frame, names).assign(**{"": 1.0})
+    places_ = {axis: pd.factorize(rows[axis], sort=True) for axis in axes_in(rows)}
+    tables = []
+    for name in values:
+        answer, answers = pd.factorize(values[name], sort=True)  # -1: none given
+        for axis, (unit, units) in places_.items():
+            counts = np.bincount((unit * len(answers) + answer)[answer >= 0], minlength=len(units) * len(answers))
+            cell = np.flatnonzero(counts)
             tables.append(
-                pd.DataFrame({"axis": axis, "unit": index.get_level_values(0), "code": name,
-                              "answer": index.get_level_values(1), "n": counts.to_numpy()})
+                pd.DataFrame({"axis": axis, "unit": np.asarray(units)[cell // len(answers)], "code": name,
+                              "answer": np.asarray(answers)[cell % len(answers)], "n": counts[cell]})
             )  # fmt: skip
     return pd.concat(tables, ignore_index=True)
 
 
-def chosen(survey: Survey, rows: pd.DataFrame, keep: np.ndarray) -> Survey:
-    """Return the survey with some of its rows only (``rows`` is its row table)."""
+def chosen(survey: Survey, keep: np.ndarray) -> Survey:
+    """Return the survey with some of its rows only."""
     if keep.all():
         return survey
-    wrapped = nw.from_native(survey.frame)
-    frame = wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped
-    return replace(survey, frame=nw.to_native(frame.filter(keep.tolist())))
+    return replace(survey, frame=nw.to_native(collected(nw.from_native(survey.frame)).filter(keep.tolist())))
 
 
 def person_scores(survey: Survey) -> pd.DataFrame:
@@ -125,18 +132,6 @@ def person_scores(survey: Survey) -> pd.DataFrame:
     names = {cell: cell[1] if cell[1] in leaves else f"{cell[0]}__{cell[1]}" for cell in plan.cells}
     values = columns_of(frame, list(dict.fromkeys(names.values())))
     return pd.DataFrame({cell: values[name] for cell, name in names.items()})
-
-
-def columns_of(frame: Any, names: Sequence[str]) -> pd.DataFrame:
-    """Return columns of a frame of any engine as floats, NaN where missing."""
-    wrapped = nw.from_native(frame).select(*names)
-    table = (wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped).to_pandas()
-    return table.astype("float64")
-
-
-def _as_pandas(survey: Survey) -> pd.DataFrame:
-    wrapped = nw.from_native(survey.frame)
-    return (wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped).to_pandas()
 
 
 def among(rows: pd.DataFrame, wanted: Mapping[int, int] | Counter[int]) -> np.ndarray:

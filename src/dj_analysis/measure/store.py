@@ -93,6 +93,11 @@ class Store:
         """Keep how often each answer was given; it goes when the answer sheets go."""
         self.keep_rows(f"{key}.answers", answers)
 
+    def waiting(self, key: str) -> pd.DataFrame | None:
+        """Return the answer sheets that came too late for a release, None where there were none."""
+        path = self.folder / f"{key}.waiting.rows.parquet"
+        return pd.read_parquet(path) if path.exists() else None
+
     def sweep(self, period: str, keep: set[str], *, rows: bool = False) -> None:
         """Delete everything kept of a wave but the sums under these keys (and, unless told, their rows)."""
         for path in sorted([*self.folder.glob(f"{period}-*"), *self.folder.glob(f"{period}.withdrawn*")]):
