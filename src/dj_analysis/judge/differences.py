@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,11 @@ from scipy import stats
 from ..errors import UsageError
 from ..measure import uncertainty
 from ..measure.crosses import is_cross
+from ..measure.engines import columns_of
 from ..measure.pooled import shifts
-from ..measure.rows import columns_of, person_scores, places
+from ..measure.rows import person_scores, places
 from ..measure.scores import Scores, members, score
 from ..measure.survey import Survey
-from ..measure.unitsums import UnitSums
 from ..result import Result
 from ..spec import reasons
 from ..spec.settings import FLOOR
@@ -87,7 +87,9 @@ def differences(survey: Survey, by: str | Sequence[str]) -> Differences:
     if any(is_cross(name) or not isinstance(name, str) for name in names):
         raise UsageError("differences: 一次比较一种分组 (one grouping at a time, no cross-classification)")
     scores = score(survey, by=names)
-    found = [_of_grouping(survey, scores, name) for name in names]
+    # Only ranks need everybody's score, and they have no weighted form.
+    persons = person_scores(survey) if survey.weight is None else {}
+    found = [_of_grouping(survey, scores, name, persons) for name in names]
     table = pd.concat([tests for tests, _ in found], ignore_index=True)
     table["q"] = table.groupby(["by", "test"], sort=False)["p"].transform(q_values)
     table = _worded(table, scores)
@@ -153,13 +155,15 @@ def enps(survey: Survey, code: str, by: str | Sequence[str] | None = None) -> Re
 # --- One grouping -------------------------------------------------------------------------------------------------
 
 
-def _of_grouping(survey: Survey, scores: Scores, by: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _of_grouping(
+    survey: Survey, scores: Scores, by: str, persons: Mapping[Any, pd.Series]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Test every code between the groups of one level or group column."""
-    groups, sums = _groups(scores, by)
-    names = list(groups)
+    axis, groups = _groups(scores, by)
+    names, sums = list(groups), scores.sums[axis]
     rolled = sums.rolled_up(groups)
     shift = shifts(rolled, scores.spec, scores.period)
-    persons = _person_scores(survey, scores, by, groups)
+    ranked = _in_groups(persons, places(survey)[axis], groups)
     tests, pairs = [], []
     leaves = {leaf.code for leaf in survey.codebook.tree.leaves}
     for j, (form, code) in enumerate(rolled.cells):
@@ -169,7 +173,7 @@ def _of_grouping(survey: Survey, scores: Scores, by: str) -> tuple[pd.DataFrame,
         mean = uncertainty.means(kept)
         weighted = survey.weight is not None
         rows = [_welch(mean, kept), _anova(mean, kept, weighted=weighted)]
-        rows += [_kruskal(persons.get((form, code)), np.flatnonzero(there), weighted=weighted)]
+        rows += [_kruskal(ranked.get((form, code)), np.flatnonzero(there), weighted=weighted)]
         rows += [_chi2(kept)] if code in leaves else []
         told = {"by": by, "form": form, "code": code, "n": int(kept["n"].sum()), "groups": int(there.sum())}
         tests += [told | row for row in rows]
@@ -187,26 +191,23 @@ def _of_grouping(survey: Survey, scores: Scores, by: str) -> tuple[pd.DataFrame,
     return pd.DataFrame(tests, columns=columns), pd.DataFrame(pairs, columns=PAIR_COLUMNS)
 
 
-def _groups(scores: Scores, by: str) -> tuple[dict[str, list[str]], UnitSums]:
-    """Groups that can be shown → the finest units or categories they hold."""
+def _groups(scores: Scores, by: str) -> tuple[str, dict[str, list[str]]]:
+    """Return the axis of a grouping, and groups that can be shown → the finest units or categories they hold."""
     units = scores.spec.units.at(scores.period)
     axis = units.tree_of(by) if by in units.levels else by
     hidden = scores.withheld.get(scores.period, frozenset())
-    sums = scores.sums[axis]
-    groups = {name: inside for name, inside in members(by, axis, units, sums).items() if (by, name) not in hidden}
-    return groups, sums
+    groups = members(by, axis, units, scores.sums[axis])
+    return axis, {name: inside for name, inside in groups.items() if (by, name) not in hidden}
 
 
-def _person_scores(survey: Survey, scores: Scores, by: str, groups: dict[str, list[str]]) -> dict[Any, Any]:
-    """(form, code) → number of the group and score of everybody in a group; only ranks need them."""
-    if survey.weight is not None:
-        return {}
-    units = scores.spec.units.at(scores.period)
-    axis = units.tree_of(by) if by in units.levels else by
+def _in_groups(
+    persons: Mapping[Any, pd.Series], places: pd.Series, groups: Mapping[str, list[str]]
+) -> dict[Any, tuple[np.ndarray, np.ndarray]]:
+    """(form, code) → number of the group and score of everybody in a group."""
     number = {finest: i for i, inside in enumerate(groups.values()) for finest in inside}
-    place = places(survey)[axis].map(number).to_numpy(float)
+    place = places.map(number).to_numpy(float)
     found, there = {}, ~np.isnan(place)
-    for cell, column in person_scores(survey).items():
+    for cell, column in persons.items():
         values = column.to_numpy()
         kept = there & ~np.isnan(values)
         found[cell] = (place[kept].astype(int), values[kept])

@@ -233,7 +233,7 @@ def _units(cells: pd.Series, units: Units, tree: str, where: str, problems: Prob
         text = text.mask(text.isin(shared.unique()), "")
     lost = text[(text != "") & ~text.isin(list(known))]
     if len(lost):
-        shown = quoted(lost, [name for unit in units.rows for name in (unit.unit, unit.name_zh, unit.name_en)])
+        shown = quoted(lost, units.names)
         advice = "改正单位名称，或在 units 表补上别名及有效期 (mend it, or add it to units)"
         problems.add(
             where, "unknown_unit", f"{shown} ({rows_text(lost.index)})", "units 表中的代码、名称、别名", advice

@@ -16,8 +16,10 @@ from scipy import stats
 from ..errors import UsageError, unknown
 from ..result import Result
 from ..spec import reasons
+from ..spec.tables import whole_numbers
 from ..spec.units import ALL, Units
 from .crosses import cell_name, parts_of
+from .engines import collected
 from .scored import KEYS, Scores, joined
 from .scoring import score_frame
 from .shrinkage import left_out
@@ -317,7 +319,7 @@ def _persons(survey: Survey, level: str, form: str, codes: Collection[str]) -> p
     columns = sorted({survey.axes[axis] for axis in _axes(survey, level).values() if axis in survey.axes})
     weight = nw.col(survey.weight).cast(nw.Float64) if survey.weight else nw.lit(1.0)
     kept = scored.select(*(nw.col(c) for c in columns), weight.alias("_weight"), **raised)
-    table = (kept.collect() if isinstance(kept, nw.LazyFrame) else kept).to_pandas()
+    table = collected(kept).to_pandas()
     return table.assign(unit=_units(survey, level, table), **{c: table[c].astype("float64") for c in codes})
 
 
@@ -334,8 +336,7 @@ def _units(survey: Survey, level: str, table: pd.DataFrame) -> list[str]:
         if part == units.root.level:
             parts.append([ALL] * len(table))
             continue
-        told = table[survey.axes[axis]].astype("str").where(table[survey.axes[axis]].notna(), "")
-        told = told.str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)  # numbers with gaps arrive as floats
+        told = whole_numbers(table[survey.axes[axis]].where(table[survey.axes[axis]].notna(), ""))
         homes = _homes(units, part, told.unique()) if part in units.levels else {name: name for name in told.unique()}
         parts.append([homes.get(name, "") for name in told])
     return [cell_name(cells) for cells in zip(*parts, strict=True)]

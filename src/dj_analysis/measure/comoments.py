@@ -10,6 +10,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from ..errors import DataError
+from .engines import collected
 
 #: A spread this small against the size of the values is rounding noise.
 NOISE = 1e-12
@@ -112,7 +113,7 @@ def comoments_of(frame: Any, columns: Mapping[str, Any], weight: str | None = No
     )
     made = made.filter(*(~nw.col(name).is_null() for name in names), ~nw.col("_w").is_null())
     sums = made.select(**_sums(names))
-    row = (sums.collect() if isinstance(sums, nw.LazyFrame) else sums).to_pandas().iloc[0]
+    row = collected(sums).to_pandas().iloc[0]
     if not row["cases"]:
         return _nothing(len(names))
     if row["least"] < 0:

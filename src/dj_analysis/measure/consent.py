@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..errors import Problems
 from ..spec.consent import Door
+from .engines import collected
 
 OWN_CODE = "own_code"
 USE, CONNECT, CARE = CONSENTS = ("consent_use", "consent_link", "consent_care")
@@ -168,8 +169,7 @@ def _plain(said: str) -> bool:
 def _answers(frame: Any, header: str) -> dict[str, int]:
     """Count the different answers under a header."""
     counted = frame.select(nw.col(header).cast(nw.String).alias("v")).group_by("v").agg(nw.len().alias("n"))
-    counted = counted.collect() if isinstance(counted, nw.LazyFrame) else counted
-    columns = counted.to_dict(as_series=False)
+    columns = collected(counted).to_dict(as_series=False)
     answers: dict[str, int] = {}
     for answer, n in zip(columns["v"], columns["n"], strict=True):
         said = "" if pd.isna(answer) else str(answer)

@@ -11,7 +11,6 @@ from scipy import stats
 
 from . import cfa
 from .cfa import Fit
-from .itemgroups import ONE_ITEM
 
 TOO_FEW_PEOPLE = "完整作答人数不足,未纳入比较"
 TOO_FEW_GROUPS = "可比的组不足两个"
@@ -20,20 +19,6 @@ NOT_TESTABLE = "约束不增加自由度,无法检验"
 LOWER_FAILS = "前一级不成立"
 ONE_OF_A_PAIR = "仅两题的维度,分不清是哪一题不同"
 ITEMS_DIFFER = "个别题目有差异,见题目比较"
-ENGLISH = {
-    TOO_FEW_PEOPLE: "too few complete answers, left out of the comparison",
-    TOO_FEW_GROUPS: "fewer than two groups that can be compared",
-    NO_DIMENSION: "no dimension that can be tested",
-    ONE_ITEM: "fewer than two items asked alike, nothing can be tested",
-    NOT_TESTABLE: "the constraint adds no degree of freedom, nothing can be tested",
-    LOWER_FAILS: "the level before it does not hold",
-    ITEMS_DIFFER: "single items differ, see the comparison of items",
-    ONE_OF_A_PAIR: "a dimension of two items: which of them differs cannot be told",
-    cfa.SINGULAR: "the covariances of the items are not positive definite, nothing can be estimated",
-    cfa.NOT_CONVERGED: "the model did not converge",
-    cfa.NOT_IDENTIFIED: "the model is not identified",
-    cfa.IMPROPER: "an improper solution: a negative residual variance or impossible factor covariances",
-}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ..errors import Problems, UsageError, unknown
 from ..spec.bands import SLACK
 from ..spec.tree import Node
 from ..spec.units import NO_UNIT, Units
+from .engines import collected
 
 Missing = Literal["listwise", "pairwise", "median"]
 MISSING: tuple[Missing, ...] = ("listwise", "pairwise", "median")
@@ -337,13 +338,13 @@ def read_answers(
         columns["w"] = nw.when(~given.is_nan(), given < math.inf).then(given).otherwise(nw.lit(-1.0)).fill_null(-1.0)
     columns |= {"unit": nw.col(column).cast(nw.String).fill_null("")} if column else {"unit": nw.lit("")}
     made = wrapped.select(**columns)
-    collected = made.collect() if isinstance(made, nw.LazyFrame) else made
-    found = (collected[f"x{j}"].to_numpy() for j in range(len(asked)))
+    told = collected(made)
+    found = (told[f"x{j}"].to_numpy() for j in range(len(asked)))
     raw = tuple(x if x.dtype == np.int16 else x.astype(float) for x in found)
     blank = tuple(float("nan") if x.dtype.kind == "f" else item.minimum - 2 for x, item in zip(raw, asked, strict=True))
-    weights = collected["w"].to_numpy().astype(float) if weight else None
+    weights = told["w"].to_numpy().astype(float) if weight else None
     turned = tuple(_turned(item, x, b) for item, x, b in zip(asked, raw, blank, strict=True))
-    place, keys = pd.factorize(collected["unit"].to_pandas().astype(object))
+    place, keys = pd.factorize(told["unit"].to_pandas().astype(object))
     names = [str(key) for key in keys] or [NO_UNIT]
     if column and schema[column].is_float():  # numbers with gaps arrive as floats
         names = [name.removesuffix(".0") if name != "nan" else NO_UNIT for name in names]

@@ -15,8 +15,9 @@ import pandas as pd
 from ..errors import Problems, UsageError, unknown
 from ..result import Result
 from ..spec import reasons
+from ..spec.tables import whole_numbers
 from ..spec.units import ALL, NO_UNIT
-from .frames import collected
+from .engines import collected
 from .raking import AGREE, TRIM, check_weights, design_effect, fit, sum_to, trimmed
 from .scored import KEYS, Scores
 from .survey import Survey
@@ -184,7 +185,7 @@ def _units_of(
 def _texts(column: Any) -> np.ndarray:
     """Cells as text, ``""`` where nothing is told; numbers with gaps arrive as floats."""
     text = pd.Series(column.cast(nw.String).fill_null("").to_list(), dtype=object)
-    return (text.str.replace(r"^(-?\d+)\.0$", r"\1", regex=True) if column.dtype.is_float() else text).to_numpy()
+    return (whole_numbers(text) if column.dtype.is_float() else text).to_numpy()
 
 
 def _categories(survey: Survey, group: str) -> list[str]:

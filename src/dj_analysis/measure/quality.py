@@ -16,8 +16,9 @@ from ..result import Result
 from ..spec.tree import Node, Tree
 from ..spec.units import ALL
 from .careless import NOISE, PairSums, even_odd, longstring, mahalanobis, pair_sums, same_answers, variability
-from .frames import collected
+from .engines import collected
 from .roles import SECONDS
+from .rows import chosen
 from .survey import Survey
 
 #: The signs, in the order of their columns, with the word that stands for each in ``reason``.
@@ -116,17 +117,16 @@ class Screened(Result):
         UsageError
             Another wave than the one screened, or another number of rows.
         """
-        frame = collected(nw.from_native(survey.frame))
-        if survey.period != self.period or len(frame) != len(self.table):
-            found = f"{survey.period}: {len(frame)} / {self.period}: {len(self.table)}"
+        rows = collected(nw.from_native(survey.frame).select(nw.len())).item()
+        if survey.period != self.period or rows != len(self.table):
+            found = f"{survey.period}: {rows} / {self.period}: {len(self.table)}"
             raise UsageError(f"不是核查过的那一期数据,行数或时期不同 (not the wave that was screened): {found}")
         keep = (self.table["flags"] < at_least).to_numpy()
         said = (
             f"已去除 {np.sum(~keep)} 份有至少 {at_least} 项疑点的答卷,仅供对照"
             f" ({np.sum(~keep)} sheets with {at_least} signs of carelessness or more left out, for comparison only)"
         )
-        kept = nw.to_native(frame.filter(keep.tolist()))
-        return replace(survey, frame=kept, notices=(*survey.notices, said))
+        return replace(chosen(survey, keep), notices=(*survey.notices, said))
 
     def _repr_html_(self) -> str:
         return self.parts["summary"]._repr_html_()  # rows are people

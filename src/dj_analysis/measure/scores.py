@@ -15,13 +15,14 @@ from ..result import Result
 from ..spec import reasons
 from ..spec.settings import FLOOR
 from ..spec.specification import Specification
-from ..spec.tables import quoted
+from ..spec.tables import quoted, whole_numbers
 from ..spec.units import ALL, NO_UNIT, Units
 from . import uncertainty
 from .crosses import cell_name, is_cross, parts_of
 from .indicator_scores import score_indicators
 from .partition import Partition, partition
 from .pooled import shifts
+from .rows import resolved
 from .scored import KEYS, STATISTICS, Scores, joined
 from .scoring import sum_frames, with_cross
 from .survey import Indicators, Survey
@@ -113,9 +114,7 @@ def joint_counts(data: Survey) -> pd.DataFrame:
     kept = {name: n for name, n in counts.items() if name == "n" or (n != sums.persons).any()}
     table = pd.concat([table, pd.DataFrame(kept).astype("int64")], axis=1)
     for tree in (axis for axis in data.axes if axis in units.trees):
-        names = table[tree].str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)  # numbers with gaps arrive as floats
-        found = units.resolve([name for name in names.unique() if name])
-        table[tree] = names.map(lambda name, found=found: found.get(name, NO_UNIT)) if units.rows else NO_UNIT
+        table[tree] = resolved(whole_numbers(table[tree]), units)
     return table.groupby(list(data.axes), as_index=False, sort=True).sum()
 
 
@@ -283,8 +282,7 @@ def _known(sums: UnitSums, units: Units, data: Survey) -> UnitSums:
     for key, persons in zip(sums.units, sums.persons, strict=True):
         if cells[key][0] not in found:
             advice = "改正单位,或在 units 表补上及其有效期 (mend it, or add it to units)"
-            names = [name for unit in units.rows for name in (unit.unit, unit.name_zh, unit.name_en)]
-            told = f"{quoted(pd.Series([cells[key][0]] * int(persons)), names)} ({persons:.0f} 行/rows)"
+            told = f"{quoted(pd.Series([cells[key][0]] * min(int(persons), 2)), units.names)} ({persons:.0f} 行/rows)"
             problems.add(f"答案/responses {data.period}", "unknown_unit", told, "units 表", advice)
     problems.raise_if_any()
     return sums.renamed({key: cell_name([found[parts[0]], *parts[1:]]) for key, parts in cells.items()})

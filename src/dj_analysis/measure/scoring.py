@@ -14,8 +14,10 @@ import pandas as pd
 
 from ..errors import Problems, UsageError
 from ..spec.bands import SLACK, Bands
+from ..spec.tables import whole_numbers
 from ..spec.tree import Form, Node, Tree
 from .crosses import CROSS
+from .engines import collected
 from .unitsums import STATISTICS, UnitSums
 
 #: Sums of squares over millions of rows leave 32 bits, and some engines do not widen them by themselves.
@@ -120,9 +122,7 @@ def sum_frames(
                 *(nw.col(name).min().alias(f"_min:{name}") for name in ranges),
                 *(nw.col(name).max().alias(f"_max:{name}") for name in ranges),
             )
-        if isinstance(aggregated, nw.LazyFrame):
-            aggregated = aggregated.collect()
-        found = aggregated.rename({key: "_key"}).to_pandas()
+        found = collected(aggregated).rename({key: "_key"}).to_pandas()
         table = _as_floats(found, whole_keys=bool(column) and schema[column].is_float())
         _check_ranges(table, plan, weight)
         made[axis] = _laid_out(table, plan, axis, weight)
@@ -140,7 +140,7 @@ def _as_floats(table: pd.DataFrame, *, whole_keys: bool) -> pd.DataFrame:
     """Bring an engine's sums to float64 in order of the key; a column of unit numbers with gaps arrives as floats."""
     key = table["_key"].astype("str")
     if whole_keys:
-        key = key.str.replace(r"^(-?\d+)\.0$", r"\1", regex=True).replace("nan", "")
+        key = whole_numbers(key).replace("nan", "")
     values = {name: pd.to_numeric(table[name], errors="coerce").astype("float64") for name in table if name != "_key"}
     return pd.DataFrame({"_key": key, **values}).sort_values("_key", ignore_index=True)
 

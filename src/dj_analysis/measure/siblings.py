@@ -14,6 +14,7 @@ from ..spec.tree import Form, Node, Tree
 from .choices import Choices
 from .comoments import Comoments, comoments, comoments_of
 from .composite import Composite, composite
+from .engines import collected
 from .scoring import score_frame
 from .survey import Indicators, Survey
 
@@ -82,7 +83,7 @@ def _families(tree: Tree, known: Container[str]) -> dict[str, dict[str, float]]:
 def _of_table(data: Any) -> Source:
     """Number columns as siblings, taken as they are."""
     wrapped = nw.from_native(data)
-    table = (wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped).to_pandas()
+    table = collected(wrapped).to_pandas()
     numbers = table.drop(columns="unit", errors="ignore").select_dtypes("number").astype("float64")
     if numbers.empty:
         raise UsageError("没有数字列可以赋权 (there are no number columns to weigh)")

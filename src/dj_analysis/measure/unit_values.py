@@ -13,6 +13,7 @@ import pandas as pd
 from ..errors import Problems, UsageError, unknown
 from ..spec import reasons
 from ..spec.tree import Node, Tree
+from .engines import collected
 from .preparing import divided
 from .survey import Indicators
 
@@ -92,10 +93,7 @@ def unit_values(
 
 
 def _pandas(frame: Any) -> pd.DataFrame:
-    wrapped = nw.from_native(frame)
-    if isinstance(wrapped, nw.LazyFrame):
-        wrapped = wrapped.collect()
-    return wrapped.to_pandas().reset_index(drop=True)
+    return collected(nw.from_native(frame)).to_pandas().reset_index(drop=True)
 
 
 def _level(data: Indicators, level: str) -> str:

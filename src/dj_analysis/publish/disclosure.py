@@ -332,17 +332,17 @@ def _hidden_rows(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.n
             small = n < plan.min_group
             hide |= (small | n.isna() if result.about == "persons" and name == "n" else small).to_numpy(bool)
     if result.about == "persons" and {"level", "unit"} <= set(table.columns):
-        rows = list(zip(table["level"], table["unit"], strict=True))
+        about = [
+            list(zip(table["level"], table[who], strict=True)) for who in ("unit", "other") if who in table.columns
+        ]
         for name in ("period", "before_period"):
             if name in table.columns:
                 kinds = (plan.hidden, plan.restated) if name == "before_period" else (plan.hidden,)
                 waves = [(result.programme, period) for period in table[name]]
                 for rows_of in kinds:
                     shut = [rows_of.get(wave, frozenset()) for wave in waves]
-                    hide |= np.array([row in wave for row, wave in zip(rows, shut, strict=True)], dtype=bool)
-                    if "other" in table.columns:
-                        others = list(zip(table["level"], table["other"], strict=True))
-                        hide |= np.array([row in wave for row, wave in zip(others, shut, strict=True)], dtype=bool)
+                    for rows in about:
+                        hide |= np.array([row in wave for row, wave in zip(rows, shut, strict=True)], dtype=bool)
     return hide
 
 

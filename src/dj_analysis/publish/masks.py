@@ -61,11 +61,12 @@ def mask(
     units, least = spec.units.at(period), max(spec.min_group, FLOOR)
     plain = {axis: block for axis, block in sums.items() if not is_cross(axis)}
     hide: dict[str, set[str]] = {axis: set() for axis in plain}
+    pairs = [] if rows is None else _with_earlier(rows[[HASH, LEFT_OUT, *plain]], earlier)
     while True:
         found = {axis: partition(block, units, least, hide=hide[axis]) for axis, block in plain.items()}
         move = next_to_hide({axis: part.home for axis, part in found.items()}, joint, least)
-        if move is None and rows is not None:
-            move = _against_earlier(found, rows, earlier, least)
+        if move is None:
+            move = _against_earlier(found, pairs, least)
         if move is None:
             return withheld_rows(found, units) | _hidden_cells(sums, found, joint, spec, units, least)
         axis, part = move
@@ -122,25 +123,26 @@ def _hidden_cells(
     return frozenset(hidden)
 
 
+def _with_earlier(rows: pd.DataFrame, earlier: Sequence[Release]) -> list[tuple[int, pd.DataFrame]]:
+    """Return the answers beside all earlier releases together, then beside each; with how many releases it is."""
+    together = [list(earlier)] if len(earlier) > 1 else []
+    return [(len(some), _matched(rows, some)) for some in [*together, *([release] for release in earlier)]]
+
+
 def _against_earlier(
-    found: Mapping[str, Partition],
-    rows: pd.DataFrame,
-    earlier: Sequence[Release],
-    least: int,
+    found: Mapping[str, Partition], pairs: Sequence[tuple[int, pd.DataFrame]], least: int
 ) -> tuple[str, str] | None:
     """Return what to hide next because this release and earlier ones tell about too few people together.
 
     All earlier releases are looked at together, then one by one; for the people, and for those who answered each question.
     """
-    together = [list(earlier)] if len(earlier) > 1 else []
-    for releases in [*together, *([release] for release in earlier)]:
-        both = _matched(rows[[HASH, LEFT_OUT, *found]], releases)
+    for number, both in pairs:
         new = {axis: both[axis].map(part.home).fillna("") for axis, part in found.items()}
         old = {name: both[name].fillna("") for name in both if name.endswith(HOME)}
         labels = np.column_stack([_codes(home) for home in (*new.values(), *old.values())])
         if len(np.unique(labels, axis=0)) <= EXACT_LIMIT:
             groups = [(list(new), labels)]
-        elif len(releases) > 1:
+        elif number > 1:
             continue
         else:
             axes = [(axis, name) for axis in new for name in old if name == f"0:{axis}{HOME}"]

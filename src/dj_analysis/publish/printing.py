@@ -11,7 +11,7 @@ from ..measure.partition import step
 from ..result import Result
 
 COUNTED = ("n", "n_before", "n_rest", "n_other")
-_CENTRES = {"now": (), "before": (), "score": ("low", "high"), "whole": (), "difference": ("low", "high")}
+_CENTRES = ("now", "before", "score", "whole", "difference")
 _WIDTHS = ("sd", "se", "mix", "within")
 _POINTS = (
     "mean",

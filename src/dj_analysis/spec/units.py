@@ -82,6 +82,11 @@ class Units:
         return list(dict.fromkeys([self.root.level, *(u.level for tree in self.trees for u in self._of(tree))]))
 
     @property
+    def names(self) -> list[str]:
+        """What the units are called: codes and names in both languages."""
+        return [name for unit in self.rows for name in (unit.unit, unit.name_zh, unit.name_en)]
+
+    @property
     def table(self) -> pd.DataFrame:
         """One row a unit and span: the columns of units.csv."""
         return pd.DataFrame([astuple(unit) for unit in self.rows], columns=list(Unit.__dataclass_fields__))
