@@ -6,6 +6,8 @@ accepted inside the 99 % binomial interval of its replications.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -391,6 +393,14 @@ def test_hidden_units_tell_nothing_in_a_protected_table(frame: pd.DataFrame):
     other.loc[lost, ["a1", "a2", "b1"]] = other.loc[lost, ["a1", "a2", "b1"]].sample(frac=1, random_state=3).to_numpy()
     again = dj.protect(agreement(survey(other), draws=50))
     pd.testing.assert_series_equal(safe.table["estimate"], again.table["estimate"])
+
+
+def test_where_more_is_hidden_than_the_tree_rule_asks_nothing_is_pooled_and_it_says_so(frame: pd.DataFrame):
+    made = agreement(survey(frame), draws=50)
+    plan = replace(dj.protect(made).plan, coarse=frozenset({("survey", made.period)}))
+    table = dj.protect(made, plan).table
+    assert table["estimate"].isna().all()
+    assert set(table["reason"]) == {reasons.SMALL_GROUP}
 
 
 # Rates.

@@ -6,6 +6,8 @@ A simulated rate is accepted inside the 99 % binomial interval of its replicatio
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -223,6 +225,15 @@ def test_too_few_persons_are_hidden_at_the_door():
     safe = dj.protect(efa(wave(answers(rows=9)), factors=2))
     assert set(safe.table["reason"]) == {reasons.SMALL_GROUP}
     assert safe.part("eigen").table["eigenvalue"].isna().all()
+
+
+def test_loadings_pass_a_plan_that_knows_how_many_answered_each_question():
+    # Loadings rest on those who answered two questions both; that is no other release of the answers to one.
+    survey = wave(answers())
+    plan = dj.protect(dj.score(survey)).plan
+    answered = {("survey", survey.period): {("anchors", item): 10_000 for item in ITEMS}}
+    safe = dj.protect(efa(survey, factors=2), replace(plan, answered=answered))
+    assert safe.table["loading"].notna().all()
 
 
 # Rates.

@@ -372,6 +372,36 @@ def test_scores_without_flagged_sheets():
     assert len(survey.frame) == 530
 
 
+def test_how_far_scores_move_without_flagged_sheets():
+    rng = np.random.default_rng(10)
+    answers = np.vstack([attentive(500, rng), np.full((30, 40), 1.0)])
+    survey = sheets(answers, instrument(8, 5))
+    found = screen(survey)
+    every, rest = dj.score(survey), dj.score(found.unflagged(survey))
+    table = found.sensitivity(survey).table.set_index("code")
+    assert table.loc["INDEX", ["n", "n_other"]].tolist() == [530, 30]
+    gap = rest.at("ALL", "INDEX")["score"] - every.at("ALL", "INDEX")["score"]
+    assert table.loc["INDEX", "difference"] == pytest.approx(gap, abs=EXACT)
+    assert gap > 1
+    printed = dj.protect(found.sensitivity(survey)).printed().table.set_index("code")
+    assert printed.loc["INDEX", "difference"] == round(gap), "30 sheets: whole points"
+
+
+@pytest.mark.parametrize(("careless_", "attentive_"), [(0, 500), (9, 500), (40, 8)])
+def test_how_far_scores_move_is_not_told_of_few(careless_: int, attentive_: int):
+    answers = np.vstack([attentive(attentive_, np.random.default_rng(10)), np.full((careless_, 40), 1.0)])
+    survey = sheets(answers, instrument(8, 5))
+    made = screen(survey).sensitivity(survey)
+    assert dj.protect(made).table["difference"].isna().all()
+
+
+def test_what_was_not_looked_for_says_why_at_the_door():
+    shown = dj.protect(screen(sheets(attentive(300, np.random.default_rng(1)), instrument(8, 5))).parts["summary"])
+    table = shown.table.set_index("flag")
+    assert table.loc["seconds_per_item", "reason"] == quality.NOT_LOOKED_FOR["seconds_per_item"]
+    assert shown.hidden == 0, "other signs of the same whole are shown"
+
+
 def test_another_wave_cannot_be_cut_by_what_was_seen_in_this_one():
     survey = sheets([MIXED, MIXED])
     found = screen(survey)

@@ -667,17 +667,17 @@ def test_every_reason_has_its_english():
 
     from dj_analysis.spec import reasons
 
-    other = {"_BEFORE", "_AFTER", "ALLOWED", "NOTICE", "ELSEWHERE"}
+    other = {"_BEFORE", "_AFTER", "ALLOWED", "NOTICE", "ELSEWHERE", "SIGNS", "_ASKED"}
     missing = []
     for path in sorted((Path(reasons.__file__).parents[1] / "measure").glob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if (
-                isinstance(node, ast.Assign)
-                and isinstance(node.value, ast.Constant)
-                and isinstance(node.value.value, str)
-            ):
-                name, text = ast.unparse(node.targets[0]), node.value.value
-                if any("\u4e00" <= sign <= "\u9fff" for sign in text) and name not in other:
-                    missing += [] if text in reasons.ENGLISH else [f"{path.stem}.{name}"]
+            if isinstance(node, (ast.Assign, ast.AnnAssign)):
+                name = ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
+                values = node.value.values if isinstance(node.value, ast.Dict) else [node.value]
+                texts = [v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)]
+                chinese = [text for text in texts if any("\u4e00" <= sign <= "\u9fff" for sign in text)]
+                missing += [
+                    f"{path.stem}.{name}" for text in chinese if name not in other and text not in reasons.ENGLISH
+                ]
     assert not missing
     assert len(reasons.ENGLISH) > 50

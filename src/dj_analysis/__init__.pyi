@@ -1,3 +1,4 @@
+from . import methods as methods
 from .act.care import self_check as self_check
 from .demo import make_company as make_company
 from .errors import DjError as DjError

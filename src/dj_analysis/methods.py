@@ -12,7 +12,7 @@ from .measure.concordance import bland_altman, icc, kendall_w
 from .measure.effective import effective_weights
 from .measure.evaluation import fuzzy, topsis, triangular
 from .measure.factors import efa
-from .measure.invariance import invariance
+from .measure.invariance import comparability, invariance
 from .measure.invariancerule import InvarianceRule
 from .measure.nonresponse import nonresponse_bound, weigh_to_headcount
 from .measure.quality import ScreeningRule, screen
@@ -37,6 +37,7 @@ __all__ = [
     "bootstrap_interval",
     "bootstrapped",
     "chain_link",
+    "comparability",
     "composite",
     "design_effect",
     "differences",

@@ -208,6 +208,10 @@ class Workspace:
             closing.purge_answers(wave, files[wave], self.releases)
         return due
 
+    def has_answers(self, period: str) -> bool:
+        """Tell whether the answers of a wave are there still: after ``dj purge`` only its sums are."""
+        return period in self.periods and not self.releases.purged(period)
+
     def is_draft(self, period: str) -> bool:
         """Tell whether reports of a period are drafts still: its wave is not closed."""
         return period in self.periods and self.releases.frozen(period) is None

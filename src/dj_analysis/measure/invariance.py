@@ -165,6 +165,29 @@ def invariance(
     return Invariance(table, ("period", "by", "model"), statistics, parts=parts, rule=rule, **common)
 
 
+def comparability(
+    survey: Survey, by: Sequence[str] = (), earlier: Sequence[Survey] = (), *, rule: InvarianceRule | None = None
+) -> dict[str, Invariance]:
+    """Check every comparison a report makes: with waves before it, and among groups.
+
+    Parameters
+    ----------
+    survey
+        The wave reported.
+    by
+        Group columns or levels.
+    earlier
+        Waves it is compared with.
+
+    Returns
+    -------
+    dict
+        ``period`` (where there are waves before) and every name of ``by`` → its :func:`invariance`.
+    """
+    made = {"period": invariance([*earlier, survey], rule=rule)} if earlier else {}
+    return made | {name: invariance(survey, by=name, rule=rule) for name in by}
+
+
 def _read(
     survey: Survey | Sequence[Survey], by: str | None, dimensions: Sequence[str] | None, form: Form
 ) -> ItemGroups:

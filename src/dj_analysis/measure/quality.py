@@ -13,12 +13,16 @@ from scipy import stats
 
 from ..errors import UsageError
 from ..result import Result
+from ..spec.reasons import TOO_FEW_TO_JUDGE
+from ..spec.settings import FLOOR
 from ..spec.tree import Node, Tree
 from ..spec.units import ALL
 from .careless import NOISE, PairSums, even_odd, longstring, mahalanobis, pair_sums, same_answers, variability
 from .engines import collected
 from .roles import SECONDS
 from .rows import chosen
+from .scored import KEYS
+from .scores import score
 from .survey import Survey
 
 #: The signs, in the order of their columns, with the word that stands for each in ``reason``.
@@ -127,6 +131,32 @@ class Screened(Result):
             f" ({np.sum(~keep)} sheets with {at_least} signs of carelessness or more left out, for comparison only)"
         )
         return replace(chosen(survey, keep), notices=(*survey.notices, said))
+
+    def sensitivity(self, survey: Survey, at_least: int = 2) -> Result:
+        """Tell by how much the scores of the whole would move without the sheets that show at least so many signs.
+
+        Returns
+        -------
+        Result
+            period, level, unit (the whole), form, code, n (all sheets), n_other (those that would go), difference (score
+            without them less score with them, in points), reason (数据不足 where nobody would stay, or nobody goes).
+
+        Raises
+        ------
+        UsageError
+            Another wave than the one screened, or another number of rows.
+        """
+        root = survey.spec.units.at(survey.period).root.level
+        every, rest = (score(given, by=root) for given in (survey, self.unflagged(survey, at_least)))
+        table, left = every.table[[*KEYS, "n"]].copy(), rest.table
+        table["n_other"] = table["n"] - left["n"]
+        judged = (table["n_other"] > 0) & (left["n"] >= max(survey.spec.min_group, FLOOR))
+        table["difference"] = (left["score"] - every.table["score"]).where(judged)
+        table["reason"] = np.where(judged, "", TOO_FEW_TO_JUDGE)
+        return Result(
+            table=table, keys=KEYS, statistics=("n", "n_other", "difference"), period=survey.period,
+            periods=(survey.period,), spec=survey.spec, withheld=every.withheld,
+        )  # fmt: skip
 
     def _repr_html_(self) -> str:
         return self.parts["summary"]._repr_html_()  # rows are people

@@ -17,7 +17,7 @@ from ..spec import reasons
 from . import theme
 from .disclosure import Protected
 from .plots import PLOTS
-from .wording import COUNT, KINDS, NUMBER, PERCENT, SIGNED, TEXT, fill, printed, say
+from .wording import NUMBER, TEXT, fill, kind_of, named, printed, say
 
 MIME = "application/vnd.dj-analysis.block+json"
 LITERAL = ("heading", "text", "note")  # may be an author's own words; all other blocks are made of results
@@ -111,7 +111,7 @@ def keyfigure(
     row, language = table.iloc[0], safe.spec.language
     hidden = reasons.printed(str(row.get("reason", "")), language) if pd.isna(row[column]) else ""
     ranged = column == "score" and pd.notna(row.get("low"))
-    value = printed(row[column], KINDS.get(column, TEXT))
+    value = printed(row[column], kind_of(column))
     detail = (
         say(language, "range", low=printed(row["low"], NUMBER), high=printed(row["high"], NUMBER)) if ranged else hidden
     )
@@ -267,7 +267,7 @@ def _plain(safe: Protected, columns: Sequence[str] | None) -> pd.DataFrame:
         names.remove("reason")  # nothing to explain
     made = {_header(safe, name): _named(safe, source, name) for name in names}
     frame = pd.DataFrame(made)
-    frame.attrs["kinds"] = [KINDS.get(name, TEXT) for name in names]
+    frame.attrs["kinds"] = [kind_of(name, source.columns) for name in names]
     return frame
 
 
@@ -281,9 +281,10 @@ def _spread(safe: Protected, columns: Sequence[str] | None, across: str, value: 
     index = pd.MultiIndex.from_frame(rows[names]) if len(names) > 1 else pd.Index(rows[names[0]])
     for key in keys:
         part = source[source[across] == key].drop_duplicates(names).set_index(names)[value].reindex(index)
-        made[safe.spec.code_label(key) if across == "code" else str(key)] = part.to_numpy()
+        label = safe.spec.code_label(key) if across == "code" else named(safe.spec.language, across, str(key))
+        made[label] = part.to_numpy()
     frame = pd.DataFrame(made)
-    frame.attrs["kinds"] = [TEXT] * len(names) + [KINDS.get(value, TEXT)] * len(keys)
+    frame.attrs["kinds"] = [TEXT] * len(names) + [kind_of(value)] * len(keys)
     return frame
 
 
@@ -292,14 +293,16 @@ def _named(safe: Protected, source: pd.DataFrame, name: str) -> pd.Series:
     if name == "unit":
         levels = source["level"] if "level" in source else [""] * len(source)
         return pd.Series([spec.unit_label(u, lv) for u, lv in zip(cells, levels, strict=True)], index=cells.index)
-    if name == "code":
+    if name in ("code", "scale", "parent"):
         return cells.map(spec.code_label)
     if name == "level":
         return cells.map(spec.level_label)
     if name == "reason":
         return cells.map(lambda reason: reasons.printed(str(reason), language))
-    if name == "warning":
-        return cells.map(lambda grade: say(language, f"warning_{grade}") if grade else "")
+    if name in ("warning", "flag", "coefficient", "model"):
+        return cells.map(lambda word: named(language, name, word))
+    if name == "holds":
+        return cells.map(lambda holds: "" if pd.isna(holds) else say(language, "holds" if holds else "holds_not"))
     if name == "real":
         known = cells.map(
             lambda real: "" if pd.isna(real) else say(language, "beyond_error" if real else "within_error")
@@ -319,6 +322,6 @@ def _width(cells: list[str]) -> float:
 
 
 def _json(cell: Any, kind: str) -> Any:
-    if kind not in (NUMBER, PERCENT, COUNT, SIGNED):
+    if kind == TEXT:
         return str(cell)
     return None if pd.isna(cell) else float(cell)

@@ -128,10 +128,14 @@ class Protected:
 
     @property
     def hidden(self) -> int:
-        """Number of units hidden by rule."""
+        """Number of units hidden by rule: of which no row is shown."""
         table = self.table
+        if "reason" not in table:
+            return 0
         names = [name for name in ("period", "level", "unit") if name in table.columns]
-        return len(table.loc[table["reason"].isin(_HIDING), names].drop_duplicates()) if "reason" in table else 0
+        units = pd.MultiIndex.from_frame(table[names]) if names else pd.RangeIndex(len(table))
+        shut = table["reason"].isin(_HIDING).to_numpy()
+        return len(units[shut].unique().difference(units[~shut].unique()))
 
     def part(self, name: str) -> Protected:
         """Return a further table of the result (``shares``, ``response``) under the same mask."""
@@ -277,8 +281,8 @@ def _check_known(result: Result, plan: ReleasePlan) -> None:
 def _check_answers(result: Result, plan: ReleasePlan) -> None:
     """Refuse what rests on other answers than the release, as far as its rows about the whole tell."""
     table = result.table
-    if not {"unit", "form", "code", "n"} <= set(table) or "test" in table:
-        return
+    if not {"unit", "form", "code", "n"} <= set(table) or {"test", "scale"} & set(table):
+        return  # rows of tests and scales count those who answered several questions
     whole = table[table["unit"] == ALL]
     for period, n in (("period", "n"), ("before_period", "n_before")):
         if period not in table or n not in table:
@@ -299,6 +303,8 @@ def _masked(result: Result, plan: ReleasePlan) -> Result:
         coarse = any((result.programme, period) in plan.coarse for period in result.periods)
         for name in pooled.statistics:
             table[name] = np.nan if coarse else pooled.table[name].to_numpy()
+        if coarse and set(result.statistics) <= set(pooled.statistics):
+            table["reason"] = reasons.SMALL_GROUP
     if result.family and hide.any():
         table = _judged_anew(table, hide, result)
     # Whatever is no key is a statistic, declared or not.
@@ -309,7 +315,9 @@ def _masked(result: Result, plan: ReleasePlan) -> Result:
             "" if _is_text(table[column]) else np.nan if table[column].dtype == "float64" else pd.NA
         )
     if "reason" in table.columns:
-        table.loc[hide, "reason"] = reasons.SMALL_GROUP
+        # What was not computed at all says why itself.
+        uncounted = result.table["n"].isna() & (result.table["reason"] != "") if "n" in table else hide & False
+        table.loc[hide & ~np.asarray(uncounted, dtype=bool), "reason"] = reasons.SMALL_GROUP
     parts = {name: _masked(part, plan) for name, part in result.parts.items() if name != "pooled"}
     return replace(result, table=table, parts=parts)
 

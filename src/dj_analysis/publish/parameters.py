@@ -27,6 +27,12 @@ class Parameter:
     default: Any
     help: str = ""
 
+    @property
+    def allowed(self) -> tuple[Any, ...]:
+        """The values of a parameter annotated ``Literal[…]``; empty where any of its type will do."""
+        inner = self.type.removeprefix("Literal[").removesuffix("]")
+        return tuple(ast.literal_eval(f"({inner},)")) if inner != self.type else ()
+
 
 def reports() -> dict[str, Path]:
     """Return the report notebooks there are: name → file."""
@@ -96,6 +102,8 @@ def check_parameters(source: Path, values: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, wanted) or (wanted is not bool and isinstance(value, bool)):
             found = type(value).__name__
             raise UsageError(f"参数 {name} 应为 {parameter.type},不是 {found}:{value} (wrong type of parameter)")
+        if parameter.allowed and value not in parameter.allowed:
+            raise unknown(f"参数/parameter {name}", value, parameter.allowed)
         checked[name] = value
     return checked
 

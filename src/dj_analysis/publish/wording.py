@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -14,15 +14,25 @@ from ..errors import UsageError, unknown
 from ..spec import reasons
 from .disclosure import Protected
 
-NUMBER, PERCENT, COUNT, SIGNED, TEXT = "number", "percent", "count", "signed", "text"
+NUMBER, PERCENT, COUNT, SIGNED, DECIMAL, TEXT = "number", "percent", "count", "signed", "decimal", "text"
 
 #: How a column is printed, wherever it is printed.
 KINDS = {
     "score": NUMBER, "low": NUMBER, "high": NUMBER, "now": NUMBER, "before": NUMBER, "sd": NUMBER, "se": NUMBER,
     "difference": SIGNED, "mix": SIGNED, "within": SIGNED, "favourable": PERCENT, "share": PERCENT, "rate": PERCENT,
     "rate_before": PERCENT, "response": PERCENT, "probability": PERCENT, "n": COUNT, "n_before": COUNT,
-    "headcount": COUNT, "count": COUNT,
+    "headcount": COUNT, "count": COUNT, "n_other": COUNT, "of": COUNT, "groups": COUNT, "items": COUNT, "df": COUNT,
+    "mean": NUMBER, "bound": NUMBER, "upper_lower": NUMBER, "chi2": NUMBER, "estimate": DECIMAL, "cfi": DECIMAL,
+    "rmsea": DECIMAL, "srmr": DECIMAL, "delta_cfi": DECIMAL, "p": DECIMAL, "q": DECIMAL, "item_total": DECIMAL,
+    "alpha_without": DECIMAL, "weight": DECIMAL, "effective": DECIMAL, "correlation_ratio": DECIMAL, "loading": DECIMAL,
 }  # fmt: skip
+
+
+def kind_of(name: str, beside: Collection[str] = ()) -> str:
+    """Return how a column is printed; ends of a range are printed as what they are the range of."""
+    if name in ("low", "high"):
+        return DECIMAL if "estimate" in beside else PERCENT if "share" in beside else NUMBER
+    return KINDS.get(name, TEXT)
 
 
 def say(language: str, key: str, **values: Any) -> str:
@@ -31,6 +41,11 @@ def say(language: str, key: str, **values: Any) -> str:
     if key not in phrases:
         raise unknown("短语/phrase", key, phrases)
     return phrases[key].format(**values)
+
+
+def named(language: str, column: str, value: str) -> str:
+    """Return the printed name of a value of a column (``warning_red``); the value itself where it has none."""
+    return _words()[language]["phrases"].get(f"{column}_{value}", value)
 
 
 def words(language: str = "zh") -> Mapping[str, str]:
@@ -46,6 +61,8 @@ def printed(value: Any, kind: str) -> str:
         return f"{round(float(value))}"
     if kind == PERCENT:
         return f"{100 * float(value):.1f}%"
+    if kind == DECIMAL:
+        return f"{float(value) + 0.0:.3f}".replace("-0.000", "0.000")
     if kind in (NUMBER, SIGNED):
         rounded = round(float(value), 1) + 0.0
         return f"{rounded:+.1f}" if kind == SIGNED else f"{rounded:.1f}"
@@ -105,8 +122,8 @@ class View:
         rows = table.head(most if most is not None else len(table)).to_dict("records")
         for row in rows:
             row |= {name: None for name, value in row.items() if value is pd.NA}
-            if "code" in row:
-                row["label"] = spec.code_label(row["code"])
+            for name in (name for name in ("scale", "code") if name in row):
+                row["label"] = spec.code_label(row[name])
             if "unit" in row:
                 row["name"] = spec.unit_label(row["unit"], row.get("level", ""))
         return rows
@@ -134,7 +151,7 @@ def _environment(language: str) -> Any:
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, autoescape=False, trim_blocks=language == "zh", lstrip_blocks=True
     )
-    kinds = {"num": NUMBER, "pct": PERCENT, "count": COUNT, "signed": SIGNED}
+    kinds = {"num": NUMBER, "pct": PERCENT, "count": COUNT, "signed": SIGNED, "dec": DECIMAL}
     for name, kind in kinds.items():
         environment.filters[name] = lambda value, kind=kind: printed(value, kind)
     environment.filters["points"] = lambda value: printed(None if value is None else 100 * value, SIGNED)
