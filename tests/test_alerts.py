@@ -378,7 +378,7 @@ def test_a_cut_point_without_confidence_cuts_the_number_itself(section: str):
 
 def test_probability_with_unequal_weights_has_the_degrees_of_freedom_of_the_mean():
     weights = [6.0, *[1.0] * 11]  # n_eff = 17² / 47 = 6.15
-    frame = pd.DataFrame({"q1": [53, *around(54, 10), 53], "w": weights, "unit": "A"})
+    frame = pd.DataFrame({"q1": [53, *around(53, 10), 53], "w": weights, "unit": "A"})  # not skewed
     codebook = Codebook(DIRECT[1].tree, (Node("w", role="weight"),))
     scores = dj.score(dj.read_survey(frame, codebook, period="2026Q3"))
     row, index = dj.alerts(scores).where(unit="A").table.iloc[0], scores.at("A", "INDEX")

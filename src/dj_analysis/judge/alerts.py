@@ -32,6 +32,7 @@ WORDS = {
         "fall": "index fell by {fall:.1f} points, beyond error",
     },
 }
+_MEAN = ("score", "se", "df", "skewness")  # what the chance of lying below a point rests on
 NOT_JUDGED = (reasons.TOO_FEW_TO_JUDGE, reasons.LOW_RESPONSE, reasons.FALLEN_RESPONSE)
 
 
@@ -118,8 +119,8 @@ def alerts(
 
 def _index_low(units: pd.DataFrame, spec: Specification) -> pd.DataFrame:
     bands = spec.bands["warning"]
-    mean, se, df = (units[name].to_numpy(float) for name in ("score", "se", "df"))
-    codes, chance = bands.grade_surely(lambda point, side: uncertainty.probability(mean, se, df, point, side))
+    mean, se, df, skewness = (units[name].to_numpy(float) for name in _MEAN)
+    codes, chance = bands.grade_surely(lambda point, side: uncertainty.probability(mean, se, df, point, side, skewness))
     return _finding("index_low", codes, chance, _reasons("index_low", codes, bands, spec))
 
 
@@ -127,14 +128,11 @@ def _dimension_low(anchors: pd.DataFrame, keys: list[tuple[str, str]], spec: Spe
     """Grade by how many dimensions are credibly below their cut point; the probability is the least of those counted."""
     bands, dimensions = spec.bands["warning_dimension"], [node.code for node in spec.codebook.dimensions]
     part = anchors[anchors["code"].isin(dimensions)]
-    wide = {
-        name: part.pivot(index=["level", "unit"], columns="code", values=name).reindex(keys)
-        for name in ("score", "se", "df")
-    }
+    wide = {name: part.pivot(index=["level", "unit"], columns="code", values=name).reindex(keys) for name in _MEAN}
     codes, chances = np.full(len(keys), "", dtype=object), np.full(len(keys), np.nan)
     for band in bands.bands:
-        mean, se, df = (wide[name].to_numpy(float) for name in ("score", "se", "df"))
-        chance = np.nan_to_num(uncertainty.probability(mean, se, df, band.point, band.side))
+        mean, se, df, skewness = (wide[name].to_numpy(float) for name in _MEAN)
+        chance = np.nan_to_num(uncertainty.probability(mean, se, df, band.point, band.side, skewness))
         ranked = -np.sort(-chance, axis=1)
         enough = np.zeros(len(keys), dtype=bool)
         if ranked.shape[1] >= band.at_least:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +24,7 @@ from .scored import KEYS, Scores, joined
 from .scoring import score_frame
 from .shrinkage import left_out
 from .survey import Survey
+from .uncertainty import skewed_limits
 
 Method = Literal["bca", "percentile"]
 
@@ -71,7 +72,7 @@ def skewed_interval(
     Parameters
     ----------
     n, s1, s2, s3
-        Number of persons, Σx, Σx², Σx³ (equal weights; for unequal ones see :func:`skewness_of_mean`); any one shape.
+        Number of persons, Σx, Σx², Σx³ (equal weights; for unequal ones see :func:`dj_analysis.measure.uncertainty.skewness_of_mean`); any one shape.
     confidence
         Confidence of the interval.
     origin
@@ -100,45 +101,6 @@ def skewed_interval(
         skewness = cubes / squares**1.5
     low, high = skewed_limits(centre + origin, se, count - 1, skewness, confidence)
     return Skewed(centre + origin, se, skewness, low, high)
-
-
-def skewed_limits(
-    mean: np.ndarray, se: np.ndarray, df: np.ndarray, skewness: np.ndarray, confidence: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the limits mean − se·(t − δ) and mean + se·(t + δ), δ = skewness·(2z² + 1)/6, within which the mean stays.
-
-    Parameters
-    ----------
-    mean, se, df
-        Of the means; arrays of one shape, NaN without an error.
-    skewness
-        Of the mean: γ/√n, or :func:`skewness_of_mean`.
-    """
-    z = stats.norm.ppf(0.5 + confidence / 2)
-    with np.errstate(invalid="ignore"):
-        t = stats.t.ppf(0.5 + confidence / 2, np.where(df > 0, df, np.nan))
-    shift = np.clip(skewness * (2 * z**2 + 1) / 6, -t, t)
-    return mean - se * (t - shift), mean + se * (t + shift)
-
-
-def skewness_of_mean(sums: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Compute the skewness of a weighted mean from additive sums: γ·Σw³/(Σw²)^1.5, γ the weighted skewness of the answers.
-
-    With equal weights it is γ/√n. It reads the weights as given and unrelated to how the answers scatter, as raking weights
-    are; the skewness of w(x − x̄) itself would need no such reading, but a few heavy weights make it far too noisy: its
-    intervals held the truth in .90 of samples of ten where these hold it in .945.
-
-    Parameters
-    ----------
-    sums
-        w, wx, wxx, ww as in :class:`~dj_analysis.measure.unitsums.UnitSums`, with wxxx (Σwx³) and www (Σw³); any one shape.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        m = sums["wx"] / sums["w"]
-        variance = sums["wxx"] / sums["w"] - m**2
-        variance = np.where(variance > sums["wxx"] / sums["w"] * 1e-12, variance, np.nan)
-        third = sums["wxxx"] / sums["w"] - 3 * m * sums["wxx"] / sums["w"] + 2 * m**3
-        return np.asarray(third / variance**1.5 * sums["www"] / sums["ww"] ** 1.5)
 
 
 def bootstrap_interval(

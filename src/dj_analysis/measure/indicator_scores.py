@@ -43,6 +43,7 @@ def score_indicators(data: Indicators, spec: Specification, by: Any) -> Scores:
             "sd",
             "se",
             "df",
+            "skewness",
             "se_source",
             "low",
             "high",

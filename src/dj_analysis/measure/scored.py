@@ -12,15 +12,15 @@ from ..result import Result
 from .unitsums import UnitSums
 
 KEYS = ("period", "level", "unit", "form", "code")
-STATISTICS = ("n", "score", "sd", "se", "df", "low", "high", "favourable")
+STATISTICS = ("n", "score", "sd", "se", "df", "skewness", "low", "high", "favourable")
 
 
 @dataclass(frozen=True)
 class Scores(Result):
     """Scores by unit and code, with the sums they rest on.
 
-    ``.table``: period, level, unit, form, code, n, score (0–100, high is good), sd, se, se_source, low, high (95 %
-    interval), favourable (share of favourable answers, 0–1), shift (points added where it is printed, see
+    ``.table``: period, level, unit, form, code, n, score (0–100, high is good), sd, se, df, skewness (of the mean),
+    se_source, low, high (95 % interval), favourable (share of favourable answers, 0–1), shift (points added where it is printed, see
     :func:`dj_analysis.measure.pooled.shifts`), reason (why something is missing).
     """
 

@@ -298,6 +298,7 @@ def _score_table(level: str, sums: UnitSums, period: str, spec: Specification) -
     table = _keys(level, sums, period)
     for name, values in {
         "n": sums.sums["n"].astype(int), "score": found.mean, "sd": found.sd, "se": found.se, "df": found.df,
+        "skewness": found.skewness,
         "se_source": np.full(reason.shape, "respondents", dtype=object), "low": found.low, "high": found.high,
         "favourable": favourable, "shift": shifts(sums, spec, period), "reason": reason,
     }.items():  # fmt: skip

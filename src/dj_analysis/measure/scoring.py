@@ -238,24 +238,25 @@ def _moments(name: str, x: Any, w: Any, *, whole: bool) -> dict[str, Any]:
     present, filled = (~x.is_null()).cast(_INT), x.fill_null(0)
     columns = {f"{name}:n": present}
     if w is None:
-        made = {f"{name}:wx": filled, f"{name}:wxx": filled * filled}
+        made = {f"{name}:wx": filled, f"{name}:wxx": filled * filled, f"{name}:wxxx": filled * filled * filled}
         return columns | (made if whole else _halved(made))
     made = {}
     for power, prefix in ((w, "w"), (w * w, "ww")):
         made |= {f"{name}:{prefix}": present * power, f"{name}:{prefix}x": filled * power}
         made[f"{name}:{prefix}xx"] = filled * filled * power
+    made |= {f"{name}:www": present * w * w * w, f"{name}:wxxx": filled * filled * filled * w}
     return columns | _halved(made)
 
 
 def _halved(columns: Mapping[str, Any]) -> dict[str, Any]:
     """Split floats into a coarse and a fine half, so that their sums do not depend on the order of the rows.
 
-    Engines add in parallel, in another order at each run. The coarse half is a multiple of 2⁻²⁶ (2⁻¹⁹ for squares): sums
-    of a million of them are exact. What the order does to the fine half is lost when the two are put together again.
+    Engines add in parallel, in another order at each run. The coarse half is a multiple of 2⁻²⁶ (2⁻¹⁹ for squares, 2⁻¹³ for
+    cubes): sums of a million of them are exact. What the order does to the fine half is lost when the two are put together again.
     """
     halves = {}
     for name, value in columns.items():
-        unit = float(2**19 if name.endswith("xx") else 2**26)
+        unit = float(2 ** (13 if name.endswith("xxx") else 19 if name.endswith("xx") else 26))
         coarse = (value * unit).floor() / unit
         halves[name], halves[f"{name}~"] = coarse, value - coarse
     return halves
@@ -296,7 +297,7 @@ def _laid_out(table: pd.DataFrame, plan: Plan, axis: str, weight: str | None) ->
                 fine = table[f"{source}~"].to_numpy() if f"{source}~" in table else 0.0
                 sums[name][:, j] = (table[source].to_numpy() + fine) * scale**power
         if weight is None:
-            for name, same in (("w", "n"), ("ww", "n"), ("wwx", "wx"), ("wwxx", "wxx")):
+            for name, same in (("w", "n"), ("ww", "n"), ("www", "n"), ("wwx", "wx"), ("wwxx", "wxx")):
                 sums[name][:, j] = sums[same][:, j]
         if leaf:
             sums["answers"][:, j] = sums["w"][:, j]

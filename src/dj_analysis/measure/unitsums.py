@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 #: What is summed over persons, for each cell (form, code); x is the score 0-100, w the respondent's weight.
-STATISTICS = ("n", "w", "ww", "wx", "wxx", "wwx", "wwxx", "answers", "favourable", "low")
+STATISTICS = ("n", "w", "ww", "www", "wx", "wxx", "wxxx", "wwx", "wwxx", "answers", "favourable", "low")
 
 Cell = tuple[str, str]
 
@@ -33,8 +33,8 @@ class UnitSums:
     persons
         Number of respondents by unit, length U.
     sums
-        Statistic → array U × C: ``n`` persons with a score, Σw, Σw², Σwx, Σwx², Σw²x, Σw²x², weighted answers given,
-        favourable ones among them, and persons below the low cut.
+        Statistic → array U × C: ``n`` persons with a score, Σw, Σw², Σw³, Σwx, Σwx², Σwx³, Σw²x, Σw²x², weighted answers
+        given, favourable ones among them, and persons below the low cut. Sums kept by an earlier version lack the cubes.
     """
 
     axis: str
@@ -50,7 +50,7 @@ class UnitSums:
         units = tuple(dict.fromkeys([*self.units, *other.units]))
         cells = tuple(dict.fromkeys([*self.cells, *other.cells]))
         parts = [block.laid_out(units, cells) for block in (self, other)]
-        sums = {name: parts[0].sums[name] + parts[1].sums[name] for name in STATISTICS}
+        sums = {name: values + parts[1].sums[name] for name, values in parts[0].sums.items() if name in parts[1].sums}
         return UnitSums(self.axis, units, cells, parts[0].persons + parts[1].persons, sums)
 
     def laid_out(self, units: Sequence[str], cells: Sequence[Cell]) -> UnitSums:
