@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from offices import office, people
 from scipy import stats
 
 import dj_analysis as dj
@@ -555,3 +556,53 @@ def test_rating_warns_of_nothing_when_sheets_are_whole():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(rate(crossed(3, 3, np.random.default_rng(0)))) == 3
+
+
+# From a workspace.
+
+
+def ratings_table() -> pd.DataFrame:
+    """Three judges and a self-assessment of four branches on two items."""
+    rng = np.random.default_rng(4)
+    units = ["B11", "B12", "B21", "B22"]
+    rows = [
+        (f"R{r}", "督导组", unit, "2026H1", item, round(70 + 5 * u + 3 * r + rng.normal(), 1))
+        for r in range(3) for u, unit in enumerate(units) for item in ("K1", "K2")
+    ]  # fmt: skip
+    rows += [("S", "自评", unit, "2026H1", item, 90.0) for unit in units for item in ("K1", "K2")]
+    return pd.DataFrame(rows, columns=["rater", "role", "unit", "period", "code", "value"])
+
+
+def test_score_sheets_of_a_workspace(tmp_path):
+    folder, given = office(tmp_path / "office", people()), ratings_table()
+    given.to_csv(folder / "ratings.csv", index=False)
+    ws = dj.open_workspace(folder)
+    found = dj.rate(ws.ratings())
+    plain = given.rename(columns={"value": "score"}).assign(
+        kind=np.where(given["role"] == "自评", "self", "inspection")
+    )
+    expected = rate(plain.drop(columns="role"), spec=ws.spec)
+    pd.testing.assert_frame_equal(found.table, expected.table)
+    assert found.table["level"].unique().tolist() == [ws.units["B11"].level]
+    assert (found.table["n"] == 3).all()
+    assert len(ws.ratings("2026H1").table) == len(given)
+    assert "R0" not in found.parts["severity"].table.to_string(), "judges are numbered"
+    with pytest.raises(UsageError, match="2026H1"):
+        ws.ratings("2026Q1")
+
+
+def test_everything_wrong_with_score_sheets_is_told_at_once(tmp_path):
+    folder, given = office(tmp_path / "office", people()), ratings_table().astype({"value": "str"})
+    given.loc[1, "value"], given.loc[2, "rater"], given.loc[3, "period"] = "优秀", "", "2026X"
+    given.to_csv(folder / "ratings.csv", index=False)
+    told = dj.open_workspace(folder).check().table
+    assert {"text_in_number", "missing_value", "bad_period"} <= set(
+        told.loc[told["place"].str.startswith("ratings"), "rule"]
+    )
+    with pytest.raises(DataError, match="ratings"):
+        dj.open_workspace(folder).ratings()
+
+
+def test_a_workspace_without_score_sheets_says_so(tmp_path):
+    with pytest.raises(UsageError, match="no table ratings"):
+        dj.open_workspace(office(tmp_path / "office", people())).ratings()

@@ -8,6 +8,7 @@ from typing import Literal
 
 from .errors import Problems
 from .measure.indicators import load_values
+from .measure.score_sheets import load_ratings
 from .measure.sources import survey_of_file, survey_of_table
 from .measure.survey import Survey
 from .spec.bands import read_bands
@@ -48,6 +49,7 @@ def check_folder(folder: str | Path) -> Problems:
             )
         read_wave(settings, spec, period, problems)
     load_values(settings, spec, excluded_units(settings, Problems()), problems)
+    load_ratings(settings, problems)
     return problems
 
 

@@ -18,6 +18,7 @@ from .folder import asked_by_default, check_folder, declarations, fingerprint, p
 from .measure.crosses import is_cross
 from .measure.indicators import indicators_of, load_values, periods_of
 from .measure.rows import row_table
+from .measure.score_sheets import Ratings, load_ratings
 from .measure.scores import Scores, scores_of_sums
 from .measure.sources import raise_for
 from .measure.store import Kept, Store
@@ -117,6 +118,28 @@ class Workspace:
         if period not in self.indicator_periods:
             raise unknown("指标时期/indicator period", period, self.indicator_periods)
         return indicators_of(self._indicator_values, self.spec, period)
+
+    def ratings(self, period: str | None = None) -> Ratings:
+        """Return the score sheets of judges, for :func:`dj_analysis.rate`: of one period, or of all of them.
+
+        Raises
+        ------
+        UsageError
+            There is no table ``ratings``, or none of this period.
+        DataError
+            Everything wrong with the table, at once.
+        """
+        problems = Problems()
+        table = load_ratings(self.settings, problems)
+        raise_for(problems)
+        if table is None:
+            raise UsageError("工作区没有 ratings 表 (there is no table ratings); 见 dj template (its columns)")
+        if period is None:
+            return Ratings(table, self.spec)
+        known = sorted(table["period"].unique())
+        if period not in known:
+            raise unknown("评分时期/period of ratings", period, known)
+        return Ratings(table[table["period"] == period].reset_index(drop=True), self.spec)
 
     def release_plan(self, period: str) -> ReleasePlan:
         """Return which cells of a period, and of the waves before it, may be seen.

@@ -17,6 +17,7 @@ from ..spec.settings import FLOOR
 from ..spec.specification import Specification
 from . import concordance, raters
 from .raters import Estimates
+from .score_sheets import Ratings
 from .uncertainty import CONFIDENCE
 
 KINDS = ("inspection", "self")
@@ -70,7 +71,9 @@ class Rating(Result):
         return self.parts["wins"]
 
 
-def rate(ratings: pd.DataFrame, *, spec: Specification | None = None, draws: int = 10_000, seed: int = 0) -> Rating:
+def rate(
+    ratings: Ratings | pd.DataFrame, *, spec: Specification | None = None, draws: int = 10_000, seed: int = 0
+) -> Rating:
     """Bring score sheets of several judges together.
 
     A sheet (one rater, one unit) counts as the weighted mean of its items; weights are those of the indicator tree, else
@@ -80,10 +83,10 @@ def rate(ratings: pd.DataFrame, *, spec: Specification | None = None, draws: int
     Parameters
     ----------
     ratings
-        One row a score: period, unit, rater, score (finite number, high is good), kind (``inspection`` or ``self``);
+        What ``ws.ratings()`` returned, or one row a score: period, unit, rater, score (finite number, high is good), kind (``inspection`` or ``self``);
         code (item) where a sheet has several.
     spec
-        Units (levels, names), item weights, min_group. Without it units are taken as they are written.
+        Units (levels, names), item weights, min_group; by default those of the workspace. Without any, units are taken as they are written.
     draws, seed
         Of the simulation of ``p_first``.
 
@@ -103,6 +106,8 @@ def rate(ratings: pd.DataFrame, *, spec: Specification | None = None, draws: int
     >>> round(float(rate(sheets.assign(period="2026", kind="inspection")).wins.table["probability"][0]), 3)
     0.965
     """
+    if isinstance(ratings, Ratings):
+        ratings, spec = ratings.table, spec or ratings.spec
     spec = spec or Specification()
     rows = _checked(ratings, spec)
     tables: dict[str, list[pd.DataFrame]] = {

@@ -159,6 +159,20 @@ INDICATOR_VALUES = Schema(
     ),
     ("unit", "period", "code", "stage"),
 )
+SELF_ROLES = ("self", "自评", "本单位", "本支部")
+RATINGS = Schema(
+    "ratings",
+    "评分表:评委对单位打分,含自评",
+    (
+        Column("rater", "评委代号(不写姓名)", required=True, example="R1"),
+        Column("role", f"评委的角色;{'、'.join(SELF_ROLES)} = 自评,其余为检查评分", example="督导组"),
+        Column("unit", "单位代码", required=True, example="B001"),
+        Column("period", "时期", "period", required=True, example="2026H1"),
+        Column("code", "评分项,空=总分", example="K01"),
+        Column("value", "得分,越高越好", "number", required=True, example="92"),
+    ),
+    ("rater", "unit", "period", "code", "role"),
+)
 RESPONSES = Schema(
     "responses",
     "一期问卷的答案,每人一行,每题一列(列名用题目代码)",
@@ -172,4 +186,4 @@ RESPONSES = Schema(
     ),
 )
 
-SCHEMAS = {s.name: s for s in (CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, RESPONSES)}
+SCHEMAS = {s.name: s for s in (CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, RATINGS, RESPONSES)}
