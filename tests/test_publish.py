@@ -410,3 +410,10 @@ def test_block_carries_itself_in_the_notebook():
     bundle = dj.heading("甲")._repr_mimebundle_()
     assert bundle[MIME] == {"kind": "heading", "content": {"text": "甲", "depth": 1}}
     assert "<h2>甲</h2>" in bundle["text/html"]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_column_that_can_be_printed_has_a_name(language):
+    from dj_analysis.publish.wording import KINDS, say
+
+    assert all(say(language, f"column_{name}") for name in KINDS)

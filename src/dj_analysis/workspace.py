@@ -17,7 +17,7 @@ from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unkno
 from .folder import asked_by_default, check_folder, declarations, fingerprint, periods_of_table, read_wave, wave_files
 from .measure.crosses import is_cross
 from .measure.indicators import indicators_of, load_values, periods_of
-from .measure.rows import row_table
+from .measure.rows import among, chosen, counted, row_table
 from .measure.score_sheets import Ratings, load_ratings
 from .measure.scores import Scores, scores_of_sums
 from .measure.sources import raise_for
@@ -94,6 +94,18 @@ class Workspace:
             survey = closing.as_closed(survey, self.store, told)
         for notice in survey.notices:
             warnings.warn(notice, DjWarning, stacklevel=2)
+        return survey
+
+    def released(self, period: str) -> Survey:
+        """Return the answers that reports of a wave rest on: those of :meth:`survey`, once something of an open wave was sent
+        without those that do not count yet.
+
+        For what is computed from answers and not from their sums: screening, reliability, comparability.
+        """
+        survey = self.survey(period)
+        if self.releases.frozen(period) is None and self.releases.told(period):
+            rows = row_table(survey, self.store.secret)
+            survey = chosen(survey, among(rows, counted(self._settled(period).rows)))
         return survey
 
     def scores(self, period: str, by: str | Sequence[str | Sequence[str]] | None = None) -> Scores:

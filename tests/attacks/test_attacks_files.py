@@ -373,6 +373,9 @@ def state_of(folder: Path) -> State:
     change = dj.compare(scores, ws.scores(BEFORE))
     results = {"scores": scores, "change": change, "alerts": dj.alerts(scores, change=change)}
     results |= {"contrast": dj.contrast(scores), "trend": dj.trend([ws.scores(wave) for wave in ws.until(NOW)])}
+    answers = ws.released(NOW)
+    screened = dj.screen(answers)
+    results |= {"seen": screened.parts["summary"], "without": screened.sensitivity(answers)}
     safe = {name: dj.protect(result, plan) for name, result in results.items()}
     safe |= {"response": safe["scores"].part("response"), "change_response": safe["change"].part("response")}
     return State({name: part.printed().table for name, part in safe.items()}, scores.table, plan)
@@ -500,7 +503,7 @@ def numbers_in(text: str) -> set[str]:
 SPOKEN = {  # what of each result a report says in words or tables
     "scores": ("n", "score", "low", "high", "favourable"), "response": ("n", "headcount", "rate"), "trend": ("score",),
     "change": ("before", "now", "difference", "low", "high", "mix", "within"), "contrast": ("difference",),
-    "alerts": ("probability", "n", "response"),
+    "alerts": ("probability", "n", "response"), "seen": ("n", "share"), "without": ("difference",),
 }  # fmt: skip
 
 
@@ -735,6 +738,19 @@ def test_nothing_of_any_person_is_in_any_byte(office):
 def test_no_answer_sheet_is_in_any_byte(office):
     known = office.sheets
     assert {path.name: told for path in every_file(office) if (told := sheets_in(path.read_bytes(), known))} == {}
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_methods_report_tells_of_nobody(office, tmp_path, monkeypatch, lang):
+    monkeypatch.setenv("DJ_KEY_FILE", str(office.place / "key"))
+    copy = tmp_path / "office"
+    shutil.copytree(office.folder, copy, ignore=shutil.ignore_patterns("reports"))
+    run = dj.run_report("methods", copy, period=NOW, lang=lang, formats=FORMATS, out=tmp_path / "out")
+    marks = {name: needles for name, needles in office.marks.items() if name != "the place"}
+    marks["the place"] = forms(str(tmp_path))
+    for path in run.files.values():
+        assert found(path.read_bytes(), marks) == [], path.suffix
+        assert sheets_in(path.read_bytes(), office.sheets) == [], path.suffix
 
 
 def test_runs_leave_nothing_of_any_person_on_the_machine(office):

@@ -17,6 +17,7 @@ from ..measure.unitsums import UnitSums
 from ..result import Result
 from ..spec.units import ALL
 from .change import q_values, told_apart
+from .moderated import chance, moderated
 
 STATISTICS = ("n", "n_rest", "score", "whole", "difference", "se", "low", "high", "p", "q", "real")
 
@@ -26,7 +27,8 @@ class Contrast(Result):
     """Differences of units from the whole.
 
     ``.table``: period, level, unit, form, code, n, n_rest, score, whole, difference (unit − whole, points), se, low, high
-    (95 %), p, q (Benjamini–Hochberg over the units and codes of a level and role), real.
+    (95 %), p (moderated t, Smyth 2004, corrected for skewness: :mod:`dj_analysis.judge.moderated`), q (Benjamini–Hochberg
+    over the units and codes of a level and role), real.
     """
 
 
@@ -73,6 +75,8 @@ def contrast(scores: Scores) -> Contrast:
 
 
 def _level_table(scores: Scores, level: str, rolled: UnitSums, whole: UnitSums) -> pd.DataFrame:
+    hidden = scores.withheld.get(scores.period, frozenset())
+    kept = np.array([(level, name) not in hidden for name in rolled.units])
     unit = uncertainty.means(rolled.sums)
     rest = uncertainty.means({name: whole.sums[name] - values for name, values in rolled.sums.items()})
     all_ = uncertainty.means(whole.sums)
@@ -82,7 +86,7 @@ def _level_table(scores: Scores, level: str, rolled: UnitSums, whole: UnitSums) 
         df = variance**2 / (unit.se**4 / unit.df + rest.se**4 / rest.df)
         difference, se = unit.mean - all_.mean, outside * np.sqrt(variance)
         half = stats.t.ppf(0.5 + scores.spec.rules.change.confidence / 2, df) * se
-        p = 2 * stats.t.sf(np.abs(difference) / se, df)
+        p = _chances(difference, rolled, whole, (unit, rest), outside, kept)
     cells = rolled.cells
     shape = (len(rolled.units), len(cells))
     table = pd.DataFrame(
@@ -101,3 +105,24 @@ def _level_table(scores: Scores, level: str, rolled: UnitSums, whole: UnitSums) 
     for name, values in columns.items():
         table[name] = np.asarray(values, dtype=float).ravel()
     return table.astype({"unit": "str", "n": int, "n_rest": int})
+
+
+def _chances(
+    difference: np.ndarray,
+    rolled: UnitSums,
+    whole: UnitSums,
+    means: tuple[uncertainty.Means, uncertainty.Means],
+    outside: np.ndarray,
+    kept: np.ndarray,
+) -> np.ndarray:
+    """P of every difference: its unit's variance moderated, the skewness of both means taken into account."""
+    unit, rest = means
+    spread = moderated(rolled.sums, unit, kept)
+    cubes, squares = (rolled.sums.get("www", rolled.sums["n"]), rolled.sums["ww"])
+    all_cubes = whole.sums.get("www", whole.sums["n"])
+    lean = cubes / squares**1.5, (all_cubes - cubes) / (whole.sums["ww"] - squares) ** 1.5
+    own, other = unit.se**2 * spread.ratio, rest.se**2
+    df = (own + other) ** 2 / (own**2 / spread.df + other**2 / rest.df)
+    skewness = spread.skewness * (lean[0] * own**1.5 - lean[1] * other**1.5) / (own + other) ** 1.5
+    share = spread.own * own / (own + other)
+    return chance(difference / (outside * np.sqrt(own + other)), df, skewness, share)

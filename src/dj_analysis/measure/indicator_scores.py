@@ -106,6 +106,7 @@ def _indicator_row(
         np.nan,
         se,
         np.nan,
+        np.nan,
         source,
         low,
         high,

@@ -279,10 +279,10 @@ def _check_known(result: Result, plan: ReleasePlan) -> None:
 
 
 def _check_answers(result: Result, plan: ReleasePlan) -> None:
-    """Refuse what rests on other answers than the release, as far as its rows about the whole tell."""
+    """Refuse scores that rest on other answers than the release, as far as their rows about the whole tell."""
     table = result.table
-    if not {"unit", "form", "code", "n"} <= set(table) or {"test", "scale"} & set(table):
-        return  # rows of tests and scales count those who answered several questions
+    if not {"unit", "form", "code", "n"} <= set(table) or not {"score", "now"} & set(table):
+        return  # no level of a score can be subtracted
     whole = table[table["unit"] == ALL]
     for period, n in (("period", "n"), ("before_period", "n_before")):
         if period not in table or n not in table:
