@@ -69,8 +69,17 @@ def lab() -> None:
 
 
 def bench() -> None:
-    """Measure the speed ratios and write benchmarks/RESULTS.md."""
+    """Measure the speed ratios and write benchmarks/RESULTS.md and METHODS.md.
+
+    Packages that are only compared with live in an environment of their own, from the extra ``bench``, without a lock.
+    """
     run(PYTHON, "benchmarks/run.py")
+    place = ROOT / ".venv-bench"
+    python = place / BIN.name / PYTHON.name
+    if not python.exists():
+        venv.create(place, with_pip=True)
+    run(python, "-m", "pip", "install", "--quiet", "-e", ".[bench]")
+    run(python, "benchmarks/methods.py")
 
 
 def lock() -> None:

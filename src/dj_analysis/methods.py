@@ -15,6 +15,7 @@ from .measure.factors import efa
 from .measure.invariance import comparability, invariance
 from .measure.invariancerule import InvarianceRule
 from .measure.nonresponse import nonresponse_bound, weigh_to_headcount
+from .measure.planning import influence, precision
 from .measure.quality import ScreeningRule, screen
 from .measure.raking import design_effect, rake
 from .measure.ranks import overlap_intervals, p_top, rank_sets
@@ -48,11 +49,13 @@ __all__ = [
     "fit",
     "fuzzy",
     "icc",
+    "influence",
     "invariance",
     "kendall_w",
     "nonresponse_bound",
     "overlap_intervals",
     "p_top",
+    "precision",
     "rake",
     "rank_sets",
     "rate",

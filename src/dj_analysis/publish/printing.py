@@ -71,6 +71,9 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     for name in (name for name in _CHANCES if name in table):
         chance = pd.to_numeric(table[name], errors="coerce").astype("float64")
         made[name] = chance.round(3).mask(points > 0.1, (chance * 20).round().clip(1, 19) / 20)
+    if "influence" in table:  # it leads back to the score: it follows from the printed one
+        most = np.maximum(made["score"], 100 - made["score"]) / (table["n"].astype("float64") - 1)
+        made["influence"] = most.where(table["influence"].notna()).round(1)
     if "bound" in table:  # as far from the printed score as from the score itself
         made["bound"] = made["score"] + _to(points, table["bound"] - table["score"])
     if "count" in table:

@@ -22,7 +22,7 @@ KINDS = {
     "difference": SIGNED, "mix": SIGNED, "within": SIGNED, "favourable": PERCENT, "share": PERCENT, "rate": PERCENT,
     "rate_before": PERCENT, "response": PERCENT, "probability": PERCENT, "n": COUNT, "n_before": COUNT,
     "headcount": COUNT, "count": COUNT, "n_other": COUNT, "of": COUNT, "groups": COUNT, "items": COUNT, "df": COUNT,
-    "mean": NUMBER, "bound": NUMBER, "upper_lower": NUMBER, "chi2": NUMBER, "estimate": DECIMAL, "cfi": DECIMAL,
+    "mean": NUMBER, "bound": NUMBER, "influence": NUMBER, "upper_lower": NUMBER, "chi2": NUMBER, "estimate": DECIMAL, "cfi": DECIMAL,
     "rmsea": DECIMAL, "srmr": DECIMAL, "delta_cfi": DECIMAL, "p": DECIMAL, "q": DECIMAL, "item_total": DECIMAL,
     "alpha_without": DECIMAL, "weight": DECIMAL, "effective": DECIMAL, "correlation_ratio": DECIMAL, "loading": DECIMAL,
 }  # fmt: skip
