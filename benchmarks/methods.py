@@ -47,8 +47,8 @@ def answers(people: int = 200_000, items: int = 10, units: int = 5_000) -> pd.Da
 
 
 def alpha_of(frame: pd.DataFrame) -> Work:
-    from dj_analysis.measure.moments import moments_of
-    from dj_analysis.measure.reliability import alpha, feldt
+    from dj_analysis.measure.scales.moments import moments_of
+    from dj_analysis.measure.scales.reliability import alpha, feldt
 
     items = frame[[f"q{i}" for i in range(10)]]
 
@@ -66,7 +66,7 @@ def alpha_of(frame: pd.DataFrame) -> Work:
 
 
 def icc_of(frame: pd.DataFrame, units: int) -> Work:
-    from dj_analysis.measure.agreement import icc_one_way
+    from dj_analysis.measure.scales.agreement import icc_one_way
 
     frame = frame[frame["unit"] < units]
     unit, x = frame["unit"].to_numpy(), frame["q0"].to_numpy()
@@ -84,7 +84,7 @@ def icc_of(frame: pd.DataFrame, units: int) -> Work:
 
 
 def rwg_of(frame: pd.DataFrame) -> Work:
-    from dj_analysis.measure.agreement import rwg_j
+    from dj_analysis.measure.scales.agreement import rwg_j
 
     unit, items = frame["unit"].to_numpy(), [frame[f"q{i}"].to_numpy() for i in range(10)]
 
@@ -103,8 +103,8 @@ def decision(rows: int = 10_000, columns: int = 50) -> pd.DataFrame:
 
 
 def critic_of(matrix: pd.DataFrame) -> Work:
-    from dj_analysis.measure.comoments import comoments
-    from dj_analysis.measure.weight_methods import critic
+    from dj_analysis.measure.composites.comoments import comoments
+    from dj_analysis.measure.composites.weight_methods import critic
 
     x = matrix.to_numpy()
     work: Work = {"package": lambda: critic(comoments(x, logs=False))}
@@ -122,7 +122,7 @@ def critic_of(matrix: pd.DataFrame) -> Work:
 
 
 def rank_sets_of(units: int = 10_000, draws: int = 2_000) -> Work:
-    from dj_analysis.measure.ranks import rank_sets
+    from dj_analysis.measure.inference.ranks import rank_sets
 
     rng = np.random.default_rng(3)
     mean, se = rng.normal(65, 8, units), rng.uniform(1, 4, units)
@@ -140,7 +140,7 @@ def rank_sets_of(units: int = 10_000, draws: int = 2_000) -> Work:
 
 
 def robustness_of(draws: int = 1_000) -> Work:
-    from dj_analysis.measure.robustness import robustness
+    from dj_analysis.measure.composites.robustness import robustness
     from dj_analysis.spec.tree import Node, Tree
 
     nodes = [Node("T", role="index")]

@@ -33,7 +33,7 @@ OWNERS = {
     "seaborn": {"publish/plots"},
     "papermill": {"publish/notebooks"},
     "typst": {"publish/exports/pdf"},
-    "xlsxwriter": {"publish/templates", "measure/copies", "demo"},
+    "xlsxwriter": {"publish/templates", "measure/intake/copies", "demo"},
     "sqlalchemy": {"spec/tables"},
     "pyreadstat": {"spec/tables"},
     "python_calamine": {"spec/tables"},

@@ -17,8 +17,8 @@ from test_uncertainty import CODES, people, true_means
 
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
-from dj_analysis.measure import uncertainty
-from dj_analysis.measure.bootstrap import (
+from dj_analysis.measure.inference import uncertainty
+from dj_analysis.measure.inference.bootstrap import (
     bootstrap_interval,
     bootstrapped,
     skewed_interval,

@@ -17,12 +17,12 @@ from scipy import stats
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, DjWarning, UsageError
-from dj_analysis.measure.aggregators import AGGREGATORS, arithmetic, geometric, harmonic
-from dj_analysis.measure.choices import Choices
-from dj_analysis.measure.composite import CONSTANT, NOT_POSITIVE, composite
-from dj_analysis.measure.evaluation import fuzzy, topsis, triangular
-from dj_analysis.measure.normalisers import NORMALISERS, Ends, Normaliser
-from dj_analysis.measure.preparing import has_outliers, held, learn_limits
+from dj_analysis.measure.composites.aggregators import AGGREGATORS, arithmetic, geometric, harmonic
+from dj_analysis.measure.composites.choices import Choices
+from dj_analysis.measure.composites.composite import CONSTANT, NOT_POSITIVE, composite
+from dj_analysis.measure.composites.evaluation import fuzzy, topsis, triangular
+from dj_analysis.measure.composites.normalisers import NORMALISERS, Ends, Normaliser
+from dj_analysis.measure.composites.preparing import has_outliers, held, learn_limits
 from dj_analysis.measure.scoring import score_frame
 from dj_analysis.measure.survey import Indicators
 from dj_analysis.spec import reasons

@@ -136,7 +136,7 @@ def test_answers_without_spread_have_no_test_and_say_why():
 def test_samples_without_differences_are_called_different_at_the_stated_rate(rng):
     """Of 4,000 null comparisons of three unequal groups, 5 % have p ≤ .05 (99 % binomial interval)."""
     from dj_analysis.judge import differences
-    from dj_analysis.measure import uncertainty
+    from dj_analysis.measure.inference import uncertainty
 
     hits = np.zeros(3)
     for _ in range(4000):

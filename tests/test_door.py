@@ -30,10 +30,10 @@ import dj_analysis as dj
 from dj_analysis.cli import app
 from dj_analysis.demo.indicators import indicator_tree
 from dj_analysis.errors import DataError, DjWarning, IdentifierError, Problems, PurposeError, UsageError
-from dj_analysis.measure.anonymity import anonymous, banded, quasi_kind, smallest_class
-from dj_analysis.measure.consent import asked_consent, says_yes
-from dj_analysis.measure.copies import clean_file
-from dj_analysis.measure.sources import raise_for, survey_of_file, survey_of_table
+from dj_analysis.measure.intake.anonymity import anonymous, banded, quasi_kind, smallest_class
+from dj_analysis.measure.intake.consent import asked_consent, says_yes
+from dj_analysis.measure.intake.copies import clean_file
+from dj_analysis.measure.intake.sources import raise_for, survey_of_file, survey_of_table
 from dj_analysis.measure.survey import Survey
 from dj_analysis.proposal import propose_workspace
 from dj_analysis.spec import assessment
@@ -498,7 +498,7 @@ def test_R2_a_key_that_is_not_there_is_named(office, monkeypatch: pytest.MonkeyP
 
 
 def test_R2_it_is_called_by_its_name():
-    from dj_analysis.measure import linking
+    from dj_analysis.measure.intake import linking
 
     assert "去标识化, not 匿名" in (linking.__doc__ or "")
 

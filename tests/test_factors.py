@@ -16,9 +16,9 @@ from small import codebook_of, plain_table
 
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
-from dj_analysis.measure import factors as fa
-from dj_analysis.measure.factors import efa, factor_values, minres, one_factor, parallel, varimax
-from dj_analysis.measure.moments import moments_of
+from dj_analysis.measure.scales import factors as fa
+from dj_analysis.measure.scales.factors import efa, factor_values, minres, one_factor, parallel, varimax
+from dj_analysis.measure.scales.moments import moments_of
 from dj_analysis.measure.survey import Survey
 from dj_analysis.spec import reasons
 

@@ -18,12 +18,12 @@ from scipy import stats
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
-from dj_analysis.measure import cfa
-from dj_analysis.measure import invariancerule as words
-from dj_analysis.measure.factormodel import LEVELS, Model, derivatives, discrepancy, implied, sample_of
-from dj_analysis.measure.invariance import Invariance, invariance
-from dj_analysis.measure.invariancerule import InvarianceRule
-from dj_analysis.measure.itemgroups import ONE_ITEM, groups_of_wave
+from dj_analysis.measure.scales import cfa
+from dj_analysis.measure.scales import invariancerule as words
+from dj_analysis.measure.scales.factormodel import LEVELS, Model, derivatives, discrepancy, implied, sample_of
+from dj_analysis.measure.scales.invariance import Invariance, invariance
+from dj_analysis.measure.scales.invariancerule import InvarianceRule
+from dj_analysis.measure.scales.itemgroups import ONE_ITEM, groups_of_wave
 from dj_analysis.measure.survey import Survey
 from dj_analysis.spec import reasons
 from dj_analysis.spec.codebook import Codebook

@@ -18,8 +18,8 @@ from small import codebook_of, plain_table
 
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
-from dj_analysis.measure import careless, quality
-from dj_analysis.measure.quality import SIGNS, ScreeningRule, screen
+from dj_analysis.measure.scales import careless, quality
+from dj_analysis.measure.scales.quality import SIGNS, ScreeningRule, screen
 from dj_analysis.measure.survey import Survey
 from dj_analysis.spec import reasons
 from dj_analysis.spec.codebook import Codebook

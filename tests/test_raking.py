@@ -18,9 +18,9 @@ from small import DIRECT, codebook_of, plain_table, wave
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
-from dj_analysis.measure import uncertainty
-from dj_analysis.measure.nonresponse import RAKED, nonresponse_bound, weigh_to_headcount
-from dj_analysis.measure.raking import design_effect, rake, trimmed
+from dj_analysis.measure.inference import uncertainty
+from dj_analysis.measure.inference.nonresponse import RAKED, nonresponse_bound, weigh_to_headcount
+from dj_analysis.measure.inference.raking import design_effect, rake, trimmed
 from dj_analysis.measure.survey import Survey
 from dj_analysis.spec import reasons
 from dj_analysis.spec.units import Unit, Units

@@ -14,8 +14,8 @@ import pytest
 from scipy import stats
 
 from dj_analysis.errors import UsageError
-from dj_analysis.measure import ranks as module
-from dj_analysis.measure.ranks import overlap_intervals, p_top, rank_sets
+from dj_analysis.measure.inference import ranks as module
+from dj_analysis.measure.inference.ranks import overlap_intervals, p_top, rank_sets
 
 METHODS = ["joint", "marginal", "simulated"]
 MEANS = np.array([70, 62, 75, 66, 71, 58, 64.0])

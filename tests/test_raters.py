@@ -15,10 +15,10 @@ from scipy import stats
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, DjWarning, UsageError
-from dj_analysis.measure import raters
-from dj_analysis.measure.concordance import bland_altman, icc, kendall_w
-from dj_analysis.measure.raters import first_probability, separate, severity, win_probability
-from dj_analysis.measure.rating import rate
+from dj_analysis.measure.judges import raters
+from dj_analysis.measure.judges.concordance import bland_altman, icc, kendall_w
+from dj_analysis.measure.judges.raters import first_probability, separate, severity, win_probability
+from dj_analysis.measure.judges.rating import rate
 from dj_analysis.spec import reasons
 from dj_analysis.spec.specification import Specification
 from dj_analysis.spec.tree import Node, Tree

@@ -18,9 +18,9 @@ from test_engines import ENGINES
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
-from dj_analysis.measure import reliability as rel
-from dj_analysis.measure.moments import moments_of, read_answers
-from dj_analysis.measure.reliability import reliability
+from dj_analysis.measure.scales import reliability as rel
+from dj_analysis.measure.scales.moments import moments_of, read_answers
+from dj_analysis.measure.scales.reliability import reliability
 from dj_analysis.measure.survey import Survey
 from dj_analysis.result import Result
 from dj_analysis.spec import reasons

@@ -15,13 +15,13 @@ from scipy import stats
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
-from dj_analysis.measure import index_draws
-from dj_analysis.measure.alternatives import Alternatives, design_of
-from dj_analysis.measure.choices import Choices
-from dj_analysis.measure.composite import composite
-from dj_analysis.measure.index_draws import drawn_weights, ranks_of
-from dj_analysis.measure.index_input import model_of, read_values
-from dj_analysis.measure.robustness import Robustness, robustness, sobol_shares
+from dj_analysis.measure.composites import index_draws
+from dj_analysis.measure.composites.alternatives import Alternatives, design_of
+from dj_analysis.measure.composites.choices import Choices
+from dj_analysis.measure.composites.composite import composite
+from dj_analysis.measure.composites.index_draws import drawn_weights, ranks_of
+from dj_analysis.measure.composites.index_input import model_of, read_values
+from dj_analysis.measure.composites.robustness import Robustness, robustness, sobol_shares
 from dj_analysis.measure.survey import Indicators
 from dj_analysis.spec import reasons
 from dj_analysis.spec.specification import Specification

@@ -28,7 +28,7 @@ from offices import CODEBOOK, PERIOD, SIZES, executed, office, people, shown, wi
 import dj_analysis as dj
 from dj_analysis.act.care import requests
 from dj_analysis.errors import DataError, DjError, IdentifierError, PurposeError, RecordError, SpecError, UsageError
-from dj_analysis.measure.copies import clean_file
+from dj_analysis.measure.intake.copies import clean_file
 from dj_analysis.publish.blocks import KINDS_OF_BLOCK, MIME
 from dj_analysis.publish.exports.document import read_document
 from dj_analysis.publish.wording import say, words

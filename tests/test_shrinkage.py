@@ -17,7 +17,7 @@ from statsmodels.stats.meta_analysis import combine_effects
 
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
-from dj_analysis.measure.shrinkage import shrink, shrunken
+from dj_analysis.measure.inference.shrinkage import shrink, shrunken
 from dj_analysis.spec import reasons
 from dj_analysis.spec.units import Unit, Units
 

@@ -27,7 +27,7 @@ import xlsxwriter
 import dj_analysis as dj
 from dj_analysis.errors import DataError, DjWarning, Problems
 from dj_analysis.errors import IdentifierError as Identified
-from dj_analysis.measure.identifiers import check_names
+from dj_analysis.measure.intake.identifiers import check_names
 from dj_analysis.spec.codebook import Codebook, default_codebook
 from dj_analysis.spec.units import Units
 from dj_analysis.workspace import check_folder

@@ -669,7 +669,7 @@ def test_every_reason_has_its_english():
 
     other = {"_BEFORE", "_AFTER", "ALLOWED", "NOTICE", "ELSEWHERE", "SIGNS", "_ASKED"}
     missing = []
-    for path in sorted((Path(reasons.__file__).parents[1] / "measure").glob("*.py")):
+    for path in sorted((Path(reasons.__file__).parents[1] / "measure").rglob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, (ast.Assign, ast.AnnAssign)):
                 name = ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])

@@ -15,7 +15,7 @@ from small import codebook_of, plain_table, wave
 
 import dj_analysis as dj
 from dj_analysis.judge.change import q_values
-from dj_analysis.measure import uncertainty
+from dj_analysis.measure.inference import uncertainty
 from dj_analysis.spec import reasons
 from dj_analysis.spec.units import Unit, Units
 

@@ -17,16 +17,16 @@ from small import codebook_of, plain_table
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, SpecError, UsageError
-from dj_analysis.measure.ahp import CONSISTENT, ahp, aij, consistency, implied
-from dj_analysis.measure.chaining import NO_OVERLAP, chain_link
-from dj_analysis.measure.choices import Choices
-from dj_analysis.measure.comoments import comoments
-from dj_analysis.measure.composite import CONSTANT, composite
-from dj_analysis.measure.effective import effective_weights
+from dj_analysis.measure.composites.ahp import CONSISTENT, ahp, aij, consistency, implied
+from dj_analysis.measure.composites.chaining import NO_OVERLAP, chain_link
+from dj_analysis.measure.composites.choices import Choices
+from dj_analysis.measure.composites.comoments import comoments
+from dj_analysis.measure.composites.composite import CONSTANT, composite
+from dj_analysis.measure.composites.effective import effective_weights
+from dj_analysis.measure.composites.weight_methods import METHODS, critic, entropy, pca
+from dj_analysis.measure.composites.weighting import ALIKE, weigh
+from dj_analysis.measure.composites.weights import path_weights, read_weights, shares
 from dj_analysis.measure.scoring import score_frame
-from dj_analysis.measure.weight_methods import METHODS, critic, entropy, pca
-from dj_analysis.measure.weighting import ALIKE, weigh
-from dj_analysis.measure.weights import path_weights, read_weights, shares
 from dj_analysis.result import Result
 from dj_analysis.spec import reasons
 from dj_analysis.spec.specification import Specification

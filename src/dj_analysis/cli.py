@@ -98,7 +98,7 @@ def clean(
 
     例/example: dj clean export.xlsx --drop 姓名,政治面貌
     """
-    from .measure.copies import clean_file
+    from .measure.intake.copies import clean_file
 
     made = clean_file(file, drop or [], out, quasi or [], sheet)
     print(f"已写入 {made.file}")

@@ -13,14 +13,14 @@ import numpy as np
 import pandas as pd
 
 from .errors import DataError, Problems, UsageError
-from .measure.copies import kept_kind, write_table
 from .measure.crosses import cell_name, is_cross
-from .measure.roles import RESPONDENT
+from .measure.intake.copies import kept_kind, write_table
+from .measure.intake.roles import RESPONDENT
+from .measure.intake.wjx import NUMBER
 from .measure.rows import HASH, among, axes_in, chosen, counted, row_table
 from .measure.scores import partitions, withheld_rows
 from .measure.store import Kept, Store
 from .measure.survey import Survey
-from .measure.wjx import NUMBER
 from .publish.disclosure import ReleasePlan
 from .publish.masks import Release, mask, merger_mask, with_homes
 from .record import Record

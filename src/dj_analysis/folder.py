@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import Problems
-from .measure.indicators import load_values
-from .measure.score_sheets import load_ratings
-from .measure.sources import survey_of_file, survey_of_table
+from .measure.intake.indicators import load_values
+from .measure.intake.score_sheets import load_ratings
+from .measure.intake.sources import survey_of_file, survey_of_table
 from .measure.survey import Survey
 from .spec.bands import read_bands
 from .spec.codebook import load_codebook, load_indicators

@@ -1,31 +1,31 @@
 """Specialist methods by field; what everybody needs every quarter stands in the shop window."""
 
 from .judge.differences import differences, enps
-from .measure.agreement import agreement
-from .measure.ahp import ahp
-from .measure.bootstrap import bootstrap_interval, bootstrapped, skewed_interval
-from .measure.cfa import Model, fit
-from .measure.chaining import chain_link
-from .measure.choices import Choices
-from .measure.composite import composite
-from .measure.concordance import bland_altman, icc, kendall_w
-from .measure.effective import effective_weights
-from .measure.evaluation import fuzzy, topsis, triangular
-from .measure.factors import efa
-from .measure.invariance import comparability, invariance
-from .measure.invariancerule import InvarianceRule
-from .measure.nonresponse import nonresponse_bound, weigh_to_headcount
-from .measure.planning import influence, precision
-from .measure.quality import ScreeningRule, screen
-from .measure.raking import design_effect, rake
-from .measure.ranks import overlap_intervals, p_top, rank_sets
-from .measure.raters import first_probability, severity, win_probability
-from .measure.rating import rate
-from .measure.reliability import reliability
-from .measure.robustness import robustness, sobol_shares
-from .measure.shrinkage import shrink, shrunken
-from .measure.weighting import weigh
-from .measure.weights import read_weights
+from .measure.composites.ahp import ahp
+from .measure.composites.chaining import chain_link
+from .measure.composites.choices import Choices
+from .measure.composites.composite import composite
+from .measure.composites.effective import effective_weights
+from .measure.composites.evaluation import fuzzy, topsis, triangular
+from .measure.composites.robustness import robustness, sobol_shares
+from .measure.composites.weighting import weigh
+from .measure.composites.weights import read_weights
+from .measure.inference.bootstrap import bootstrap_interval, bootstrapped, skewed_interval
+from .measure.inference.nonresponse import nonresponse_bound, weigh_to_headcount
+from .measure.inference.planning import influence, precision
+from .measure.inference.raking import design_effect, rake
+from .measure.inference.ranks import overlap_intervals, p_top, rank_sets
+from .measure.inference.shrinkage import shrink, shrunken
+from .measure.judges.concordance import bland_altman, icc, kendall_w
+from .measure.judges.raters import first_probability, severity, win_probability
+from .measure.judges.rating import rate
+from .measure.scales.agreement import agreement
+from .measure.scales.cfa import Model, fit
+from .measure.scales.factors import efa
+from .measure.scales.invariance import comparability, invariance
+from .measure.scales.invariancerule import InvarianceRule
+from .measure.scales.quality import ScreeningRule, screen
+from .measure.scales.reliability import reliability
 
 __all__ = [
     "Choices",

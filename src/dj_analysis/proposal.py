@@ -13,11 +13,11 @@ from pathlib import Path
 import pandas as pd
 
 from .errors import Problems, UsageError
-from .measure import identifiers, wjx
-from .measure.anonymity import FEWEST, anonymous, quasi_kind
-from .measure.consent import CONSENTS, OWN_CODE, USE, consent_columns
-from .measure.copies import coarsened, kept_kind, write_table
-from .measure.sources import raise_for
+from .measure.intake import identifiers, wjx
+from .measure.intake.anonymity import FEWEST, anonymous, quasi_kind
+from .measure.intake.consent import CONSENTS, OWN_CODE, USE, consent_columns
+from .measure.intake.copies import coarsened, kept_kind, write_table
+from .measure.intake.sources import raise_for
 from .spec import purpose, schemas
 from .spec.codebook import Codebook, Option, Scale, default_codebook
 from .spec.lint import forbidden_subject

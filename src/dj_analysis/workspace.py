@@ -16,11 +16,11 @@ from .closing import Releases
 from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unknown
 from .folder import asked_by_default, check_folder, declarations, fingerprint, periods_of_table, read_wave, wave_files
 from .measure.crosses import is_cross
-from .measure.indicators import indicators_of, load_values, periods_of
+from .measure.intake.indicators import indicators_of, load_values, periods_of
+from .measure.intake.score_sheets import Ratings, load_ratings
+from .measure.intake.sources import raise_for
 from .measure.rows import among, chosen, counted, row_table
-from .measure.score_sheets import Ratings, load_ratings
 from .measure.scores import Scores, scores_of_sums
-from .measure.sources import raise_for
 from .measure.store import Kept, Store
 from .measure.survey import Indicators, Survey
 from .publish.disclosure import ReleasePlan

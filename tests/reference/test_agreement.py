@@ -15,7 +15,7 @@ import pytest
 
 import dj_analysis as dj
 from dj_analysis.errors import DjWarning
-from dj_analysis.measure.agreement import agreement, icc_one_way, rwg_j, stepped_up, uniform_variance
+from dj_analysis.measure.scales.agreement import agreement, icc_one_way, rwg_j, stepped_up, uniform_variance
 from dj_analysis.result import Result
 from dj_analysis.spec.codebook import Codebook
 from dj_analysis.spec.tree import Node, Tree

@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dj_analysis.measure.choices import Choices
-from dj_analysis.measure.composite import Composite, composite
+from dj_analysis.measure.composites.choices import Choices
+from dj_analysis.measure.composites.composite import Composite, composite
 from dj_analysis.spec.tree import Node, Tree
 
 STAGES = ("denominated", "imputed", "treated", "normalised")

@@ -20,10 +20,10 @@ import pandas as pd
 import pytest
 
 import dj_analysis as dj
-from dj_analysis.measure import cfa
-from dj_analysis.measure.factormodel import LEVELS, Model
-from dj_analysis.measure.invariance import invariance
-from dj_analysis.measure.invariancerule import InvarianceRule
+from dj_analysis.measure.scales import cfa
+from dj_analysis.measure.scales.factormodel import LEVELS, Model
+from dj_analysis.measure.scales.invariance import invariance
+from dj_analysis.measure.scales.invariancerule import InvarianceRule
 from dj_analysis.spec.codebook import Codebook
 from dj_analysis.spec.tree import Node, Tree
 

@@ -16,7 +16,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from dj_analysis.judge.change import q_values
-from dj_analysis.measure import uncertainty
+from dj_analysis.measure.inference import uncertainty
 
 P_VALUES = [
     .0001, .0004, .0019, .0095, .0201, .0278, .0298, .0344, .0459, .3240, .4262, .5719, .6528, .7590, 1.0

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from dj_analysis.measure import careless
+from dj_analysis.measure.scales import careless
 
 DIGITS = 1e-7
 NAN = float("nan")

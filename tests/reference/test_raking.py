@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dj_analysis.measure.raking import design_effect, rake
+from dj_analysis.measure.inference.raking import design_effect, rake
 
 #: Respondents by a (2), b (3) and c (2), written with a running fastest, as R's expand.grid does.
 COUNTS = np.array([12, 7, 20, 9, 5, 14, 8, 11, 16, 6, 9, 13]).reshape(2, 3, 2).transpose(2, 1, 0)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dj_analysis.measure.ranks import overlap_intervals, p_top, rank_sets
+from dj_analysis.measure.inference.ranks import overlap_intervals, p_top, rank_sets
 
 DRAWS = 20_000
 TEN, SD = np.linspace(1, 3, 10), np.full(10, 0.2)

@@ -21,9 +21,9 @@ import pytest
 
 import dj_analysis as dj
 from dj_analysis.errors import DjWarning
-from dj_analysis.measure import reliability as rel
-from dj_analysis.measure.factors import efa, minres, one_factor, parallel, varimax
-from dj_analysis.measure.moments import moments_of
+from dj_analysis.measure.scales import reliability as rel
+from dj_analysis.measure.scales.factors import efa, minres, one_factor, parallel, varimax
+from dj_analysis.measure.scales.moments import moments_of
 from dj_analysis.measure.survey import Survey
 from dj_analysis.spec.codebook import Codebook
 from dj_analysis.spec.tree import Node, Tree

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dj_analysis.measure.alternatives import Alternatives
-from dj_analysis.measure.choices import Choices
-from dj_analysis.measure.robustness import Robustness, robustness, sobol_shares
+from dj_analysis.measure.composites.alternatives import Alternatives
+from dj_analysis.measure.composites.choices import Choices
+from dj_analysis.measure.composites.robustness import Robustness, robustness, sobol_shares
 from dj_analysis.spec.tree import Node, Tree
 
 A, B = 7.0, 0.1

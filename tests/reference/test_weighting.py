@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dj_analysis.measure.ahp import ahp
-from dj_analysis.measure.evaluation import topsis
-from dj_analysis.measure.weighting import weigh
+from dj_analysis.measure.composites.ahp import ahp
+from dj_analysis.measure.composites.evaluation import topsis
+from dj_analysis.measure.composites.weighting import weigh
 from dj_analysis.spec.tree import Node, Tree
 
 HOUSE = {

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import DataError, IdentifierError, Problems, UsageError
-from ..measure.identifiers import ALLOWED, DROPPED, identifying_name, identifying_text
+from ..measure.intake.identifiers import ALLOWED, DROPPED, identifying_name, identifying_text
 from ..measure.partition import partition_of_counts
 from ..measure.scores import withheld_rows
 from ..result import Result

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import UsageError
-from ..measure import uncertainty
+from ..measure.inference import uncertainty
 from ..measure.partition import step
 from ..measure.scores import Scores
 from ..result import Result

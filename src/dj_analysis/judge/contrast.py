@@ -9,8 +9,8 @@ import pandas as pd
 from scipy import stats
 
 from ..errors import UsageError
-from ..measure import uncertainty
 from ..measure.crosses import is_cross
+from ..measure.inference import uncertainty
 from ..measure.pooled import shifts
 from ..measure.scores import KEYS, Scores, members
 from ..measure.unitsums import UnitSums

@@ -11,9 +11,9 @@ import pandas as pd
 from scipy import stats
 
 from ..errors import UsageError
-from ..measure import uncertainty
 from ..measure.crosses import is_cross
 from ..measure.engines import columns_of
+from ..measure.inference import uncertainty
 from ..measure.pooled import shifts
 from ..measure.rows import person_scores, places
 from ..measure.scores import Scores, members, score

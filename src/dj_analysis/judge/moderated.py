@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-from ..measure.uncertainty import FAR, STEPS, Means
+from ..measure.inference.uncertainty import FAR, STEPS, Means
 
 LEAST_UNITS = 10  # fewer tell too little about how variances differ between units
 

@@ -15,7 +15,7 @@ import pandas as pd
 from ..spec.tables import whole_numbers
 from ..spec.units import NO_UNIT, Units
 from .engines import collected, columns_of
-from .linking import PSEUDONYM
+from .intake.linking import PSEUDONYM
 from .scoring import plan_cells, score_frame
 from .survey import Survey
 

@@ -17,9 +17,9 @@ from ..spec.settings import FLOOR
 from ..spec.specification import Specification
 from ..spec.tables import quoted, whole_numbers
 from ..spec.units import ALL, NO_UNIT, Units
-from . import uncertainty
 from .crosses import cell_name, is_cross, parts_of
 from .indicator_scores import score_indicators
+from .inference import uncertainty
 from .partition import Partition, partition
 from .pooled import shifts
 from .rows import resolved

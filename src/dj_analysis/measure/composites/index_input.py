@@ -1,0 +1,85 @@
+"""Scores, indicators or any frame into the model of an index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...errors import UsageError, unknown
+from ...spec.tree import Tree
+from ..scored import Scores
+from ..survey import Indicators
+from .choices import Choices
+from .index_draws import Model, branches_of
+from .normalisers import Ends
+from .unit_values import UnitValues, unit_values
+
+
+def read_values(
+    marks: Any, tree: Tree | None, base: Choices, level: str | None, groups: str | None
+) -> tuple[UnitValues, Tree]:
+    """Values of the units of one level on the leaves of the tree."""
+    if isinstance(marks, Scores):
+        if marks.programme != "indicators" or marks.spec.indicators is None:
+            raise UsageError("robustness 只用于支部指标 (scores of branch indicators are needed)")
+        if base.denominator or groups:
+            raise UsageError("denominator、groups 须用原始数值,不能用得分 (they need raw values, not scores)")
+        tree = tree or marks.spec.indicators.at(marks.period)
+        return _of_scores(marks, tree, level), tree
+    found = tree or (marks.tree if isinstance(marks, Indicators) else None)
+    if found is None:
+        raise UsageError("缺指标树 (a tree is needed): robustness(frame, tree=…)")
+    return unit_values(marks, found, denominator=base.denominator, groups=groups, level=level or "unit"), found
+
+
+def _of_scores(marks: Scores, tree: Tree, level: str | None) -> UnitValues:
+    rows = marks.table[marks.table["period"] == marks.period]
+    leaves = tuple(leaf for leaf in tree.leaves if leaf.code in set(rows["code"]))
+    rows = rows[rows["code"].isin([leaf.code for leaf in leaves])]
+    known = rows[rows["score"].notna()].groupby("level")["unit"].nunique()
+    finest = [name for name in rows["level"].unique() if known.get(name, 0) > 1]
+    level = level or (finest[-1] if finest else rows["level"].iloc[-1])
+    rows = rows[rows["level"] == level]
+    if rows.empty:
+        raise unknown("层级/level", level, marks.table["level"].unique())
+    units, codes = rows["unit"].unique(), [leaf.code for leaf in leaves]
+    wide = {
+        name: rows.pivot(index="unit", columns="code", values=name).reindex(units, columns=codes)
+        for name in ("score", "n", "reason")
+    }
+    score = wide["score"].to_numpy(dtype=float)
+    return UnitValues(
+        units.to_numpy(dtype=object) if hasattr(units, "to_numpy") else np.asarray(units, dtype=object), leaves, score, score,
+        wide["n"].to_numpy(dtype=float), wide["reason"].to_numpy(dtype=object), None, level, marks.period, marks.spec,
+    )  # fmt: skip
+
+
+def top_of(tree: Tree) -> str:
+    """Return the one node with nothing above it."""
+    tops = [node.code for node in tree.inner if not any(above in tree for above in tree.ancestors(node.code))]
+    if len(tops) != 1:
+        raise UsageError(f"code: 树有 {len(tops)} 个顶点,请指定 (name the node to rank): {', '.join(tops)}")
+    return tops[0]
+
+
+def model_of(data: UnitValues, tree: Tree, code: str, base: Choices, floor: float, of_points: bool) -> Model:
+    """Lay out values, ranges and the part of the tree below ``code``; ``of_points`` tells that values are points, not raw."""
+    if not tree.children(tree[code].code):
+        raise unknown("节点/node", code, [node.code for node in tree.inner])
+    branches = branches_of(tree, code, data.codes)
+    if not branches:
+        raise UsageError(f"{code}: 其下没有指标有数据 (no leaf below it was measured)")
+    ends = Ends.of(data.leaves, base.targets)
+    if of_points:  # points are high where the raw value is good
+        target = _points(data.leaves, ends.target)
+        ends = Ends(np.ones(len(data.leaves)), np.zeros(len(data.leaves)), np.full(len(data.leaves), 100.0), target)
+    return Model(tuple(data.codes), data.values, ends, data.groups, branches, base, floor)
+
+
+def _points(leaves: Sequence[Any], values: np.ndarray) -> np.ndarray:
+    """Place raw values on the declared ranges, 100 at the good end."""
+    low, high = (np.array([getattr(leaf, name) for leaf in leaves]) for name in ("minimum", "maximum"))
+    up = np.array([leaf.direction for leaf in leaves]) > 0
+    return 100 * np.where(up, values - low, high - values) / (high - low)

@@ -1,0 +1,135 @@
+"""Siblings of a tree side by side: their declared weights, and how they move together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import pandas as pd
+
+from ...errors import UsageError
+from ...spec.tree import Form, Node, Tree
+from ..engines import collected
+from ..scoring import score_frame
+from ..survey import Indicators, Survey
+from .choices import Choices
+from .comoments import Comoments, comoments, comoments_of
+from .composite import Composite, composite
+
+
+@dataclass(frozen=True)
+class Source:
+    """Families of siblings with their declared weights, and a way to how they move together.
+
+    Attributes
+    ----------
+    families
+        Parent → child → declared weight.
+    moments
+        (codes, products, logs) → their moments; None where there are no data.
+    table
+        Scores of units, a column a code; None where only sums are at hand.
+    fitted
+        What was learned to bring units' values to one scale.
+    declares
+        What a result made from it declares (period, about, …).
+    """
+
+    families: Mapping[str, Mapping[str, float]]
+    tree: Tree | None = None
+    moments: Callable[[list[str], bool, bool], Comoments] | None = None
+    table: pd.DataFrame | None = None
+    fitted: Mapping[str, Any] | None = None
+    declares: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def about_people(self) -> bool:
+        """Whether rows are persons."""
+        return self.declares.get("about") == "persons"
+
+
+def read_source(
+    data: Any,
+    tree: Tree | None,
+    choices: Choices | None,
+    groups: str | None,
+    level: str,
+    fitted: Mapping[str, Any] | None = None,
+) -> Source:
+    """Find siblings and their moments in whatever the data are: a tree, a survey, branch indicators, a frame with or without a tree."""
+    if isinstance(data, Tree):
+        return Source(_families(data, data.codes), data)
+    if isinstance(data, Survey):
+        return _of_survey(data)
+    if isinstance(data, Indicators):
+        tree = tree or data.tree
+    if tree is None:
+        return _of_table(data)
+    return _of_units(composite(data, tree, choices, groups=groups, level=level, fitted=fitted), tree)
+
+
+def _families(tree: Tree, known: Container[str]) -> dict[str, dict[str, float]]:
+    """Lay out the children of every node that are known, in the tree's order."""
+    families = {
+        node.code: {child.code: child.weight for child in tree.children(node.code) if child.code in known}
+        for node in tree
+        if tree.children(node.code)
+    }
+    return {parent: family for parent, family in families.items() if family}
+
+
+def _of_table(data: Any) -> Source:
+    """Number columns as siblings, taken as they are."""
+    wrapped = nw.from_native(data)
+    table = collected(wrapped).to_pandas()
+    numbers = table.drop(columns="unit", errors="ignore").select_dtypes("number").astype("float64")
+    if numbers.empty:
+        raise UsageError("没有数字列可以赋权 (there are no number columns to weigh)")
+    return _of_scores({"": dict.fromkeys(map(str, numbers.columns), 1.0)}, numbers, {})
+
+
+def _of_units(scored: Composite, tree: Tree) -> Source:
+    """Compare the scores of units, every unit once."""
+    wide = scored.wide().set_index("unit")
+    declares = {"period": scored.period, "periods": scored.periods, "spec": scored.spec}
+    return replace(_of_scores(_families(tree, set(wide.columns)), wide, declares), tree=tree, fitted=scored.fitted)
+
+
+def _of_scores(families: Mapping[str, Mapping[str, float]], table: pd.DataFrame, declares: Mapping[str, Any]) -> Source:
+    def moments(codes: list[str], products: bool, logs: bool) -> Comoments:
+        return comoments(table[codes].to_numpy(), products=products, logs=logs)
+
+    return Source(families, moments=moments, table=table, declares=declares)
+
+
+def _of_survey(data: Survey) -> Source:
+    """Compare the scores of respondents; only sums leave the frame."""
+    form: Form = "full" if "full" in data.forms else "anchors"
+    tree = data.trees()[form]
+    scored = nw.from_native(score_frame(data.frame, {form: tree}))
+    schema = scored.collect_schema()
+    leaves = {leaf.code: leaf for leaf in tree.leaves if leaf.code in schema.names()}
+    nodes = {node.code for node in tree.inner if f"{form}__{node.code}" in schema.names()}
+    families = _families(tree, {*leaves, *nodes})
+
+    def column(code: str) -> Any:
+        if code in leaves:
+            return _leaf_score(leaves[code], schema[code].is_float())
+        return nw.col(f"{form}__{code}")
+
+    def moments(codes: list[str], products: bool, logs: bool) -> Comoments:
+        return comoments_of(scored, {code: column(code) for code in codes}, data.weight)
+
+    declares: dict[str, Any] = {"period": data.period, "periods": (data.period,), "spec": data.spec}
+    declares |= {"about": "persons", "programme": "survey", "n": "n"}
+    return Source(families, tree, moments, declares=declares)
+
+
+def _leaf_score(leaf: Node, floats: bool) -> Any:
+    value = nw.col(leaf.code)
+    if floats:
+        value = nw.when(~value.is_nan()).then(value)
+    off = value - leaf.minimum if leaf.direction == 1 else leaf.maximum - value
+    return 100 * off / (leaf.maximum - leaf.minimum)

@@ -1,0 +1,142 @@
+"""Values of units on the leaves of a tree: any frame, or branch indicators, as one checked matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from ...errors import Problems, UsageError, unknown
+from ...spec import reasons
+from ...spec.tree import Node, Tree
+from ..engines import collected
+from ..survey import Indicators
+from .preparing import divided
+
+
+@dataclass(frozen=True)
+class UnitValues:
+    """What is known of units: a matrix units × leaves, NaN is missing.
+
+    Attributes
+    ----------
+    raw, values
+        Before and after denominators; the same where there are none.
+    n
+        Declared number of people behind each value; NaN where it is about no people, or not declared.
+    why
+        Why a value is missing.
+    groups
+        Group of each unit, ``""`` where it has none; None where no groups are used.
+    """
+
+    units: np.ndarray
+    leaves: tuple[Node, ...]
+    raw: np.ndarray
+    values: np.ndarray
+    n: np.ndarray
+    why: np.ndarray
+    groups: np.ndarray | None = None
+    level: str = "unit"
+    period: str = ""
+    spec: Any = field(default=None, repr=False)
+
+    @property
+    def codes(self) -> list[str]:
+        """Codes of the leaves at hand, in the tree's order."""
+        return [leaf.code for leaf in self.leaves]
+
+
+def unit_values(
+    frame: Any,
+    tree: Tree,
+    *,
+    denominator: Mapping[str, str] | None = None,
+    groups: str | None = None,
+    level: str = "unit",
+    period: str = "",
+) -> UnitValues:
+    """Read units' values on the leaves of a tree; leaves that are no column were not measured and are left out.
+
+    Parameters
+    ----------
+    frame
+        Any dataframe with a column ``unit`` and one a leaf, lazy ones are collected (units are few); or what
+        ``ws.indicators(period)`` returned, of which the units of ``level`` are taken; it need not be given where the values
+        are all of one level.
+
+    Raises
+    ------
+    UsageError
+        No column ``unit``, no leaf at all, a column that holds no numbers.
+    DataError
+        A unit without a name, a unit twice, infinite values.
+    """
+    of_indicators = isinstance(frame, Indicators)
+    level = _level(frame, level) if of_indicators else level
+    wide, n, why = _of_indicators(frame, tree, level) if of_indicators else (_pandas(frame), None, None)
+    leaves = tuple(leaf for leaf in tree.leaves if leaf.code in wide.columns)
+    _check(wide, leaves, groups)
+    table = wide[[leaf.code for leaf in leaves]].astype("float64")
+    made = divided(table, wide, denominator) if denominator else table
+    people = np.full(table.shape, np.nan) if n is None else n[table.columns].to_numpy(dtype=float)
+    said = np.full(table.shape, reasons.MISSING_VALUE, dtype=object) if why is None else why[table.columns].to_numpy()
+    return UnitValues(
+        wide["unit"].astype("str").to_numpy(dtype=object), leaves, table.to_numpy(), made.to_numpy(), people, said,
+        None if groups is None else wide[groups].astype("object").where(wide[groups].notna(), "").astype("str").to_numpy(),
+        level, frame.period if of_indicators else period, frame.spec if of_indicators else None,
+    )  # fmt: skip
+
+
+def _pandas(frame: Any) -> pd.DataFrame:
+    return collected(nw.from_native(frame)).to_pandas().reset_index(drop=True)
+
+
+def _level(data: Indicators, level: str) -> str:
+    """Return the level whose units are compared; units of different levels never stand in one table."""
+    units = data.spec.units.at(data.period)
+    if level in units.levels:
+        return level
+    valued = set(data.values["unit"])
+    found = [name for name in units.levels if any(unit.unit in valued for unit in units.at_level(name))]
+    if level != "unit" or len(found) != 1:
+        raise unknown("层级/level", level, found or units.levels)
+    return found[0]
+
+
+def _of_indicators(data: Indicators, tree: Tree, level: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Lay out the values of one level's units, their numbers of people and why some are missing."""
+    rows = [unit.unit for unit in data.spec.units.at(data.period).at_level(level)]
+    codes = [leaf.code for leaf in tree.leaves]
+
+    def wide(column: str) -> pd.DataFrame:
+        return data.values.pivot(index="unit", columns="code", values=column).reindex(index=rows, columns=codes)
+
+    why = wide("reason").astype("object")
+    why = why.where(why.notna() & (why != ""), reasons.MISSING_VALUE)
+    why = why.replace("suppressed", reasons.SUPPRESSED_AT_SOURCE)
+    return wide("value").rename_axis(index="unit").reset_index(), wide("n"), why
+
+
+def _check(wide: pd.DataFrame, leaves: tuple[Node, ...], groups: str | None) -> None:
+    """Note units that cannot be told apart and columns that hold no finite numbers."""
+    if "unit" not in wide:
+        raise UsageError("缺 unit 列 (a column unit is needed)")
+    if groups is not None and groups not in wide:
+        raise UsageError(f"没有分组列 {groups} (no such group column)")
+    if not leaves:
+        raise UsageError("没有一列是指标树的叶 (no column is a leaf of the tree)")
+    problems = Problems()
+    for unit in wide["unit"][wide["unit"].duplicated() | wide["unit"].isna()].unique()[:5]:
+        problems.add("unit", "duplicate_unit", unit, "每单位一行 (a row a unit)", "合并或改正 (merge or mend)")
+    for leaf in leaves:
+        column = wide[leaf.code]
+        if not pd.api.types.is_numeric_dtype(column) and column.notna().any():
+            raise UsageError(f"列 {leaf.code} 的类型是 {column.dtype},应为数字 (a number column is needed)")
+        if np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
+            problems.add(leaf.code, "infinite", "inf", "有限数 (finite numbers)", "改正数值 (mend the values)")
+    problems.raise_if_any()

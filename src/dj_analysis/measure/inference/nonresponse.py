@@ -1,0 +1,244 @@
+"""What non-response may have done to a wave: weights to the headcount, a bound for what they cannot mend."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from ...errors import Problems, UsageError, unknown
+from ...result import Result
+from ...spec import reasons
+from ...spec.tables import whole_numbers
+from ...spec.units import ALL, NO_UNIT
+from ..engines import collected
+from ..scored import KEYS, Scores
+from ..survey import Survey
+from .raking import AGREE, TRIM, check_weights, design_effect, fit, sum_to, trimmed
+
+RAKED = "raking_weight"
+ELSEWHERE = "其余/others"  # people whose unit is told and not below the level
+
+
+def weigh_to_headcount(survey: Survey, by: str | Sequence[str | Sequence[str]], *, trim: float = TRIM) -> Survey:
+    """Weigh respondents so that units and groups count as much as they have people on the books.
+
+    Raking to the headcounts of the wave (Deming & Stephan 1940), from the survey's own weights where it has such; weights
+    above ``trim`` times the median are cut and what was cut is spread over the others. It mends what non-response did to
+    the make-up of the respondents by these columns. Whether people who keep silent think otherwise than their like it
+    cannot tell: see :func:`nonresponse_bound`.
+
+    Parameters
+    ----------
+    survey
+        A wave; a lazy frame is collected.
+    by
+        Levels of unit trees and group columns, each a margin; a tuple of a level and a group column is a joint margin, with
+        the headcounts of the group within each unit. People of units that are not below the level are one further category;
+        who did not tell keeps the share of the respondents they are.
+    trim
+        Largest weight, in medians.
+
+    Returns
+    -------
+    Survey
+        With a column ``raking_weight`` (they sum to the headcount) named by ``weight``, which every later statistic
+        honours; ``notices`` say n, deff, n_eff and how many weights were cut.
+
+    Raises
+    ------
+    UsageError
+        A level or group that does not exist.
+    DataError
+        Lists all headcounts that are missing or cannot be met; see :func:`rake`.
+
+    Examples
+    --------
+    >>> weighed = weigh_to_headcount(ws.survey("2026Q3"), ["city", "age_band"])  # doctest: +SKIP
+    >>> dj.score(weighed).table  # doctest: +SKIP
+    """
+    frame = collected(nw.from_native(survey.frame))
+    wanted = [(name,) if isinstance(name, str) else tuple(name) for name in ([by] if isinstance(by, str) else by)]
+    names = list(dict.fromkeys(itertools.chain.from_iterable(wanted)))
+    if not names:
+        raise UsageError("by 为空:至少写一个层级或分组 (name at least one level or group column)")
+    problems = Problems()
+    base = np.ones(len(frame)) if survey.weight is None else np.asarray(frame[survey.weight].to_numpy(), dtype=float)
+    check_weights(survey.weight or "weights", base, problems)
+    sides = [_side(survey, frame, name, problems) for name in names]
+    problems.raise_if_any()
+    cells, counts = _table(sides, base)
+    margins, called = {}, {}
+    for parts in wanted:
+        axes = tuple(sorted(names.index(part) for part in parts))
+        margins[axes] = _headcounts(survey, [sides[axis] for axis in axes], sum_to(counts, axes), problems)
+        called[axes] = "×".join(names[axis] for axis in axes)
+    problems.raise_if_any()
+    fitted = fit(counts, margins, called, [side.categories for side in sides])
+    factor = np.divide(fitted, counts, out=np.zeros_like(counts), where=counts > 0)
+    before = base * factor.ravel()[cells]
+    weights = trimmed(before, trim=trim)
+    column = nw.new_series(RAKED, weights, nw.Float64, backend=frame.implementation)
+    said = _notice(list(called.values()), before, weights, trim)
+    kept = nw.to_native(frame.with_columns(column))
+    return replace(survey, frame=kept, weight=RAKED, notices=(*survey.notices, said))
+
+
+def nonresponse_bound(scores: Scores, gap: float = 10.0) -> Result:
+    """Say what units' scores would be if everybody who did not answer thought worse.
+
+    bound = rate·score + (1 − rate)·(score − gap), with score − gap no lower than 0: a pessimistic case, not an interval,
+    for nothing in the answers tells how the silent think. Weights move the score; the rate is that of people.
+
+    Parameters
+    ----------
+    scores
+        Of a survey, with headcounts.
+    gap
+        By how many points (0–100) those who did not answer lie lower.
+
+    Returns
+    -------
+    Result
+        period, level, unit, form, code, n, rate, score, bound, shift (as in scores), reason. Without a headcount there is
+        no bound, with the reason.
+    """
+    if not 0 <= gap <= 100:
+        raise UsageError(f"gap = {gap:g}:应在 0–100 分之间 (between 0 and 100 points)")
+    rates = scores.response.table[["period", "level", "unit", "rate", "reason"]]
+    table = scores.table[[*KEYS, "n", "score", "shift", "reason"]].merge(
+        rates, on=["period", "level", "unit"], how="left", suffixes=("", "_of_rate"), validate="many_to_one"
+    )
+    silent = (table["score"] - gap).clip(lower=0)
+    table["bound"] = table["rate"] * table["score"] + (1 - table["rate"]) * silent
+    why = table["reason"].where(table["score"].isna(), table["reason_of_rate"].fillna(reasons.NO_HEADCOUNT))
+    table["reason"] = why.where(table["bound"].isna(), "").astype("str")
+    return Result(
+        table=table[[*KEYS, "n", "rate", "score", "bound", "shift", "reason"]], keys=KEYS,
+        statistics=("n", "rate", "score", "bound", "shift"), period=scores.period, periods=scores.periods,
+        spec=scores.spec, withheld=scores.withheld,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One dimension of the table: its categories and where each respondent stands; ``""`` are those who did not tell."""
+
+    name: str
+    unit: bool
+    categories: list[str]
+    place: np.ndarray
+
+
+def _side(survey: Survey, frame: Any, name: str, problems: Problems) -> _Side:
+    """Place the respondents in the units of a level or the categories of a group."""
+    units = survey.spec.units.at(survey.period)
+    groups = [axis for axis in survey.axes if axis not in units.trees]
+    if name not in units.levels and name not in groups:
+        raise unknown("层级或分组/level or group", name, [*units.levels, *groups])
+    axis = units.tree_of(name) if name in units.levels else name
+    if axis not in survey.axes:
+        raise UsageError(f"本期数据没有 {axis} 列,无法按 {name} 加权 (no column {axis} in this wave)")
+    where, texts = pd.factorize(_texts(frame[survey.axes[axis]]))
+    if name in units.levels:
+        told, categories = _units_of(survey, list(texts), axis, name, problems)
+    else:
+        told, categories = list(texts), list(dict.fromkeys([*_categories(survey, name), *(t for t in texts if t)]))
+    categories += [NO_UNIT] if NO_UNIT in told else []
+    index = {category: i for i, category in enumerate(categories)}
+    places = np.array([index[text] for text in told], dtype=int)
+    return _Side(name, name in units.levels, categories, places[where])
+
+
+def _table(sides: Sequence[_Side], base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cell of every respondent, counted through, and the table of their weights."""
+    shape = tuple(len(side.categories) for side in sides)
+    cells = np.ravel_multi_index([side.place for side in sides], shape)
+    return cells, np.bincount(cells, weights=base, minlength=math.prod(shape)).reshape(shape)
+
+
+def _units_of(
+    survey: Survey, texts: list[str], tree: str, level: str, problems: Problems
+) -> tuple[list[str], list[str]]:
+    """Return the unit of the level each text belongs to, and all categories of the level."""
+    spec, units = survey.spec, survey.spec.units.at(survey.period)
+    known = units.resolve([text for text in texts if text], tree)
+    for text in (text for text in texts if text and text not in known and units.rows):
+        advice = "改正单位,或在 units 表补上及其有效期 (mend it, or add it to units)"
+        problems.add(f"答案/responses {survey.period}", "unknown_unit", text, "units 表", advice)
+    codes = {unit.unit: None for unit in units.at_level(level)}
+    told = []
+    for text in texts:
+        above = [known[text], *units.ancestors(known[text])] if text in known else [NO_UNIT] if units.rows else [ALL]
+        told.append(next((unit for unit in above if unit in codes), ELSEWHERE if above[0] else NO_UNIT))
+    whole = spec.headcount(ALL, survey.period)
+    rest = whole - sum(spec.headcount(unit, survey.period) for unit in codes)
+    return told, [*codes, *([ELSEWHERE] if ELSEWHERE in told or rest > AGREE * whole else [])]
+
+
+def _texts(column: Any) -> np.ndarray:
+    """Cells as text, ``""`` where nothing is told; numbers with gaps arrive as floats."""
+    text = pd.Series(column.cast(nw.String).fill_null("").to_list(), dtype=object)
+    return (whole_numbers(text) if column.dtype.is_float() else text).to_numpy()
+
+
+def _categories(survey: Survey, group: str) -> list[str]:
+    """Categories of a group column that the headcounts of the wave name, in their order."""
+    table = survey.spec.headcounts
+    chosen = table[(table["period"] == survey.period) & (table["group"] == group)]
+    return [str(category) for category in chosen["category"].unique()]
+
+
+def _headcounts(survey: Survey, sides: list[_Side], sample: np.ndarray, problems: Problems) -> np.ndarray:
+    """People on the books by the categories of a level, a group, or both; those who did not tell keep their share."""
+    level, group = (next((side for side in sides if side.unit == kind), None) for kind in (True, False))
+    if len(sides) != (level is not None) + (group is not None):
+        found = "×".join(side.name for side in sides)
+        raise UsageError(f"{found}:联合边际只能是一个层级与一个分组 (a joint margin is one level and one group column)")
+    units, kinds = level.categories if level else [ALL], group.categories if group else [""]
+    turned = len(sides) == 2 and sides[0] is group
+    counts = (sample.T if turned else sample).reshape(len(units), len(kinds))
+    untold = np.array([[bool(level and u == NO_UNIT) or bool(group and k == "") for k in kinds] for u in units])
+    values = _on_the_books(survey, units, group.name if group else "", kinds)
+    if group:  # a category nobody is in need not be listed
+        values = np.where(np.isnan(values) & (counts == 0), 0.0, values)
+    for i, j in np.argwhere(~untold & ~(values >= 0)):
+        place = f"在册人数/headcounts {survey.period}: {' × '.join(text for text in (units[i], kinds[j]) if text)}"
+        found = "(缺)" if np.isnan(values[i, j]) else f"{values[i, j]:g}"
+        problems.add(place, "headcount", found, ">= 0", "在 headcounts 表补上或改正人数 (add or mend it in headcounts)")
+    share, whole = counts / counts.sum(), values[~untold].sum()
+    target = np.where(untold, whole * share, values * (1 - share[untold].sum()))
+    return (target.T if turned else target).reshape(sample.shape)
+
+
+def _on_the_books(survey: Survey, units: list[str], group: str, kinds: list[str]) -> np.ndarray:
+    """People by unit and category, NaN where the headcounts do not say; ``ELSEWHERE`` are those the other units leave."""
+    spec, period = survey.spec, survey.period
+    table = spec.headcounts[(spec.headcounts["period"] == period) & (spec.headcounts["group"] == group)]
+    books = dict(zip(zip(table["unit"], table["category"], strict=True), table["headcount"], strict=True))
+
+    def people(unit: str, kind: str) -> float:
+        return float(books.get((unit, kind), np.nan)) if group else spec.headcount(unit, period)
+
+    values = np.array([[people(unit, kind) for kind in kinds] for unit in units])
+    if ELSEWHERE in units:
+        others = np.nansum([row for unit, row in zip(units, values, strict=True) if unit != ELSEWHERE], axis=0)
+        rest = np.array([people(ALL, kind) for kind in kinds]) - others
+        values[units.index(ELSEWHERE)] = np.where(np.abs(rest) <= AGREE * others, 0.0, rest)
+    return values
+
+
+def _notice(names: Sequence[str], before: np.ndarray, weights: np.ndarray, trim: float) -> str:
+    cost, cut = design_effect(weights), int((weights < before).sum())  # the others grew
+    return (
+        f"按 {'、'.join(names)} 加权至在册人数:n = {len(weights)}, deff = {cost.deff:.2f}, n_eff = {cost.n_eff:.0f};"
+        f"{cut} 份权重截至中位数的 {trim:g} 倍{',各边际只是近似' if cut else ''}"
+        f" (weighted to the headcount by {', '.join(names)}; {cut} weights cut at {trim:g} times the median"
+        f"{': the margins hold about' if cut else ''})"
+    )

@@ -1,0 +1,78 @@
+"""What a unit of so many people can tell, before anybody is asked; and how much one person can weigh in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ...errors import UsageError
+from ...result import Result
+from ...spec import reasons
+from ..scored import KEYS, Scores
+
+SD, ICC = 14.0, 0.10  # of an index of persons, 0–100, and the share of its variance that lies between units
+
+
+def precision(
+    people: Sequence[int] = (5, 10, 20, 30, 50, 100), *, sd: float = SD, icc: float = ICC, confidence: float = 0.95
+) -> pd.DataFrame:
+    """Return how far a unit's score will be from its state, by the number of people who answer.
+
+    Parameters
+    ----------
+    people
+        Numbers of respondents, 1 or more.
+    sd
+        Standard deviation of persons within a unit, in points.
+    icc
+        Share of the variance of persons that lies between units, 0–1.
+    confidence
+        Confidence of the half width.
+
+    Returns
+    -------
+    DataFrame
+        n, half_width (points: z·sd/√n), weight (of the unit's own mean against the mean of all, n·ICC/(1 + (n − 1)·ICC):
+        Spearman–Brown 1910, the shrinkage weight of equal units).
+
+    Raises
+    ------
+    UsageError
+        A number under 1, an sd that is not positive, an ICC outside 0–1.
+
+    Examples
+    --------
+    >>> precision([10, 100]).round(2).to_dict("list")
+    {'n': [10, 100], 'half_width': [8.68, 2.74], 'weight': [0.53, 0.92]}
+    """
+    n = np.asarray(people, dtype=float)
+    if (n < 1).any() or not sd > 0 or not 0 <= icc <= 1:
+        raise UsageError(f"people >= 1, sd > 0, 0 <= icc <= 1: {list(people)}, {sd:g}, {icc:g}")
+    half = stats.norm.ppf(0.5 + confidence / 2) * sd / np.sqrt(n)
+    return pd.DataFrame({"n": n.astype(int), "half_width": half, "weight": n * icc / (1 + (n - 1) * icc)})
+
+
+def influence(scores: Scores) -> Result:
+    """Return by how many points a unit's score could at most move if any one respondent were taken out.
+
+    It is the bound the scale allows, max(score, 100 − score)/(n − 1), not the largest change there is: that one would tell
+    about the one person at the end. It is printed instead of asking who pulled the number down.
+
+    Returns
+    -------
+    Result
+        period, level, unit, form, code, n, score, influence (points; missing for one person or none), reason.
+    """
+    table = scores.table[[*KEYS, "n", "score", "shift", "reason"]].copy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        most = np.maximum(table["score"], 100 - table["score"]) / (table["n"] - 1)
+    table["influence"] = most.where(table["n"] > 1)
+    table.loc[table["n"] == 1, "reason"] = reasons.ONE_PERSON
+    return Result(
+        table=table[[*KEYS, "n", "score", "shift", "influence", "reason"]], keys=KEYS,
+        statistics=("n", "score", "shift", "influence"), period=scores.period, about=scores.about,
+        programme=scores.programme, periods=scores.periods, spec=scores.spec, withheld=scores.withheld,
+    )  # fmt: skip

@@ -1,0 +1,230 @@
+"""Weights with which a table of respondents has given margins, with what unequal weights cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ...errors import Problems, UsageError
+
+TRIM = 5.0  # times the median weight
+ROUNDS = 1000
+TOLERANCE = 1e-10  # of the whole
+AGREE = 1e-6  # share by which totals of margins may differ: rounding of headcounts that were grossed up
+
+Axes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DesignEffect:
+    """What unequal weights cost: ``deff`` = nΣw²/(Σw)², ``n_eff`` = n/deff (Kish 1965)."""
+
+    deff: float
+    n_eff: float
+
+
+def design_effect(weights: ArrayLike) -> DesignEffect:
+    """Compute the design effect of unequal weighting and the effective number of respondents (Kish 1965).
+
+    Weights scale freely. It is the variance of a weighted mean over that of a plain one when answers have nothing to do
+    with the weights; where they have, raking may lower the variance and deff says too much.
+
+    Parameters
+    ----------
+    weights
+        One weight a respondent, ≥ 0, at least one above 0.
+
+    Raises
+    ------
+    DataError
+        A weight that is negative or missing, or none above 0.
+
+    Examples
+    --------
+    >>> design_effect([1, 1, 1, 2, 3])
+    DesignEffect(deff=1.25, n_eff=4.0)
+    """
+    w = np.asarray(weights, dtype=float)
+    problems = Problems()
+    check_weights("weights", w, problems)
+    problems.raise_if_any()
+    n_eff = float(w.sum() ** 2 / (w**2).sum())
+    return DesignEffect(w.size / n_eff, n_eff)
+
+
+def rake(
+    counts: ArrayLike,
+    margins: Mapping[int | Axes, ArrayLike],
+    *,
+    trim: float = TRIM,
+    tolerance: float = TOLERANCE,
+    rounds: int = ROUNDS,
+) -> np.ndarray:
+    """Find the weights of cells with which a table has given margins: raking (Deming & Stephan 1940).
+
+    The table is scaled to each margin in turn until all hold; the odds ratios of the counts are kept. Then weights above
+    ``trim`` times their median are cut, see :func:`trimmed`; where any is, the margins hold about, no longer exactly.
+
+    Parameters
+    ----------
+    counts
+        Respondents (or sums of their weights) by cell; any number of dimensions.
+    margins
+        Axis, or several in ascending order, → the totals wanted over the others.
+    trim
+        Largest weight, in medians over respondents; ``math.inf`` cuts nothing.
+    tolerance
+        Largest difference from a margin, as a share of the whole.
+    rounds
+        How often all margins are gone through at the most.
+
+    Returns
+    -------
+    array
+        Weight by cell, of the shape of ``counts``; NaN where a cell holds nobody.
+
+    Raises
+    ------
+    DataError
+        Lists all margins that cannot be met: of the wrong shape, negative, with different totals, people where nobody
+        answered, nobody where people answered, or such as contradict each other through empty cells.
+
+    Examples
+    --------
+    >>> weights = rake([[40, 30], [35, 50]], {0: [80, 90], 1: [70, 100]})
+    >>> (weights * [[40, 30], [35, 50]]).round(3).tolist()
+    [[39.511, 40.489], [30.489, 59.511]]
+    """
+    table = np.asarray(counts, dtype=float)
+    wanted = {key if isinstance(key, tuple) else (int(key),): np.asarray(v, dtype=float) for key, v in margins.items()}
+    names = {axes: "×".join(str(axis) for axis in axes) for axes in wanted}
+    labels = [[str(i) for i in range(size)] for size in table.shape]
+    fitted = fit(table, wanted, names, labels, tolerance, rounds)
+    weights = np.divide(fitted, table, out=np.full_like(table, np.nan), where=table > 0)
+    return trimmed(weights, table, trim)
+
+
+def trimmed(weights: ArrayLike, counts: ArrayLike | None = None, trim: float = TRIM) -> np.ndarray:
+    """Cut weights above ``trim`` times their median and spread what was cut over the others in proportion.
+
+    The sum of weights stays. Afterwards no weight is above ``trim`` times the new median (with ``trim`` of 2 or more): the
+    median grew with the others.
+
+    Parameters
+    ----------
+    weights
+        Of respondents, or of cells; NaN is passed through, weights of 0 stay and are left out of the median.
+    counts
+        Respondents by cell.
+    trim
+        Above 1, in medians.
+    """
+    if not trim > 1:
+        raise UsageError(f"trim = {trim:g}:应大于 1 (above 1: so many times the median weight)")
+    w = np.asarray(weights, dtype=float)
+    n = np.ones_like(w) if counts is None else np.asarray(counts, dtype=float)
+    there = (w > 0) & (n > 0)
+    cap = trim * _median(w[there], n[there]) if there.any() else math.inf
+    over = there & (w > cap)
+    if not over.any():
+        return w.copy()
+    under = there & ~over
+    factor = ((w * n)[there].sum() - cap * n[over].sum()) / (w * n)[under].sum()
+    return np.where(over, cap, w * factor)
+
+
+def fit(
+    counts: np.ndarray,
+    margins: Mapping[Axes, np.ndarray],
+    names: Mapping[Axes, str],
+    labels: Sequence[Sequence[str]],
+    tolerance: float = TOLERANCE,
+    rounds: int = ROUNDS,
+) -> np.ndarray:
+    """Scale a table to each margin in turn until all hold; margins are called by names, their places by labels."""
+    problems = Problems()
+    _check_margins(counts, margins, names, labels, problems)
+    problems.raise_if_any()
+    whole = next(iter(margins.values())).sum() if margins else counts.sum()
+    margins = {axes: target * (whole / target.sum()) for axes, target in margins.items()}  # equal but for rounding
+    table = counts * (whole / counts.sum())
+    for _ in range(rounds):
+        for axes, target in margins.items():
+            now = sum_to(table, axes)
+            factor = np.divide(target, now, out=np.zeros_like(now), where=now > 0)
+            table = table * np.expand_dims(factor, [axis for axis in range(table.ndim) if axis not in axes])
+        off = {axes: np.abs(sum_to(table, axes) - target) for axes, target in margins.items()}
+        if all(gap.max() <= tolerance * whole for gap in off.values()):
+            return table
+    for axes, gap in off.items():
+        worst = np.unravel_index(gap.argmax(), gap.shape)
+        found = f"{sum_to(table, axes)[worst]:g}"
+        advice = "有空格的组合使各边际互相矛盾,合并类别 (empty cells contradict the margins: join categories)"
+        problems.add(
+            _place(names[axes], axes, worst, labels), "no_convergence", found, f"{margins[axes][worst]:g}", advice
+        )
+    problems.raise_if_any()
+    return table
+
+
+def _check_margins(
+    counts: np.ndarray,
+    margins: Mapping[Axes, np.ndarray],
+    names: Mapping[Axes, str],
+    labels: Sequence[Sequence[str]],
+    problems: Problems,
+) -> None:
+    """Note every margin that no table of these cells has."""
+    if counts.size == 0 or not (counts >= 0).all() or not counts.sum() > 0:
+        problems.add("counts", "counts", counts.tolist() if counts.size < 10 else "", ">= 0,和 > 0", "改正 (mend it)")
+        return
+    for axes, target in margins.items():
+        if target.shape != (shape := tuple(counts.shape[axis] for axis in axes)) or list(axes) != sorted(set(axes)):
+            problems.add(
+                f"边际/margin {names[axes]}", "margin_shape", target.shape, shape, "改正边际 (mend the margin)"
+            )
+            continue
+        now = sum_to(counts, axes)
+        for where in map(tuple, np.argwhere(~((target >= 0) & np.isfinite(target)))):
+            found = f"{target[where]:g}"
+            problems.add(_place(names[axes], axes, where, labels), "margin", found, ">= 0", "改正边际 (mend it)")
+        for where in map(tuple, np.argwhere((target > 0) & (now == 0))):
+            found, advice = f"{target[where]:g} 人,无人填答", "与别的类别合并,或不按此加权 (join it with another)"
+            problems.add(_place(names[axes], axes, where, labels), "nobody_answered", found, "有人填答", advice)
+        for where in map(tuple, np.argwhere((target == 0) & (now > 0))):
+            found, advice = f"0 人,{now[where]:g} 份答卷", "改正人数或答卷 (mend the headcount or the answers)"
+            problems.add(_place(names[axes], axes, where, labels), "nobody_there", found, "> 0", advice)
+    totals = {names[axes]: float(target.sum()) for axes, target in margins.items()}
+    if totals and max(totals.values()) - min(totals.values()) > AGREE * max(totals.values()):
+        found = ", ".join(f"{name} {total:.10g}" for name, total in totals.items())
+        problems.add("边际/margins", "totals_differ", found, "合计相同 (one total)", "改正人数 (mend the headcounts)")
+
+
+def _place(name: str, axes: Axes, where: Sequence[Any], labels: Sequence[Sequence[str]]) -> str:
+    cell = " × ".join(labels[axis][int(i)] or "(未填)" for axis, i in zip(axes, where, strict=True))
+    return f"边际/margin {name}: {cell}"
+
+
+def check_weights(name: str, weights: np.ndarray, problems: Problems) -> None:
+    """Note weights that are negative or missing, or all 0."""
+    if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.sum() > 0:
+        low, high = (f(weights) if len(weights) else 0.0 for f in (np.min, np.max))
+        problems.add(name, "weights", f"{low:g}–{high:g}", ">= 0,和 > 0", "改正权重 (mend the weights)")
+
+
+def sum_to(table: np.ndarray, axes: Axes) -> np.ndarray:
+    """Sum a table over all axes but these."""
+    return table.sum(axis=tuple(axis for axis in range(table.ndim) if axis not in axes))
+
+
+def _median(values: np.ndarray, counts: np.ndarray) -> float:
+    """Median over respondents; the mean of the two middle ones where there are two."""
+    order = np.argsort(values)
+    reached, half = np.cumsum(counts[order]), counts.sum() / 2
+    low, high = (np.searchsorted(reached, half, side=side) for side in ("left", "right"))
+    return float(values[order][[low, min(high, len(order) - 1)]].mean())

@@ -1,0 +1,298 @@
+"""Shrinkage: what a small unit's mean says once all units of its level are looked at together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import optimize, stats
+
+from ...errors import UsageError, unknown
+from ...result import Result
+from ...spec import reasons
+from ...spec.settings import FLOOR
+from ..scored import KEYS, Scores, joined
+
+Between = Literal["paule-mandel", "dersimonian-laird", "reml"]
+Error = Literal["morris", "prasad-rao"]
+
+LEAST_UNITS = 4  # Morris's correction divides by the number of units less three
+STATISTICS = ("n", "score", "shrunken", "se", "low", "high", "weight")
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """Means of units drawn towards the mean of all, arrays in the order of the units.
+
+    Attributes
+    ----------
+    estimate, se, low, high
+        The drawn mean, its standard error (with the error of μ and τ²) and interval; NaN for a unit that took no part.
+    weight
+        Share of the unit's own mean in the estimate, 0–1; the rest is ``mu``'s.
+    tau2
+        Variance of the units' true means, τ².
+    mu
+        Mean of the units' true means.
+    method
+        The estimator of τ² and the kind of error, by name.
+    """
+
+    estimate: np.ndarray
+    se: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    weight: np.ndarray
+    tau2: float
+    mu: float
+    method: str
+
+
+def shrink(
+    mean: ArrayLike,
+    se: ArrayLike,
+    n: ArrayLike | None = None,
+    *,
+    tau2: Between | float = "paule-mandel",
+    error: Error = "morris",
+    confidence: float = 0.95,
+) -> Shrunk:
+    """Draw the means of units towards their common mean, each as far as its own error says.
+
+    The area-level model of Fay and Herriot (1979) without covariates: y_j ~ N(θ_j, σ_j²), θ_j ~ N(μ, τ²), so that
+    θ̂_j = μ̂ + B_j(y_j − μ̂), B_j = τ²/(τ² + σ_j²), μ̂ the mean weighted by 1/(τ² + σ_j²).
+
+    Parameters
+    ----------
+    mean, se
+        Means of units and their standard errors, of one length, in the same points; NaN in either leaves the unit out.
+        A unit with se 0 is known: it keeps its mean and tells nothing about the others.
+    n
+        (Effective) number of persons behind each mean; NaN, or None for all, where se is known and not estimated.
+        The intervals then use Student's t with (n − 1)/B_j² degrees of freedom (Satterthwaite 1946: a share B_j² of
+        the variance of the estimate's variance comes from se²).
+    tau2
+        ``"paule-mandel"`` solves Σ(y_j − μ̂)²/(τ² + σ_j²) = k − 1, the equation of Fay and Herriot (1979) and Paule and
+        Mandel (1982): the default, because it assumes no normal distribution, does not let the largest units decide τ²
+        alone as DerSimonian and Laird do, and with equal errors gives the estimator of James and Stein (1961).
+        ``"dersimonian-laird"`` (1986) is the closed form with weights 1/σ_j². ``"reml"`` is restricted maximum likelihood.
+        A number is a known τ² (of an earlier year): no correction for its error is made.
+    error
+        ``"morris"``: Morris (1983, section 5), B_j shrunk a little more by (k − 3)/(k − 1), and se² = σ_j²(1 − (1 − w_j)(1 − B_j)) +
+        2/(k − 3)·(1 − B_j)²·(σ̄² + τ²)/(σ_j² + τ²)·(y_j − μ̂)², w_j the weight of unit j in μ̂. ``"prasad-rao"``: B_j as it
+        is, and se² = g₁ + g₂ + 2g₃ (Prasad and Rao 1990, with the variance of a likelihood estimator of τ², Datta and
+        Lahiri 2000); its intervals hold the truth too seldom where units are few and differ little.
+    confidence
+        Confidence of the intervals, on average over units.
+
+    Returns
+    -------
+    Shrunk
+        Everything NaN where fewer than four units have an error.
+
+    Notes
+    -----
+    Weighted answers enter through mean and se. The units must be alike but for chance (one level of one tree).
+
+    Examples
+    --------
+    >>> found = shrink([70, 60, 65, 75, 50], [4, 4, 4, 4, 4])
+    >>> found.estimate.round(1).tolist()
+    [69.5, 60.3, 64.9, 74.0, 51.2]
+    """
+    if error not in _ERRORS:
+        raise unknown("error", error, _ERRORS)
+    y, sigma = _checked(mean, se)
+    df = np.full(y.shape, np.inf) if n is None else np.asarray(n, dtype=float) - 1
+    df = np.where(np.isnan(df), np.inf, df)
+    usable = np.isfinite(y) & np.isfinite(sigma)
+    part = usable & (sigma > 0)
+    empty = np.full(y.shape, np.nan)
+    name = f"tau2 {tau2}, error {error if isinstance(tau2, str) else 'of a known tau2'}"
+    if part.sum() < LEAST_UNITS:
+        return Shrunk(empty, empty, empty, empty, empty, float("nan"), float("nan"), name)
+    v = sigma[part] ** 2
+    between = _between(tau2)(y[part], v)
+    mu = float(np.average(y[part], weights=1 / (v + between)))
+    pull, variance = (_known if not isinstance(tau2, str) else _ERRORS[error])(y[part], v, between)
+    weight, spread = np.where(usable, 1.0, np.nan), np.where(usable, 0.0, np.nan)
+    weight[part], spread[part] = 1 - pull, np.sqrt(variance)
+    own = np.where(part, np.where(part, between, 0) / np.where(part, sigma**2 + between, 1), 1)
+    with np.errstate(divide="ignore"):
+        half = stats.t.ppf(0.5 + confidence / 2, np.maximum(df, 1) / own**2) * spread
+    estimate = mu + weight * (y - mu)
+    return Shrunk(estimate, spread, estimate - half, estimate + half, weight, between, mu, name)
+
+
+def shrunken(
+    scores: Scores,
+    level: str,
+    *,
+    leave_out: Collection[tuple[str, str]] = (),
+    tau2: Between | float = "paule-mandel",
+    error: Error = "morris",
+    confidence: float = 0.95,
+) -> Result:
+    """Shrink the scores of one level's units, code by code; see :func:`shrink`.
+
+    Parameters
+    ----------
+    scores
+        What :func:`dj_analysis.score` returned.
+    level
+        A unit level or group column of its table.
+    leave_out
+        Further (level, unit) rows that take no part, beside ``scores.withheld``: those a release plan hides. Every
+        shrunken score depends on all units that take part, so what may not be told must not be among them.
+    tau2, error, confidence
+        As in :func:`shrink`.
+
+    Returns
+    -------
+    Result
+        period, level, unit, form, code, n, score (0–100), shrunken, se (of the shrunken score), low, high (cut to
+        0–100), weight (share of the unit's own score, 0–1), reason. Units with fewer than min_group persons, withheld
+        ones, and all where fewer than four units are left have no shrunken score (数据不足); so do units whose score
+        has no error, with its reason. Part ``model``: period, level, form, code, n (persons behind the units that took
+        part), units, mu, tau2, method.
+
+    Raises
+    ------
+    UsageError
+        A level that is not in the table.
+    """
+    table = scores.table[scores.table["level"] == level].reset_index(drop=True)
+    if table.empty:
+        raise unknown("层级或分组/level or group", level, scores.table["level"].unique())
+    small = left_out(table, scores, leave_out)
+    known = table["score"].notna() & table["se"].notna()
+    made, models = table[[*KEYS, "n", "score"]].copy(), []
+    made[["shrunken", "se", "low", "high", "weight"]] = np.nan
+    for keys, rows in table[known & ~small].groupby(["period", "level", "form", "code"], sort=False):
+        found = shrink(
+            rows["score"], rows["se"], rows["df"] + 1, tau2=tau2, error=error, confidence=confidence
+        )  # fmt: skip
+        columns = (found.estimate, found.se, np.clip(found.low, 0, 100), np.clip(found.high, 0, 100), found.weight)
+        made.loc[rows.index, ["shrunken", "se", "low", "high", "weight"]] = np.column_stack(columns)
+        models.append((*keys, rows["n"].sum(), len(rows), found.mu, found.tau2, found.method))
+    made["reason"] = _reasons(table, small, made["shrunken"].isna())
+    names = ["period", "level", "form", "code", "n", "units", "mu", "tau2", "method"]
+    common: dict[str, Any] = {
+        "period": scores.period, "about": scores.about, "programme": scores.programme, "periods": scores.periods,
+        "spec": scores.spec, "withheld": scores.withheld,
+    }  # fmt: skip
+    model = Result(
+        table=pd.DataFrame(models, columns=names), keys=tuple(names[:4]), statistics=tuple(names[4:]), **common
+    )
+    return Result(table=joined([made]), keys=KEYS, statistics=STATISTICS, parts={"model": model}, **common)
+
+
+def left_out(table: pd.DataFrame, scores: Scores, leave_out: Collection[tuple[str, str]]) -> pd.Series:
+    """Tell which rows of a score table have too few persons, or may not be told apart: no statistic is made of them."""
+    hidden = set(leave_out).union(*scores.withheld.values())
+    rows = pd.Series(list(zip(table["level"], table["unit"], strict=True)), index=table.index, dtype=object)
+    small = table["n"] < max(scores.spec.min_group, FLOOR) if scores.about == "persons" else False
+    return rows.isin(hidden) | small
+
+
+def _reasons(table: pd.DataFrame, small: pd.Series, missing: pd.Series) -> pd.Series:
+    reason = pd.Series("", index=table.index, dtype="str")
+    reason[missing] = reasons.TOO_FEW_TO_JUDGE
+    no_error = missing & ~small & table["se"].isna()
+    reason[no_error] = table["reason"].where(table["reason"] != "", reasons.NO_ERROR_SOURCE)[no_error]
+    no_score = missing & table["score"].isna()
+    reason[no_score] = table["reason"][no_score]
+    return reason
+
+
+def _checked(mean: ArrayLike, se: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    y, sigma = np.asarray(mean, dtype=float), np.asarray(se, dtype=float)
+    if y.ndim != 1 or y.shape != sigma.shape:
+        raise UsageError(f"mean {y.shape}, se {sigma.shape}: 须为等长的一维数组 (vectors of one length are needed)")
+    if (sigma < 0).any():
+        raise UsageError("se: 标准误不能为负 (a standard error cannot be negative)")
+    return y, sigma
+
+
+def _between(tau2: Between | float) -> Callable[[np.ndarray, np.ndarray], float]:
+    """Return the estimator of τ² of this name, or one that says the known value."""
+    if not isinstance(tau2, str):
+        if not 0 <= tau2 < np.inf:
+            raise UsageError(f"tau2 = {tau2}: 应为非负数 (a number of at least 0 is needed)")
+        return lambda y, v: float(tau2)
+    if tau2 not in _BETWEEN:
+        raise unknown("tau2", tau2, _BETWEEN)
+    return _BETWEEN[tau2]
+
+
+def _dersimonian_laird(y: np.ndarray, v: np.ndarray) -> float:
+    w = 1 / v
+    excess = _heterogeneity(0, y, v) - (len(y) - 1)
+    return max(0.0, float(excess / (w.sum() - (w**2).sum() / w.sum())))
+
+
+def _paule_mandel(y: np.ndarray, v: np.ndarray) -> float:
+    k = len(y)
+    if _heterogeneity(0, y, v) <= k - 1:
+        return 0.0
+    upper = float(np.sum((y - y.mean()) ** 2))  # there Σ(y−μ̂)²/(τ²+σ²) is below 1
+    return float(optimize.brentq(lambda t: _heterogeneity(t, y, v) - (k - 1), 0, upper, xtol=1e-12 * upper, rtol=1e-12))
+
+
+def _heterogeneity(t: float, y: np.ndarray, v: np.ndarray) -> float:
+    """Cochran's Q around the mean weighted for this τ²; it falls as τ² grows."""
+    w = 1 / (v + t)
+    return float(w @ (y - w @ y / w.sum()) ** 2)
+
+
+def _reml(y: np.ndarray, v: np.ndarray) -> float:
+    """Maximise the restricted likelihood: a grid first, because it may have several maxima."""
+
+    def loss(t: ArrayLike) -> np.ndarray:
+        w = 1 / (v + np.asarray(t)[..., None])
+        total = w.sum(axis=-1)
+        away = y - (w @ y / total)[..., None]
+        return np.asarray(np.log(total) - np.log(w).sum(axis=-1) + (w * away**2).sum(axis=-1))
+
+    upper = float(np.sum((y - y.mean()) ** 2)) + float(v.min())
+    grid = np.concatenate([[0.0], np.geomspace(1e-6 * upper, upper, 200)])
+    best = int(np.argmin(loss(grid)))
+    bounds = (grid[max(best - 1, 0)], grid[min(best + 1, 200)])
+    found = optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9 * bounds[1]})
+    return float(found.x) if found.fun < loss(0.0) else 0.0
+
+
+_BETWEEN: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "paule-mandel": _paule_mandel,
+    "dersimonian-laird": _dersimonian_laird,
+    "reml": _reml,
+}
+
+
+def _morris(y: np.ndarray, v: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return how far each unit is pulled (1 − B) and the variance of its estimate."""
+    k, w = len(y), 1 / (v + t)
+    share = w / w.sum()
+    pull = (k - 3) / (k - 1) * v * w
+    variance_of_pull = 2 / (k - 3) * pull**2 * (share @ v + t) * w
+    return pull, v * (1 - (1 - share) * pull) + variance_of_pull * (y - share @ y) ** 2
+
+
+def _prasad_rao(y: np.ndarray, v: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
+    w = 1 / (v + t)
+    pull, variance = _known(y, v, t)
+    return pull, variance + 2 * v**2 * w**3 * 2 / (w**2).sum()
+
+
+def _known(y: np.ndarray, v: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
+    """The best linear prediction where τ² is known: g₁ + g₂."""
+    w = 1 / (v + t)
+    pull = v * w
+    return pull, v * (1 - pull) + pull**2 / w.sum()
+
+
+_ERRORS = {"morris": _morris, "prasad-rao": _prasad_rao}

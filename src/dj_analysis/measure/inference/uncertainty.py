@@ -1,0 +1,166 @@
+"""Intervals: how far a unit's number could lie from the state it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from ...spec import reasons
+
+CONFIDENCE = 0.95
+STEPS = 6  # towards the chance at which a skewed quantile is the point: each takes off nine tenths of what is missing
+FAR = 3.0  # quantiles beyond it are as skewed as those at it: the expansion holds in the middle only
+NO_SPREAD = 1e-9  # variances of sums of exact answers come out as rounding noise where all answers are equal
+
+
+@dataclass(frozen=True)
+class Means:
+    """Weighted means of units with their standard error, arrays of one shape.
+
+    ``df`` are the degrees of freedom of Student's t, ``skewness`` that of the mean; ``reason`` tells why an error is missing.
+    """
+
+    mean: np.ndarray
+    sd: np.ndarray
+    se: np.ndarray
+    df: np.ndarray
+    skewness: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    reason: np.ndarray
+
+
+def means(sums: Mapping[str, np.ndarray], confidence: float = CONFIDENCE) -> Means:
+    """Compute means, standard errors and Student-t intervals that lean with the skewness of the answers, from additive sums.
+
+    The respondents of a unit are read as a draw from a larger population (the unit's state), so the error does not
+    vanish in a census. With unequal weights the variance is the linearised (Taylor) one of a ratio,
+    Σw²(x−x̄)²/(Σw)²·n/(n−1), with n_eff−1 degrees of freedom, n_eff = (Σw)²/Σw² (Kish 1965); with equal weights both
+    are the textbook s²/n and n−1. Near an end of the scale answers are skewed, and plain t over ten of them holds the truth
+    in .939 of samples where this holds it in .949 (:func:`skewed_limits`; without skewness both are the same).
+
+    Parameters
+    ----------
+    sums
+        n, w, ww, www, wx, wxx, wxxx, wwx, wwxx as in :class:`~dj_analysis.measure.unitsums.UnitSums`; any shape. Without the
+        cubes skewness is taken to be 0.
+    confidence
+        Confidence of the interval.
+
+    Returns
+    -------
+    Means
+        Intervals are cut to 0–100. One person, or answers without any spread, give a mean without an error, with the
+        reason; nobody gives nothing.
+    """
+    n, w, ww = sums["n"], sums["w"], sums["ww"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = sums["wx"] / w
+        correction = n / (n - 1)
+        variance = np.maximum(sums["wxx"] / w - mean**2, 0) * correction
+        error = np.maximum(sums["wwxx"] - 2 * mean * sums["wwx"] + mean**2 * ww, 0) / w**2 * correction
+        df = w**2 / ww - 1
+    with np.errstate(invalid="ignore"):
+        noise = np.maximum(NO_SPREAD, np.nan_to_num(mean) ** 2 * n * np.finfo(float).eps)
+        estimable = (n >= 2) & (variance > noise)
+    sd = np.where(n >= 2, np.sqrt(np.where(estimable, variance, 0)), np.nan)
+    se = np.where(estimable, np.sqrt(np.where(estimable, error, 0)), np.nan)
+    skewness = np.where(estimable, np.nan_to_num(skewness_of_mean(sums)), np.nan)
+    low, high = skewed_limits(mean, se, df, skewness, confidence)
+    reason = np.full(n.shape, "", dtype=object)
+    reason[(n >= 2) & ~estimable] = reasons.NO_VARIANCE
+    reason[n == 1] = reasons.ONE_PERSON
+    reason[n == 0] = reasons.NO_ANSWERS
+    return Means(
+        mean,
+        sd,
+        se,
+        np.where(estimable, df, np.nan),
+        skewness,
+        np.clip(low, 0, 100),
+        np.clip(high, 0, 100),
+        reason,
+    )
+
+
+def probability(
+    mean: np.ndarray, se: np.ndarray, df: np.ndarray, point: float, side: str, skewness: np.ndarray | None = None
+) -> np.ndarray:
+    """Probability that a unit's true mean lies below (above) a point; NaN without se.
+
+    It is the confidence with which the interval of :func:`skewed_limits` ends at the point: .025 below its lower limit.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        away = (point - mean) / se
+        below = stats.t.cdf(away, df)
+        for _ in range(STEPS if skewness is not None else 0):
+            z = np.clip(stats.norm.ppf(below), -FAR, FAR)
+            below = stats.t.cdf(away - np.clip(skewness * (2 * z**2 + 1) / 6, -FAR, FAR), df)
+    return below if side == "below" else 1 - below
+
+
+def skewed_limits(
+    mean: np.ndarray, se: np.ndarray, df: np.ndarray, skewness: np.ndarray, confidence: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the limits mean − se·(t − δ) and mean + se·(t + δ), δ = skewness·(2z² + 1)/6, within which the mean stays.
+
+    Parameters
+    ----------
+    mean, se, df
+        Of the means; arrays of one shape, NaN without an error.
+    skewness
+        Of the mean: γ/√n, or :func:`skewness_of_mean`.
+    """
+    z = stats.norm.ppf(0.5 + confidence / 2)
+    with np.errstate(invalid="ignore"):
+        t = stats.t.ppf(0.5 + confidence / 2, np.where(df > 0, df, np.nan))
+    shift = np.clip(skewness * (2 * z**2 + 1) / 6, -t, t)
+    return mean - se * (t - shift), mean + se * (t + shift)
+
+
+def skewness_of_mean(sums: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Compute the skewness of a weighted mean from additive sums: γ·Σw³/(Σw²)^1.5, γ the weighted skewness of the answers.
+
+    With equal weights it is γ/√n. It reads the weights as given and unrelated to how the answers scatter, as raking weights
+    are; the skewness of w(x − x̄) itself would need no such reading, but a few heavy weights make it far too noisy: its
+    intervals held the truth in .90 of samples of ten where these hold it in .945.
+
+    Parameters
+    ----------
+    sums
+        w, wx, wxx, ww as in :class:`~dj_analysis.measure.unitsums.UnitSums`, with wxxx (Σwx³) and www (Σw³); any one shape.
+    """
+    if "wxxx" not in sums:  # kept by an earlier version
+        return np.zeros_like(sums["wx"])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        m = sums["wx"] / sums["w"]
+        variance = sums["wxx"] / sums["w"] - m**2
+        variance = np.where(variance > sums["wxx"] / sums["w"] * 1e-12, variance, np.nan)
+        third = sums["wxxx"] / sums["w"] - 3 * m * sums["wxx"] / sums["w"] + 2 * m**3
+        return np.asarray(third / variance**1.5 * sums["www"] / sums["ww"] ** 1.5)
+
+
+def shares(count: np.ndarray, n: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson interval of a share (Wilson 1927).
+
+    Parameters
+    ----------
+    count
+        Number with the property; may be fractional where weights make it an effective number.
+    n
+        Number (or effective number) of persons; 0 gives NaN.
+
+    Returns
+    -------
+    low, high
+        Bounds in 0–1.
+    """
+    some = np.asarray(n) > 0
+    low, high = proportion_confint(
+        np.where(some, count, 0), np.where(some, n, 1), alpha=1 - confidence, method="wilson"
+    )
+    return np.where(some, low, np.nan), np.where(some, high, np.nan)

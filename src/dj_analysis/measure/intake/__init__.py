@@ -1,0 +1,1 @@
+"""From files and dataframes to checked answers: what may not come in is stopped here."""

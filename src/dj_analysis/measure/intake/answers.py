@@ -1,0 +1,255 @@
+"""A table of text cells into checked answers, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import polars as pl
+
+from ...errors import Problems
+from ...spec import purpose
+from ...spec.codebook import Codebook, Scale
+from ...spec.consent import Door
+from ...spec.settings import Source
+from ...spec.specification import Specification
+from ...spec.tables import Table, map_columns, numbers, quoted, rows_text, whole_numbers
+from ...spec.tree import Node
+from ...spec.units import Units
+from ..survey import Survey
+from . import consent, identifiers, wjx
+from .consent import CONNECT, CONSENTS, OWN_CODE, Consented
+from .linking import PSEUDONYM, Codes, pseudonyms
+from .roles import (
+    RESPONDENT,
+    SECONDS,
+    axes_of,
+    check_asked,
+    flat_units,
+    question_headers,
+    renumbered,
+    roles_of_names,
+)
+
+
+def survey_of_table(
+    table: Table,
+    spec: Specification,
+    period: str,
+    asked: Literal["full", "pulse"],
+    source: Source,
+    problems: Problems,
+    *,
+    derive_units: bool = False,
+    door: Door | None = None,
+    file: str | Path = "",
+) -> Survey:
+    """Make a wave of a table of text cells: match headers, turn options into values, check every column.
+
+    Parameters
+    ----------
+    door
+        What decides who is let in; by default nothing is declared and nobody is linked.
+    file
+        The file a message tells the user to clean; by default the table's place, where that is a file.
+    """
+    codebook, units, door = spec.codebook.at(period), spec.units.at(period), door or Door()
+    headers = [str(name) for name in table.frame.columns]
+    named = identifiers.identifying_names(headers)
+    recorded = recorded_headers(headers, source, codebook, units)
+    dropped = [name for name in headers if name in identifiers.DROPPED]
+    table = replace(table, frame=wjx.blank_missing(table.frame.drop(columns=dropped)))
+    columns, unasked = consent.without_unasked(renumbered(source.columns, headers), headers)
+    source = replace(source, columns=columns)
+    if source.shape == "long":
+        mapped = map_columns(table, source, problems)
+        codes = sorted(mapped.frame["code"].unique()) if "code" in mapped.frame else []
+        named += identifiers.identifying_names(codes)
+        recorded |= recorded_headers(codes, Source(), codebook, units)
+        table = _answers_wide(mapped)
+    else:
+        table = map_columns(replace(table, frame=wjx.spread_multiple(table.frame)), source, problems)
+    frame = _of_period(table.frame, period)
+    roles = roles_of_names([str(name) for name in frame.columns], Source(), codebook, units, table.place, problems)
+    free = [c for c in frame.columns if c not in roles.values() and c not in wjx.META]
+    roles = consent.consent_columns(frame, free) | roles
+    agreed = consent.consented_rows(frame, roles, door)
+    frame = agreed.frame
+    text_columns = {roles[node.code] for node in codebook.others if node.role == "text" and node.code in roles}
+    used = set(roles.values()) - text_columns
+    inspected = frame.drop(columns=[c for c in (*text_columns, roles.get(OWN_CODE)) if c in frame])
+    cells = identifiers.identifying_cells(inspected, mapped=used)
+    held = {c: (found, source.columns.get(c, c) if source.shape != "long" else "") for c, found in cells.items()}
+    held = {c: (found, header if header in headers else "") for c, (found, header) in held.items()}
+    identifiers.note(
+        table.place, named, held, recorded, problems, file=identifiers.shown(file) if isinstance(file, Path) else file
+    )
+    # A cell with an identifier is not looked at again: another message would print it.
+    readable = {code: header for code, header in roles.items() if header not in cells}
+    kept = _typed(frame, readable, spec, codebook, units, table.place, problems)
+    notices = [*table.notices, *consent.note_consent(table.place, agreed, unasked, door, problems)]
+    if OWN_CODE in roles:
+        kept[PSEUDONYM], said = pseudonyms(table.place, _codes(frame, roles, agreed), door, agreed.basis, problems)
+        notices += [said] if said else []
+    check_asked(table.place, roles, codebook, asked, problems)
+    _check_repeats(table.place, frame, roles, problems)
+    forgotten = [c for c in frame.columns if c not in used and c not in wjx.META and c not in text_columns]
+    if dropped:
+        notices.append(f"{table.place}: 已丢弃 {', '.join(dropped)} (dropped: they can lead to a person)")
+    if forgotten:
+        listed = ", ".join(forgotten[:8]) + (" …" if len(forgotten) > 8 else "")
+        notices.append(f"{table.place}: 未声明的列已丢弃 {listed} (undeclared columns dropped)")
+    if derive_units and "unit" in kept:
+        spec = replace(spec, units=flat_units(sorted(set(kept["unit"]) - {""})))
+    return Survey(
+        pl.from_pandas(kept), spec, period, codebook.forms(asked),
+        axes=axes_of(kept.columns, codebook, spec.units),
+        weight=codebook.weight if codebook.weight in kept else None,
+        notices=tuple(notices), refused=agreed.refused, consent=agreed.basis, consents=agreed.counts,
+    )  # fmt: skip
+
+
+def recorded_headers(headers: Collection[str], source: Source, codebook: Codebook, units: Units) -> dict[str, str]:
+    """Return the headers under which records about people stand (R9), with the purpose of each.
+
+    A column that is declared to hold units may be called location: that is where people work, not where they are.
+    """
+    found = purpose.records(headers, asked=question_headers(headers, codebook))
+    places = {source.columns.get(name, name) for name in ("unit", *units.trees)}
+    places |= {header for name in ("unit", *units.trees) for header in source.join.get(name, [])}
+    return {header: tag for header, tag in found.items() if not (tag == "location" and header in places)}
+
+
+def _answers_wide(table: Table) -> Table:
+    """Bring answers told one a row (respondent, code, value) to one row a person."""
+    frame = table.frame
+    ids = [c for c in frame.columns if c not in ("code", "value")]
+    same = [c for c in ids if c == RESPONDENT or frame.groupby(RESPONDENT)[c].nunique().max() == 1]
+    wide = frame.pivot(index=RESPONDENT, columns="code", values="value").fillna("")
+    first = frame.drop_duplicates(RESPONDENT).set_index(RESPONDENT)[[c for c in same if c != RESPONDENT]]
+    return replace(table, frame=first.join(wide).reset_index())
+
+
+def _of_period(frame: pd.DataFrame, period: str) -> pd.DataFrame:
+    return frame[frame["period"] == period].drop(columns="period") if "period" in frame.columns else frame
+
+
+def _codes(frame: pd.DataFrame, roles: Mapping[str, str], agreed: Consented) -> Codes:
+    """Self-chosen codes and who agreed to be followed, row by row."""
+    yes = agreed.yes.get(CONNECT, ())
+    may = frame[roles[CONNECT]].isin(yes).tolist() if CONNECT in roles else [False] * len(frame)
+    return Codes(frame[roles[OWN_CODE]].tolist(), may, [int(row) for row in frame.index])
+
+
+def _typed(
+    frame: pd.DataFrame,
+    roles: Mapping[str, str],
+    spec: Specification,
+    codebook: Codebook,
+    units: Units,
+    place: str,
+    problems: Problems,
+) -> pd.DataFrame:
+    """Turn text cells into values, column by column; free text is never read."""
+    kept: dict[str, Any] = {}
+    others = {node.code: node for node in codebook.others}
+    for code, header in roles.items():
+        if code in (*CONSENTS, OWN_CODE):
+            continue
+        cells, where = frame[header], f"{place}: {code}" + (f" ({header})" if header != code else "")
+        if code in codebook.tree:
+            kept[code] = _item(cells, codebook.tree[code], codebook.scales, where, problems)
+        elif code in others and others[code].role == "check":
+            kept[code] = _item(cells, others[code], codebook.scales, where, problems)
+        elif code in others and others[code].role == "group":
+            kept[code] = _group(cells, codebook.scales.get(others[code].scale))
+        elif code in others and others[code].role == "weight":
+            kept[code] = _weights(cells, where, problems)
+        elif code in ("unit", *units.trees[1:]):
+            tree = units.trees[0] if code == "unit" else code
+            kept[code] = _units(cells, units, tree, where, problems) if spec.units.rows else whole_numbers(cells)
+        elif code == SECONDS:
+            kept[code] = wjx.seconds(cells)
+        elif code == RESPONDENT:
+            kept[code] = whole_numbers(cells)
+    return pd.DataFrame(kept, index=frame.index)
+
+
+def _item(cells: pd.Series, node: Node, scales: Mapping[str, Scale], where: str, problems: Problems) -> pd.Series:
+    text = whole_numbers(cells)
+    scale = scales.get(node.scale)
+    if scale is not None:
+        plain = dict(scale.values.items())
+        values = text.map(plain).astype("float64")
+        read = text.isin(list(plain)) | (text == "")
+        values = values.where(read, numbers(text))
+    else:
+        values, read = numbers(text), text == ""
+    unread = text[values.isna() & ~read & (text != "")]
+    if len(unread):
+        shown = quoted(unread, scale.values if scale else ())
+        allowed = "、".join(scale.values) if scale else "数 (number)"
+        advice = "改正答案，或在 scales 表补上该选项 (mend it, or add the option to scales)"
+        problems.add(where, "text_in_number", f"{shown} ({rows_text(unread.index)})", allowed, advice)
+    outside = values[(values < node.minimum) | (values > node.maximum)]
+    if len(outside):
+        shown = "、".join(dict.fromkeys(f"{value:g}" for value in outside.head(3)))
+        found = f"{shown} ({rows_text(outside.index)})"
+        advice = "改正答案或量表 (mend the answer or the range)"
+        problems.add(where, "out_of_range", found, f"{node.minimum:g}–{node.maximum:g}", advice)
+    return values.astype("Int16") if (values.dropna() % 1 == 0).all() and values.abs().max() < 2**15 else values
+
+
+def _group(cells: pd.Series, scale: Scale | None) -> pd.Series:
+    text = whole_numbers(cells)
+    if scale is None:
+        return text
+    return text.replace({option.code: option.label_zh or option.code for option in scale.options})
+
+
+def _weights(cells: pd.Series, where: str, problems: Problems) -> pd.Series:
+    values = numbers(cells)
+    bad = values.isna() | (values < 0)
+    if bad.any():
+        found = f"{cells[bad].iloc[0] or '(空)'} ({rows_text(cells.index[bad])})"
+        problems.add(where, "weights", found, ">= 0 的数", "改正权重 (mend the weight)")
+    elif not values.sum() > 0:
+        problems.add(where, "zero_weights", "权重之和为 0", "权重之和 > 0", "改正权重 (mend the weights)")
+    return values
+
+
+def _units(cells: pd.Series, units: Units, tree: str, where: str, problems: Problems) -> pd.Series:
+    text = whole_numbers(cells)
+    known = units.resolve([name for name in text.unique() if name], tree)
+    shared = text[text.map(lambda name: name not in known and bool(units.ambiguous(name)))]
+    if len(shared):
+        name = str(shared.iloc[0])
+        allowed = f"{'、'.join(units.ambiguous(name))} 之一"
+        advice = "写代码，或给单位不同的名称 (write the code, or give them different names)"
+        problems.add(where, "ambiguous_unit", f"{name} ({rows_text(shared.index)})", allowed, advice)
+        text = text.mask(text.isin(shared.unique()), "")
+    lost = text[(text != "") & ~text.isin(list(known))]
+    if len(lost):
+        shown = quoted(lost, units.names)
+        advice = "改正单位名称，或在 units 表补上别名及有效期 (mend it, or add it to units)"
+        problems.add(
+            where, "unknown_unit", f"{shown} ({rows_text(lost.index)})", "units 表中的代码、名称、别名", advice
+        )
+    return text.map(lambda name: known.get(name, ""))
+
+
+def _check_repeats(place: str, frame: pd.DataFrame, roles: Mapping[str, str], problems: Problems) -> None:
+    for name in (roles.get(RESPONDENT), wjx.NUMBER):
+        if name is None or name not in frame:
+            continue
+        filled = frame[name][frame[name].str.strip() != ""]
+        repeated = filled[filled.duplicated(keep="first")]
+        if len(repeated):
+            # A pseudonym is not repeated in a message: the row says where to look.
+            found = f"{len(repeated)} 份重复 ({rows_text(repeated.index)})"
+            problems.add(
+                f"{place}: {name}", "duplicate_respondent", found, "每人一行", "删去重复的答卷 (keep one row a person)"
+            )

@@ -1,0 +1,172 @@
+"""Copies of answers that may be kept: without identifying columns, and with nobody standing out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from ...errors import DataError, Problems, UsageError, unknown
+from ...spec.settings import MOST_TOGETHER
+from ...spec.tables import Table, read_text
+from . import identifiers
+from .anonymity import FEWEST, anonymous, banded, quasi_kind, smallest_class
+
+_WRITTEN = {".csv": ".csv", ".txt": ".txt", ".tsv": ".tsv", ".xlsx": ".xlsx", ".xls": ".xlsx", ".parquet": ".parquet"}
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A clean copy: where it is, what was left out, what was coarsened, how many cells were blanked.
+
+    Attributes
+    ----------
+    quasi
+        The columns over which at least ``least`` rows look alike.
+    """
+
+    file: Path
+    dropped: tuple[str, ...]
+    quasi: tuple[str, ...]
+    banded: tuple[str, ...]
+    blanked: int
+    least: int
+
+
+def clean_file(
+    source: str | Path,
+    drop: Sequence[str] = (),
+    out: str | Path | None = None,
+    quasi: Sequence[str] = (),
+    sheet: str = "",
+) -> Copy:
+    """Write a copy of a table without identifying columns, whole or not at all.
+
+    Besides the columns named, 来自IP, 来源详情 and 昵称 go. Columns that ask for age, tenure, sex, education, post, title or
+    form of employment, and those named as ``quasi``, are quasi-identifiers (R16): at most three together; ages and tenures
+    given as numbers are put into bands; then cells are blanked until every combination is shared by at least five rows.
+
+    Parameters
+    ----------
+    source
+        .csv, .txt, .tsv, .xls, .xlsx or .parquet; of a workbook one sheet, by default the first.
+    drop
+        Headers to leave out; one string may name several, separated by commas.
+    out
+        Where to write; by default beside the source as ``…-clean``, of the same kind (``.xls`` becomes ``.xlsx``).
+    quasi
+        Further headers that help to tell a person.
+
+    Raises
+    ------
+    UsageError
+        A header that is not there, a copy that exists already, a kind of file that cannot be written.
+    IdentifierError
+        Columns left would still identify; names the command that removes them as well.
+    DataError
+        More than three quasi-identifiers.
+    """
+    source, problems = Path(source), Problems()
+    target = Path(out) if out is not None else source.with_name(f"{source.stem}-clean{_suffix(source)}")
+    if _suffix(target) != target.suffix.lower():
+        raise UsageError(f"{target.name}: 可写/can be written: {', '.join(dict.fromkeys(_WRITTEN.values()))}")
+    if target.exists():
+        raise UsageError(
+            f"{target} 已存在，不会覆盖 (exists and is not overwritten);用 --out 换一个名字 (name another)"
+        )
+    table = read_text(source, problems, sheet=sheet)
+    problems.raise_if_any(DataError)
+    assert table is not None, "a file that cannot be read is a problem"
+    headers = [str(name) for name in table.frame.columns]
+    asked = _named(drop, headers)
+    further = _named(quasi, headers)
+    dropped = [header for header in headers if header in asked or header in identifiers.DROPPED]
+    left = Table(table.frame.drop(columns=dropped), table.place)
+    check_clean(left, asked, source)
+    kinds = {header: quasi_kind(header) for header in left.frame.columns if header in further or quasi_kind(header)}
+    if len(kinds) > MOST_TOGETHER:
+        command = identifiers.clean_command([*asked, list(kinds)[-1]], source)
+        advice = f"选定要删去的列，如 (choose what to drop, as in): {command}"
+        allowed = f"至多 {MOST_TOGETHER} 个 (at most {MOST_TOGETHER})"
+        problems.add(table.place, "quasi_identifiers", f"{len(kinds)}: {'、'.join(kinds)}", allowed, advice)
+        problems.raise_if_any(DataError)
+    frame, coarser = coarsened(left.frame, kinds)
+    frame, blanked = anonymous(frame, list(kinds))
+    write_table(target, frame)
+    return Copy(target, tuple(dropped), tuple(kinds), coarser, blanked, smallest_class(frame, list(kinds)) or FEWEST)
+
+
+def check_clean(table: Table, asked: Sequence[str], source: Path) -> None:
+    """Refuse what still identifies, with the command that removes it together with what was asked for."""
+    problems = Problems()
+    headers = [str(name) for name in table.frame.columns]
+    named = identifiers.identifying_names(headers)
+    cells = identifiers.identifying_cells(table.frame, mapped=())
+    repair = f"一并删去 (remove it as well): {identifiers.clean_command([*asked, *named, *cells], source)}"
+    for header in named:
+        problems.add(table.place, "identifier_column", header, identifiers.ALLOWED, repair)
+    for header, found in cells.items():
+        problems.add(f"{table.place}: {header}", "identifier_content", found, identifiers.ALLOWED, repair)
+    problems.raise_if_any(DataError)
+
+
+def coarsened(frame: pd.DataFrame, kinds: dict[str, str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Put ages and tenures given as numbers into bands; return the table and which columns changed."""
+    made = frame.copy()
+    for header, kind in kinds.items():
+        made[header] = banded(frame[header], kind)
+    return made, tuple(header for header in kinds if not made[header].equals(frame[header]))
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table of text cells so that it reads back as it is; a file half written never gets the name."""
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        if path.suffix.lower() == ".xlsx":
+            _write_excel(unfinished, frame)
+        elif path.suffix.lower() == ".parquet":
+            frame.to_parquet(unfinished, index=False)
+        else:
+            separator = "," if path.suffix.lower() == ".csv" else "\t"
+            frame.to_csv(unfinished, sep=separator, index=False, encoding="utf-8-sig", lineterminator="\n")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def kept_kind(source: Path) -> str:
+    """Return the suffix of a copy of this file: its own, but ``.xlsx`` for ``.xls``."""
+    return _suffix(source)
+
+
+def _suffix(path: Path) -> str:
+    return _WRITTEN.get(path.suffix.lower(), ".csv")
+
+
+def _named(options: Sequence[str], headers: list[str]) -> list[str]:
+    """Headers named in options; a header may hold a comma itself."""
+    names: list[str] = []
+    for option in options:
+        names += [option] if option in headers else [name.strip() for name in re.split("[,，]", option) if name.strip()]
+    for name in names:
+        if name not in headers:
+            raise unknown("列/column", name, headers)
+    return names
+
+
+def _write_excel(path: Path, frame: pd.DataFrame) -> None:
+    import xlsxwriter
+
+    with xlsxwriter.Workbook(str(path), {"constant_memory": True}) as book:
+        book.set_properties({"created": datetime(2000, 1, 1)})  # else the file would tell the hour it was made
+        sheet = book.add_worksheet("Sheet1")
+        for row, cells in enumerate([tuple(frame.columns), *frame.itertuples(index=False, name=None)]):
+            for column, cell in enumerate(map(str, cells)):
+                if row and re.fullmatch(r"-?(0|[1-9]\d{0,14})(\.\d{1,6})?", cell):
+                    sheet.write_number(row, column, float(cell))
+                elif cell:
+                    sheet.write_string(row, column, cell)

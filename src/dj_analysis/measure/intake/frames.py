@@ -1,0 +1,244 @@
+"""Any dataframe into checked answers, without bringing its rows here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import narwhals.stable.v2 as nw
+import pandas as pd
+import polars as pl
+
+from ...errors import Problems
+from ...spec.codebook import Codebook, Scale
+from ...spec.consent import Door
+from ...spec.settings import Source
+from ...spec.specification import Specification
+from ...spec.tables import Table, as_text, quoted
+from ...spec.units import Units
+from ..engines import collected
+from ..survey import Survey
+from . import consent, identifiers, wjx
+from .answers import recorded_headers, survey_of_table
+from .consent import CONNECT, CONSENTS, OWN_CODE, Consented
+from .linking import PSEUDONYM, Codes, permission, pseudonyms
+from .roles import RESPONDENT, SECONDS, axes_of, check_asked, flat_units, roles_of_names
+
+_MADE = "__pseudonym"  # under which pseudonyms travel until undeclared columns are gone
+
+
+def survey_of_frame(
+    frame: Any,
+    spec: Specification,
+    period: str,
+    asked: Literal["full", "pulse"],
+    source: Source,
+    problems: Problems,
+    *,
+    place: str = "dataframe",
+    derive_units: bool = False,
+    door: Door | None = None,
+    file: str | Path = "",
+) -> Survey:
+    """Make a wave of any dataframe without bringing its rows here.
+
+    Answers as numbers stay where they are, on whatever engine; a frame in memory whose answers are text takes the way of
+    a file, with all its checks.
+    """
+    codebook, units, door = spec.codebook.at(period), spec.units, door or Door()
+    wrapped = nw.from_native(frame)
+    schema = wrapped.collect_schema()
+    headers = schema.names()
+    columns, unasked = consent.without_unasked(source.columns, headers)
+    roles = roles_of_names(headers, replace(source, columns=columns), codebook, units, place, problems)
+    if isinstance(wrapped, nw.DataFrame) and _answers_are_text(schema, roles, codebook):
+        table = Table(as_text(wrapped.to_pandas()), place)
+        return survey_of_table(
+            table, spec, period, asked, source, problems, derive_units=derive_units, door=door, file=file
+        )
+    if source.join or source.recode or set(source.constant) - {"period"}:
+        advice = "这些设置只用于文本表 (these settings serve text tables only)"
+        problems.add(place, "unsupported", "constant, join, recode", "columns", advice)
+    when = source.columns.get("period", "period")
+    if when in headers and period and "period" not in source.constant:
+        wrapped = wrapped.filter(nw.col(when).cast(nw.String) == period)
+    free = [name for name in headers if name not in roles.values() and name not in (when, *wjx.META)]
+    roles = consent.consent_columns(wrapped, free) | roles
+    agreed = consent.consented_frame(wrapped, roles, door)
+    notices = list(consent.note_consent(place, agreed, unasked, door, problems))
+    held = _look_at(agreed.frame, schema, roles, codebook, units, place, problems)
+    recorded = recorded_headers(headers, source, codebook, units)
+    identifiers.note(place, identifiers.identifying_names(headers), held, recorded, problems, file=file)
+    check_asked(place, roles, codebook, asked, problems)
+    linked, said = _linked(agreed, roles, door, place, problems)
+    notices += [said] if said else []
+    chosen = linked.select(*_chosen(schema, roles, codebook)) if roles else linked
+    if derive_units and "unit" in roles:
+        names = collected(chosen.select("unit").unique())["unit"].to_list()
+        spec = replace(spec, units=flat_units(sorted({str(name) for name in names if not pd.isna(name)})))
+    forgotten = [name for name in headers if name not in (*roles.values(), when)]
+    if forgotten:
+        notices.append(f"{place}: 未声明的列已丢弃 {', '.join(forgotten[:8])} (undeclared columns dropped)")
+    return Survey(
+        nw.to_native(chosen), spec, period, codebook.forms(asked), axes=axes_of(roles, codebook, spec.units),
+        weight=codebook.weight if codebook.weight in roles else None, notices=tuple(notices),
+        refused=agreed.refused, consent=agreed.basis, consents=agreed.counts,
+    )  # fmt: skip
+
+
+def typed_parquet(path: Path, codebook: Codebook, source: Source) -> Any:
+    """Return a Parquet file of typed answers as it lies on disk; None where its answers are text to be read.
+
+    A file with self-chosen codes comes into memory, for each code is hashed on the way in.
+    """
+    if not _holds_numbers(path, codebook, source):
+        return None
+    lazy = pl.scan_parquet(path)
+    codes = source.columns.get(OWN_CODE, OWN_CODE)
+    return lazy.collect() if codes in lazy.collect_schema() else lazy
+
+
+def _holds_numbers(path: Path, codebook: Codebook, source: Source) -> bool:
+    """Tell whether a Parquet file holds typed answers that can stay on disk, rather than text to be read."""
+    schema = pl.scan_parquet(path).collect_schema()
+    headers = [source.columns.get(leaf.code, leaf.code) for leaf in codebook.tree.leaves]
+    if source.join or source.recode or source.missing or source.shape == "long":
+        return False
+    return all(schema[h].is_numeric() for h in headers if h in schema) and any(h in schema for h in headers)
+
+
+def _linked(agreed: Consented, roles: Mapping[str, str], door: Door, place: str, problems: Problems) -> tuple[Any, str]:
+    """Put pseudonyms in the place of self-chosen codes; a table that is not in memory cannot be hashed here."""
+    frame = agreed.frame
+    if OWN_CODE not in roles:
+        return frame, ""
+    if not isinstance(frame, nw.DataFrame):
+        key, said = permission(place, door, agreed.basis, bool(agreed.counts.get(CONNECT)), problems)
+        if key is not None:
+            found, advice = (
+                "不在内存中的表 (not in memory)",
+                f"先读入内存，或去掉 {OWN_CODE} (load it, or leave that out)",
+            )
+            problems.add(f"{place}: {OWN_CODE}", "unsupported", found, "内存中的表 (a table in memory)", advice)
+        return frame.with_columns(nw.lit("").alias(_MADE)), said
+    codes = frame.select(
+        nw.col(roles[OWN_CODE]).cast(nw.String).alias("code"),
+        (nw.col(roles[CONNECT]).cast(nw.String) if CONNECT in roles else nw.lit("")).alias("may"),
+    ).to_dict(as_series=False)
+    given = ["" if pd.isna(code) else str(code) for code in codes["code"]]
+    yes = agreed.yes.get(CONNECT, ())
+    made, said = pseudonyms(
+        place, Codes(given, [may in yes for may in codes["may"]], list(range(len(given)))), door, agreed.basis, problems
+    )
+    column = nw.new_series(_MADE, made, nw.String, backend=frame.implementation)
+    return frame.with_columns(column), said
+
+
+def _answers_are_text(schema: Any, roles: Mapping[str, str], codebook: Codebook) -> bool:
+    answers = [
+        *(leaf.code for leaf in codebook.tree.leaves),
+        *(n.code for n in codebook.others if n.role == "check"),
+        SECONDS,
+    ]
+    return any(not schema[roles[code]].is_numeric() for code in answers if code in roles)
+
+
+def _chosen(schema: Any, roles: Mapping[str, str], codebook: Codebook) -> list[Any]:
+    """Columns as they are scored: options as values, numbers of group options as their wording."""
+    nodes = {node.code: node for node in (*codebook.tree, *codebook.others)}
+    columns = []
+    for code, header in roles.items():
+        if code in CONSENTS:
+            continue
+        if code == OWN_CODE:
+            columns.append(nw.col(_MADE).alias(PSEUDONYM))
+            continue
+        node, values = nodes.get(code), nw.col(header)
+        scale = codebook.scales.get(node.scale) if node is not None else None
+        if node is not None and node.role == "text":
+            continue
+        if node is not None and node.role in ("item", "check"):
+            if not schema[header].is_numeric():
+                values = _text_values(values, scale)
+            elif scale is not None:
+                values = _recoded(values, scale)
+        elif node is not None and node.role == "group" and scale is not None:
+            values = _worded(values.cast(nw.String), scale)
+        elif code == SECONDS and not schema[header].is_numeric():
+            continue
+        columns.append(values.alias(code))
+    return columns
+
+
+def _look_at(
+    frame: Any, schema: Any, roles: Mapping[str, str], codebook: Codebook, units: Units, place: str, problems: Problems
+) -> dict[str, tuple[str, str]]:
+    """Count, in one pass, what must not be there: repeated respondents, identifiers in cells, unknown option texts.
+
+    Identifiers are returned (code → what was found, header), the others noted.
+    """
+    held: dict[str, tuple[str, str]] = {}
+    asked: dict[str, Any] = {}
+    for code in (RESPONDENT, "unit", *units.trees[1:], *(node.code for node in codebook.groups)):
+        if code in roles:
+            cells = nw.col(roles[code]).cast(nw.String).fill_null("")
+            for name, pattern in identifiers.PATTERNS.items():
+                asked[f"{code}:{name}"] = cells.str.contains(pattern).cast(nw.Int64).sum()
+    texts = [leaf for leaf in codebook.tree.leaves if leaf.code in roles and not schema[roles[leaf.code]].is_numeric()]
+    for leaf in (leaf for leaf in texts if leaf.scale in codebook.scales):
+        cells = nw.col(roles[leaf.code])
+        known = [*codebook.scales[leaf.scale].values, *wjx.MISSING, ""]
+        asked[f"{leaf.code}:"] = nw.when(~cells.is_in(known)).then(cells).max()
+    if RESPONDENT in roles:
+        person = nw.col(roles[RESPONDENT])
+        asked |= {"rows": person.len(), "persons": person.n_unique()}
+    if not asked:
+        return held
+    columns = [expression.alias(f"_{i}") for i, expression in enumerate(asked.values())]
+    row = collected(frame.select(*columns)).to_dict(as_series=False)
+    counted = {what: row[f"_{i}"][0] for i, what in enumerate(asked)}
+    for what, found in counted.items():
+        code, _, kind = what.partition(":")
+        if kind and found:
+            before = f"{held[code][0]}、" if code in held else ""
+            held[code] = (f"{before}{kind} {found} 行/rows", roles[code])
+        elif ":" in what and not kind and found is not None:
+            allowed = "、".join(codebook.scales[codebook.tree[code].scale].values)
+            advice = "改正答案，或在 scales 表补上该选项 (mend it, or add the option to scales)"
+            told = quoted(pd.Series([str(found)]), codebook.scales[codebook.tree[code].scale].values)
+            problems.add(f"{place}: {code}", "text_in_number", told, allowed, advice)
+    if RESPONDENT in roles and counted["rows"] != counted["persons"]:
+        found = f"{counted['rows'] - counted['persons']} 行"
+        problems.add(place, "duplicate_respondent", found, "每人一行", "删去重复的答卷 (keep one row a person)")
+    return held
+
+
+def _text_values(values: Any, scale: Scale | None) -> Any:
+    """Option texts into values on any engine; without a scale text is read as numbers by the engine."""
+    if scale is None:
+        return nw.when(~values.is_in(["", *wjx.MISSING])).then(values).cast(nw.Float64)
+    made = nw.lit(None, dtype=nw.Float64)
+    for text, value in scale.values.items():
+        if value == value:
+            made = nw.when(values == text).then(nw.lit(float(value))).otherwise(made)
+    return made
+
+
+def _worded(values: Any, scale: Scale) -> Any:
+    """Option numbers into wordings, where the option has one."""
+    for option in scale.options:
+        if option.label_zh:
+            values = nw.when(values == option.code).then(nw.lit(option.label_zh)).otherwise(values)
+    return values
+
+
+def _recoded(values: Any, scale: Scale) -> Any:
+    """Option numbers into values, where they differ."""
+    by_code = {option.code: option.value for option in scale.options}
+    moved = {code: value for code, value in by_code.items() if value != float(code or "nan")}
+    for code, value in moved.items():
+        new = nw.lit(None, dtype=nw.Float64) if value != value else nw.lit(float(value))
+        values = nw.when(values == float(code)).then(new).otherwise(values)
+    return values

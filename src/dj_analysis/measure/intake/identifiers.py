@@ -1,0 +1,158 @@
+"""Which columns tell who a person is, or what records are kept of them; they stop at the door."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from ...errors import Problems
+from ...spec import purpose
+from ...spec.tables import SUFFIXES, once_a_value, rows_text
+
+#: Columns of 问卷星 exports that are dropped with a notice (R1): a network address and what leads to it.
+DROPPED = ("来自IP", "IP", "IP地址", "来源详情", "昵称", "微信昵称", "用户昵称")
+
+_ASIDE = re.compile(r"[(（][^()（）]*[)）]")
+_NUMBERED = re.compile(r"^\s*(第?\s*\d+\s*[题、.．:：]|Q\d+[.:、])\s*")
+_NAMES = re.compile(
+    r"姓名|真名|名字(是|叫什么)?[:?？]*$|身份证|证件号|(手机|电话|联系电话|联系方式|手机号码)(号|号码)?[:：?？]?$|手机号|电话号|联系方式|联系电话"
+    r"|工号|员工(编号|号|代码)|职工(编号|号)|人员编(号|码)|党员编号|社保号|银行卡|护照|准考证"
+    r"|open_?id|union_?id|微信号|QQ号|邮箱|电子邮件|家庭(住址|地址)|住址|籍贯|民族|政治面貌|党派|宗教|入党时间|出生(日期|年月|时间)|生日"
+    r"|^(full[ _]?)?name$|e-?mail|phone|mobile|passport|id[ _]?card|(employee|staff|person|badge)[ _]?(id|no|number)$"
+    r"|ethnic|religion|political (status|affiliation)|date of birth|birthday|^address$|user[ _]?name",
+    re.IGNORECASE,
+)
+_PHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
+_ID_CARD = re.compile(r"(?<!\d)(\d{17}[\dXx])(?!\d)")
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
+_OPENID = re.compile(r"(?<![\w-])o[A-Za-z0-9_-]{27}(?![\w-])")
+#: The same for engines whose regular expressions know no look-around and no check digits.
+PATTERNS = {
+    "手机号": r"(?:^|[^0-9])1[3-9][0-9]{9}(?:[^0-9]|$)",
+    "身份证号": r"(?:^|[^0-9])[0-9]{6}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9]{4}[0-9Xx](?:[^0-9]|$)",
+    "邮箱": r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+[.][A-Za-z0-9.]+",
+}
+_WEIGHTS, _CHECKS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), "10X98765432"
+
+ALLOWED = "不含个人身份 (no personal identity)"
+
+
+def identifying_name(header: str) -> bool:
+    """Tell whether a header asks for a direct identifier or a special identity.
+
+    Asides in brackets do not count (请勿填写姓名 …), unless the brackets hold all there is, as in 第3题(姓名).
+    """
+    asked = _NUMBERED.sub("", _ASIDE.sub("", header)).strip()
+    if not asked or re.fullmatch(r"第?\s*\d+\s*题?", asked):
+        asked = " ".join(part[1:-1] for part in _ASIDE.findall(header)).strip()
+    return bool(_NAMES.search(asked))
+
+
+def identifying_text(text: str) -> str:
+    """Return which identifier a cell holds (手机号, 身份证号, 邮箱, openid), or ``""``."""
+    if any(_valid_id_card(found) for found in _ID_CARD.findall(text)):
+        return "身份证号"
+    for name, pattern in (("手机号", _PHONE), ("邮箱", _EMAIL), ("openid", _OPENID)):
+        if pattern.search(text):
+            return name
+    return ""
+
+
+def identifying_names(headers: Iterable[str]) -> list[str]:
+    """Return the headers that identify a person by themselves; what is dropped anyway is not among them."""
+    return [header for header in headers if header not in DROPPED and identifying_name(header)]
+
+
+def advice(columns: Iterable[str], file: str | Path = "") -> str:
+    """Say which command writes a copy without these columns; without a file, which columns to leave out."""
+    unique = list(dict.fromkeys(columns))
+    if not unique:
+        return "改正后再导入 (mend it, then import again)"
+    if not str(file):
+        return f"去掉这些列再读入 {','.join(unique)} (leave these columns out)"
+    return f"删去后再导入 (remove, then import the copy): {clean_command(unique, file)}"
+
+
+def clean_command(columns: Iterable[str], file: str | Path) -> str:
+    """Return the command line that writes a copy of a file without these columns."""
+    names = list(columns)
+    # A header may hold a comma itself; then it needs an option of its own.
+    joined = ",".join(name for name in names if "," not in name)
+    options = [*([joined] if joined else []), *(name for name in names if "," in name)]
+    return " ".join(["dj clean", _quoted(str(file)), *(f"--drop {_quoted(option)}" for option in options)])
+
+
+def shown(path: Path) -> str:
+    """Write a path as one types it: from here where it lies below, else in full."""
+    here = Path.cwd()
+    return str(path.resolve().relative_to(here)) if path.resolve().is_relative_to(here) else str(path)
+
+
+def check_names(place: str, headers: Iterable[str], problems: Problems, *, file: str | Path = "") -> None:
+    """Note every column whose name identifies a person."""
+    named = identifying_names(headers)
+    note(place, named, {}, {}, problems, file=file)
+
+
+def note(
+    place: str,
+    named: Iterable[str],
+    held: dict[str, tuple[str, str]],
+    recorded: dict[str, str],
+    problems: Problems,
+    *,
+    file: str | Path = "",
+) -> None:
+    """Note what must not come in, each with the one command that removes all of it.
+
+    Parameters
+    ----------
+    named
+        Headers that identify by themselves.
+    held
+        Column → what its cells hold (手机号 …, with the rows) and its header in the file (``""`` where it has none).
+    recorded
+        Header → restricted purpose of the records under it.
+    """
+    named = list(named)
+    file = file or (place if Path(place).suffix.lower() in SUFFIXES else "")
+    repair = advice([*named, *(header for _, header in held.values() if header), *recorded], file)
+    for header in named:
+        problems.add(place, "identifier_column", header, ALLOWED, repair)
+    for column, (found, header) in held.items():
+        problems.add(f"{place}: {column}", "identifier_content", found, ALLOWED, repair if header else advice([]))
+    for header, tag in recorded.items():
+        problems.add(place, "purpose_column", f"{header} ({purpose.label(tag)})", purpose.ALLOWED, repair)
+
+
+def identifying_cells(frame: pd.DataFrame, *, mapped: Collection[str]) -> dict[str, str]:
+    """Return the columns whose cells hold identifiers, with what they hold and where.
+
+    One cell is enough in a column that is used; in a column that is dropped anyway a fifth of its filled cells, so that
+    a number left in a free text does not stop a wave that never reads that text.
+    """
+    held: dict[str, str] = {}
+    for column in frame.columns:
+        cells = frame[column]
+        suspect = once_a_value(cells, lambda v: v.str.contains(r"\d{11}|@|o[\w-]{27}", regex=True, na=False))
+        likely = cells[suspect.astype(bool)]
+        found = likely.map(identifying_text)
+        found = found[found != ""]
+        filled = int((cells.str.strip() != "").sum())
+        if len(found) and (column in mapped or len(found) >= 0.2 * filled):
+            held[str(column)] = f"{'、'.join(dict.fromkeys(found))} ({rows_text(found.index)})"
+    return held
+
+
+def _quoted(text: str) -> str:
+    """Quote what a shell would split or read as its own; double quotes serve on Windows too."""
+    plain = re.fullmatch(r"[\w./\\:,、，。—\-]+", text)
+    return text if plain else '"' + text.replace('"', '\\"') + '"'
+
+
+def _valid_id_card(number: str) -> bool:
+    total = sum(int(digit) * weight for digit, weight in zip(number[:17], _WEIGHTS, strict=True))
+    return _CHECKS[total % 11] == number[17].upper()

@@ -1,0 +1,103 @@
+"""Branch indicator values into checked rows."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ...errors import Problems
+from ...spec import reasons
+from ...spec.periods import order
+from ...spec.schemas import INDICATOR_VALUES
+from ...spec.settings import Settings
+from ...spec.specification import Specification
+from ...spec.tables import Table, load_table, numbers, rows_text, whole_numbers
+from ...spec.tree import Tree
+from ..survey import Indicators
+from .identifiers import check_names, shown
+
+COLUMNS = ("unit", "period", "code", "value", "n", "se", "reason")
+
+
+def load_values(settings: Settings, spec: Specification, excluded: set[str], problems: Problems) -> pd.DataFrame:
+    """Read a workspace's indicator values: unit, period, code, value, n, se, reason; released values only.
+
+    Parameters
+    ----------
+    excluded
+        Units whose declared type is left out (summary and roll-up rows of a foreign table).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Empty where there is no table. A statistic about persons (``about = persons``) without its n loses its value, with
+        the reason; so does a value its source marked as missing.
+    """
+
+    def seen(raw: Table) -> None:
+        source = settings.tables.get("indicator_values")
+        path = settings.folder / (source.path if source is not None and source.path else raw.place)
+        check_names(raw.place, map(str, raw.frame.columns), problems, file=shown(path) if path.is_file() else "")
+
+    table = load_table(settings, "indicator_values", INDICATOR_VALUES, problems, seen=seen)
+    if table is None or spec.indicators is None:
+        return pd.DataFrame(
+            {name: pd.Series(dtype="float64" if name in ("value", "n", "se") else "str") for name in COLUMNS}
+        )
+    frame = table.frame
+    if "reason" not in frame:
+        frame["reason"] = ""
+    frame["unit"] = whole_numbers(frame["unit"])
+    frame = frame[(frame["stage"].isin(["", "released"])) & ~frame["unit"].isin(excluded)].copy()
+    _check_known(
+        table.place, frame, "unit", {unit.unit for unit in spec.units.rows} | {"ALL"}, "unknown_unit", problems
+    )
+    _check_known(table.place, frame, "code", set(spec.indicators.codes), "unknown_code", problems)
+    for name in ("value", "n", "se"):
+        frame[name] = numbers(frame[name])
+    twice = frame.index[frame.duplicated(["unit", "period", "code"], keep="first")]
+    if len(twice):
+        found = f"{', '.join(frame.loc[twice[0], ['unit', 'period', 'code']])} ({rows_text(twice)})"
+        problems.add(table.place, "duplicate_row", found, "每单位每期每指标一个发布值", "删去重复 (drop the copy)")
+        frame = frame.drop(index=twice)
+    _check_ranges(table.place, frame, spec.indicators, problems)
+    frame.loc[frame["value"].isna() & (frame["reason"] == ""), "reason"] = reasons.MISSING_VALUE
+    about_people = frame["code"].map({node.code: node.about == "persons" for node in spec.indicators}).fillna(False)
+    uncounted = about_people.astype(bool) & frame["n"].isna()
+    frame.loc[uncounted, "reason"] = reasons.NO_COUNT_OF_PEOPLE
+    frame.loc[uncounted, "value"] = float("nan")
+    values = frame[list(COLUMNS)].reset_index(drop=True)
+    values.attrs["notices"] = list(table.notices)
+    return values
+
+
+def indicators_of(values: pd.DataFrame, spec: Specification, period: str) -> Indicators:
+    """Take the values of one period."""
+    of_period = values[values["period"] == period].reset_index(drop=True)
+    return Indicators(of_period, spec, period, tuple(values.attrs.get("notices", ())))
+
+
+def periods_of(values: pd.DataFrame) -> list[str]:
+    """Return the periods that have values, in order."""
+    return order(sorted(values["period"].unique()))
+
+
+def _check_ranges(place: str, frame: pd.DataFrame, tree: Tree, problems: Problems) -> None:
+    """Note values outside the range of their indicator; the widest range of its versions holds."""
+    ranges: dict[str, tuple[float, float]] = {}
+    for leaf in tree.leaves:
+        low, high = ranges.get(leaf.code, (leaf.minimum, leaf.maximum))
+        ranges[leaf.code] = (min(low, leaf.minimum), max(high, leaf.maximum))
+    for code, (low, high) in ranges.items():
+        values = frame.loc[frame["code"] == code, "value"]
+        outside = values[(values < low) | (values > high)]
+        if len(outside):
+            found, allowed = f"{outside.iloc[0]:g} ({rows_text(outside.index)})", f"{low:g}–{high:g}"
+            problems.add(f"{place}: {code}", "out_of_range", found, allowed, "改正数值或区间 (mend value or range)")
+
+
+def _check_known(place: str, frame: pd.DataFrame, column: str, known: set[str], rule: str, problems: Problems) -> None:
+    lost = frame[~frame[column].isin(known)]
+    if len(lost):
+        shown = "、".join(dict.fromkeys(lost[column].head(3)))
+        advice = f"改正,或在声明表中补上 (mend it, or declare the {column})"
+        problems.add(f"{place}: {column}", rule, f"{shown} ({rows_text(lost.index)})", "已声明的代码", advice)

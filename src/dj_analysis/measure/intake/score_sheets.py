@@ -1,0 +1,62 @@
+"""Score sheets of judges into checked rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from ...errors import Problems
+from ...spec.schemas import RATINGS, SELF_ROLES
+from ...spec.settings import Settings
+from ...spec.specification import Specification
+from ...spec.tables import Table, load_table, numbers, quoted, rows_text, whole_numbers
+from .identifiers import check_names, shown
+
+COLUMNS = ("period", "unit", "rater", "kind", "code", "score")
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Score sheets with what they are read by: units, item weights, min_group.
+
+    ``table``: period, unit, rater, kind (``inspection`` or ``self``), code (item, ``""`` for the whole sheet), score.
+    """
+
+    table: pd.DataFrame = field(repr=False)
+    spec: Specification = field(repr=False)
+
+
+def load_ratings(settings: Settings, problems: Problems) -> pd.DataFrame | None:
+    """Read a workspace's score sheets, one row a score: period, unit, rater, kind, code, score; None where there are none.
+
+    Roles of self-assessment become the kind ``self``, all others ``inspection``. Who judged stays inside: results number the
+    raters.
+    """
+    source = settings.tables.get("ratings")
+
+    def seen(raw: Table) -> None:
+        path = settings.folder / (source.path if source is not None and source.path else raw.place)
+        check_names(raw.place, map(str, raw.frame.columns), problems, file=shown(path) if path.is_file() else "")
+
+    table = load_table(settings, "ratings", RATINGS, problems, seen=seen)
+    if table is None:
+        return None
+    frame = table.frame.copy()
+    for name in ("role", "code"):
+        if name not in frame:
+            frame[name] = ""
+    frame["unit"], frame["score"] = whole_numbers(frame["unit"]), numbers(frame["value"])
+    for name in ("unit", "rater"):
+        empty = frame.index[frame[name].str.strip() == ""]
+        if len(empty):
+            problems.add(
+                f"{table.place}: {name}", "missing_value", rows_text(empty), "非空 (not empty)", "补上 (fill it in)"
+            )
+    lost = frame[frame["score"].isna()]
+    if len(lost):
+        found = f"{quoted(lost['value'])} ({rows_text(lost.index)})"
+        problems.add(f"{table.place}: value", "text_in_number", found, "数 (number)", "改为数字 (write a number)")
+    own = frame["role"].str.strip().str.casefold().isin(SELF_ROLES)
+    frame["kind"] = own.map({True: "self", False: "inspection"})
+    return frame[list(COLUMNS)].reset_index(drop=True)

@@ -1,0 +1,1 @@
+"""Several judges on the same things: agreement, severity, self-assessment."""

@@ -1,0 +1,383 @@
+"""Score sheets of several judges into results: adjusted scores, agreement, self-assessment against inspection, wins."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ...errors import DjError, DjWarning, Problems
+from ...result import Result
+from ...spec.periods import order, parse
+from ...spec.settings import FLOOR
+from ...spec.specification import Specification
+from ..inference.uncertainty import CONFIDENCE
+from ..intake.score_sheets import Ratings
+from . import concordance, raters
+from .raters import Estimates
+
+KINDS = ("inspection", "self")
+NEEDED = ("period", "unit", "rater", "score", "kind")
+NOT_INSPECTED = "无检查评分"
+NO_SELF = "无自评"
+ONE_ITEM = "仅一项评分,无法估计误差"
+ALL_ITEMS = "*"
+_KEYS = ("period", "level", "unit")
+_ESTIMATES = ("score", "adjusted", "se", "df", "se_source", "low", "high", "p_first")
+_SELF = ("n", "items", "self", "inspection", "difference", "se", "low", "high", "outside")
+
+
+@dataclass(frozen=True)
+class Rating(Result):
+    """What several judges say about units; the judges are people, and ``n`` is how many they were.
+
+    ``.table``: period, level, unit, n (raters), score (mean over raters, in points of the score sheet), adjusted (for how
+    strict the raters were), se, df, se_source (``raters`` or ``none``), low, high (95 % interval of adjusted, of score where
+    nothing could be adjusted), p_first (probability to be truly the best of the period), reason.
+    """
+
+    @property
+    def agreement(self) -> Result:
+        """How far raters agree: period, code (``*`` the whole sheet), coefficient, estimate, low, high, p, n, targets, method, reason.
+
+        Six intraclass correlations (``ICC(2,1)`` is the one to report), ``Kendall W``, and of self-assessment against
+        inspection ``bias``, ``limit_low``, ``limit_high`` (Bland–Altman 1999).
+        """
+        return self.parts["agreement"]
+
+    @property
+    def severity(self) -> Result:
+        """How strict raters are: period, rater (a number, no name), n (1), severity (points, positive is strict), se, low, high.
+
+        Every row is about one person, so disclosure control hides all of them.
+        """
+        return self.parts["severity"]
+
+    @property
+    def self_assessment(self) -> Result:
+        """Self-assessment minus inspection: the keys, n (inspecting raters), items, self, inspection, difference, se, low, high.
+
+        The interval is over items; ``outside`` tells whether the difference lies outside the limits of agreement.
+        """
+        return self.parts["self"]
+
+    @property
+    def wins(self) -> Result:
+        """Every two units: period, level, unit, other, n, n_other, difference, se, probability (that unit is truly better), reason."""
+        return self.parts["wins"]
+
+
+def rate(
+    ratings: Ratings | pd.DataFrame, *, spec: Specification | None = None, draws: int = 10_000, seed: int = 0
+) -> Rating:
+    """Bring score sheets of several judges together.
+
+    A sheet (one rater, one unit) counts as the weighted mean of its items; weights are those of the indicator tree, else
+    equal. A sheet that lacks an item of its period and kind is left out, with a warning. Raters count alike. Units are adjusted by
+    :func:`~dj_analysis.measure.raters.severity`; where no rater judged two units every unit has the mean over its own raters.
+
+    Parameters
+    ----------
+    ratings
+        What ``ws.ratings()`` returned, or one row a score: period, unit, rater, score (finite number, high is good), kind (``inspection`` or ``self``);
+        code (item) where a sheet has several.
+    spec
+        Units (levels, names), item weights, min_group; by default those of the workspace. Without any, units are taken as they are written.
+    draws, seed
+        Of the simulation of ``p_first``.
+
+    Returns
+    -------
+    Rating
+        A unit judged by nobody but itself, or by one rater, has no error, with the reason; never zero.
+
+    Raises
+    ------
+    DataError
+        Rows that do not fit, all together; units that fall into groups without a common rater.
+
+    Examples
+    --------
+    >>> sheets = pd.DataFrame({"unit": list("AABB"), "rater": list("xyxy"), "score": [90, 80, 70, 64]})
+    >>> round(float(rate(sheets.assign(period="2026", kind="inspection")).wins.table["probability"][0]), 3)
+    0.965
+    """
+    if isinstance(ratings, Ratings):
+        ratings, spec = ratings.table, spec or ratings.spec
+    spec = spec or Specification()
+    rows = _checked(ratings, spec)
+    tables: dict[str, list[pd.DataFrame]] = {
+        name: [] for name in ("main", "agreement", "severity", "self", "wins", "pooled")
+    }
+    for period in order(sorted(rows["period"].unique())):
+        for name, table in _of_period(rows[rows["period"] == period], spec, draws, seed).items():
+            table.insert(0, "period", period)
+            tables[name].append(table)
+    joined = {name: pd.concat(found, ignore_index=True) for name, found in tables.items()}
+    periods = tuple(order(sorted(rows["period"].unique())))
+    common: dict[str, Any] = {
+        "period": periods[-1], "periods": periods, "about": "persons", "programme": "ratings", "spec": spec,
+    }  # fmt: skip
+
+    def part(name: str, keys: tuple[str, ...], n: str | None = "n") -> Result:
+        table = joined[name]
+        told = tuple(column for column in table if column not in (*keys, "reason", "method"))
+        return Result(table=table, keys=keys, statistics=told, n=n, **common)
+
+    parts = {
+        "agreement": part("agreement", ("period", "code", "coefficient")),
+        "severity": part("severity", ("period", "rater")),
+        "self": part("self", _KEYS),
+        "wins": part("wins", (*_KEYS, "other")),
+        "pooled": part("pooled", _KEYS, n=None),
+    }
+    return Rating(table=joined["main"], keys=_KEYS, statistics=("n", *_ESTIMATES), parts=parts, **common)
+
+
+def _of_period(rows: pd.DataFrame, spec: Specification, draws: int, seed: int) -> dict[str, pd.DataFrame]:
+    """Every table of one period, without its column period."""
+    weights = _weights(rows, spec)
+    sheets = {kind: _sheets(rows[rows["kind"] == kind], weights) for kind in KINDS}
+    whole = {kind: _weighted(items, weights) for kind, items in sheets.items()}
+    places = rows[["level", "unit"]].drop_duplicates().sort_values(["level", "unit"], ignore_index=True)
+    found = _estimates(whole["inspection"])
+    gap = _self_table(places, sheets, weights)
+    main = _main_table(places, found, draws, seed)
+    return {
+        "main": main,
+        "pooled": _pooled(main, found, spec, draws, seed),
+        "agreement": _agreement_table(sheets["inspection"], whole["inspection"], gap),
+        "severity": _severity_table(found),
+        "self": gap,
+        "wins": _wins_table(places, found),
+    }
+
+
+def _estimates(sheets: pd.Series) -> Estimates | None:
+    """Adjusted scores; means over raters of one's own where nobody judged two units."""
+    if sheets.empty:
+        return None
+    matrix = sheets.unstack("rater")
+    return (raters.separate if (matrix.notna().sum() == 1).all() else raters.severity)(matrix)
+
+
+def _main_table(places: pd.DataFrame, found: Estimates | None, draws: int, seed: int) -> pd.DataFrame:
+    table = places.copy()
+    if found is None:
+        missing = dict.fromkeys(("score", "adjusted", "se", "df", "low", "high", "p_first"), np.nan)
+        return table.assign(n=0, **missing, se_source="none", reason=NOT_INSPECTED)[_columns()]
+    low, high = found.interval()
+    values = pd.DataFrame(
+        {
+            "n": found.n, "score": found.mean, "adjusted": found.adjusted, "se": found.se, "df": found.df, "low": low,
+            "high": high, "p_first": raters.first_probability(found, draws, seed), "reason": found.reason,
+        }, index=list(found.targets),
+    ).reindex(places["unit"])  # fmt: skip
+    values["n"] = values["n"].fillna(0).astype(int)
+    values["reason"] = values["reason"].astype("object").where(values["n"] > 0, NOT_INSPECTED).astype("str")
+    values["se_source"] = np.where(values["se"].notna(), "raters", "none")
+    return pd.concat([table, values.reset_index(drop=True)], axis=1)[_columns()]
+
+
+def _columns() -> list[str]:
+    return ["level", "unit", "n", *_ESTIMATES, "reason"]
+
+
+def _pooled(main: pd.DataFrame, found: Estimates | None, spec: Specification, draws: int, seed: int) -> pd.DataFrame:
+    """Probability to be the first among units with enough raters: it tells nothing about those that stay hidden."""
+    table = main[["level", "unit"]].assign(p_first=np.nan)
+    if found is None:
+        return table
+    kept = np.flatnonzero(found.n >= max(spec.min_group, FLOOR))
+    chance = raters.first_probability(found.taken(kept), draws, seed)
+    named = dict(zip((found.targets[i] for i in kept), chance, strict=True))
+    return table.assign(p_first=table["unit"].map(named).astype("float64"))
+
+
+def _agreement_table(items: pd.DataFrame, whole: pd.Series, gap: pd.DataFrame) -> pd.DataFrame:
+    """Coefficients of the whole sheet, of every item where there are several, and of self-assessment against inspection."""
+    blocks = [] if whole.empty else [(ALL_ITEMS, whole)]
+    if not whole.empty and items.shape[1] > 1:
+        blocks += [(str(code), items[code].dropna()) for code in items]
+    tables = []
+    for code, sheets in blocks:
+        matrix = sheets.unstack("rater")
+        tables.append(
+            pd.concat([concordance.icc(matrix), concordance.kendall_w(matrix)], ignore_index=True).assign(code=code)
+        )
+    limits = concordance.bland_altman(gap["difference"]).assign(code=ALL_ITEMS)
+    limits["n"] = whole.index.get_level_values("rater").nunique() if not whole.empty else 0
+    if not (gap["self"].notna() & gap["inspection"].notna()).any():
+        limits["reason"] = NOT_INSPECTED if whole.empty else NO_SELF
+    table = pd.concat([*tables, limits], ignore_index=True)
+    return table[["code", "coefficient", "estimate", "low", "high", "p", "n", "targets", "method", "reason"]]
+
+
+def _severity_table(found: Estimates | None) -> pd.DataFrame:
+    """Numbers in place of names; each row is about one person."""
+    names = found.raters if found is not None else ()
+    table = pd.DataFrame({"rater": np.arange(1, len(names) + 1), "n": np.ones(len(names), dtype=int)})
+    for name in ("severity", "se", "low", "high"):
+        table[name] = np.nan
+    table["reason"] = raters.NOT_CROSSED
+    if found is not None and found.severity.size:
+        table["severity"], table["se"] = found.severity, found.severity_se
+        half = stats.t.ppf(0.5 + CONFIDENCE / 2, found.df[0]) * found.severity_se
+        table["low"], table["high"], table["reason"] = found.severity - half, found.severity + half, found.reason[0]
+    return table
+
+
+def _self_table(places: pd.DataFrame, sheets: dict[str, pd.DataFrame], weights: pd.Series) -> pd.DataFrame:
+    """Self minus inspection by unit: means over raters by item, then the weighted mean over items and its error over items."""
+    means = {kind: items.groupby(level="unit").mean().reindex(places["unit"]) for kind, items in sheets.items()}
+    codes = [code for code in means["inspection"] if code in means["self"]]
+    w = weights[codes].to_numpy(float)
+    w = w / w.sum() if len(codes) else w
+    table, counts = places.copy(), sheets["inspection"].groupby(level="unit").size()
+    table["n"] = places["unit"].map(counts).fillna(0).astype(int)
+    table["items"] = len(codes)
+    both = {kind: means[kind][codes].to_numpy(float).reshape(len(places), len(codes)) for kind in KINDS}
+    for kind in ("self", "inspection"):
+        table[kind] = both[kind] @ w if codes else np.nan
+    by_item = both["self"] - both["inspection"]
+    table["difference"] = table["self"] - table["inspection"]
+    spread = ((w * (by_item - table["difference"].to_numpy()[:, None])) ** 2).sum(axis=1)
+    several = len(codes) > 1
+    table["se"] = np.sqrt(spread * len(codes) / (len(codes) - 1)) if several else np.nan
+    table["se"] = table["se"].mask(table["se"] < raters.NOISE)
+    df = 1 / (w**2).sum() - 1 if several else np.nan
+    half = stats.t.ppf(0.5 + CONFIDENCE / 2, df) * table["se"]
+    table["low"], table["high"] = table["difference"] - half, table["difference"] + half
+    limits = concordance.bland_altman(table["difference"])["estimate"].to_numpy()
+    outside = (table["difference"] < limits[1]) | (table["difference"] > limits[2])
+    table["outside"] = outside.astype("boolean").mask(table["difference"].isna() | np.isnan(limits[1]))
+    table["reason"] = np.where(several, "", ONE_ITEM)
+    table.loc[table["difference"].notna() & table["se"].isna() & several, "reason"] = raters.SAME_SCORES
+    table.loc[table["self"].isna(), "reason"] = NO_SELF
+    table.loc[table["inspection"].isna(), "reason"] = NOT_INSPECTED
+    return table[["level", "unit", *_SELF, "reason"]]
+
+
+def _wins_table(places: pd.DataFrame, found: Estimates | None) -> pd.DataFrame:
+    """Every two judged units of a level once, in the order of their codes: the order must not tell which is better."""
+    columns = ["level", "unit", "other", "n", "n_other", "difference", "se", "probability", "reason"]
+    if found is None:
+        return pd.DataFrame(
+            {
+                name: pd.Series(dtype="str" if name in ("level", "unit", "other", "reason") else "float64")
+                for name in columns
+            }
+        )
+    probability, difference, se = raters.win_probability(found)
+    level = places.set_index("unit")["level"].reindex(list(found.targets)).to_numpy()
+    first, second = np.triu_indices(len(found.targets), k=1)
+    alike = level[first] == level[second]
+    first, second = first[alike], second[alike]
+    names = np.array(found.targets, dtype=object)
+    table = pd.DataFrame({"level": level[first], "unit": names[first], "other": names[second]}, dtype="str")
+    table["n"], table["n_other"] = found.n[first], found.n[second]
+    table["difference"], table["se"] = difference[first, second], se[first, second]
+    table["probability"] = probability[first, second]
+    why = np.where(found.reason[first] == raters.ONE_RATER, found.reason[first], found.reason[second])
+    table["reason"] = pd.Series(np.where(table["probability"].isna(), why, ""), dtype="str")
+    return table[columns]
+
+
+# --- Sheets ---------------------------------------------------------------------------------------------------------
+
+
+def _weights(rows: pd.DataFrame, spec: Specification) -> pd.Series:
+    """Weights of the items: the indicator tree's where it knows them all, else equal."""
+    codes = sorted(rows["code"].unique())
+    tree = spec.indicators
+    known = tree is not None and all(code in tree for code in codes)
+    return pd.Series([tree[code].weight if known and tree is not None else 1.0 for code in codes], index=codes)
+
+
+def _sheets(rows: pd.DataFrame, weights: pd.Series) -> pd.DataFrame:
+    """(unit, rater) × items; sheets that lack an item another sheet of the kind has are left out, with a warning."""
+    codes = [code for code in weights.index if code in set(rows["code"])]
+    table = rows.pivot(index=["unit", "rater"], columns="code", values="score").reindex(columns=codes)
+    lacking = int(table.isna().any(axis=1).sum())
+    if lacking:
+        told = f"评分/ratings {rows['period'].iloc[0]}: {lacking} 份评分表缺项,未计入 (sheets that lack an item are left out)"
+        warnings.warn(told, DjWarning, stacklevel=5)
+    return table.dropna()
+
+
+def _weighted(items: pd.DataFrame, weights: pd.Series) -> pd.Series:
+    w = weights[list(items.columns)].to_numpy(float)
+    return pd.Series(items.to_numpy(float) @ w / w.sum() if len(w) else np.empty(0), index=items.index, dtype="float64")
+
+
+def _checked(ratings: pd.DataFrame, spec: Specification) -> pd.DataFrame:
+    """Return period, level, unit, rater, code, kind, score of every row; everything that does not fit is told at once."""
+    problems = Problems()
+    lost = [name for name in NEEDED if name not in ratings]
+    if lost or ratings.empty:
+        found = "、".join(lost) or "0 行/rows"
+        problems.add(
+            "评分/ratings", "missing_column" if lost else "empty", found, ", ".join(NEEDED), "补上 (give them)"
+        )
+        problems.raise_if_any()
+    rows = ratings.reset_index(drop=True).copy()
+    rows["code"] = rows.get("code", "")
+    for name in ("period", "unit", "rater", "code", "kind"):
+        rows[name] = rows[name].astype("object").where(rows[name].notna(), "").astype("str").str.strip()
+    rows["score"] = pd.to_numeric(rows["score"], errors="coerce").astype("float64")
+    wrong = {
+        "period": ~rows["period"].map(_is_period), "unit": rows["unit"] == "", "rater": rows["rater"] == "",
+        "kind": ~rows["kind"].isin(KINDS), "score": ~np.isfinite(rows["score"]),
+    }  # fmt: skip
+    allowed = {"period": "2026, 2026H1, 2026Q3, 2026-09", "kind": ", ".join(KINDS), "score": "有限数 (a finite number)"}
+    for name, bad in wrong.items():
+        if bad.any():
+            found = f"{ratings[name].iloc[int(bad.argmax())]} ({_rows_of(bad)})"
+            expected = allowed.get(name, "非空 (not empty)")
+            problems.add(f"评分/ratings: {name}", "bad_value", found, expected, "改正 (mend it)")
+    rows["level"] = "unit"
+    if spec.units.rows:
+        _place(rows, spec, problems)
+    twice = rows.duplicated(["period", "unit", "rater", "code", "kind"])
+    if twice.any():
+        one = "每人每单位每项一分 (one score for each rater, unit and item)"
+        problems.add("评分/ratings", "duplicate_row", _rows_of(twice), one, "删去重复 (drop the copy)")
+    problems.raise_if_any()
+    return rows[["period", "level", "unit", "rater", "code", "kind", "score"]]
+
+
+def _is_period(text: str) -> bool:
+    try:
+        parse(text)
+    except DjError:
+        return False
+    return True
+
+
+def _place(rows: pd.DataFrame, spec: Specification, problems: Problems) -> None:
+    """Turn what people wrote into unit codes and levels of the period."""
+    for period in filter(_is_period, rows["period"].unique()):
+        here, units = rows["period"] == period, spec.units.at(period)
+        known = units.resolve([unit for unit in rows.loc[here, "unit"].unique() if unit])
+        lost = here & ~rows["unit"].isin(known) & (rows["unit"] != "")
+        if lost.any():
+            found, advice = (
+                "、".join(rows.loc[lost, "unit"].unique()[:3]),
+                "改正,或在 units 表补上 (mend it, or add it to units)",
+            )
+            problems.add(
+                f"评分/ratings {period}: unit", "unknown_unit", f"{found} ({_rows_of(lost)})", "units 表", advice
+            )
+        codes = rows.loc[here, "unit"].map(lambda name, known=known: known.get(name, name))
+        rows.loc[here, "unit"] = codes
+        rows.loc[here, "level"] = codes.map(lambda code, units=units: units[code].level if code in units else "")
+
+
+def _rows_of(bad: pd.Series) -> str:
+    """Name the first rows as they stand in a file with a header."""
+    places = [str(i + 2) for i in np.flatnonzero(bad)[:5]]
+    return f"第 {', '.join(places)}{' …' if bad.sum() > 5 else ''} 行/rows"

@@ -1,0 +1,392 @@
+"""Exploratory factor analysis of item answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import optimize
+from statsmodels.multivariate.factor import Factor
+from statsmodels.multivariate.factor_rotation import rotate_factors
+
+from ...errors import UsageError, unknown
+from ...result import Result
+from ...spec import reasons
+from ...spec.specification import Specification
+from ...spec.tree import Form, Node
+from ...spec.units import ALL
+from ..survey import Survey
+from .moments import Answers, Covariances, Missing, Moments, moments_of, read_answers
+
+Rotation = Literal["varimax"]
+
+SINGULAR = "题目间相关矩阵不可逆,无法计算"
+HEYWOOD = "因子解不成立(某题共同度达到 1),请减少因子或题目"
+NO_FACTOR = "平行分析未发现公共因子"
+_LEAST_UNIQUE = 0.005  # as R's factanal: a uniqueness does not fall below
+_STEADY = 1e-8
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Loadings of k items on m factors.
+
+    Attributes
+    ----------
+    loadings
+        k × m, of standardised items.
+    uniqueness
+        Share of each item's variance that is not common, length k.
+    residual
+        Sum of squared differences between correlations and those the solution gives, each pair once.
+    reason
+        Why the solution must not be used; empty where it may.
+    """
+
+    loadings: np.ndarray
+    uniqueness: np.ndarray
+    residual: float
+    reason: str = ""
+
+
+def minres(correlation: np.ndarray, factors: int, iterations: int = 10_000) -> Solution:
+    """Extract factors by minimum residuals (Harman & Jones 1966).
+
+    Computed as iterated principal axes by statsmodels' ``Factor``, whose fixed point is the minimum of the off-diagonal
+    residuals; ``psych::fa(fm = "minres")`` minimises the same with another optimiser, which stops some 1e-4 earlier.
+
+    Parameters
+    ----------
+    correlation
+        k × k, positive definite.
+    factors
+        Number of factors, below k.
+
+    Returns
+    -------
+    Solution
+        Unrotated. A Heywood case (a communality of 1 or more) or a matrix that cannot be inverted has the reason.
+    """
+    k = len(correlation)
+    if not invertible(correlation):
+        return _unsolved(k, factors, SINGULAR)
+    model = Factor(corr=np.array(correlation), n_factor=factors, method="pa")
+    found = model.fit(maxiter=iterations, tol=1e-10)
+    loadings = found.loadings
+    common = (loadings**2).sum(axis=1)
+    if common.max() >= 1:
+        return _unsolved(k, factors, HEYWOOD)
+    return Solution(loadings, 1 - common, _residual(correlation, loadings))
+
+
+def one_factor(correlation: np.ndarray) -> Solution:
+    """Fit one common factor by maximum likelihood (Jöreskog 1967; Lawley & Maxwell 1971).
+
+    The concentrated likelihood is minimised over the uniquenesses, which stay at or above .005 (as R's ``factanal`` and
+    ``psych::fa(fm = "ml")``); statsmodels' optimiser has no such bound, and small units run into it.
+
+    Returns
+    -------
+    Solution
+        Fewer than three items have no unique solution. A uniqueness at its bound is a Heywood case, with the reason.
+    """
+    k = len(correlation)
+    if k < 3:
+        return _unsolved(k, 1, reasons.TOO_FEW_TO_JUDGE)
+    if not invertible(correlation):
+        return _unsolved(k, 1, SINGULAR)
+    start = np.clip(0.5 / np.diag(np.linalg.inv(correlation)), _LEAST_UNIQUE, 1)
+    bounds = [(_LEAST_UNIQUE, 1.0)] * k
+    options = {"ftol": 1e-14, "gtol": 1e-9, "maxiter": 1000}
+    found = optimize.minimize(
+        _misfit, start, (correlation,), jac=True, bounds=bounds, method="L-BFGS-B", options=options
+    )
+    loadings = _signed(_ml_loadings(found.x, correlation)[0])
+    reason = HEYWOOD if found.x.min() <= _LEAST_UNIQUE * (1 + 1e-6) else ""
+    return Solution(loadings, found.x, _residual(correlation, loadings), reason)
+
+
+def _misfit(unique: np.ndarray, correlation: np.ndarray) -> tuple[float, np.ndarray]:
+    """Discrepancy of one factor with these uniquenesses, up to a constant, with its gradient."""
+    loadings, values = _ml_loadings(unique, correlation)
+    rest = values[:-1]
+    implied = loadings @ loadings.T + np.diag(unique) - correlation
+    return float((rest - np.log(rest)).sum()), np.diag(implied) / unique**2
+
+
+def _ml_loadings(unique: np.ndarray, correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    root = np.sqrt(unique)
+    values, vectors = np.linalg.eigh(correlation / np.outer(root, root))
+    return root[:, None] * vectors[:, -1:] * np.sqrt(max(values[-1] - 1, 0.0)), values
+
+
+def varimax(loadings: np.ndarray) -> np.ndarray:
+    """Rotate to simple structure by varimax with Kaiser's normalisation (Kaiser 1958), as R's ``varimax``.
+
+    Factors are ordered by the variance they explain, their signs such that loadings sum to something positive.
+    """
+    length = np.sqrt((loadings**2).sum(axis=1, keepdims=True))
+    if loadings.shape[1] < 2 or not (length > 0).all():
+        return _signed(loadings)
+    with np.errstate(divide="ignore"):  # statsmodels takes the logarithm of its gradient, which may be zero
+        rotated = rotate_factors(loadings / length, "varimax")[0] * length
+    return _signed(rotated[:, np.argsort(-(rotated**2).sum(axis=0), kind="stable")])
+
+
+def _signed(loadings: np.ndarray) -> np.ndarray:
+    return loadings * np.where(loadings.sum(axis=0) < 0, -1.0, 1.0)
+
+
+def parallel(
+    correlation: np.ndarray, n: float, *, draws: int = 500, quantile: float | None = 0.95, seed: int = 0
+) -> pd.DataFrame:
+    """Compare eigenvalues with those of uncorrelated normal items (Horn 1965).
+
+    Components are the eigenvalues of the correlation matrix itself, Horn's rule. Factors are those with the communalities of
+    one minres factor on its diagonal, as ``psych::fa.parallel``: among few items that rule misses weak factors whatever the
+    number of persons, because one factor of pure noise is often a Heywood case with a first eigenvalue near 1. Random
+    matrices are Wishart draws (Bartlett 1933), which cost the same for 30 as for a million persons.
+
+    Parameters
+    ----------
+    n
+        Number of persons (effective number under weights), above the number of items.
+    draws
+        Number of random correlation matrices.
+    quantile
+        Eigenvalues must exceed this quantile of the random ones (Glorfeld 1995; psych's too); with .95 a factor is found
+        among items without any in 5 % of cases. None takes their mean (Horn 1965), which finds one in about half of them.
+
+    Returns
+    -------
+    DataFrame
+        kind (component, factor), number, eigenvalue, chance (what random items reach), retained.
+    """
+    random = _random_correlations(n, len(correlation), draws, np.random.default_rng(seed))
+    tables = []
+    for kind, values in (("component", _descending), ("factor", factor_values)):
+        mine, drawn = values(correlation[None])[0], values(random)
+        chance = drawn.mean(axis=0) if quantile is None else np.quantile(drawn, quantile, axis=0)
+        retained = np.cumprod(mine > chance).astype(bool)
+        number = np.arange(1, len(mine) + 1)
+        columns = {"kind": kind, "number": number, "eigenvalue": mine, "chance": chance, "retained": retained}
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True).astype({"kind": "str"})
+
+
+def _random_correlations(n: float, k: int, draws: int, random: np.random.Generator) -> np.ndarray:
+    lower = np.zeros((draws, k, k))
+    below = np.tril_indices(k, -1)
+    lower[:, below[0], below[1]] = random.standard_normal((draws, len(below[0])))
+    lower[:, np.arange(k), np.arange(k)] = np.sqrt(random.chisquare(n - 1 - np.arange(k), (draws, k)))
+    product = lower @ lower.transpose(0, 2, 1)
+    sd = np.sqrt(np.diagonal(product, axis1=1, axis2=2))
+    return product / (sd[:, :, None] * sd[:, None, :])
+
+
+def _descending(matrices: np.ndarray) -> np.ndarray:
+    return np.linalg.eigvalsh(matrices)[:, ::-1]
+
+
+def factor_values(correlations: np.ndarray) -> np.ndarray:
+    """Return descending eigenvalues of correlation matrices with the communalities of one minres factor on the diagonal.
+
+    ``correlations`` is draws × k × k; the factor is found item by item, for all matrices at once.
+    """
+    k = correlations.shape[-1]
+    values, vectors = np.linalg.eigh(correlations)
+    a = vectors[:, :, -1] * np.sqrt(np.maximum(values[:, -1:] - 1, 0.01))
+    most = np.sqrt(1 - _LEAST_UNIQUE)
+    for _ in range(500):
+        before = a.copy()
+        for j in range(k):
+            rest = np.maximum((a**2).sum(axis=1) - a[:, j] ** 2, 1e-12)
+            a[:, j] = np.clip(((correlations[:, j] * a).sum(axis=1) - a[:, j]) / rest, -most, most)
+        if np.abs(a - before).max() < _STEADY:
+            break
+    reduced = correlations.copy()
+    reduced[:, np.arange(k), np.arange(k)] = a**2
+    return _descending(reduced)
+
+
+def efa(
+    data: Survey | Moments | pd.DataFrame,
+    factors: int | None = None,
+    rotation: Rotation | None = "varimax",
+    *,
+    scale: str | None = None,
+    form: Form | None = None,
+    missing: Missing = "pairwise",
+    n: float | None = None,
+    quantile: float | None = 0.95,
+    draws: int = 500,
+    seed: int = 0,
+) -> Result:
+    """Explore how many factors items share, and which items go together (minres).
+
+    Parameters
+    ----------
+    data
+        A wave of answers; or the :class:`~dj_analysis.measure.moments.Moments` of items; or a correlation matrix (with
+        ``n``). Weights of the wave are honoured in the correlations; the number of persons is then the effective one.
+    factors
+        Number of factors; by default as many as parallel analysis retains components.
+    rotation
+        ``varimax`` or None.
+    scale
+        Code of the dimension whose items are analysed; by default all items below the index.
+    form
+        ``anchors`` or ``full``; by default the widest form the wave has.
+    missing
+        Policy for missing answers: ``pairwise`` (default, as psych), ``listwise``, ``median``.
+    n
+        Number of persons behind a correlation matrix.
+    quantile, draws, seed
+        Of :func:`parallel`.
+
+    Returns
+    -------
+    Result
+        ``.table``: period, level, unit, form, scale, code, factor, loading, uniqueness, n, method, reason.
+        ``.parts["eigen"]``: kind, number, eigenvalue, chance, retained. ``.parts["factors"]``: factor, variance (sum of
+        squared loadings), share, cumulative. Where no factor is retained, or the matrix cannot be solved, loadings are
+        missing and the reason says why. Too few persons: the number of items or fewer.
+
+    Examples
+    --------
+    >>> efa(ws.survey("2026Q3"), scale="D4").table  # doctest: +SKIP
+    """
+    found, keys, spec = _correlations(data, scale, form, missing, n)
+    k = len(found.items)
+    if k < 3:
+        raise UsageError(f"因子分析至少需要 3 题,现有 {k} 题 (factor analysis needs three items or more)")
+    if factors is not None and not 0 < factors < k:
+        raise UsageError(f"因子数应在 1 与 {k - 1} 之间,现为 {factors} (number of factors)")
+    if rotation not in ("varimax", None):
+        raise unknown("旋转/rotation", rotation, ["varimax", "None"])
+    solvable = found.effective > k and invertible(found.correlation)
+    eigen = pd.DataFrame(columns=["kind", "number", "eigenvalue", "chance", "retained"])
+    if solvable:
+        eigen = parallel(found.correlation, found.effective, draws=draws, quantile=quantile, seed=seed)
+    wanted, method = factors, f"minres (Harman & Jones 1966), {rotation or 'unrotated'}, {missing}"
+    if wanted is None:
+        wanted = int(eigen.loc[eigen["kind"] == "component", "retained"].sum())
+        method += f"; parallel analysis of components (Horn 1965), {_rule(quantile)}, {draws} draws"
+    solution = _solved(found, wanted, rotation, solvable)
+    tables = {"table": _loading_table(found, solution, method), "eigen": eigen, "factors": _variance_table(solution)}
+    made = {name: _keyed(table, keys, found.n) for name, table in tables.items()}
+    common: dict[str, Any] = {"period": keys["period"], "spec": spec, "periods": (keys["period"],)}
+    of = tuple(keys)
+    parts = {
+        "eigen": Result(made["eigen"], (*of, "kind", "number"), ("eigenvalue", "chance", "retained", "n"), **common),
+        "factors": Result(made["factors"], (*of, "factor"), ("variance", "share", "cumulative", "n"), **common),
+    }
+    return Result(made["table"], (*of, "code", "factor"), ("loading", "uniqueness", "n"), parts=parts, **common)
+
+
+def _correlations(
+    data: Any, scale: str | None, form: Form | None, missing: Missing, n: float | None
+) -> tuple[Covariances, dict[str, str], Specification]:
+    """Return correlations, the keys of the rows and the specification, whatever was handed in."""
+    keys = {"period": "", "level": "", "unit": ALL, "form": "", "scale": scale or ""}
+    if isinstance(data, Survey):
+        return _of_survey(data, scale, form, missing)
+    if isinstance(data, Moments):
+        return data.covariances(missing), keys, Specification()
+    if not isinstance(data, pd.DataFrame) or n is None:
+        raise UsageError("请给出问卷、题目矩或相关矩阵(附人数 n) (a Survey, Moments, or a correlation matrix with n)")
+    matrix = data.to_numpy(float)
+    items = tuple(str(name) for name in data.columns)
+    return Covariances(items, np.full(len(matrix), np.nan), matrix, matrix, n, n), keys, Specification()
+
+
+def _of_survey(
+    data: Survey, scale: str | None, form: Form | None, missing: Missing
+) -> tuple[Covariances, dict[str, str], Specification]:
+    trees = data.trees()
+    wide: Form = form or ("full" if "full" in trees else "anchors")
+    if wide not in trees:
+        raise unknown("问卷形式/form", wide, list(trees))
+    codebook, tree = data.codebook, trees[wide]
+    tops = [scale] if scale else [codebook.index] if codebook.index else [node.code for node in codebook.dimensions]
+    items: list[Node] = [leaf for top in tops for leaf in tree.leaves_of(tree[top].code)]
+    answers = read_answers(data.frame, items, weight=data.weight)
+    root = data.spec.units.at(data.period).root
+    keys = {
+        "period": data.period,
+        "level": root.level,
+        "unit": ALL,
+        "form": wide,
+        "scale": scale or codebook.index or ALL,
+    }
+    return _moments(answers).covariances(missing, medians(answers)), keys, data.spec
+
+
+def _moments(answers: Answers) -> Moments:
+    names = tuple(item.code for item in answers.items)
+    total = moments_of(np.empty((0, len(names))), None if answers.weights is None else np.empty(0), names)
+    for _, x, w in answers.blocks():
+        total = total + moments_of(x, w, names)
+    return total
+
+
+def medians(answers: Answers) -> np.ndarray:
+    """Return the (weighted) median answer to each item, in the scored direction."""
+    return np.array([counts.median() for counts in answers.counts().values()])
+
+
+def _rule(quantile: float | None) -> str:
+    return "mean" if quantile is None else f"{100 * quantile:g}th percentile"
+
+
+def _solved(found: Covariances, factors: int, rotation: Rotation | None, solvable: bool) -> Solution:
+    k = len(found.items)
+    if not solvable:
+        return _unsolved(k, 1, reasons.TOO_FEW_TO_JUDGE if found.effective <= k else SINGULAR)
+    if factors == 0:
+        return _unsolved(k, 1, NO_FACTOR)
+    solution = minres(found.correlation, factors)
+    turned = varimax(solution.loadings) if rotation and not solution.reason else _signed(solution.loadings)
+    return Solution(turned, solution.uniqueness, solution.residual, solution.reason)
+
+
+def _loading_table(found: Covariances, solution: Solution, method: str) -> pd.DataFrame:
+    m = solution.loadings.shape[1]
+    columns = {
+        "code": np.repeat(found.items, m), "factor": np.tile(np.arange(1, m + 1), len(found.items)),
+        "loading": solution.loadings.ravel(), "uniqueness": np.repeat(solution.uniqueness, m),
+    }  # fmt: skip
+    return pd.DataFrame(columns).assign(method=method, reason=solution.reason)
+
+
+def _variance_table(solution: Solution) -> pd.DataFrame:
+    variance = (solution.loadings**2).sum(axis=0)
+    share = variance / len(solution.uniqueness)
+    number = np.arange(1, len(variance) + 1)
+    columns = {"factor": number, "variance": variance, "share": share, "cumulative": np.cumsum(share)}
+    return pd.DataFrame(columns).assign(reason=solution.reason)
+
+
+def _keyed(table: pd.DataFrame, keys: dict[str, str], n: float) -> pd.DataFrame:
+    for place, (name, value) in enumerate(keys.items()):
+        table.insert(place, name, value)
+    made = table.assign(n=int(n))
+    last = [name for name in ("n", "method", "reason") if name in made]
+    text = [name for name in (*keys, "code", "method", "reason") if name in made]
+    return made[[name for name in made if name not in last] + last].astype(dict.fromkeys(text, "str"))
+
+
+def _unsolved(k: int, factors: int, reason: str) -> Solution:
+    return Solution(np.full((k, factors), np.nan), np.full(k, np.nan), np.nan, reason)
+
+
+def invertible(correlation: np.ndarray) -> bool:
+    """Tell whether a correlation matrix is complete and positive definite beyond rounding."""
+    return bool(np.isfinite(correlation).all()) and float(np.linalg.eigvalsh(correlation)[0]) > 1e-10
+
+
+def _residual(correlation: np.ndarray, loadings: np.ndarray) -> float:
+    rest = correlation - loadings @ loadings.T
+    return float((np.triu(rest, 1) ** 2).sum())

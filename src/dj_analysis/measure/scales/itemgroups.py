@@ -1,0 +1,196 @@
+"""Complete answers of groups or waves as sums, to be compared item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from ...errors import UsageError, unknown
+from ...spec.periods import order
+from ...spec.specification import Specification
+from ...spec.tree import Form, Node
+from ...spec.units import ALL
+from ..crosses import is_cross
+from ..scores import members, partitions, unit_sums, withheld_rows
+from ..survey import Survey
+from .moments import Moments, moments_of, read_answers
+
+ONE_ITEM = "可比的题不足两道,无法检验"
+
+Row = tuple[str, str, str]  # period, level, unit
+
+
+@dataclass(frozen=True)
+class ItemGroups:
+    """Means and covariances of items by group, of the people who answered every item (listwise).
+
+    Attributes
+    ----------
+    by
+        What the groups are: a group column, a level, or ``period``.
+    periods
+        The periods of the groups, the earliest first.
+    rows
+        Period, level and unit of each group, G of them.
+    structure
+        Dimension → its items; the items in this order are the columns of means and covariances.
+    left_out
+        Dimension → why it is not in the structure.
+    people
+        Everybody in each group, whatever they answered.
+    n, effective
+        Complete answers by group, and their effective number (Σw)²/Σw² (Kish 1965).
+    means, covariances
+        G × p and G × p × p with divisor Σw, in points of the 0–100 score (high is good); NaN for an empty group.
+    withheld
+        As in :class:`~dj_analysis.result.Result`.
+    """
+
+    spec: Specification = field(repr=False)
+    by: str
+    periods: tuple[str, ...]
+    rows: tuple[Row, ...]
+    structure: Mapping[str, tuple[str, ...]]
+    left_out: Mapping[str, str]
+    people: np.ndarray
+    n: np.ndarray
+    effective: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    withheld: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict, repr=False)
+
+    @property
+    def hidden(self) -> np.ndarray:
+        """Tell which groups may not be told apart."""
+        return np.array([row[1:] in self.withheld.get(row[0], ()) for row in self.rows], dtype=bool)
+
+    def take(self, chosen: np.ndarray) -> ItemGroups:
+        """Return some of the groups, in the order given."""
+        rows = tuple(self.rows[i] for i in chosen)
+        names = ("people", "n", "effective", "means", "covariances")
+        return replace(self, rows=rows, **{name: getattr(self, name)[chosen] for name in names})
+
+
+def groups_of_wave(survey: Survey, by: str, dimensions: Sequence[str] | None, form: Form) -> ItemGroups:
+    """Sum the complete answers of each category of a group column, or of each unit of a level.
+
+    Raises
+    ------
+    UsageError
+        A cross-classification, or a name that does not exist.
+    DataError
+        Answers out of range, units that do not exist.
+    """
+    if not isinstance(by, str) or is_cross(by):
+        raise UsageError(f"by={by!r}: 只能是一个层级或一个分组 (one level or one group column only)")
+    units = survey.spec.units.at(survey.period)
+    sums = unit_sums(survey, by)
+    axis = units.tree_of(by) if by in units.levels else by
+    structure, left_out = _structure([survey], dimensions, form)
+    found = _moments(survey, structure, axis)
+    groups = members(by, axis, units, sums[axis])
+    made = [_added([found[unit] for unit in finest if unit in found], structure) for finest in groups.values()]
+    rows = [(survey.period, by, unit) for unit in groups]
+    withheld = {survey.period: withheld_rows(partitions(sums, survey.spec, survey.period), units)}
+    return _packed(survey.spec, by, (survey.period,), rows, structure, left_out, made, withheld)
+
+
+def groups_of_waves(surveys: Sequence[Survey], dimensions: Sequence[str] | None, form: Form) -> ItemGroups:
+    """Sum the complete answers of each wave to the questions asked alike in all of them, the earliest wave first.
+
+    A question is the same where code, wording, scale, range and direction are.
+    """
+    by_period = {survey.period: survey for survey in surveys}
+    if not by_period or len(by_period) < len(surveys):
+        raise UsageError("各期须不同,至少一期 (waves of different periods, at least one)")
+    waves = [by_period[period] for period in order(list(by_period))]
+    structure, left_out = _structure(waves, dimensions, form)
+    made, rows = [], []
+    for wave in waves:
+        made.append(_added(list(_moments(wave, structure, None).values()), structure))
+        rows.append((wave.period, wave.spec.units.at(wave.period).root.level, ALL))
+    return _packed(waves[-1].spec, "period", tuple(wave.period for wave in waves), rows, structure, left_out, made, {})
+
+
+def _structure(
+    waves: Sequence[Survey], dimensions: Sequence[str] | None, form: Form
+) -> tuple[dict[str, tuple[Node, ...]], dict[str, str]]:
+    """Return the items of each dimension that every wave asked alike, and why dimensions are left out."""
+    asked = [_asked(wave, form) for wave in waves]
+    codebook = waves[-1].codebook
+    tree = codebook.tree.in_form(form)
+    for code in dimensions or ():
+        if code not in codebook.tree:
+            raise unknown("维度/dimension", code, [node.code for node in codebook.tree.inner])
+    usual = [node.code for node in codebook.dimensions if tree.children(node.code)] or [codebook.index or ""]
+    structure, left_out = {}, {}
+    for code in dict.fromkeys(dimensions if dimensions is not None else filter(None, usual)):
+        items = tuple(
+            leaf for leaf in tree.leaves_of(code) if all(wave.get(leaf.code) == _question(leaf) for wave in asked)
+        )
+        if len(items) < 2:
+            left_out[code] = ONE_ITEM
+        else:
+            structure[code] = items
+    return structure, left_out
+
+
+def _asked(wave: Survey, form: Form) -> dict[str, tuple[Any, ...]]:
+    columns = set(nw.from_native(wave.frame).collect_schema().names())
+    return {leaf.code: _question(leaf) for leaf in wave.codebook.tree.in_form(form).leaves if leaf.code in columns}
+
+
+def _question(leaf: Node) -> tuple[Any, ...]:
+    return leaf.text_zh, leaf.text_en, leaf.scale, leaf.minimum, leaf.maximum, leaf.direction
+
+
+def _moments(
+    survey: Survey, structure: Mapping[str, tuple[Node, ...]], axis: str | None
+) -> dict[str, tuple[int, Moments]]:
+    """Return the number of people and the moments of complete rows of each finest unit or category."""
+    items = [item for nodes in structure.values() for item in nodes]
+    units = survey.spec.units.at(survey.period)
+    column = survey.axes.get(axis) if axis is not None else None
+    resolving = units if axis in units.trees else None
+    answers = read_answers(survey.frame, items, weight=survey.weight, column=column, units=resolving)
+    found: dict[str, tuple[int, Moments]] = {}
+    for unit, x, w in answers.blocks():
+        complete = ~np.isnan(x).any(axis=1)
+        made = moments_of(x[complete], None if w is None else w[complete], [item.code for item in items])
+        people, before = found.get(unit, (0, None))
+        found[unit] = (people + len(x), made if before is None else before + made)
+    return found
+
+
+def _added(parts: Sequence[tuple[int, Moments]], structure: Mapping[str, tuple[Node, ...]]) -> tuple[int, Moments]:
+    codes = [item.code for nodes in structure.values() for item in nodes]
+    people, total = 0, moments_of(np.empty((0, len(codes))), None, codes)
+    for some, made in parts:
+        people, total = people + some, total + made
+    return people, total
+
+
+def _packed(
+    spec: Specification, by: str, periods: tuple[str, ...], rows: list[Row], structure: Mapping[str, tuple[Node, ...]],
+    left_out: Mapping[str, str], made: Sequence[tuple[int, Moments]],
+    withheld: Mapping[str, frozenset[tuple[str, str]]],
+) -> ItemGroups:  # fmt: skip
+    """Turn sums into means and covariances on the 0–100 score; sums of whole answers stay exact until here."""
+    items = [item for nodes in structure.values() for item in nodes]
+    span = np.array([100 / (item.maximum - item.minimum) for item in items])
+    low = np.array([item.minimum for item in items])
+    n, w, ww = (np.array([float(sums.complete[name]) for _, sums in made]) for name in ("n", "w", "ww"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.array([sums.complete["x"] for _, sums in made]).reshape(len(rows), len(items)) / w[:, None]
+        square = np.array([sums.complete["xx"] for _, sums in made]).reshape(len(rows), len(items), len(items))
+        covariance = square / w[:, None, None] - mean[:, :, None] * mean[:, None, :]
+        effective = np.where(ww > 0, w**2 / ww, 0.0)
+    codes = {code: tuple(item.code for item in nodes) for code, nodes in structure.items()}
+    return ItemGroups(
+        spec, by, periods, tuple(rows), codes, left_out, np.array([people for people, _ in made]), n, effective,
+        (mean - low) * span, covariance * np.outer(span, span), withheld,
+    )  # fmt: skip
