@@ -40,7 +40,7 @@ def usual() -> Company:
 
 @pytest.fixture(scope="module")
 def folder(small: Company, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small.write(tmp_path_factory.mktemp("demo") / "ws")
+    return small.write(tmp_path_factory.mktemp("demo") / "ws", closed=False)
 
 
 def declared(folder: Path) -> tuple[Settings, Specification, Problems]:
@@ -77,7 +77,7 @@ def test_same_seed_same_numbers_and_files(small: Company, folder: Path, tmp_path
     again = make_company(employees=1200, branches=12, quarters=6, seed=5)
     pd.testing.assert_frame_equal(small.truth, again.truth)
     pd.testing.assert_frame_equal(small.planted, again.planted)
-    other = again.write(tmp_path / "again")
+    other = again.write(tmp_path / "again", closed=False)
     written = files_of(folder)
     assert written == files_of(other)
     for path in written:
@@ -91,13 +91,15 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def test_waves_are_closed_unless_asked_otherwise(small: Company, folder: Path, tmp_path: Path):
-    ws = open_workspace(folder)
-    assert [ws.is_draft(period) for period in small.periods] == [False] * len(small.periods)
-    ws.record.verify()
-    left_open = open_workspace(small.write(tmp_path / "open", closed=False))
+    left_open = open_workspace(folder)
     assert [left_open.is_draft(period) for period in small.periods] == [True] * len(small.periods)
     assert left_open.record.events.empty
-    assert files_of(left_open.folder) == files_of(folder)
+    large = make_company(employees=3000, branches=12, quarters=2, seed=5)
+    closed, opened = large.write(tmp_path / "closed"), large.write(tmp_path / "open", closed=False)
+    ws = open_workspace(closed)
+    assert [ws.is_draft(period) for period in large.periods] == [False] * len(large.periods)
+    ws.record.verify()
+    assert files_of(opened) == files_of(closed)
 
 
 def test_another_seed_is_another_company(small: Company):

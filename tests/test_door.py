@@ -555,7 +555,7 @@ def test_R14_the_template_is_written_and_asks_every_question(office):
 
 
 def test_R14_the_demo_ships_a_synthetic_one(tmp_path: Path):
-    folder = dj.make_company(employees=200, branches=4, quarters=2).write(tmp_path / "demo")
+    folder = dj.make_company(employees=200, branches=4, quarters=2).write(tmp_path / "demo", closed=False)
     problems = Problems()
     assert assessment.impact_problems(folder / assessment.FILE, problems)
     assert not problems
@@ -564,7 +564,7 @@ def test_R14_the_demo_ships_a_synthetic_one(tmp_path: Path):
 
 def test_the_demo_asks_for_consent_in_its_latest_wave_and_declares_a_notice_for_the_others(tmp_path: Path):
     company = dj.make_company(employees=400, branches=4, quarters=2)
-    folder = company.write(tmp_path / "demo")
+    folder = company.write(tmp_path / "demo", closed=False)
     problems = Problems()
     settings = read_settings(folder, problems)
     made = {}

@@ -76,7 +76,8 @@ def test_no_number_follows_who_of_those_told_together_answered_what(chunk, tmp_p
     several waves (mix and within of compare among them) cannot know more of a hidden unit than these totals do.
     """
     changed, moved = 0, []
-    for seed in range(1000 + 6 * chunk, 1000 + 6 * chunk + (6 if ALL_OF_THEM else 2)):
+    # In every run two companies whose masks take little time.
+    for seed in range(1000 + 6 * chunk, 1006 + 6 * chunk) if ALL_OF_THEM else (1002, 1007):
         company = random_company(seed, tmp_path / str(seed))
         rng = np.random.default_rng(seed)
         ws = dj.open_workspace(company.folder)
