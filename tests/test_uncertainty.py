@@ -278,21 +278,30 @@ LATENT = np.array([3.3, 3.0, 3.1, 3.4, 3.5, 3.6, 3.7, 3.5, 4.0, 3.9, 3.4, 3.6, 3
 PERSON, DIMENSION, ITEM = 0.60, 0.50, 0.75
 
 
-def people(draw: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Scores of people on eight dimensions and the index: normal latent answers cut into five options."""
+def answers_of(draw: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Answers of people to sixteen items, in points."""
     latent = LATENT + PERSON * draw.standard_normal((*shape, 1))
     latent = latent + DIMENSION * np.repeat(draw.standard_normal((*shape, 8)), 2, axis=-1)
     latent += ITEM * draw.standard_normal((*shape, 16))
-    points = np.searchsorted(CUTS, latent) * 25.0
+    return np.asarray(np.searchsorted(CUTS, latent) * 25.0)
+
+
+def people(draw: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Scores of people on eight dimensions and the index: normal latent answers cut into five options."""
+    points = answers_of(draw, shape)
     dimensions = points.reshape(*shape, 8, 2).mean(axis=-1)
     return np.concatenate([dimensions, dimensions.mean(axis=-1, keepdims=True)], axis=-1)
 
 
+def true_items() -> np.ndarray:
+    """Exact means of the items."""
+    spread = math.sqrt(PERSON**2 + DIMENSION**2 + ITEM**2)
+    return np.asarray(25 * stats.norm.sf((CUTS[:, None] - LATENT) / spread).sum(axis=0))
+
+
 def true_means() -> np.ndarray:
     """Exact means: the expected answer is a sum of normal tail probabilities."""
-    spread = math.sqrt(PERSON**2 + DIMENSION**2 + ITEM**2)
-    items = 25 * stats.norm.sf((CUTS[:, None] - LATENT) / spread).sum(axis=0)
-    dimensions = items.reshape(8, 2).mean(axis=1)
+    dimensions = true_items().reshape(8, 2).mean(axis=1)
     return np.append(dimensions, dimensions.mean())
 
 
@@ -325,3 +334,17 @@ CODES = [*(f"D{d}" for d in range(1, 9)), "INDEX"]
 def test_intervals_hold_the_truth_as_often_as_they_say(n: int, code: str, coverage: dict[int, np.ndarray]):
     least, most = np.array(stats.binom.interval(0.99, DRAWS, 0.95)) / DRAWS
     assert least <= coverage[n][CODES.index(code)] <= most
+
+
+def test_intervals_of_single_items_hold_the_truth_from_a_hundred_people_on():
+    truth, held, rng = true_items(), np.zeros(16), np.random.default_rng([SEED, 16])
+    for _ in range(DRAWS // 500):
+        x = answers_of(rng, (500, 100))
+        n = np.full((500, 16), 100.0)
+        wx, wxx, wxxx = ((x**power).sum(axis=1) for power in (1, 2, 3))
+        sums = {"n": n, "w": n, "ww": n, "www": n, "wx": wx, "wxx": wxx, "wxxx": wxxx, "wwx": wx, "wwxx": wxx}
+        found = uncertainty.means(sums)
+        held += ((found.low <= truth) & (truth <= found.high)).sum(axis=0)
+    least, most = np.array(stats.binom.interval(0.99, DRAWS, 0.95)) / DRAWS
+    outside = (held / DRAWS < least) | (held / DRAWS > most)
+    assert outside.sum() <= stats.binom.ppf(0.99, 16, 0.01), held / DRAWS

@@ -7,6 +7,7 @@ from .measure.composites.choices import Choices
 from .measure.composites.composite import composite
 from .measure.composites.effective import effective_weights
 from .measure.composites.evaluation import fuzzy, topsis, triangular
+from .measure.composites.orderings import borda, grey_relation, priority_weights, rank_sum_ratio
 from .measure.composites.robustness import robustness, sobol_shares
 from .measure.composites.weighting import weigh
 from .measure.composites.weights import read_weights
@@ -26,6 +27,7 @@ from .measure.scales.invariance import comparability, invariance
 from .measure.scales.invariancerule import InvarianceRule
 from .measure.scales.quality import ScreeningRule, screen
 from .measure.scales.reliability import reliability
+from .measure.scales.validity import split_half, validity
 
 __all__ = [
     "Choices",
@@ -37,6 +39,7 @@ __all__ = [
     "bland_altman",
     "bootstrap_interval",
     "bootstrapped",
+    "borda",
     "chain_link",
     "comparability",
     "composite",
@@ -48,6 +51,7 @@ __all__ = [
     "first_probability",
     "fit",
     "fuzzy",
+    "grey_relation",
     "icc",
     "influence",
     "invariance",
@@ -56,8 +60,10 @@ __all__ = [
     "overlap_intervals",
     "p_top",
     "precision",
+    "priority_weights",
     "rake",
     "rank_sets",
+    "rank_sum_ratio",
     "rate",
     "read_weights",
     "reliability",
@@ -68,8 +74,10 @@ __all__ = [
     "shrunken",
     "skewed_interval",
     "sobol_shares",
+    "split_half",
     "topsis",
     "triangular",
+    "validity",
     "weigh",
     "weigh_to_headcount",
     "win_probability",

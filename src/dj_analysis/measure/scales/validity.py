@@ -1,0 +1,136 @@
+"""Whether dimensions are measured by their items, and told apart: confirmatory factor analysis of one wave; split halves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...result import Result
+from ...spec.tree import Form
+from ...spec.units import ALL
+from ..survey import Survey
+from . import cfa
+from .factormodel import Model
+from .invariancerule import NO_DIMENSION, TOO_FEW_PEOPLE
+from .itemgroups import groups_of_waves
+
+LEAST = 100  # complete answers
+_FIT = ("chi2", "df", "p", "cfi", "tli", "rmsea", "srmr")
+
+
+def validity(survey: Survey, *, dimensions: Sequence[str] | None = None, form: Form = "anchors") -> Result:
+    """Fit every item to its dimension (maximum likelihood, dimensions correlated) and say how well each is measured.
+
+    Composite reliability CR = (Σλ)²/((Σλ)² + Σ(1 − λ²)) and average variance extracted AVE = Σλ²/k from completely standardised
+    loadings; a dimension is distinct where √AVE exceeds its correlation with every other one (Fornell & Larcker 1981, whose
+    conventions are CR ≥ .70, AVE ≥ .50).
+
+    Parameters
+    ----------
+    survey
+        One wave; complete answers count (listwise), weights by their effective number.
+    dimensions
+        Codes; all by default.
+    form
+        ``anchors`` or ``full``.
+
+    Returns
+    -------
+    Result
+        period, level, unit (the whole), form, scale, n, cr, ave, root_ave, nearest (the dimension it correlates with most),
+        correlation, distinct, reason. ``.parts["loadings"]``: scale, code, loading. ``.parts["fit"]``: chi2, df, p, cfi, tli,
+        rmsea, srmr. With an improper solution (a loading above 1) nothing is told but the fit.
+
+    Raises
+    ------
+    UsageError
+        A dimension that does not exist.
+    """
+    data = groups_of_waves([survey], dimensions, form)
+    root = survey.spec.units.at(survey.period).root
+    keys = {"period": survey.period, "level": root.level, "unit": ALL, "form": form}
+    n, codes = int(data.n[0]), list(data.structure)
+    lacking = NO_DIMENSION if not codes else TOO_FEW_PEOPLE if data.effective[0] < LEAST else ""
+    table = pd.DataFrame({"scale": codes}).assign(
+        n=n, cr=np.nan, ave=np.nan, root_ave=np.nan, nearest="", correlation=np.nan, distinct=pd.NA, reason=lacking
+    )
+    rows = [(code, item, np.nan) for code in codes for item in data.structure[code]]
+    fit = dict.fromkeys(_FIT, np.nan)
+    if not lacking:
+        found = cfa.fit(Model(data.structure, with_means=False), data.effective, data.means, data.covariances)
+        table["reason"] = str(np.ravel(found.reason)[0]) or (cfa.IMPROPER if np.ravel(found.improper)[0] else "")
+        fit = {name: float(np.ravel(getattr(found, name))[0]) for name in _FIT}
+        if not table["reason"].iloc[0]:
+            items = [item for code in codes for item in data.structure[code]]
+            loading = dict(zip(items, np.asarray(found.standardised)[0], strict=True))
+            rows = [(code, item, loading[item]) for code, item, _ in rows]
+            _fill(table, data.structure, loading, _correlations(np.asarray(found.covariances)[0]))
+    loadings = pd.DataFrame(rows, columns=["scale", "code", "loading"]).assign(n=n, reason=lacking)
+    measures = pd.DataFrame([fit]).assign(n=n, reason=lacking)
+    common: dict[str, Any] = {"period": survey.period, "periods": (survey.period,), "spec": data.spec}
+    made = {name: _keyed(given, keys) for name, given in {"": table, "loadings": loadings, "fit": measures}.items()}
+    return Result(
+        made[""], (*keys, "scale"), ("n", "cr", "ave", "root_ave", "nearest", "correlation", "distinct"),
+        parts={
+            "loadings": Result(made["loadings"], (*keys, "scale", "code"), ("loading", "n"), **common),
+            "fit": Result(made["fit"], tuple(keys), ("n", *_FIT), **common),
+        }, **common,
+    )  # fmt: skip
+
+
+def split_half(covariance: np.ndarray, first: Sequence[int] | None = None) -> tuple[float, float]:
+    """Return Spearman–Brown's (1910) and Guttman's λ4 (1945) split-half reliability of a scale.
+
+    Parameters
+    ----------
+    covariance
+        Covariances of its items, k × k, k ≥ 2.
+    first
+        Places of the items of the first half; every other item by default (odd–even).
+
+    Returns
+    -------
+    spearman_brown, guttman
+        2r/(1 + r) and 4·cov/(variance of the whole); NaN where a half does not vary.
+    """
+    k = len(covariance)
+    half = np.isin(np.arange(k), np.arange(0, k, 2) if first is None else np.asarray(first))
+    a, b = covariance[np.ix_(half, half)].sum(), covariance[np.ix_(~half, ~half)].sum()
+    between = covariance[np.ix_(half, ~half)].sum()
+    if not (a > 0 and b > 0):
+        return float("nan"), float("nan")
+    r = between / np.sqrt(a * b)
+    return float(2 * r / (1 + r)), float(4 * between / covariance.sum())
+
+
+def composite_reliability(loadings: np.ndarray) -> tuple[float, float]:
+    """Return CR and AVE of completely standardised loadings (Fornell & Larcker 1981)."""
+    squares, total = np.square(loadings), np.sum(loadings) ** 2
+    return float(total / (total + np.sum(1 - squares))), float(np.mean(squares))
+
+
+def _fill(table: pd.DataFrame, structure: Any, loading: dict[str, float], correlation: np.ndarray) -> None:
+    for i, code in enumerate(structure):
+        cr, ave = composite_reliability(np.array([loading[item] for item in structure[code]]))
+        table.loc[i, ["cr", "ave", "root_ave"]] = cr, ave, np.sqrt(ave)
+        if len(structure) > 1:
+            others = np.where(np.arange(len(structure)) == i, 0.0, np.abs(correlation[i]))
+            nearest = int(np.argmax(others))
+            table.loc[i, "nearest"], table.loc[i, "correlation"] = list(structure)[nearest], correlation[i, nearest]
+            table.loc[i, "distinct"] = bool(np.sqrt(ave) > others[nearest])
+
+
+def _correlations(covariance: np.ndarray) -> np.ndarray:
+    sd = np.sqrt(np.diag(covariance))
+    return np.asarray(covariance / np.outer(sd, sd))
+
+
+def _keyed(table: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
+    for place, (name, value) in enumerate(keys.items()):
+        table.insert(place, name, value)
+    text = [name for name in (*keys, "scale", "code", "nearest", "reason") if name in table]
+    made = table.astype(dict.fromkeys(text, "str"))
+    return made.astype({"distinct": "boolean"}) if "distinct" in made else made
