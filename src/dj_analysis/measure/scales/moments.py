@@ -21,6 +21,7 @@ Missing = Literal["listwise", "pairwise", "median"]
 MISSING: tuple[Missing, ...] = ("listwise", "pairwise", "median")
 
 BLOCK = 8_192  # rows multiplied at once; few enough to stay in the cache
+MANY = 32  # items from which products in single precision save more time than the change costs
 _EXACT = 2**24  # up to here whole numbers are exact in single precision
 _SHORT = 2**15 - 3  # answers up to here travel as 16-bit integers
 
@@ -184,12 +185,10 @@ def moments_of(x: np.ndarray, weights: np.ndarray | None = None, items: Sequence
 
 
 def _block_sums(x: np.ndarray, w: np.ndarray | None, items: tuple[str, ...]) -> Moments:
-    ends = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)  # NaN where an answer is missing
-    full = ends[0] == ends[0]
+    full = not np.isnan(np.ones(len(x), x.dtype) @ x).any()
     given = None if full else x == x
     filled = x if given is None else np.where(given, x, x.dtype.type(0))
-    largest = max(map(abs, ends)) if full else float(np.abs(filled).max())
-    filled = _narrow(filled, largest) if w is None else filled.astype(float, copy=False)
+    filled = _narrow(filled) if w is None else filled.astype(float, copy=False)
     n = float(len(x))
     people = np.array([n, n, n] if w is None else [n, w.sum(), (w**2).sum()])
     rows = slice(None) if given is None else given.all(axis=1)
@@ -197,8 +196,11 @@ def _block_sums(x: np.ndarray, w: np.ndarray | None, items: tuple[str, ...]) -> 
     return Moments(items, people, complete, _spread(complete) if given is None else _pairs(filled, given, w))
 
 
-def _narrow(x: np.ndarray, largest: float) -> np.ndarray:
-    """Go over to single precision where every sum of products stays exact in it."""
+def _narrow(x: np.ndarray) -> np.ndarray:
+    """Go over to single precision where every sum of products stays exact in it, and there are so many items that it pays."""
+    if x.dtype == np.float64 and x.shape[1] < MANY:
+        return x
+    largest = float(np.abs(x).max()) if x.size else 0.0
     whole = largest**2 * len(x) < _EXACT and bool((x == np.rint(x)).all())
     return x.astype(np.float32 if whole else float, copy=False)
 
