@@ -150,3 +150,11 @@ def test_comparability_checks_waves_and_groups_as_invariance_does(office):
     pd.testing.assert_frame_equal(checks["period"].table, dj.invariance([before, now]).table)
     pd.testing.assert_frame_equal(checks["age_band"].table, dj.invariance(now, by="age_band").table)
     assert methods.comparability(now) == {}
+
+
+def test_a_level_of_which_nothing_can_be_pooled_has_a_sentence_and_no_empty_table(run):
+    tables = {
+        caption: table for caption, table in tables_of(run.files["ipynb"]).items() if caption.endswith("内一致性")
+    }
+    assert all((table.drop(columns="维度") != "—").any(axis=None) for table in tables.values())
+    assert "可以单列的单位不足，未作计算。" in run.files["html"].read_text(encoding="utf-8")
