@@ -274,22 +274,20 @@ def _fewest(space: np.ndarray, people: np.ndarray, least: int) -> np.ndarray | N
     size = space.shape[1]
     pivots = np.argmax(space != 0, axis=1)
     others = np.setdiff1d(np.arange(size), pivots)
-    one, nothing = np.eye(size), np.zeros((size, size))
+    one, nothing = np.eye(size), np.zeros((len(others), size))
     follows = np.zeros((len(others), size))  # x at the other places follows from x at the pivots
     follows[np.arange(len(others)), others] = 1
     follows[:, pivots] -= space[:, others].T
     found = milp(
-        np.concatenate([np.zeros(2 * size), people, people]),  # x = plus - minus, and where plus or minus is not 0
+        np.concatenate([np.zeros(size), people, people]),  # x, and where it is above and below 0
         constraints=[
-            LinearConstraint(np.hstack([follows, -follows, np.zeros((len(others), 2 * size))]), 0, 0),
-            LinearConstraint(np.hstack([one, nothing, -one, nothing]), 0, np.inf),
-            LinearConstraint(np.hstack([nothing, one, nothing, -one]), 0, np.inf),
-            LinearConstraint(np.hstack([one, nothing, -RATIO * one, nothing]), -np.inf, 0),
-            LinearConstraint(np.hstack([nothing, one, nothing, -RATIO * one]), -np.inf, 0),
-            LinearConstraint(np.hstack([nothing, nothing, one, one]), 0, 1),
-            LinearConstraint(np.concatenate([np.zeros(2 * size), people, people])[None], 1, least - 0.5),
+            LinearConstraint(np.hstack([follows, nothing, nothing]), 0, 0),
+            LinearConstraint(np.hstack([one, -RATIO * one, one]), -np.inf, 0),
+            LinearConstraint(np.hstack([one, -one, RATIO * one]), 0, np.inf),
+            LinearConstraint(np.hstack([0 * one, one, one]), 0, 1),
+            LinearConstraint(np.concatenate([np.zeros(size), people, people])[None], 1, least - 0.5),
         ],
-        integrality=np.concatenate([np.zeros(2 * size), np.ones(2 * size)]),
-        bounds=Bounds(0, np.concatenate([np.full(2 * size, RATIO), np.ones(2 * size)])),
+        integrality=np.concatenate([np.zeros(size), np.ones(2 * size)]),
+        bounds=Bounds(np.repeat([-RATIO, 0, 0], size), np.repeat([RATIO, 1, 1], size)),
     )  # fmt: skip
-    return None if found.x is None else found.x[2 * size :].reshape(2, -1).sum(axis=0) > 0.5
+    return None if found.x is None else found.x[size:].reshape(2, -1).sum(axis=0) > 0.5
