@@ -46,6 +46,11 @@ def answers(people: int = 200_000, items: int = 10, units: int = 5_000) -> pd.Da
     return pd.DataFrame(made, columns=[f"q{i}" for i in range(items)]).assign(unit=unit)
 
 
+def with_gaps(frame: pd.DataFrame) -> pd.DataFrame:
+    items = [name for name in frame if name != "unit"]
+    return frame.assign(**frame[items].mask(np.random.default_rng(7).random((len(frame), len(items))) < 0.03))
+
+
 def alpha_of(frame: pd.DataFrame) -> Work:
     from dj_analysis.measure.scales.moments import moments_of
     from dj_analysis.measure.scales.reliability import alpha, feldt
@@ -200,6 +205,7 @@ def main() -> None:
     in_r = by_r(frame)
     works = [
         ("alpha with Feldt's interval, 200,000 × 10", alpha_of(frame), "alpha", "R psych", "4 / 40"),
+        ("same, 3 % of answers missing", alpha_of(with_gaps(frame)), "", "", "4"),
         ("ICC(1), ICC(2), 500 units × 40", icc_of(frame, 500), "icc", "R multilevel", "4 / 40"),
         ("rwg(J), 5,000 units × 40 × 10", rwg_of(frame), "rwg", "R multilevel", "40"),
         ("CRITIC, 10,000 × 50", critic_of(decision()), "", "", "—"),
