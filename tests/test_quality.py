@@ -19,7 +19,8 @@ from small import codebook_of, plain_table
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
 from dj_analysis.measure.scales import careless, quality
-from dj_analysis.measure.scales.quality import SIGNS, ScreeningRule, screen
+from dj_analysis.measure.scales.quality import screen
+from dj_analysis.measure.scales.screeningrule import NOT_LOOKED_FOR, SIGNS, ScreeningRule
 from dj_analysis.measure.survey import Survey
 from dj_analysis.spec import reasons
 from dj_analysis.spec.codebook import Codebook
@@ -398,7 +399,7 @@ def test_how_far_scores_move_is_not_told_of_few(careless_: int, attentive_: int)
 def test_what_was_not_looked_for_says_why_at_the_door():
     shown = dj.protect(screen(sheets(attentive(300, np.random.default_rng(1)), instrument(8, 5))).parts["summary"])
     table = shown.table.set_index("flag")
-    assert table.loc["seconds_per_item", "reason"] == quality.NOT_LOOKED_FOR["seconds_per_item"]
+    assert table.loc["seconds_per_item", "reason"] == NOT_LOOKED_FOR["seconds_per_item"]
     assert shown.hidden == 0, "other signs of the same whole are shown"
 
 

@@ -25,8 +25,9 @@ from .measure.scales.cfa import Model, fit
 from .measure.scales.factors import efa
 from .measure.scales.invariance import comparability, invariance
 from .measure.scales.invariancerule import InvarianceRule
-from .measure.scales.quality import ScreeningRule, screen
+from .measure.scales.quality import screen
 from .measure.scales.reliability import reliability
+from .measure.scales.screeningrule import ScreeningRule
 from .measure.scales.validity import split_half, validity
 
 __all__ = [

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-from ..measure.inference.uncertainty import FAR, STEPS, Means
+from ..measure.inference.uncertainty import Means, third_moment, without_skewness
 
 LEAST_UNITS = 10  # fewer tell too little about how variances differ between units
 
@@ -80,20 +80,14 @@ def moderated(sums: Mapping[str, np.ndarray], found: Means, kept: np.ndarray) ->
 def chance(t: np.ndarray, df: np.ndarray, skewness: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Two-sided p of a standardised difference whose mean is skewed: twice the smaller tail.
 
-    The quantile at z is z + γ(z² − 1)/6 where the variance is known and z − γ(2z² + 1)/6 where it is the sample's own
-    (Cornish–Fisher, first order; Hall 1992, section 2.6); with a share ``own`` of its degrees of freedom, in between.
-
     Parameters
     ----------
     skewness
         Of the difference of means (γ over the root of n).
     """
-    moved, free = t, np.where(np.isinf(df), 1e9, df)
+    free = np.where(np.isinf(df), 1e9, df)
     with np.errstate(invalid="ignore"):
-        for _ in range(STEPS):
-            z = np.clip(stats.norm.ppf(stats.t.cdf(moved, free)), -FAR, FAR)
-            moved = t - skewness * ((z**2 - 1) / 6 - own * z**2 / 2)
-        return np.asarray(2 * stats.t.sf(np.abs(moved), free))
+        return np.asarray(2 * stats.t.sf(np.abs(without_skewness(t, free, skewness, own)), free))
 
 
 def _prior(spread: np.ndarray, df: np.ndarray) -> tuple[float, float]:
@@ -122,9 +116,7 @@ def _pooled_skewness(sums: Mapping[str, np.ndarray], spread: np.ndarray) -> floa
     """Third central moment within units, unbiased for equal weights, by the pooled variance to the power 1.5."""
     if "wxxx" not in sums:
         return 0.0
-    n, w = sums["n"], sums["w"]
-    m = sums["wx"] / w
-    third = sums["wxxx"] / w - 3 * m * sums["wxx"] / w + 2 * m**3
+    n, third = sums["n"], third_moment(sums)
     enough = n >= 3
     if not enough.any():
         return 0.0

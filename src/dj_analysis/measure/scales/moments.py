@@ -13,9 +13,11 @@ import pandas as pd
 
 from ...errors import Problems, UsageError, unknown
 from ...spec.bands import SLACK
+from ...spec.tables import whole_numbers
 from ...spec.tree import Node
 from ...spec.units import NO_UNIT, Units
 from ..engines import collected
+from ..rows import resolved
 
 Missing = Literal["listwise", "pairwise", "median"]
 MISSING: tuple[Missing, ...] = ("listwise", "pairwise", "median")
@@ -347,13 +349,12 @@ def read_answers(
     weights = told["w"].to_numpy().astype(float) if weight else None
     turned = tuple(_turned(item, x, b) for item, x, b in zip(asked, raw, blank, strict=True))
     place, keys = pd.factorize(told["unit"].to_pandas().astype(object))
-    names = [str(key) for key in keys] or [NO_UNIT]
+    names = pd.Series([str(key) for key in keys] or [NO_UNIT], dtype=object)
     if column and schema[column].is_float():  # numbers with gaps arrive as floats
-        names = [name.removesuffix(".0") if name != "nan" else NO_UNIT for name in names]
+        names = whole_numbers(names).replace("nan", NO_UNIT)
     if units is not None:
-        known = units.resolve([name for name in names if name]) if units.rows else {}
-        names = [known.get(name, NO_UNIT) for name in names]
-    at, unique = pd.factorize(np.array(names, dtype=object))
+        names = resolved(names, units)
+    at, unique = pd.factorize(names.to_numpy(dtype=object))
     answers = Answers(asked, turned, blank, weights, tuple(unique), at[place])
     _check(answers, weight)
     return answers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -24,78 +24,10 @@ from ..scored import KEYS
 from ..scores import score
 from ..survey import Survey
 from .careless import NOISE, PairSums, even_odd, longstring, mahalanobis, pair_sums, same_answers, variability
+from .screeningrule import NOT_LOOKED_FOR, SIGNS, TOO_LITTLE, ScreeningRule
 
-#: The signs, in the order of their columns, with the word that stands for each in ``reason``.
-SIGNS: Mapping[str, str] = {
-    "longstring": "连续同一选项",
-    "irv": "选项几无变化",
-    "mahalanobis": "作答组合异常",
-    "even_odd": "前后不一致",
-    "seconds_per_item": "答题过快",
-    "instructed": "核对题答错",
-    "duplicate": "与他卷雷同",
-}
-TOO_LITTLE = "作答太少,未予核查"
-#: Why a sign could not be looked for in a whole wave.
-NOT_LOOKED_FOR: Mapping[str, str] = {
-    "longstring": "题目不足,未予核查",
-    "irv": "题目不足,未予核查",
-    "mahalanobis": "答卷不足,无法估计题目间的协方差",
-    "even_odd": "维度不足或彼此区分不开,不据此判断",
-    "seconds_per_item": "没有答题用时",
-    "instructed": "没有核对题",
-    "duplicate": "题目不足,未予核查",
-}
 BLOCK = 16_384  # rows at a time: what is held beside the answers stays under some hundred megabytes
 SPREAD = 1e-6  # smallest eigenvalue of the correlations with which distances are still told
-
-
-@dataclass(frozen=True)
-class ScreeningRule:
-    """When an answer sheet shows a sign of carelessness; every cut can be changed, none depends on the other sheets.
-
-    Cuts marked [D] were decided for this package, because the literature gives none that is fixed in advance: a cut
-    such as "the lowest 5 %" would flag 5 % of careful people.
-
-    Attributes
-    ----------
-    longstring
-        Share of the answers given that one run of the same option covers. Half (Curran 2016, J. Exp. Soc. Psychol. 66;
-        the index is Johnson's, 2005).
-    irv
-        Standard deviation over the answers, as a share of the scale's range, under which they hardly vary [D]: 0.05
-        is one answer in twenty that lies one step away on a five-point scale (index: Dunn et al. 2018).
-    mahalanobis
-        p under which a combination of answers is an outlier: .001 (Meade & Craig 2012; Curran 2016).
-    even_odd
-        Even–odd consistency under which answers within dimensions contradict each other: .30 (Jackson 1977, as used by
-        Johnson 2005). It was set on 30 scales of ten items.
-    scales
-        Dimensions with both halves answered that a sheet needs for it [D].
-    contradicting
-        Where more than this share of all sheets lies under ``even_odd``, the dimensions of this instrument do not differ
-        enough within a person for the index to tell careful from careless, and it flags nobody [D].
-    seconds
-        Seconds an item, under which nobody reads: 2 (Huang et al. 2012).
-    chance
-        Expected number of other sheets equal by chance, at or over which equal sheets are no sign [D].
-    items, answered
-        Answers a sheet needs to be judged by them: their number, and their share of the questions asked [D].
-    people
-        Sheets an item that the covariance of the items needs [D].
-    """
-
-    longstring: float = 0.5
-    irv: float = 0.05
-    mahalanobis: float = 0.001
-    even_odd: float = 0.30
-    scales: int = 5
-    contradicting: float = 0.20
-    seconds: float = 2.0
-    chance: float = 0.001
-    items: int = 10
-    answered: float = 0.5
-    people: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -109,7 +41,7 @@ class Screened(Result):
     reason; the last row, ``at_least_2``, counts sheets with two signs or more.
     """
 
-    rule: ScreeningRule = ScreeningRule()
+    rule: ScreeningRule = field(default_factory=ScreeningRule)
 
     def unflagged(self, survey: Survey, at_least: int = 2) -> Survey:
         """Return the survey without the sheets that show at least so many signs, for a run beside the whole.
