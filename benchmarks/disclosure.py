@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 import dj_analysis as dj
-from dj_analysis.measure.partition import partition
+from dj_analysis.release.tree_rule import partition
 from dj_analysis.measure.unitsums import STATISTICS, UnitSums
-from dj_analysis.publish import coupling
+from dj_analysis.release import overlaps
 from dj_analysis.spec.units import Unit, Units
 
 HERE = Path(__file__).parent
@@ -49,7 +49,7 @@ def times() -> pd.DataFrame:
         left = np.repeat(np.arange(units), 3)
         right = (left // 2 + rng.integers(0, 2, len(left)) * (rng.random(len(left)) < 0.3)).astype(int)
         labels, n = np.column_stack([left, right]), rng.integers(1, 30, len(left)).astype(float)
-        took = seconds(coupling.smallest_union, labels, n, 2)
+        took = seconds(overlaps.smallest_union, labels, n, 2)
         rows.append(("two trees, minimum cuts", f"{len(np.unique(labels, axis=0))} combinations", took))
     for atoms in (100, 300, 1_000):
         people = np.column_stack(
@@ -61,7 +61,7 @@ def times() -> pd.DataFrame:
             (
                 "four partitions, integer program",
                 f"{len(labels)} combinations",
-                seconds(coupling.smallest_union, labels, n, 10),
+                seconds(overlaps.smallest_union, labels, n, 10),
             )
         )
     return pd.DataFrame(rows, columns=["step", "size", "seconds"])
@@ -96,7 +96,7 @@ def main() -> None:
         "",
         *markdown(times().round(3)),
         "",
-        f"The exact limit is {coupling.EXACT_LIMIT} combinations for three and more partitions; above it, what cannot be proved",
+        f"The exact limit is {overlaps.EXACT_LIMIT} combinations for three and more partitions; above it, what cannot be proved",
         "safe by rank is hidden whole. One and two partitions are exact at any size.",
         "",
         f"## Branches hidden in the demo company ({employees} employees)",

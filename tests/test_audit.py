@@ -256,7 +256,7 @@ def test_a_void_entry_is_noted(folder: Path):
     change(folder, "UPDATE publications SET state = 'pending', moves = ?", moves)
     note = folder / ".dj" / "pending" / "x.json"
     note.write_text("[]")
-    record.settle()
+    record.finish_interrupted()
     record.verify()
     table = audit_workspace(dj.open_workspace(folder)).table
     noted = table[(table["check"] == "file") & (table["state"] == "note")]

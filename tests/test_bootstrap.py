@@ -18,11 +18,7 @@ from test_uncertainty import CODES, people, true_means
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
 from dj_analysis.measure.inference import uncertainty
-from dj_analysis.measure.inference.bootstrap import (
-    bootstrap_interval,
-    bootstrapped,
-    skewed_interval,
-)
+from dj_analysis.measure.inference.bootstrap import bootstrap_interval, bootstrapped, skewed_interval
 from dj_analysis.measure.survey import Survey
 from dj_analysis.spec import reasons
 from dj_analysis.spec.units import Unit, Units

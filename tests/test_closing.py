@@ -106,7 +106,7 @@ def test_trial_run_at_sixty_percent_then_all_returns_then_the_report(tmp_path: P
     assert ws.record.told("close", "publication") == []
     assert ws.record.publications["kind"].unique().tolist() == ["draft"]
     assert not list((folder / ".dj" / "store").glob("*.rows.parquet"))  # nothing is fixed by a draft
-    assert ws.releases.of(PERIOD) == []
+    assert ws.history.of(PERIOD) == []
 
     write_wave(folder, every)
     ws = dj.open_workspace(folder)
@@ -166,7 +166,7 @@ def test_a_sent_draft_counts_as_published(tmp_path: Path):
     assert DRAFT not in sent["html"].read_text("utf-8")
     ws = dj.open_workspace(folder)
     assert ws.record.publications["kind"].unique().tolist() == ["publication"]
-    assert [told["kind"] for told in ws.releases.told(PERIOD)] == ["publication"]
+    assert [told["kind"] for told in ws.history.told(PERIOD)] == ["publication"]
     assert ws.is_draft(PERIOD)
 
     write_wave(folder, every)

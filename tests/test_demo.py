@@ -15,8 +15,8 @@ from dj_analysis.errors import Problems, UsageError
 from dj_analysis.measure.intake.identifiers import check_names, identifying_text
 from dj_analysis.measure.intake.indicators import indicators_of, load_values, periods_of
 from dj_analysis.measure.intake.sources import survey_of_file
-from dj_analysis.measure.scores import score
 from dj_analysis.measure.scoring import score_frame
+from dj_analysis.measure.survey_scores import score
 from dj_analysis.spec.codebook import load_codebook, load_indicators
 from dj_analysis.spec.settings import Settings, read_settings
 from dj_analysis.spec.specification import Specification

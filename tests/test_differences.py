@@ -155,7 +155,7 @@ def test_samples_without_differences_are_called_different_at_the_stated_rate(rng
 
 def test_nothing_of_a_hidden_unit_passes_the_gate(rng):
     """A plan may hide more than the tree rule: then no test is printed, and no pair with that unit."""
-    from dj_analysis.publish.disclosure import plan_release
+    from dj_analysis.release.protect import plan_release
 
     survey = small.wave(scored(rng, A=60, B=66, C=70, D=50), units=UNITS)
     found = dj.differences(survey, by="team")

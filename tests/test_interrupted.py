@@ -90,7 +90,7 @@ def kill_after(process: subprocess.Popen[str], seconds: float) -> None:
 def check_whole(folder: Path, kept: dict[str, str] | None = None) -> pd.DataFrame:
     """Open again, and see that files and record fit each other."""
     record = Record(folder / ".dj" / "record.sqlite")
-    record.settle()
+    record.finish_interrupted()
     record.verify()
     left = record.publications
     assert not (left["state"] == "pending").any()
@@ -201,7 +201,7 @@ def test_settling_that_is_killed_is_settled_by_the_next(tmp_path: Path):
         child = os.fork()
         if child == 0:
             os.kill(os.getpid(), signal.SIGSTOP)
-            Record(tmp_path / ".dj" / "record.sqlite").settle()
+            Record(tmp_path / ".dj" / "record.sqlite").finish_interrupted()
             os._exit(0)
         os.waitpid(child, os.WUNTRACED)
         os.kill(child, signal.SIGCONT)

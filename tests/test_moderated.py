@@ -11,8 +11,8 @@ import dj_analysis as dj
 from dj_analysis.judge.contrast import _chances
 from dj_analysis.judge.moderated import _inverse_trigamma, _prior, chance, moderated
 from dj_analysis.measure.inference import uncertainty
-from dj_analysis.measure.scores import scores_of_sums
 from dj_analysis.measure.survey import Survey
+from dj_analysis.measure.survey_scores import scores_of_sums
 from dj_analysis.measure.unitsums import UnitSums
 from dj_analysis.spec.specification import Specification
 from dj_analysis.spec.units import Unit, Units

@@ -20,13 +20,13 @@ from scipy.optimize import linprog
 from small import codebook_of, plain_table
 
 import dj_analysis as dj
-from dj_analysis.closing import sums_of
-from dj_analysis.measure.partition import Partition, partition
-from dj_analysis.measure.store import Kept
 from dj_analysis.measure.unitsums import STATISTICS, UnitSums
-from dj_analysis.publish import coupling, crosses
-from dj_analysis.publish.coupling import UNCOVERED, next_to_hide, smallest_union, told_apart_by_rank
-from dj_analysis.publish.masks import mask
+from dj_analysis.release import crosses
+from dj_analysis.release.closing import sums_of
+from dj_analysis.release.mask import mask
+from dj_analysis.release.overlaps import UNCOVERED, next_to_hide, smallest_union, told_apart_by_rank
+from dj_analysis.release.store import Kept
+from dj_analysis.release.tree_rule import Partition, partition
 from dj_analysis.spec.specification import Specification
 from dj_analysis.spec.units import ALL, NO_UNIT, Unit, Units
 
@@ -454,10 +454,10 @@ def test_above_the_exact_limit_a_whole_axis_is_hidden(monkeypatch):
     joint = pd.DataFrame({axis: rng.integers(0, 4, 40).astype(str) for axis in ("admin", "a", "b")}).drop_duplicates()
     joint["n"] = 30
     homes = {axis: {part: part for part in joint[axis]} for axis in ("admin", "a", "b")}
-    monkeypatch.setattr(coupling, "told_apart_by_rank", lambda *_: False)
+    monkeypatch.setattr(overlaps, "told_apart_by_rank", lambda *_: False)
     exact = next_to_hide(homes, joint, 10)
     assert exact is None or exact[1]
-    monkeypatch.setattr(coupling, "EXACT_LIMIT", 3)
+    monkeypatch.setattr(overlaps, "EXACT_LIMIT", 3)
     axis, part = next_to_hide(homes, joint, 10)
     assert axis in ("a", "b")
     assert part == ""

@@ -16,8 +16,9 @@ from small import codebook_of, plain_table
 
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
-from dj_analysis.measure.scores import Scores, unit_sums
+from dj_analysis.measure.scores import Scores
 from dj_analysis.measure.survey import Survey
+from dj_analysis.measure.survey_scores import unit_sums
 from dj_analysis.measure.unitsums import STATISTICS, UnitSums
 from dj_analysis.spec.units import Unit, Units
 

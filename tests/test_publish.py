@@ -9,14 +9,14 @@ import pytest
 
 import dj_analysis as dj
 from dj_analysis.errors import FontError, UsageError
-from dj_analysis.measure.partition import step
 from dj_analysis.publish import theme
 from dj_analysis.publish.blocks import MIME, Block
-from dj_analysis.publish.disclosure import Protected, plan_release
 from dj_analysis.publish.exports.document import Document, markdown_blocks, read_document, stripped
 from dj_analysis.publish.exports.html import to_html
 from dj_analysis.publish.exports.pdf import to_pdf
 from dj_analysis.publish.wording import printed
+from dj_analysis.release.protect import Protected, plan_release
+from dj_analysis.release.tree_rule import step
 from dj_analysis.spec import reasons
 from dj_analysis.spec.codebook import default_codebook
 from dj_analysis.spec.units import Unit, Units

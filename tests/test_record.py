@@ -231,7 +231,7 @@ def test_an_entry_whose_file_is_gone_becomes_void(record: Record):
     change(record, "UPDATE publications SET state = 'pending', moves = ?", moves)
     note = record.path.parent / "pending" / "x.json"
     note.write_text(json.dumps([str(waiting)]))
-    record.settle()
+    record.finish_interrupted()
     record.verify()
     assert record.publications["state"].tolist() == ["void"]
     assert record.told("void")[0]["event"] == 6
@@ -247,7 +247,7 @@ def test_an_entry_that_waits_is_finished(record: Record):
     moves = json.dumps([[str(waiting), str(place), hashlib.sha256(PAGE).hexdigest()]])
     change(record, "UPDATE publications SET state = 'pending', moves = ?", moves)
     (record.path.parent / "pending" / "x.json").write_text(json.dumps([str(waiting)]))
-    record.settle()
+    record.finish_interrupted()
     record.verify()
     assert place.read_bytes() == PAGE
     assert not waiting.exists()

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import dj_analysis as dj
-from dj_analysis.measure.scores import scores_of_sums, unit_sums
 from dj_analysis.measure.scoring import sum_frames
+from dj_analysis.measure.survey_scores import scores_of_sums, unit_sums
 
 DIMENSIONS = [f"D{i}" for i in range(1, 9)]
 PERIOD = "2026Q2"

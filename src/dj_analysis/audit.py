@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from .closing import ruling, same_sums
 from .errors import DjError
 from .publish.exports.document import seals_hold
-from .publish.masks import Release, mask
+from .release.closing import same_sums
+from .release.counting import allows
+from .release.earlier import EarlierRelease, conflict_with
+from .release.mask import decide_mask
+from .release.ruling import ruling
 from .spec.periods import parse
+from .spec.settings import FLOOR
 
 if TYPE_CHECKING:
     from .workspace import Workspace
@@ -88,16 +92,16 @@ def _files(ws: Workspace, place: Path) -> Iterator[Finding]:
 def _disclosure(ws: Workspace) -> Iterator[Finding]:
     """What was hidden in every release must still be enough, computed anew from what it rested on."""
     for period in ws.periods:
-        earlier: list[Release] = []
-        if ws.releases.purged(period):
+        earlier: list[EarlierRelease] = []
+        if ws.history.purged(period):
             yield ("disclosure", period, "note", "答卷已删除,不再重算 (purged: not computed anew)")
             continue
         try:
-            left = ws.releases.of(period)
+            left = ws.history.of(period)
         except DjError as error:
             yield ("disclosure", period, "failed", str(error))
             continue
-        for told, release in zip(ws.releases.told(period), left, strict=True):
+        for told, release in zip(ws.history.told(period), left, strict=True):
             where = f"{period} #{told['seq']} {told['kind']}"
             kept = ws.store.find(told["store"])
             if kept is None:
@@ -111,11 +115,12 @@ def _disclosure(ws: Workspace) -> Iterator[Finding]:
                 continue
             # A correction at everybody's place is held against the earlier releases when it is made, by its answers.
             before = [] if told.get("as_before") else earlier
-            needed = mask(kept.sums, kept.joint, ws.spec, period, rows=release.rows, earlier=before)
-            lost = needed - release.hidden
-            state: State = "failed" if lost else "ok"
-            detail = f"隐去 (hidden) {len(release.hidden)}" + (
-                f",还应隐去 (should be hidden too) {len(lost)}" if lost else ""
+            conflict = conflict_with(release.rows, before, max(ws.spec.min_group, FLOOR))
+            needed = decide_mask(kept.sums, kept.joint, ws.spec, period, conflict=conflict)
+            lost = (release.mask.shown or frozenset()) - (needed.shown or frozenset())
+            state: State = "ok" if allows(needed, release.mask) else "failed"
+            detail = f"隐去 (hidden) {len(release.mask.hidden)}" + (
+                f",还应隐去 (should be hidden too) {len(lost)}" if state == "failed" else ""
             )
             yield ("disclosure", where, state, detail)
             earlier.append(release)
@@ -131,8 +136,8 @@ def _seals(ws: Workspace, place: Path) -> Iterator[Finding]:
 
 def _raw(ws: Workspace, asof: date | None) -> Iterator[Finding]:
     """Answers of a closed wave must be those it was closed with, and not be kept too long."""
-    for period in ws.releases.closed:
-        if ws.releases.purged(period):
+    for period in ws.history.closed:
+        if ws.history.purged(period):
             yield ("answers", period, "ok", "原始答卷已删除 (purged)")
             continue
         try:
@@ -140,7 +145,7 @@ def _raw(ws: Workspace, asof: date | None) -> Iterator[Finding]:
         except DjError as error:
             yield ("answers", period, "failed", str(error).splitlines()[0])
             continue
-        if not same_sums(ws.store, ws.releases.told(period), survey):
+        if not same_sums(ws.store, ws.history.told(period), survey):
             yield ("sums", period, "failed", "存储的汇总与答卷不符 (the stored sums are not those of the answers)")
         late = [notice for notice in survey.notices if "补报" in notice]
         yield ("answers", period, "note" if late else "ok", "".join(late))

@@ -223,7 +223,7 @@ def close(
 
     ws = open_workspace(folder)
     ws.close(period, correct=correct)
-    told = ws.releases.frozen(period)
+    told = ws.history.frozen(period)
     if correct and told and told["late"]:
         few = "更正涉及的人太少,所在单位保留原数 (sheets not counted, too few changed: their units keep what was published)"
         print(f"{period}: {told['late']} 份未计入,{few}")

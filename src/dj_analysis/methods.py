@@ -17,9 +17,9 @@ from .measure.inference.planning import influence, precision
 from .measure.inference.raking import design_effect, rake
 from .measure.inference.ranks import overlap_intervals, p_top, rank_sets
 from .measure.inference.shrinkage import shrink, shrunken
-from .measure.judges.concordance import bland_altman, icc, kendall_w
-from .measure.judges.raters import first_probability, severity, win_probability
-from .measure.judges.rating import rate
+from .measure.raters.concordance import bland_altman, icc, kendall_w
+from .measure.raters.rating import rate
+from .measure.raters.two_way import first_probability, severity, win_probability
 from .measure.scales.agreement import agreement
 from .measure.scales.cfa import Model, fit
 from .measure.scales.factors import efa

@@ -156,7 +156,7 @@ def _guesses(table: Table, source: Path, problems: Problems) -> list[_Guess]:
     looked_at = frame[[g.header for g in guesses if g.node is None or g.node.role != "own_code"]]
     cells_held = identifiers.identifying_cells(looked_at, mapped=used)
     held = {column: (found, column if column in table.frame else "") for column, found in cells_held.items()}
-    identifiers.note(table.place, [], held, recorded, problems, file=identifiers.shown(source))
+    identifiers.drop_notice(table.place, [], held, recorded, problems, file=identifiers.shown(source))
     for guess in guesses:
         subject = forbidden_subject(guess.header) if guess.node is not None and guess.node.role == "item" else None
         if subject:

@@ -42,7 +42,7 @@ class Record:
     put in between without breaking the chain. One writer at a time; readers never wait.
 
     Files leave in two steps: their content is written beside its place and entered here in one transaction, then moved.
-    Whatever happens in between, the next :meth:`settle` moves what was entered and removes what was not.
+    Whatever happens in between, the next :meth:`finish_interrupted` moves what was entered and removes what was not.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Record:
         try:
             self._enter(kind, event, moves, note, seconds)
         finally:
-            self.settle()
+            self.finish_interrupted()
 
     def _enter(
         self, kind: str, event: dict[str, Any], moves: list[tuple[Path, Path, bytes]], note: Path, seconds: float
@@ -103,7 +103,7 @@ class Record:
                 (seq, seconds, "done", "", *row),
             )
 
-    def settle(self) -> None:
+    def finish_interrupted(self) -> None:
         """Finish what an interrupted run entered, in its order, and remove what it did not enter.
 
         An entry whose file is gone becomes void, with an event that says so.

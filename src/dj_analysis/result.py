@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
+
+from .errors import UsageError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,12 +50,18 @@ class Result:
     spec
         The specification that was used (codebook, units, bands, rules, language …).
     parts
-        Further tables with the same units under the same mask (``shares``, ``response`` …). A part ``pooled`` has the same
-        rows and gives what stands in a protected table for columns that are computed from the units below.
+        Further tables with the same units under the same mask (``shares``, ``response`` …).
     family
         Columns within which p-values are corrected for many comparisons (``role``: that of the code).
     withheld
-        Period → the (level, unit) rows that cannot be told apart there and are never shown, for all codes together.
+        Period → the (level, unit) rows a release hides there: they took no part where units were judged together.
+    together
+        Statistics computed from several units together; they are shown only where no further unit is hidden than
+        ``withheld`` names.
+    basis
+        What was counted in each wave (:class:`dj_analysis.measure.basis.Basis`): sheets, weights, units, categories.
+    mark
+        Digest of the table as a function of this package made it; a table put in by hand does not fit it.
     """
 
     table: pd.DataFrame
@@ -66,24 +76,65 @@ class Result:
     parts: Mapping[str, Result] = field(default_factory=dict, repr=False)
     family: tuple[str, ...] = ()
     withheld: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict, repr=False)
+    together: tuple[str, ...] = ()
+    basis: tuple[Any, ...] = field(default=(), repr=False)
+    mark: str = field(default="", repr=False, compare=False)
     purpose: str = PURPOSE
 
+    def __post_init__(self) -> None:
+        if self.basis and not self.mark:
+            object.__setattr__(self, "mark", digest(self))
+
     def with_table(self, table: pd.DataFrame) -> Self:
-        """Return the same result with another table of the same columns."""
+        """Return the same result with another table of the same columns, to look at: it cannot be released."""
         return replace(self, table=table)
+
+    def remade(self, table: pd.DataFrame, **fields: Any) -> Self:
+        """Return the same result with another table that a function of this package made."""
+        return replace(self, table=table, mark="", **fields)
+
+    @property
+    def intact(self) -> bool:
+        """Tell whether the table is as a function of this package made it."""
+        return bool(self.mark) and self.mark == digest(self)
 
     def where(self, **values: Any) -> Self:
         """Return only the rows with these key values, in this table and its parts; a list means any of them.
 
-        >>> scores.where(level="city", code=["D1", "D2"])  # doctest: +SKIP
+        Raises
+        ------
+        UsageError
+            A column that is no key of this result or its parts, or a value that neither its rows nor its declarations
+            know; names the nearest that do.
+
+        Examples
+        --------
+        >>> scores.where(level="branch", code=["INDEX", "D1"]).table["unit"].nunique()
+        3
         """
-        kept = self.table
+        tables: list[Result] = [self, *self.parts.values()]
         for column, value in values.items():
-            if column in kept.columns:
-                wanted = list(value) if isinstance(value, (list, tuple, set)) else [value]
-                kept = kept[kept[column].isin(wanted)]
-        parts = {name: part.where(**values) for name, part in self.parts.items()}
-        return replace(self, table=kept.reset_index(drop=True), parts=parts)
+            keys = {key for result in tables for key in result.keys}
+            if column not in keys:
+                statistic = any(column in result.table for result in tables)
+                if statistic and self.about == "persons":
+                    raise UsageError(
+                        f"{column}: 未经披露控制的结果只能按 {', '.join(sorted(keys))} 筛选;先用 dj.protect"
+                        " (an unprotected result can be filtered by its keys only: protect it first)"
+                    )
+                if not statistic:
+                    raise unknown("列/column", column, sorted(keys))
+            wanted = _listed(value)
+            present = {name for result in tables if column in result.table for name in result.table[column].unique()}
+            for name in wanted:
+                if name not in present and not _declared(self.spec, column, name):
+                    raise unknown(f"{column} 的值/value", name, sorted(present, key=str))
+        return self.remade(_rows_with(self.table, values), parts={n: p.chosen(values) for n, p in self.parts.items()})
+
+    def chosen(self, values: Mapping[str, Any]) -> Result:
+        """Return only the rows with these values, without looking whether they exist."""
+        parts = {name: part.chosen(values) for name, part in self.parts.items()}
+        return self.remade(_rows_with(self.table, values), parts=parts)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -95,3 +146,37 @@ class Result:
         )
         table = self.table.head(20).to_html(index=False, float_format=lambda x: f"{x:.2f}", na_rep="—")
         return f"{mark}{table}<p><small>{len(self.table)} 行 rows · {self.period} · {self.purpose}</small></p>"
+
+
+def digest(result: Result) -> str:
+    """Return a hash of everything a result's own table says; its parts have their own."""
+    import pandas as pd
+
+    head = [list(result.table.columns), result.period, result.about, result.programme]
+    content = hashlib.sha256(json.dumps(head, ensure_ascii=False).encode())
+    content.update(pd.util.hash_pandas_object(result.table, index=False).to_numpy().tobytes())
+    return content.hexdigest()
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
+
+
+def _rows_with(table: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
+    for column, value in values.items():
+        if column in table.columns:
+            table = table[table[column].isin(_listed(value))]
+    return table.reset_index(drop=True)
+
+
+def _declared(spec: Any, column: str, name: Any) -> bool:
+    """Tell whether a value is declared somewhere, though no row has it."""
+    if spec is None or not isinstance(name, str):
+        return False
+    if column in ("unit", "other"):
+        return name in spec.units
+    if column in ("code", "scale", "parent"):
+        return any(tree is not None and name in tree for tree in (spec.codebook.tree, spec.indicators))
+    if column == "level":
+        return all(part in spec.units.levels or part in spec.group_names for part in name.split("\u00d7"))
+    return column == "form" and name in ("anchors", "full")

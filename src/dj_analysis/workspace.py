@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -11,24 +12,28 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from . import closing, settling
-from .closing import Releases
 from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unknown
 from .folder import asked_by_default, check_folder, declarations, fingerprint, periods_of_table, read_wave, wave_files
-from .measure.crosses import is_cross
+from .measure.crossnames import is_cross
 from .measure.intake.indicators import indicators_of, load_values, periods_of
 from .measure.intake.score_sheets import Ratings, load_ratings
 from .measure.intake.sources import raise_for
-from .measure.rows import among, chosen, counted, row_table
-from .measure.scores import Scores, scores_of_sums
-from .measure.store import Kept, Store
-from .measure.survey import Indicators, Survey
-from .publish.disclosure import ReleasePlan
+from .measure.places import chosen
+from .measure.scores import Scores
+from .measure.survey import Indicators, Survey, WithheldRows
+from .measure.survey_scores import scores_of_sums
 from .publish.notebooks import Run, export_notebook, run_notebook
 from .publish.scope import Scope
 from .record import Record
+from .release import closing, counting
+from .release.history import History
+from .release.mask import Mask
+from .release.plan import ReleasePlan
+from .release.sheets import among, row_table, tally
+from .release.store import Kept, Store
+from .release.waves import survey_mask, survey_plans
 from .spec.periods import order, parse
-from .spec.settings import Language, Source
+from .spec.settings import FLOOR, Language, Source
 from .spec.units import Units, excluded_units
 
 
@@ -57,9 +62,9 @@ class Workspace:
         if lang is not None:
             self.spec = self.spec.speaking(lang)
         self.record = Record(self.folder / ".dj" / "record.sqlite")
-        self.record.settle()  # what an interrupted run entered is finished first
+        self.record.finish_interrupted()  # what an interrupted run entered is finished first
         self.store = Store(self.folder / ".dj")
-        self.releases = Releases(self.record, self.store)
+        self.history = History(self.record, self.store)
 
     @property
     def units(self) -> Units:
@@ -69,7 +74,7 @@ class Workspace:
     @cached_property
     def periods(self) -> list[str]:
         """Waves that have answers, in order."""
-        found = set(wave_files(self.settings.folder)) | set(self.releases.closed)
+        found = set(wave_files(self.settings.folder)) | set(self.history.closed)
         if "responses" in self.settings.tables:
             found |= periods_of_table(self.settings, Problems())
         return order(sorted(found))
@@ -90,11 +95,11 @@ class Workspace:
             Everything wrong with its file, in one table; or answers of a closed wave that are gone or were changed.
         """
         survey = self._read(period)
-        if (told := self.releases.frozen(period)) is not None:
+        if (told := self.history.frozen(period)) is not None:
             survey = closing.as_closed(survey, self.store, told)
         for notice in survey.notices:
             warnings.warn(notice, DjWarning, stacklevel=2)
-        return survey
+        return replace(survey, withheld=self._withheld(period))
 
     def released(self, period: str) -> Survey:
         """Return the answers that reports of a wave rest on: those of :meth:`survey`, once something of an open wave was sent
@@ -103,9 +108,9 @@ class Workspace:
         For what is computed from answers and not from their sums: screening, reliability, comparability.
         """
         survey = self.survey(period)
-        if self.releases.frozen(period) is None and self.releases.told(period):
+        if self.history.frozen(period) is None and self.history.told(period):
             rows = row_table(survey, self.store.secret)
-            survey = chosen(survey, among(rows, counted(self._settled(period).rows)))
+            survey = chosen(survey, among(rows, tally(self._counted(period).rows)))
         return survey
 
     def scores(self, period: str, by: str | Sequence[str | Sequence[str]] | None = None) -> Scores:
@@ -159,15 +164,14 @@ class Workspace:
         A closed wave has the plan it was closed with; an open one's is computed and not stored.
         """
         if period not in self._plans:
-            self._plans[period] = closing.plan_waves(
-                period, self.until(period), self.spec, self.releases, self._kept, self._settled
-            )
+            plans = survey_plans(self.until(period), self.spec, self.history, self._kept, self._counted, self._mask)
+            self._plans[period] = ReleasePlan(period, max(self.spec.min_group, FLOOR), plans, self.store.secret)
         return self._plans[period]
 
     def close(self, period: str, *, correct: str = "") -> None:
         """Close a wave: from now on it rests on the answers there are, its plan is fixed, and its reports are no drafts.
 
-        Waves before it that are still open are closed with it: its reports show them. Answers that come later are counted
+        Waves before it that are still open are closed with it: its reports show them. Answers that come later are tally
         in the supplementary register (补报登记) by closing again, and change nothing.
 
         Parameters
@@ -185,9 +189,9 @@ class Workspace:
         """
         waves = [period] if correct else [*(w for w in self.until(period) if self.is_draft(w) and w != period), period]
         for wave in waves:  # a report shows the waves before it: they leave with it
-            closing.close_wave(self._read(wave), self.releases, self.settings.consent, correct=correct)
-        self._plans.clear()
-        self._after_sent.clear()
+            closing.close_wave(self._read(wave), self.history, self.settings.consent, correct=correct)
+        for kept in (self._plans, self._after_sent, self._masks):
+            kept.clear()
         self.__dict__.pop("periods", None)
 
     def withdraw(self, period: str, number: str = "") -> int:
@@ -210,7 +214,7 @@ class Workspace:
                     f"{period} 不是 responses/ 中的文件,请在来源处删除后再登记 (delete it where it comes from)"
                 )
             closing.delete_answers(path, self.settings.tables.get("responses", Source()).sheet, number)
-        return closing.register_withdrawal(before, self._read(period), self.releases)
+        return closing.register_withdrawal(before, self._read(period), self.history)
 
     def overdue(self, period: str, asof: date) -> bool:
         """Tell whether the answers of a wave are older than they may be kept."""
@@ -235,21 +239,21 @@ class Workspace:
         due = [period] if period else [wave for wave in files if self.overdue(wave, asof)]
         for wave in due:
             self._known_period(wave)
-            if self.releases.frozen(wave) is None or wave not in files:
+            if self.history.frozen(wave) is None or wave not in files:
                 raise UsageError(
                     f"{wave} 尚未关闭或没有答卷文件,不能删除 (not closed, or no file): dj close --period {wave}"
                 )
         for wave in due:
-            closing.purge_answers(wave, files[wave], self.releases)
+            closing.purge_answers(wave, files[wave], self.history)
         return due
 
     def has_answers(self, period: str) -> bool:
         """Tell whether the answers of a wave are there still: after ``dj purge`` only its sums are."""
-        return period in self.periods and not self.releases.purged(period)
+        return period in self.periods and not self.history.purged(period)
 
     def is_draft(self, period: str) -> bool:
         """Tell whether reports of a period are drafts still: its wave is not closed."""
-        return period in self.periods and self.releases.frozen(period) is None
+        return period in self.periods and self.history.frozen(period) is None
 
     def until(self, period: str) -> list[str]:
         """Return the waves up to and including a period, in order."""
@@ -270,11 +274,11 @@ class Workspace:
         code, draft = self.unit(unit), self.is_draft(period)
         if sent and not draft:
             raise UsageError(f"{period} 已关闭,不是草稿 (it is closed: its reports are no drafts)")
-        snapshot = closing.snapshot(self._read(period), self.releases, self.settings.consent) if sent else {}
+        snapshot = closing.snapshot(self._read(period), self.history, self.settings.consent) if sent else {}
         return run_notebook(
             report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=code,
             plan=self.release_plan(period), draft=draft and not sent, snapshot=snapshot,
-            corrections=self.releases.corrections(period), **options,
+            corrections=self.history.corrections(period), **options,
         )  # fmt: skip
 
     def export(
@@ -326,7 +330,7 @@ class Workspace:
 
     def _read(self, period: str) -> Survey:
         self._known_period(period)
-        if self.releases.purged(period):
+        if self.history.purged(period):
             raise DataError(f"{period} 的答卷已按期删除,只留汇总 (its answers were purged; the sums are kept)")
         problems = Problems()
         survey = read_wave(self.settings, self.spec, period, problems)
@@ -342,33 +346,48 @@ class Workspace:
     def _plans(self) -> dict[str, ReleasePlan]:
         return {}
 
-    def _settled(self, period: str) -> settling.Settled:
+    @cached_property
+    def _masks(self) -> dict[str, Mask]:
+        return {}
+
+    def _mask(self, period: str) -> Mask:
+        """Return what may be seen of one wave by itself."""
+        if period not in self._masks:
+            self._masks[period] = survey_mask(period, self._kept(period), self.spec, self.history, self._counted)
+        return self._masks[period]
+
+    def _withheld(self, period: str) -> Mapping[str, frozenset[tuple[str, str]]]:
+        """Return the rows of a wave that take no part where units are judged together; decided when they are asked for."""
+        return WithheldRows(period, lambda: frozenset(self._mask(period).hidden))
+
+    def _counted(self, period: str) -> counting.Counted:
         """Return what an open wave rests on after a draft of it was sent."""
         if period not in self._after_sent:
-            self._after_sent[period] = settling.settle(self._read(period), self.store, self.releases.told(period))
+            self._after_sent[period] = counting.count_sheets(self._read(period), self.store, self.history.told(period))
         return self._after_sent[period]
 
     @cached_property
-    def _after_sent(self) -> dict[str, settling.Settled]:
+    def _after_sent(self) -> dict[str, counting.Counted]:
         return {}
 
     def _shell(self, period: str) -> Survey:
         """Return what a wave asked, without its rows."""
         asked = self.settings.waves.get(period, asked_by_default(self.spec))
         forms = self.spec.codebook.at(period).forms("full" if asked == "full" else "pulse")
-        return Survey(None, self.spec, period, forms, {axis: axis for axis in self._kept(period).sums})
+        axes = {axis: axis for axis in self._kept(period).sums}
+        return Survey(None, self.spec, period, forms, axes, withheld=self._withheld(period))
 
     def _kept(self, period: str) -> Kept:
         """Return a wave's sums: those it was closed with, else those of the answers there are, from the store if they are there."""
-        told = self.releases.frozen(period)
-        if told is None and self.releases.told(period):
-            return self._settled(period).kept
+        told = self.history.frozen(period)
+        if told is None and self.history.told(period):
+            return self._counted(period).kept
         key = told["store"] if told else f"{period}-{fingerprint(self.settings, self.spec, period)}"
         found = self.store.find(key)
         if found is None and told is not None:
             raise DataError(f".dj/store: {period} 的汇总已丢失 (the sums of a closed wave are gone): {key}")
         if found is None:
-            found = settling.sums_of(self._read(period))
+            found = counting.sums_of(self._read(period))
             self.store.keep(key, found)
         return found
 

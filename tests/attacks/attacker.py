@@ -311,7 +311,7 @@ def sums_possible(score: float, n: int, half: float, *, grid: float = 0.0) -> tu
 
 def printed_step(n: int) -> float:
     """To which step scores about n people are printed: the documentation tells everybody."""
-    from dj_analysis.measure.partition import step
+    from dj_analysis.release.tree_rule import step
 
     return float(step(np.array([float(n)]))[0])
 

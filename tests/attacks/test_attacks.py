@@ -275,10 +275,10 @@ def test_a_difference_of_rates_is_not_rounded_to_points(tmp_path, rng):
 
 def send_draft(company: Company) -> dict[str, list[pd.DataFrame]]:
     """What a sent draft tells: as ``ws.run_report(sent=True)``, without running the notebook."""
-    from dj_analysis import closing
+    from dj_analysis.release import closing
 
     ws = dj.open_workspace(company.folder)
-    snapshot = closing.snapshot(ws._read(NOW), ws.releases)
+    snapshot = closing.snapshot(ws._read(NOW), ws.history)
     tables = attacker.published(company, ws)
     ws.record.append("publication", snapshot | {"files": {}})
     return tables

@@ -522,7 +522,7 @@ def may_stand(told: Told) -> set[str]:
         for column in columns:
             made |= {printed(value, KINDS[column]).lstrip("+-") for value in told.tables[name][column].dropna()}
     for reason in told.tables["alerts"]["reason"]:
-        made |= numbers_in(reasons.printed(reason, language))
+        made |= numbers_in(reasons.printed_reason(reason, language))
     rates = told.tables["change_response"]["difference"]
     return made | {printed(100 * value, SIGNED).lstrip("+-") for value in rates.dropna()} - {"—"}
 

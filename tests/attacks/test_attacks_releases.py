@@ -27,10 +27,10 @@ from companies import Company, company_of
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 import dj_analysis as dj
-from dj_analysis import closing
 from dj_analysis.errors import DataError, UsageError
-from dj_analysis.measure.rows import HASH, row_table
 from dj_analysis.measure.scores import Scores
+from dj_analysis.release import closing
+from dj_analysis.release.sheets import HASH, row_table
 from dj_analysis.spec.specification import CROSS
 
 NOW, FORM = "2026Q3", "anchors"
@@ -127,7 +127,7 @@ def axes_of(office: Office) -> dict[str, str]:
 def send_draft(office: Office) -> None:
     """As ``ws.run_report(sent=True)``, without running the notebook."""
     ws = dj.open_workspace(office.company.folder)
-    snapshot = closing.snapshot(ws._read(NOW), ws.releases, ws.settings.consent)
+    snapshot = closing.snapshot(ws._read(NOW), ws.history, ws.settings.consent)
     results = results_of(office, ws)
     ws.record.append("publication", snapshot | {"files": {}})
     note(office, "draft", ws, *results)
@@ -169,7 +169,7 @@ def note(office: Office, kind: str, ws: dj.Workspace, scores: Scores, tables: Ta
     """Find out which sheets every number rests on, and keep what was told."""
     hashes = row_table(ws._read(NOW), ws.store.secret)[HASH]
     office.hashes |= dict(zip((int(value) for value in hashes), office.file, strict=True))
-    rows = [office.hashes[int(value)] for value in ws.store.rows(ws.releases.told(NOW)[-1]["store"])[HASH]]
+    rows = [office.hashes[int(value)] for value in ws.store.rows(ws.history.told(NOW)[-1]["store"])[HASH]]
     believed = believe(office, scores, rows)
     inside = {axis: members(office, axis, parts) for axis, parts in believed.items()}
     check_scores(office, kind, scores.table, inside)

@@ -16,8 +16,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dj_analysis.measure.judges.concordance import bland_altman, icc, kendall_w
-from dj_analysis.measure.judges.raters import severity, win_probability
+from dj_analysis.measure.raters.concordance import bland_altman, icc, kendall_w
+from dj_analysis.measure.raters.two_way import severity, win_probability
 
 EXACT = 1e-9
 NAN = float("nan")

@@ -9,12 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..errors import DataError, IdentifierError, Problems, UsageError
+from ..measure.basis import Basis
 from ..measure.intake.identifiers import ALLOWED, DROPPED, identifying_name, identifying_text
-from ..measure.partition import partition_of_counts
-from ..measure.scores import withheld_rows
+from ..measure.unitsums import STATISTICS, UnitSums
 from ..result import Result
 from ..spec import reasons
 from ..spec.codebook import Codebook
@@ -168,7 +169,7 @@ def requests(
     statistics = ("n", *STATES, "unanswered", "waiting_days")
     return Requests(
         table=table, keys=("period", "level", "unit"), statistics=statistics, period=label, programme="requests",
-        periods=(label,), spec=spec, withheld={label: _withheld(facts, spec, period or "")},
+        periods=(label,), spec=spec, basis=_basis(facts, spec, label, period or ""),
     )  # fmt: skip
 
 
@@ -278,14 +279,17 @@ def _by_unit(facts: pd.DataFrame, spec: Specification, period: str) -> Iterator[
         yield unit.level, unit.unit, facts[here.map(lambda code, unit=unit.unit: unit in above[code]).astype(bool)]
 
 
-def _withheld(facts: pd.DataFrame, spec: Specification, period: str) -> frozenset[tuple[str, str]]:
-    """Return the rows that tell about too few requests, and those from which they could be computed."""
-    units = spec.units.at(period)
-    if not units.rows:
-        return frozenset()
+def _basis(facts: pd.DataFrame, spec: Specification, label: str, period: str) -> tuple[Basis, ...]:
+    """Return how many requests lie directly at each unit, by tree; without units, at each unit as it is written."""
+    units, sums = spec.units.at(period), {}
     here = facts["unit"].map(lambda unit: unit if unit in units else spec.units.successors.get(unit, unit))
     counts = {str(unit): float(n) for unit, n in here.value_counts().items()}
-    return withheld_rows(partition_of_counts(counts, units, max(spec.min_group, FLOOR)), units)
+    for tree in units.trees:
+        mine = {u: n for u, n in counts.items() if not units.rows or u == ALL or (u in units and units[u].tree == tree)}
+        axis, names = (tree, tuple(mine)) if units.rows else ("unit", tuple("" if u == ALL else u for u in mine))
+        none = {name: np.zeros((len(mine), 0)) for name in STATISTICS}
+        sums[axis] = UnitSums(axis, names, (), np.array(list(mine.values()), dtype=float), none)
+    return (Basis("requests", label, spec, sums),)
 
 
 def _count(level: str, unit: str, part: pd.DataFrame, spec: Specification) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ..spec.codebook import Codebook
 from ..spec.periods import parse
 from ..spec.specification import Specification
 from . import names
-from .answers import CARELESS, SELECTION, STRAIGHT, Model
+from .answers import CARELESS, SELECTION, STRAIGHT, AnswerModel
 from .company import Company
 from .effects import draw_effects, no_effects
 from .indicators import indicator_tree
@@ -67,7 +67,7 @@ def make_company(
     codebook = demo_codebook(layout.middle)
     questions = draw_questions(codebook, rng)
     staff = draw_staff(layout, None if planted else PLAIN_RATE, rng)
-    model = Model(questions, staff, SELECTION, CARELESS, STRAIGHT) if planted else Model(questions, staff)
+    model = AnswerModel(questions, staff, SELECTION, CARELESS, STRAIGHT) if planted else AnswerModel(questions, staff)
     shifts, effects = draw_effects(model, layout, rng) if planted else no_effects(model, layout)
     table = pd.DataFrame(effects, columns=["kind", "unit", "code", "period_from", "value"])
     return Company(seed, layout.periods, _declared(layout, codebook, staff), table, model, layout, shifts)

@@ -19,7 +19,7 @@ SECONDS, CARELESS_SECONDS = 7.0, 1.5  # an item
 
 
 @dataclass(frozen=True)
-class Model:
+class AnswerModel:
     """Everything answers follow from, effects of units apart.
 
     ``selection`` is the probit slope of answering on mood, ``careless`` and ``straight`` are shares of respondents.
@@ -56,7 +56,7 @@ class _Unread:
     option: np.ndarray  # what those who tick straight down tick
 
 
-def draw_answers(wave: Wave, model: Model, rng: np.random.Generator) -> pl.DataFrame:
+def draw_answers(wave: Wave, model: AnswerModel, rng: np.random.Generator) -> pl.DataFrame:
     """Draw everybody's mood, who answers, what they tick; one row a respondent, in the order of the staff list."""
     questions, staff = wave.questions, model.staff
     chosen, mood = _respondents(model, rng)
@@ -80,7 +80,7 @@ def same_option(option: np.ndarray, questions: Questions) -> np.ndarray:
     return np.where(questions.steps == len(CUTS5), option[:, None], 2 * option[:, None])
 
 
-def _respondents(model: Model, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _respondents(model: AnswerModel, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw who answers: their positions in the staff list, and their moods."""
     cell = model.staff.cell
     mood = rng.standard_normal(len(cell))
@@ -108,7 +108,7 @@ def _raw(steps: np.ndarray, questions: Questions) -> np.ndarray:
     return np.where(forward, low + steps, high - steps).astype(np.int16)
 
 
-def _unread(model: Model, n: int, rng: np.random.Generator) -> _Unread:
+def _unread(model: AnswerModel, n: int, rng: np.random.Generator) -> _Unread:
     manner = rng.random(n)
     straight = np.flatnonzero((manner >= model.careless) & (manner < model.careless + model.straight))
     option = rng.choice(STRAIGHT_OPTIONS, len(straight), p=STRAIGHT_SHARES)

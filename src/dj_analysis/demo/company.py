@@ -16,7 +16,7 @@ from ..spec.periods import parse
 from ..spec.specification import Specification
 from ..workspace import open_workspace
 from . import names
-from .answers import Model, Wave, draw_answers
+from .answers import AnswerModel, Wave, draw_answers
 from .effects import Shifts
 from .exports import write_wave
 from .files import write_csv, write_declarations
@@ -52,7 +52,7 @@ class Company:
     periods: tuple[str, ...]
     spec: Specification
     planted: pd.DataFrame = field(repr=False)
-    _model: Model = field(repr=False)
+    _model: AnswerModel = field(repr=False)
     _layout: Layout = field(repr=False)
     _shifts: Shifts = field(repr=False)
     _waves: dict[str, Wave] = field(default_factory=dict, repr=False, compare=False)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..spec.units import ALL
 from . import names
-from .answers import Model
+from .answers import AnswerModel
 from .layout import Layout
 from .questions import POINTS
 from .staff import LOW_RATE
@@ -24,13 +24,13 @@ Planted = tuple[str, str, str, str, float]  # kind, unit, code, period_from, val
 Shifts = tuple[np.ndarray, ...]  # latent shifts of each wave: cells × items
 
 
-def no_effects(model: Model, layout: Layout) -> tuple[Shifts, list[Planted]]:
+def no_effects(model: AnswerModel, layout: Layout) -> tuple[Shifts, list[Planted]]:
     """Shift nothing."""
     none = np.zeros((len(model.staff.branch), len(model.questions.nodes)))
     return (none,) * len(layout.periods), []
 
 
-def draw_effects(model: Model, layout: Layout, rng: np.random.Generator) -> tuple[Shifts, list[Planted]]:
+def draw_effects(model: AnswerModel, layout: Layout, rng: np.random.Generator) -> tuple[Shifts, list[Planted]]:
     """Latent shifts, cells × items, of every wave, with the list of what was planted."""
     base, planted = _unit_effects(model, layout, rng), _everywhere(model, layout)
     everything = np.arange(len(model.questions.nodes))
@@ -42,7 +42,7 @@ def draw_effects(model: Model, layout: Layout, rng: np.random.Generator) -> tupl
     return tuple(shifts), [*planted, *trends, *weak]
 
 
-def _unit_effects(model: Model, layout: Layout, rng: np.random.Generator) -> np.ndarray:
+def _unit_effects(model: AnswerModel, layout: Layout, rng: np.random.Generator) -> np.ndarray:
     """Cities and departments, their single dimensions, branches, positions: latent shifts that leave the whole as it is."""
     branch, homes = model.staff.branch, layout.cities + layout.departments
     places = _centred(rng.standard_normal(homes), layout.cities) * CITY_SD
@@ -60,7 +60,7 @@ def _centred(draws: np.ndarray, first: int) -> np.ndarray:
     return (draws - draws[:first].mean()) / spread if spread > 0 else np.zeros(len(draws))
 
 
-def _everywhere(model: Model, layout: Layout) -> list[Planted]:
+def _everywhere(model: AnswerModel, layout: Layout) -> list[Planted]:
     """List what is planted from the first wave on by position, by rate of response, by manner of answering."""
     first = layout.periods[0]
     groups: list[Planted] = [("group_effect", zh, "position", first, points) for zh, points in POSITION.items()]
@@ -83,7 +83,7 @@ def _low_branches(layout: Layout) -> list[tuple[int, float]]:
     return [(b, LOW_POINTS[i % len(LOW_POINTS)]) for i, b in enumerate(fit[::step][:count])]
 
 
-def _with_trends(shifts: list[np.ndarray], model: Model, layout: Layout) -> tuple[list[np.ndarray], list[Planted]]:
+def _with_trends(shifts: list[np.ndarray], model: AnswerModel, layout: Layout) -> tuple[list[np.ndarray], list[Planted]]:
     """Let one city fall, another rise, by as many points from each wave to the next."""
     everything, place = np.arange(len(model.questions.nodes)), layout.home[model.staff.branch]
     start, planted = max(0, len(shifts) - TREND_WAVES), []
@@ -97,7 +97,7 @@ def _with_trends(shifts: list[np.ndarray], model: Model, layout: Layout) -> tupl
 
 
 def _with_weak_dimensions(
-    shifts: list[np.ndarray], model: Model, layout: Layout
+    shifts: list[np.ndarray], model: AnswerModel, layout: Layout
 ) -> tuple[list[np.ndarray], list[Planted]]:
     """Let each of the first cities have one weak dimension from some wave on."""
     place, planted = layout.home[model.staff.branch], []
@@ -117,7 +117,7 @@ def _weak(layout: Layout) -> tuple[tuple[str, float], ...]:
     return WEAK[: max(1, layout.cities - 2)]
 
 
-def _moved(shift: np.ndarray, cells: np.ndarray, items: np.ndarray, points: float, model: Model) -> np.ndarray:
+def _moved(shift: np.ndarray, cells: np.ndarray, items: np.ndarray, points: float, model: AnswerModel) -> np.ndarray:
     """Return the shifts with the observed score of each item, over those cells together, moved by exactly so many points."""
     cells = np.flatnonzero(cells & (model.staff.size > 0))
     chosen, here = model.questions.take(items), shift[np.ix_(cells, items)]

@@ -12,13 +12,13 @@ from scipy.special import ndtr
 from ..spec.codebook import Codebook
 from ..spec.tree import Tree
 from ..spec.units import ALL, Unit, Units
-from .answers import BLANK, NOT_APPLICABLE, STRAIGHT_OPTIONS, STRAIGHT_SHARES, Model, Wave, same_option
+from .answers import BLANK, NOT_APPLICABLE, STRAIGHT_OPTIONS, STRAIGHT_SHARES, AnswerModel, Wave, same_option
 from .questions import Questions
 
 NODES = 33  # quadrature over mood
 
 
-def wave_truth(wave: Wave, model: Model, codebook: Codebook, units: Units, period: str) -> pd.DataFrame:
+def wave_truth(wave: Wave, model: AnswerModel, codebook: Codebook, units: Units, period: str) -> pd.DataFrame:
     """Expected scores of every unit of the first tree in one wave: period, level, unit, form, code, score (0–100).
 
     Parameters
@@ -38,7 +38,7 @@ def wave_truth(wave: Wave, model: Model, codebook: Codebook, units: Units, perio
     return pd.concat(blocks, ignore_index=True).astype({"code": "str"})
 
 
-def expected_scores(questions: Questions, shift: np.ndarray, model: Model, cells: Any = slice(None)) -> np.ndarray:
+def expected_scores(questions: Questions, shift: np.ndarray, model: AnswerModel, cells: Any = slice(None)) -> np.ndarray:
     """Expected observed score of each item among those of each cell who answer: cells × items."""
     points, weights = np.polynomial.hermite_e.hermegauss(NODES)
     answering = weights * ndtr(model.readiness[cells, None] + model.selection * points)

@@ -9,11 +9,11 @@ import pandas as pd
 
 from ..errors import UsageError
 from ..measure.inference import uncertainty
-from ..measure.partition import step
 from ..measure.scores import Scores
 from ..result import Result
 from ..spec import reasons
-from ..spec.bands import SLACK, Bands, beyond
+from ..spec.bands import SLACK, beyond
+from ..spec.reasons import printed_reason
 from ..spec.specification import Specification
 from .change import Change
 
@@ -23,13 +23,13 @@ WORDS = {
         "index_low": "指数低于{point:g}分的把握达{confidence:g}%",
         "dimension_low": "{at_least}个以上维度低于{point:g}分",
         "low_share": "指数低于{of:g}分的人占比下限超过{share:g}%",
-        "fall": "指数环比下降{fall:.1f}分,超出误差范围",
+        "fall": "指数环比下降{smallest:g}分以上,超出误差范围",
     },
     "en": {
         "index_low": "index below {point:g} with {confidence:g}% confidence",
         "dimension_low": "{at_least} or more dimensions below {point:g}",
         "low_share": "more than {share:g}% of respondents credibly have an index below {of:g}",
-        "fall": "index fell by {fall:.1f} points, beyond error",
+        "fall": "index fell by {smallest:g} points or more, beyond error",
     },
 }
 _MEAN = ("score", "se", "df", "skewness")  # what the chance of lying below a point rests on
@@ -41,8 +41,8 @@ class Alerts(Result):
     """Collective warnings, one row a unit.
 
     ``.table``: period, level, unit, warning (orange, red, black or empty), rule (which rule gave it), probability, n,
-    response (rate, NaN without headcounts), reason (in the words that are printed; 数据不足 and 参与率偏低提示 where no
-    warning is judged).
+    response (rate, NaN without headcounts), reason (``rule:grade`` of every rule that gave a warning, joined by ``;``,
+    or why none is judged; :func:`reason_words` says it in words).
     """
 
     def count(self, level: str | None = None) -> dict[str, int]:
@@ -114,6 +114,7 @@ def alerts(
         table=table, keys=keys_, statistics=("warning", "rule", "probability", "n", "response"), period=now.period,
         periods=tuple(dict.fromkeys([*(change.periods if change else ()), now.period])), spec=spec,
         withheld={**(change.withheld if change else {}), **now.withheld},
+        basis=(*(change.basis if change else ()), *now.basis),
     )  # fmt: skip
 
 
@@ -121,7 +122,7 @@ def _index_low(units: pd.DataFrame, spec: Specification) -> pd.DataFrame:
     bands = spec.bands["warning"]
     mean, se, df, skewness = (units[name].to_numpy(float) for name in _MEAN)
     codes, chance = bands.grade_surely(lambda point, side: uncertainty.probability(mean, se, df, point, side, skewness))
-    return _finding("index_low", codes, chance, _reasons("index_low", codes, bands, spec))
+    return _finding("index_low", codes, chance)
 
 
 def _dimension_low(anchors: pd.DataFrame, keys: list[tuple[str, str]], spec: Specification) -> pd.DataFrame:
@@ -139,7 +140,7 @@ def _dimension_low(anchors: pd.DataFrame, keys: list[tuple[str, str]], spec: Spe
             enough = ranked[:, band.at_least - 1] >= band.sure - SLACK
             chances[enough] = ranked[enough, band.at_least - 1]
         codes[enough] = band.code
-    return _finding("dimension_low", codes, chances, _reasons("dimension_low", codes, bands, spec))
+    return _finding("dimension_low", codes, chances)
 
 
 def _low_share(now: Scores, keys: list[tuple[str, str]], spec: Specification) -> pd.DataFrame:
@@ -149,27 +150,22 @@ def _low_share(now: Scores, keys: list[tuple[str, str]], spec: Specification) ->
     low = shares["low"].reindex(keys).to_numpy(float)
     codes = bands.grade(low)
     sure = np.where(codes != "", 0.975, np.nan)  # the lower end of a two-sided 95 % interval
-    return _finding("low_share", codes, sure, _reasons("low_share", codes, bands, spec))
+    return _finding("low_share", codes, sure)
 
 
 def _fall(change: Change | None, keys: list[tuple[str, str]], spec: Specification) -> pd.DataFrame:
     if change is None:
-        return _finding("fall", np.full(len(keys), "", dtype=object), np.full(len(keys), np.nan), [""] * len(keys))
+        return _finding("fall", np.full(len(keys), "", dtype=object), np.full(len(keys), np.nan))
     rows = change.table[change.table["code"] == spec.codebook.index].set_index(["level", "unit"]).reindex(keys)
     smallest = spec.rules.change.smallest
     fell = ~beyond(rows["difference"].to_numpy(float), -smallest, "above") & rows["real"].eq(True).to_numpy()
     codes = np.where(fell, "orange", "").astype(object)
-    said = WORDS[spec.language]["fall"]
-    # The words leave with the report: they tell the fall between the two scores as they are printed, and no more.
-    points = step(rows[["n", "n_before"]].min(axis=1).to_numpy(float))
-    told = (rows["before"] + rows["shift_before"], rows["now"] + rows["shift"])
-    printed = [(value.to_numpy(float) / points).round() * points for value in told]
-    words = [said.format(fall=d) if f else "" for d, f in zip(printed[0] - printed[1], fell, strict=True)]
-    return _finding("fall", codes, np.where(fell, 1 - rows["p"].to_numpy(float) / 2, np.nan), words)
+    return _finding("fall", codes, np.where(fell, 1 - rows["p"].to_numpy(float) / 2, np.nan))
 
 
-def _finding(rule: str, codes: np.ndarray, probability: np.ndarray, words: list[str]) -> pd.DataFrame:
-    return pd.DataFrame({"warning": codes, "rule": rule, "probability": probability, "reason": words})
+def _finding(rule: str, codes: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
+    reason = [f"{rule}:{code}" if code else "" for code in codes]
+    return pd.DataFrame({"warning": codes, "rule": rule, "probability": probability, "reason": reason})
 
 
 def _gravest(found: list[pd.DataFrame], rows: int) -> pd.DataFrame:
@@ -203,17 +199,22 @@ def _guarded(table: pd.DataFrame, scored: np.ndarray, fall: np.ndarray, spec: Sp
     return table
 
 
-def _reasons(rule: str, codes: np.ndarray, bands: Bands, spec: Specification) -> list[str]:
-    """Say why, in the reader's language, with the cut point that was met."""
-    said = WORDS[spec.language][rule]
-    by_code = {
-        band.code: said.format(
-            point=band.point,
-            share=round(100 * band.point, 6),
-            confidence=round(100 * band.sure, 6),
-            at_least=band.at_least,
-            of=bands.of or 0,
-        )
-        for band in bands.bands
-    }
-    return [by_code.get(code, "") for code in codes]
+def reason_words(reason: str, spec: Specification) -> str:
+    """Say a reason in the reader's language: of a warning with the cut point that was met; joined ones one after the other."""
+    said = [_rule_words(part, spec) or printed_reason(part, spec.language) for part in reason.split(";") if part]
+    return ("; " if spec.language == "en" else "；").join(said)
+
+
+def _rule_words(part: str, spec: Specification) -> str:
+    rule, _, grade = part.partition(":")
+    words = WORDS[spec.language].get(rule, "")
+    if rule == "fall" and words:
+        return words.format(smallest=spec.rules.change.smallest)
+    names = {"index_low": "warning", "dimension_low": "warning_dimension", "low_share": "low_answers"}
+    band = next((band for band in spec.bands[names[rule]].bands if band.code == grade), None) if rule in names else None
+    if band is None:
+        return ""
+    return words.format(
+        point=band.point, share=round(100 * band.point, 6), confidence=round(100 * band.sure, 6), at_least=band.at_least,
+        of=spec.bands[names[rule]].of or 0,
+    )  # fmt: skip

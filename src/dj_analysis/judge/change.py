@@ -11,7 +11,9 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from ..errors import UsageError
-from ..measure.scores import Scores, finest, members, merged_parts, restated
+from ..measure.members import finest, members, merged_parts
+from ..measure.scores import Scores
+from ..measure.survey_scores import restated
 from ..measure.unitsums import UnitSums
 from ..result import Result
 from ..spec import reasons
@@ -44,7 +46,8 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     Welch–Satterthwaite degrees of freedom. A change is ``real`` where its interval excludes 0 and its q-value (BH 1995
     over the units of its level and code) is at most the declared false discovery rate; otherwise it is within error.
     ``mix`` and ``within`` split the difference by finest units (Kitagawa 1955): within = Σ½(w₁+w₂)(m₂−m₁), mix =
-    Σ½(m₁+m₂)(w₂−w₁); a unit present in one wave only counts as mix.
+    Σ½(m₁+m₂)(w₂−w₁); a unit present in one wave only counts as mix, people of a unit that a release hides count right at
+    the unit above.
 
     Parameters
     ----------
@@ -76,19 +79,17 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     made["n"], made["n_before"] = table["n"], table["n_before"]
     made["now"], made["before"] = table["score"], table["score_before"]
     made["difference"] = made["now"] - made["before"]
-    for name in ("shift", "shift_before"):
-        made[name] = table.get(name, 0.0)
     made = _with_interval(made, table, spec.rules.change.confidence)
     withheld = {**before.withheld, **now.withheld}
     made["q"] = made.groupby(["level", "code"])["p"].transform(q_values, told_apart(made, withheld))
-    made["mix"], made["within"] = _decomposition(made, now, earlier)
+    made["mix"], made["within"] = _decomposition(made, *_of_shown_units(now, earlier))
     made["real"] = (made["q"] <= spec.rules.change.false_discovery) & ((made["low"] > 0) | (made["high"] < 0))
     made["reason"] = _reasons(made)
     return Change(
         table=made, keys=("period", "before_period", *keys), statistics=("n", "n_before", *COLUMNS), period=now.period,
         about=now.about, programme=now.programme, periods=(before.period, now.period), spec=spec,
-        parts={"response": _response(now, earlier, before.period), "pooled": _pooled(made, now, earlier)}, withheld=withheld,
-        family=("level", "code"),
+        parts={"response": _response(now, earlier, before.period)}, withheld=withheld, basis=(*before.basis, *now.basis),
+        family=("level", "code"), together=("mix", "within"),
     )  # fmt: skip
 
 
@@ -102,6 +103,7 @@ def _response(now: Scores, before: Scores, period_before: str) -> Result:
     return Result(
         table=table, keys=("period", "before_period", *keys), statistics=("n", "rate", "rate_before", "difference"),
         period=now.period, periods=(period_before, now.period), about=now.about, programme=now.programme, spec=now.spec,
+        basis=(*before.basis, *now.basis),
     )  # fmt: skip
 
 
@@ -145,32 +147,24 @@ def q_values(p: pd.Series, shown: pd.Series | None = None) -> pd.Series:
     return q
 
 
-def _pooled(made: pd.DataFrame, now: Scores, before: Scores) -> Result:
-    """Split differences by the units that can be told apart: people of hidden units count right at the unit above.
-
-    What is printed is then a function of what is printed anyway, and tells nothing about a hidden unit.
-    """
-    keys = ["period", "before_period", "level", "unit", "code"]
-    waves = {}
+def _of_shown_units(now: Scores, before: Scores) -> tuple[Scores, Scores]:
+    """Count people of hidden units right at the unit above: what is printed then tells nothing about a hidden unit."""
     hidden = set().union(*now.withheld.values(), *before.withheld.values())
+    if not hidden:
+        return now, before
+    codes, waves = {unit for _, unit in hidden}, []
     for scores in (now, before):
-        units = scores.spec.units.at(scores.period)
-        codes = {unit for _, unit in hidden}
-        pooled = {}
+        units, shown = scores.spec.units.at(scores.period), {}
         for axis, block in scores.sums.items():
             if axis not in units.trees:
-                pooled[axis] = block.renamed({unit: NO_UNIT for unit in block.units if (axis, unit) in hidden})
+                shown[axis] = block.renamed({unit: NO_UNIT for unit in block.units if (axis, unit) in hidden})
                 continue
             above = {
                 u: next((a for a in [u, *units.ancestors(u)] if a not in codes), ALL) if u else u for u in block.units
             }
-            pooled[axis] = block.renamed({u: NO_UNIT if home == ALL else home for u, home in above.items()})
-        waves[scores.period] = replace(scores, sums=pooled)
-    mix, within = _decomposition(made, waves[now.period], waves[before.period])
-    return Result(
-        table=made[keys].assign(mix=mix, within=within), keys=tuple(keys), statistics=("mix", "within"), n=None,
-        period=now.period, about=now.about, programme=now.programme, periods=(before.period, now.period), spec=now.spec,
-    )  # fmt: skip
+            shown[axis] = block.renamed({u: NO_UNIT if home == ALL else home for u, home in above.items()})
+        waves.append(replace(scores, sums=shown))
+    return waves[0], waves[1]
 
 
 def _decomposition(made: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.ndarray, np.ndarray]:

@@ -9,10 +9,10 @@ import pandas as pd
 from scipy import stats
 
 from ..errors import UsageError
-from ..measure.crosses import is_cross
+from ..measure.crossnames import is_cross
 from ..measure.inference import uncertainty
-from ..measure.pooled import shifts
-from ..measure.scores import KEYS, Scores, members
+from ..measure.members import members
+from ..measure.scores import KEYS, Scores
 from ..measure.unitsums import UnitSums
 from ..result import Result
 from ..spec.units import ALL
@@ -70,7 +70,7 @@ def contrast(scores: Scores) -> Contrast:
     table["real"] = (table["q"] <= rule.false_discovery) & ((table["low"] > 0) | (table["high"] < 0))
     return Contrast(
         table=table, keys=KEYS, statistics=STATISTICS, period=scores.period, periods=scores.periods, spec=scores.spec,
-        withheld=scores.withheld, family=("level", "role"),
+        withheld=scores.withheld, family=("level", "role"), together=("p",), basis=scores.basis,
     )  # fmt: skip
 
 
@@ -95,12 +95,10 @@ def _level_table(scores: Scores, level: str, rolled: UnitSums, whole: UnitSums) 
             "form": "anchors", "code": np.tile([code for _, code in cells], shape[0]),
         }
     )  # fmt: skip
-    shift_whole = shifts(whole, scores.spec, scores.period)
     columns = {
         "n": rolled.sums["n"], "n_rest": whole.sums["n"] - rolled.sums["n"], "score": unit.mean,
         "whole": np.broadcast_to(all_.mean, shape), "difference": difference, "se": se, "low": difference - half,
-        "high": difference + half, "p": p, "shift": shifts(rolled, scores.spec, scores.period),
-        "shift_whole": np.broadcast_to(shift_whole, shape),
+        "high": difference + half, "p": p,
     }  # fmt: skip
     for name, values in columns.items():
         table[name] = np.asarray(values, dtype=float).ravel()

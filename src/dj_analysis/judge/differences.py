@@ -11,13 +11,14 @@ import pandas as pd
 from scipy import stats
 
 from ..errors import UsageError
-from ..measure.crosses import is_cross
+from ..measure.crossnames import is_cross
 from ..measure.engines import columns_of
 from ..measure.inference import uncertainty
-from ..measure.pooled import shifts
-from ..measure.rows import person_scores, places
-from ..measure.scores import Scores, members, score
+from ..measure.members import members
+from ..measure.places import person_scores, places
+from ..measure.scores import Scores
 from ..measure.survey import Survey
+from ..measure.survey_scores import score
 from ..result import Result
 from ..spec import reasons
 from ..spec.settings import FLOOR
@@ -26,8 +27,8 @@ from .change import q_values
 
 KEYS = ("period", "level", "unit", "by", "form", "code", "test")
 STATISTICS = ("n", "groups", "statistic", "df", "df_within", "p", "q", "effect", "effect_name", "size", "words")
-PAIR_COLUMNS = ["level", "unit", "other", "form", "code", "n", "n_other", "difference", "se", "low", "high", "p", "shift",
-                "shift_other", "reason"]  # fmt: skip
+PAIR_COLUMNS = ["level", "unit", "other", "form", "code", "n", "n_other", "difference", "se", "low", "high", "p",
+                "reason"]  # fmt: skip
 #: Where an effect begins to be small, middling, large (Cohen 1988); a convention, no judgement of what matters.
 SIZES = {"hedges_g": (0.2, 0.5, 0.8), "omega_squared": (0.01, 0.06, 0.14), "epsilon_squared": (0.01, 0.06, 0.14),
          "cramers_v": (0.1, 0.3, 0.5)}  # fmt: skip
@@ -95,17 +96,16 @@ def differences(survey: Survey, by: str | Sequence[str]) -> Differences:
     table = _worded(table, scores)
     root, common = scores.spec.units.at(scores.period).root, {
         "period": scores.period, "periods": (scores.period,), "spec": scores.spec, "withheld": scores.withheld,
+        "basis": scores.basis,
     }  # fmt: skip
     table.insert(0, "period", scores.period)
     table.insert(1, "level", root.level)
     table.insert(2, "unit", ALL)
     pairs = pd.concat([pairs for _, pairs in found], ignore_index=True)
     pairs.insert(0, "period", scores.period)
-    # What is computed from groups is a function of what is shown of them only while nothing more is hidden later.
-    pooled = Result(table=table, keys=KEYS, statistics=STATISTICS, **common)
     return Differences(
-        table=table, keys=KEYS, statistics=STATISTICS, parts={"pooled": pooled, "pairs": Result(
-            table=pairs, keys=("period", "level", "unit", "other", "form", "code"),
+        table=table, keys=KEYS, statistics=STATISTICS, together=STATISTICS, parts={"pairs": Result(
+            table=pairs, keys=("period", "level", "unit", "other", "form", "code"), together=("low", "high", "p"),
             statistics=("n", "n_other", "difference", "se", "low", "high", "p"), **common,
         )}, **common,
     )  # fmt: skip
@@ -148,7 +148,7 @@ def enps(survey: Survey, code: str, by: str | Sequence[str] | None = None) -> Re
     return Result(
         table=table[[*keys, "n", "promoters", "detractors", "enps", "se", "low", "high", "reason"]], keys=keys,
         statistics=("n", "promoters", "detractors", "enps", "se", "low", "high"), period=survey.period,
-        periods=(survey.period,), spec=scores.spec, withheld=scores.withheld,
+        periods=(survey.period,), spec=scores.spec, withheld=scores.withheld, basis=scores.basis,
     )  # fmt: skip
 
 
@@ -162,7 +162,6 @@ def _of_grouping(
     axis, groups = _groups(scores, by)
     names, sums = list(groups), scores.sums[axis]
     rolled = sums.rolled_up(groups)
-    shift = shifts(rolled, scores.spec, scores.period)
     ranked = _in_groups(persons, places(survey)[axis], groups)
     tests, pairs = [], []
     leaves = {leaf.code for leaf in survey.codebook.tree.leaves}
@@ -179,7 +178,7 @@ def _of_grouping(
         tests += [told | row for row in rows]
         chosen = [name for name, inside in zip(names, there, strict=True) if inside]
         told = {"level": by, "form": form, "code": code}
-        pairs += [told | pair for pair in _pairs(chosen, mean, kept["n"], shift[there, j])]
+        pairs += [told | pair for pair in _pairs(chosen, mean, kept["n"])]
     columns = [
         "by",
         "form",
@@ -300,13 +299,12 @@ def _chi2(sums: dict[str, np.ndarray]) -> dict[str, Any]:
     )
 
 
-def _pairs(names: list[str], mean: uncertainty.Means, n: np.ndarray, shift: np.ndarray) -> list[dict[str, Any]]:
+def _pairs(names: list[str], mean: uncertainty.Means, n: np.ndarray) -> list[dict[str, Any]]:
     """Every two groups by Games–Howell (1976): the studentised range with Welch's degrees of freedom."""
     k, rows = len(names), []
     for i in range(k):
         for j in range(i + 1, k):
             row = {"unit": names[i], "other": names[j], "n": int(n[i]), "n_other": int(n[j]), "reason": ""}
-            row |= {"shift": shift[i], "shift_other": shift[j]}
             variance, told = mean.se[[i, j]] ** 2, float(mean.mean[i] - mean.mean[j])
             row |= dict.fromkeys(("se", "low", "high", "p"), np.nan) | {"difference": told}
             if not np.isfinite(variance).all():

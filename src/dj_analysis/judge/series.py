@@ -49,6 +49,7 @@ def trend(waves: Sequence[Scores]) -> Trend:
         table=pd.concat(tables, ignore_index=True), keys=(*KEYS, "version"), statistics=STATISTICS, period=last.period,
         periods=tuple(scores.period for scores in waves), about=last.about, programme=last.programme, spec=last.spec,
         withheld={period: rows for scores in waves for period, rows in scores.withheld.items()},
+        basis=tuple(basis for scores in waves for basis in scores.basis),
     )  # fmt: skip
 
 

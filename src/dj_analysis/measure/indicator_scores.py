@@ -12,7 +12,7 @@ from ..result import Result
 from ..spec import reasons
 from ..spec.specification import Specification
 from ..spec.units import ALL, Unit, Units
-from .scored import KEYS, STATISTICS, Scores, joined
+from .scores import KEYS, STATISTICS, Scores, joined
 from .scoring import score_frame
 from .survey import Indicators
 

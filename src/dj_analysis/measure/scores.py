@@ -1,371 +1,51 @@
-"""Scores of units with their error, for the survey and for branch indicators alike."""
+"""The shape in which scores are handed on."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
-from ..errors import Problems, UsageError, unknown
+from ..errors import unknown
 from ..result import Result
-from ..spec import reasons
-from ..spec.settings import FLOOR
-from ..spec.specification import Specification
-from ..spec.tables import quoted, whole_numbers
-from ..spec.units import ALL, NO_UNIT, Units
-from .crosses import cell_name, is_cross, parts_of
-from .indicator_scores import score_indicators
-from .inference import uncertainty
-from .partition import Partition, partition
-from .pooled import shifts
-from .rows import resolved
-from .scored import KEYS, STATISTICS, Scores, joined
-from .scoring import sum_frames, with_cross
-from .survey import Indicators, Survey
 from .unitsums import UnitSums
 
+KEYS = ("period", "level", "unit", "form", "code")
+STATISTICS = ("n", "score", "sd", "se", "df", "skewness", "low", "high", "favourable")
 
-def score(
-    data: Survey | Indicators,
-    by: str | Sequence[str | Sequence[str]] | None = None,
-    *,
-    spec: Specification | None = None,
-) -> Scores:
-    """Score a wave of answers, or a period of branch indicators, by unit.
 
-    Parameters
-    ----------
-    data
-        What ``ws.survey(period)``, :func:`read_survey` or ``ws.indicators(period)`` returned.
-    by
-        Levels of unit trees and declared group columns, one at a time; a tuple of names, ``("branch", "age_band")``, is a
-        cross-classification; by default every level of the first tree. The
-        root is always there. A unit without respondents is a row without a score.
-    spec
-        Another specification than the one ``data`` carries.
+@dataclass(frozen=True)
+class Scores(Result):
+    """Scores by unit and code, with the sums they rest on.
 
-    Returns
-    -------
-    Scores
-        ``.table`` with one row a unit, form and code; ``.shares`` and ``.response`` with the same units.
-        ``se_source`` is ``respondents`` for surveys, ``declared`` or ``none`` for indicators.
-
-    Raises
-    ------
-    UsageError
-        A level or group that does not exist.
-    DataError
-        Answers out of range, or units that do not exist in the period.
-
-    Examples
-    --------
-    >>> scores = dj.score(ws.survey("2026Q3"), by=["city", "branch"])  # doctest: +SKIP
+    ``.table``: period, level, unit, form, code, n, score (0–100, high is good), sd, se, df, skewness (of the mean),
+    se_source, low, high (95 % interval), favourable (share of favourable answers, 0–1), reason (why something is missing).
     """
-    if isinstance(data, Indicators):
-        return score_indicators(data, spec or data.spec, by)
-    wave = data if spec is None else replace(data, spec=spec)
-    return scores_of_sums(unit_sums(wave, by), wave, by)
+
+    sums: Mapping[str, UnitSums] = field(default_factory=dict, repr=False)
+
+    @property
+    def shares(self) -> Result:
+        """Shares with Wilson intervals: the keys, statistic (favourable, below), cut, n, count, share, low, high, reason."""
+        return self.parts["shares"]
+
+    @property
+    def response(self) -> Result:
+        """Participation: period, level, unit, n, headcount, rate, reason."""
+        return self.parts["response"]
+
+    def at(self, unit: str, code: str, form: str = "anchors") -> pd.Series:
+        """Return the row of one unit and code."""
+        table = self.table
+        row = table[(table["unit"] == unit) & (table["code"] == code) & (table["form"] == form)]
+        if row.empty:
+            raise unknown("单位和代码/unit and code", f"{unit} {code} {form}", table["unit"].unique())
+        return row.iloc[0]
 
 
-def unit_sums(data: Survey, by: str | Sequence[str | Sequence[str]] | None = None) -> dict[str, UnitSums]:
-    """Sum a wave by the finest units of every tree and group column that ``by`` needs: axis name → sums."""
-    spec = data.spec
-    units = spec.units.at(data.period)
-    axes = dict.fromkeys([units.trees[0], *(axis for _, axis in _wanted(data, by, spec, units))])
-    frame, columns = data.frame, {}
-    for axis in axes:
-        columns[axis] = data.axes.get(axis)
-        if is_cross(axis):
-            frame, columns[axis] = with_cross(frame, [data.axes[part] for part in parts_of(axis)], axis), axis
-    made = sum_frames(
-        frame, data.trees(), columns, weight=data.weight,
-        favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
-    )  # fmt: skip
-    return {
-        axis: _known(sums, units, data) if parts_of(axis)[0] in units.trees else sums for axis, sums in made.items()
-    }
-
-
-_JOINT = "joint"
-
-
-def joint_counts(data: Survey) -> pd.DataFrame:
-    """Count the people of every combination of finest unit, further trees' units and group categories.
-
-    Returns
-    -------
-    DataFrame
-        The axes, n, and for every code with fewer people than n somewhere ``n:form:code``: those scored on it.
-    """
-    if not data.axes:
-        return pd.DataFrame({"n": [0]})
-    spec, units = data.spec, data.spec.units.at(data.period)
-    sums = sum_frames(
-        with_cross(data.frame, data.axes.values(), _JOINT), data.trees(), {_JOINT: _JOINT}, weight=None,
-        favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
-    )[_JOINT]  # fmt: skip
-    table = pd.DataFrame([parts_of(key) for key in sums.units], columns=list(data.axes), dtype="str")
-    counts = {"n": sums.persons}
-    counts |= {f"n:{form}:{code}": sums.sums["n"][:, j] for j, (form, code) in enumerate(sums.cells)}
-    kept = {name: n for name, n in counts.items() if name == "n" or (n != sums.persons).any()}
-    table = pd.concat([table, pd.DataFrame(kept).astype("int64")], axis=1)
-    for tree in (axis for axis in data.axes if axis in units.trees):
-        table[tree] = resolved(whole_numbers(table[tree]), units)
-    return table.groupby(list(data.axes), as_index=False, sort=True).sum()
-
-
-def scores_of_sums(
-    sums: Mapping[str, UnitSums], data: Survey, by: str | Sequence[str | Sequence[str]] | None = None
-) -> Scores:
-    """Turn sums into scores: levels are sums of sums. ``data`` gives the period and what was asked, not its rows."""
-    spec = data.spec
-    units = spec.units.at(data.period)
-    blocks = []
-    for level, axis in _wanted(data, by, spec, units):
-        if axis not in sums:
-            raise UsageError(
-                f"{level}: 未按此汇总;交叉分组先在 [publish] cross 中声明,或用 dj.score(ws.survey(…), by=…) 查看"
-                f" (no sums by it: declare it in [publish] cross, or look with dj.score(ws.survey(…), by=…))"
-            )
-        groups = members(level, axis, units, sums[axis])
-        blocks.append((level, sums[axis].rolled_up(groups)))
-    tables = [_score_table(level, block, data.period, spec) for level, block in blocks]
-    share_tables = [_share_table(level, block, data.period, spec) for level, block in blocks]
-    responses = [_response_table(level, block, data.period, spec) for level, block in blocks]
-    withheld = {data.period: withheld_rows(partitions(sums, spec, data.period), units)}
-    common: dict[str, Any] = {"period": data.period, "spec": spec, "periods": (data.period,), "withheld": withheld}
-    parts = {
-        "shares": Result(
-            table=joined(share_tables), keys=(*KEYS, "statistic", "cut"),
-            statistics=("n", "count", "share", "low", "high"), **common,
-        ),
-        "response": Result(
-            table=joined(responses), keys=("period", "level", "unit"), statistics=("n", "headcount", "rate"), **common
-        ),
-    }  # fmt: skip
-    return Scores(table=joined(tables), keys=KEYS, statistics=STATISTICS, parts=parts, sums=sums, **common)
-
-
-def partitions(sums: Mapping[str, UnitSums], spec: Specification, period: str) -> dict[str, Partition]:
-    """Decide for every tree and group column of a wave which of its units may be told apart."""
-    units, least = spec.units.at(period), max(spec.min_group, FLOOR)
-    return {axis: partition(block, units, least) for axis, block in sums.items() if not is_cross(axis)}
-
-
-def withheld_rows(found: Mapping[str, Partition], units: Units) -> frozenset[tuple[str, str]]:
-    """Return the (level, unit) rows that must not be shown."""
-    rows = set()
-    for axis, part in found.items():
-        for unit in part.hidden:
-            rows.add((units[unit].level if axis in units.trees else axis if unit != ALL else units.root.level, unit))
-    return frozenset(rows)
-
-
-def restated(before: Scores, now: Scores) -> Scores:
-    """Return earlier scores with every later unit that was merged of earlier ones as if it had been whole then.
-
-    Its sums are those of its parts, wherever they belonged; so is its headcount. All other rows stay as they were.
-    """
-    later, earlier = now.spec.units.at(now.period), now.spec.units.at(before.period)
-    tables, responses = [before.table], [before.response.table]
-    for level in (level for level in now.table["level"].unique() if level in later.levels):
-        axis = later.tree_of(level)
-        merged = {
-            unit.unit: parts
-            for unit in later.at_level(level)
-            if (parts := merged_parts(unit.unit, now.spec, before.period))
-        }
-        if not merged or axis not in before.sums:
-            continue
-        block = before.sums[axis].rolled_up(
-            {unit: finest(parts, earlier, before.sums[axis]) for unit, parts in merged.items()}
-        )
-        tables = [table[~table["unit"].isin(merged)] for table in tables] + [
-            _score_table(level, block, before.period, now.spec)
-        ]
-        response = _response_table(level, block, before.period, now.spec)
-        heads = [sum(now.spec.headcount(part, before.period) for part in parts) for parts in merged.values()]
-        response["headcount"] = np.array(heads, dtype=float)
-        response["rate"] = np.where(response["headcount"] > 0, response["n"] / response["headcount"], np.nan)
-        responses = [table[~table["unit"].isin(merged)] for table in responses] + [response]
-    others = dict(before.parts) | {"response": before.response.with_table(joined(responses))}
-    return replace(before, table=joined(tables), parts=others)
-
-
-def merged_parts(unit: str, spec: Specification, period: str) -> list[str]:
-    """Return the units of an earlier period that a later unit was merged of; empty where nothing was merged into it."""
-    parts = [part for part, became in spec.units.successors.items() if became == unit]
-    if not parts:  # nearly every unit: the units of the earlier period are looked up for the few others only
-        return []
-    earlier = spec.units.at(period)
-    absorbed = [part for part in parts if part in earlier]
-    return [*([unit] if unit in earlier else []), *absorbed] if absorbed else []
-
-
-def finest(parts: list[str], units: Units, sums: UnitSums) -> list[str]:
-    """Return the finest units of the sums that lie in any of these parts."""
-    return [unit for unit in sums.units if set(parts) & {unit, *units.ancestors(unit)}]
-
-
-def members(level: str, axis: str, units: Units, sums: UnitSums) -> dict[str, list[str]]:
-    """Which finest units (or categories) each row of a level holds; every unit of the level is there, empty or not."""
-    if is_cross(level):
-        return _cell_members(level, units, sums)
-    if axis not in units.trees:
-        return {category: [category] for category in sorted(set(sums.units) - {NO_UNIT})}
-    groups: dict[str, list[str]] = {unit.unit: [] for unit in units.at_level(level)}
-    for unit in sums.units:
-        above = [ALL] if unit == NO_UNIT else [unit, *units.ancestors(unit)]
-        for code in above:
-            if code in groups:
-                groups[code].append(unit)
-    return groups
-
-
-def _cell_members(level: str, units: Units, sums: UnitSums) -> dict[str, list[str]]:
-    """Which finest cells each cell of a cross-classification holds: every unit of the level with every category."""
-    at, *_ = parts_of(level)
-    keys = [parts_of(key) for key in sums.units]
-    names: list[list[str]] = [sorted({key[i] for key in keys} - {NO_UNIT}) for i in range(len(parts_of(level)))]
-    if at in units.levels:
-        names[0] = [unit.unit for unit in units.at_level(at)]
-    groups: dict[str, list[str]] = {cell_name(parts): [] for parts in itertools.product(*names)}
-    for key, name in zip(keys, sums.units, strict=True):
-        above = [key[0], *units.ancestors(key[0])] if at in units.levels and key[0] else [key[0]]
-        for unit in above:
-            if (cell := cell_name([unit, *key[1:]])) in groups:
-                groups[cell].append(name)
-    return groups
-
-
-def _wanted(
-    data: Survey, by: str | Sequence[str | Sequence[str]] | None, spec: Specification, units: Units
-) -> list[tuple[str, str]]:
-    """Return (level or group, axis) pairs, the root first; a tuple of names is a cross-classification."""
-    if by is None:
-        by = [level for level in units.levels if units.tree_of(level) == units.trees[0]]
-    names = [by] if isinstance(by, str) else list(by)
-    pairs = [(units.root.level, units.trees[0])]
-    for name in names:
-        parts = parts_of(name) if isinstance(name, str) else list(name)
-        pair = (cell_name(parts), cell_name([_axis(part, data, units) for part in parts]))
-        if pair not in pairs:
-            pairs.append(pair)
-    return pairs
-
-
-def _axis(name: str, data: Survey, units: Units) -> str:
-    """Return the tree or group column a level or group belongs to."""
-    if name in units.levels:
-        axis = units.tree_of(name)
-    elif name in data.axes and name not in units.trees:
-        axis = name
-    else:
-        groups = [axis for axis in data.axes if axis not in units.trees and not is_cross(axis)]
-        raise unknown("层级或分组/level or group", name, [*units.levels, *groups])
-    if axis not in data.axes and axis != units.trees[0]:
-        raise UsageError(f"本期数据没有 {axis} 列,无法按 {name} 汇总 (no column {axis} in this wave)")
-    return axis
-
-
-def _known(sums: UnitSums, units: Units, data: Survey) -> UnitSums:
-    """Turn what people wrote into unit codes; a unit that does not exist in the period is an error."""
-    if not units.rows:
-        return sums.renamed(dict.fromkeys(sums.units, NO_UNIT))
-    cells = {key: parts_of(key) for key in sums.units}
-    found = {NO_UNIT: NO_UNIT} | dict(units.resolve([parts[0] for parts in cells.values() if parts[0]]))
-    problems = Problems()
-    for key, persons in zip(sums.units, sums.persons, strict=True):
-        if cells[key][0] not in found:
-            advice = "改正单位,或在 units 表补上及其有效期 (mend it, or add it to units)"
-            told = f"{quoted(pd.Series([cells[key][0]] * min(int(persons), 2)), units.names)} ({persons:.0f} 行/rows)"
-            problems.add(f"答案/responses {data.period}", "unknown_unit", told, "units 表", advice)
-    problems.raise_if_any()
-    return sums.renamed({key: cell_name([found[parts[0]], *parts[1:]]) for key, parts in cells.items()})
-
-
-def _score_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
-    found = uncertainty.means(sums.sums)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        favourable = sums.sums["favourable"] / sums.sums["answers"]
-    reason = found.reason.copy()
-    answered = sums.persons[:, None] > 0
-    reason[(reason == reasons.NO_ANSWERS) & answered] = reasons.NOT_ENOUGH_ANSWERED
-    table = _keys(level, sums, period)
-    for name, values in {
-        "n": sums.sums["n"].astype(int), "score": found.mean, "sd": found.sd, "se": found.se, "df": found.df,
-        "skewness": found.skewness,
-        "se_source": np.full(reason.shape, "respondents", dtype=object), "low": found.low, "high": found.high,
-        "favourable": favourable, "shift": shifts(sums, spec, period), "reason": reason,
-    }.items():  # fmt: skip
-        table[name] = values.ravel()
-    return table
-
-
-def _share_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
-    n, w, ww = sums.sums["n"], sums.sums["w"], sums.sums["ww"]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        effective = np.where(w > 0, w**2 / ww, 0)
-        favourable = sums.sums["favourable"] / sums.sums["answers"]
-        low = sums.sums["low"] / w
-    # Several answers of one person are not independent: the interval of a dimension counts persons, not answers.
-    tables = [
-        _shares(level, sums, period, "favourable", spec.bands["favourable"].bands[0].point, n, effective, favourable)
-    ]
-    cut = spec.bands["low_answers"].of
-    cells = [j for j, (_, code) in enumerate(sums.cells) if code == spec.codebook.index]
-    if cells and cut is not None:
-        chosen = sums.laid_out(sums.units, [sums.cells[j] for j in cells])
-        tables.append(_shares(level, chosen, period, "below", cut, n[:, cells], effective[:, cells], low[:, cells]))
-    return pd.concat(tables, ignore_index=True)
-
-
-def _shares(
-    level: str,
-    sums: UnitSums,
-    period: str,
-    statistic: str,
-    cut: float,
-    n: np.ndarray,
-    effective: np.ndarray,
-    share: np.ndarray,
-) -> pd.DataFrame:
-    table = _keys(level, sums, period)
-    low, high = uncertainty.shares(np.nan_to_num(share * effective), effective)
-    for name, values in {
-        "statistic": np.full(share.shape, statistic, dtype=object), "cut": np.full(share.shape, cut), "n": n.astype(int),
-        "count": np.nan_to_num(share * n), "share": share, "low": low, "high": high,
-        "reason": np.where(n > 0, "", reasons.NO_ANSWERS).astype(object),
-    }.items():  # fmt: skip
-        table[name] = values.ravel()
-    return table
-
-
-def _response_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
-    unknown_heads = level in spec.group_names or is_cross(level)
-    head = [float("nan") if unknown_heads else spec.headcount(unit, period) for unit in sums.units]
-    table = pd.DataFrame({"period": period, "level": level, "unit": list(sums.units)})
-    table["n"] = sums.persons.astype(int)
-    table["headcount"] = np.array(head, dtype=float)
-    table["rate"] = np.where(table["headcount"] > 0, table["n"] / table["headcount"], np.nan)
-    table["reason"] = np.where(table["rate"].isna(), reasons.NO_HEADCOUNT, "").astype(object)
-    too_many = table["rate"] > 1
-    table.loc[too_many, ["reason", "rate"]] = [reasons.MORE_THAN_HEADCOUNT, np.nan]
-    return table
-
-
-def _keys(level: str, sums: UnitSums, period: str) -> pd.DataFrame:
-    units, cells = len(sums.units), len(sums.cells)
-    return pd.DataFrame(
-        {
-            "period": period,
-            "level": level,
-            "unit": np.repeat(np.array(sums.units, dtype=object), cells),
-            "form": np.tile([form for form, _ in sums.cells], units),
-            "code": np.tile([code for _, code in sums.cells], units),
-        }
-    )
+def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Put tables of one shape under each other, text as text."""
+    table = pd.concat(tables, ignore_index=True)
+    text = [name for name in table.columns if table[name].dtype == object or str(table[name].dtype) == "str"]
+    return table.astype(dict.fromkeys(text, "str"))

@@ -14,9 +14,9 @@ import pandas as pd
 
 from ..errors import Problems, UsageError
 from ..spec.bands import SLACK, Bands
+from ..spec.specification import CROSS
 from ..spec.tables import whole_numbers
 from ..spec.tree import Form, Node, Tree
-from .crosses import CROSS
 from .engines import collected
 from .unitsums import STATISTICS, UnitSums
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,27 @@ import pandas as pd
 from ..spec.codebook import Codebook
 from ..spec.specification import Specification
 from ..spec.tree import Form, Tree
+
+
+class WithheldRows(Mapping[str, frozenset[tuple[str, str]]]):
+    """The rows of one wave that a release hides, decided when they are first asked for."""
+
+    def __init__(self, period: str, decide: Callable[[], frozenset[tuple[str, str]]]):
+        self._period, self._decide = period, decide
+        self._rows: frozenset[tuple[str, str]] | None = None
+
+    def __getitem__(self, period: str) -> frozenset[tuple[str, str]]:
+        if period != self._period:
+            raise KeyError(period)
+        if self._rows is None:
+            self._rows = self._decide()
+        return self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        yield self._period
+
+    def __len__(self) -> int:
+        return 1
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,6 +59,9 @@ class Survey:
         What the use rests on: ``column`` (everybody here agreed), ``notice`` (``[consent]`` of the workspace), ``""``.
     consents
         Consent → how many people gave it, for each that was asked; who they are is not kept.
+    withheld
+        Period → the (level, unit) rows that a release of this wave hides, where a workspace knows them: they take no part
+        where units are judged together.
     """
 
     frame: Any = field(repr=False)
@@ -50,6 +74,7 @@ class Survey:
     refused: int = 0
     consent: str = ""
     consents: Mapping[str, int] = field(default_factory=dict)
+    withheld: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         rows = f"{len(self.frame)} rows, " if hasattr(self.frame, "__len__") else ""

@@ -12,12 +12,14 @@ from typing import Any
 import pandas as pd
 
 from ..errors import UsageError, unknown
+from ..judge.alerts import reason_words
+from ..release.display import shown
+from ..release.protect import Protected
 from ..result import Result
-from ..spec import reasons
+from ..spec.columns import written
 from . import theme
-from .disclosure import Protected
 from .plots import PLOTS
-from .wording import NUMBER, TEXT, fill, kind_of, named, printed, say
+from .wording import fill, say
 
 MIME = "application/vnd.dj-analysis.block+json"
 LITERAL = ("heading", "text", "note")  # may be an author's own words; all other blocks are made of results
@@ -109,12 +111,11 @@ def keyfigure(
     if table.empty or column not in table.columns:
         raise unknown("单位/unit 或/or column", f"{unit} {column}", [*safe.table.columns])
     row, language = table.iloc[0], safe.spec.language
-    hidden = reasons.printed(str(row.get("reason", "")), language) if pd.isna(row[column]) else ""
+    hidden = reason_words(str(row.get("reason", "")), safe.spec) if pd.isna(row[column]) else ""
     ranged = column == "score" and pd.notna(row.get("low"))
-    value = printed(row[column], kind_of(column))
-    detail = (
-        say(language, "range", low=printed(row["low"], NUMBER), high=printed(row["high"], NUMBER)) if ranged else hidden
-    )
+    value = written(row[column], column, language, n=row.get("n", float("nan")), beside=list(table.columns))
+    ends = {name: written(row[name], name, beside=list(table.columns)) for name in ("low", "high") if ranged}
+    detail = say(language, "range", **ends) if ranged else hidden
     return _block("keyfigure", {"label": label, "value": value, "detail": detail}, safe)
 
 
@@ -141,25 +142,16 @@ def table(
         Show only the first rows and say how many there are.
     """
     safe = _printed(safe)
-    frame = _spread(safe, columns, across, value) if across else _plain(safe, columns)
-    total = len(frame)
-    frame = frame.head(most) if most is not None else frame
-    kinds = frame.attrs["kinds"]
-    language = safe.spec.language
-    hidden = safe.hidden
+    made = shown(safe, columns, across, value)
+    total, language, hidden = len(made.rows), safe.spec.language, safe.hidden
+    rows, values = (cells[:most] if most is not None else cells for cells in (made.rows, made.values))
     remarks = [say(language, "table_hidden", count=hidden, min_group=safe.plan.min_group)] if hidden else []
-    remarks += [say(language, "table_cut", shown=len(frame), total=total)] if len(frame) < total else []
-    rows = [
-        [printed(cell, kind) for cell, kind in zip(row, kinds, strict=True)] for row in frame.itertuples(index=False)
+    remarks += [say(language, "table_cut", shown=len(rows), total=total)] if len(rows) < total else []
+    columns_ = [
+        {"label": label, "kind": form, "width": _width([label, *(row[i] for row in rows)])}
+        for i, (label, form) in enumerate(zip(made.headers, made.forms, strict=True))
     ]
-    values = [
-        [_json(cell, kind) for cell, kind in zip(row, kinds, strict=True)] for row in frame.itertuples(index=False)
-    ]
-    shown = [
-        {"label": str(name), "kind": kind, "width": _width([str(name), *(row[i] for row in rows)])}
-        for i, (name, kind) in enumerate(zip(frame.columns, kinds, strict=True))
-    ]
-    content = {"caption": caption, "columns": shown, "rows": rows, "values": values, "note": "".join(remarks)}
+    content = {"caption": caption, "columns": columns_, "rows": rows, "values": values, "note": "".join(remarks)}
     return _block("table", content, safe)
 
 
@@ -215,7 +207,7 @@ def as_html(block: Block) -> str:
 
 
 def _table_html(c: Mapping[str, Any]) -> str:
-    kinds = ["text" if column["kind"] == TEXT else "figure" for column in c["columns"]]
+    kinds = ["text" if column["kind"] == "text" else "figure" for column in c["columns"]]
     head = "".join(
         f'<th class="{k}">{html.escape(col["label"])}</th>' for k, col in zip(kinds, c["columns"], strict=True)
     )
@@ -254,74 +246,7 @@ def _printed(safe: Any) -> Protected:
     return safe.printed()
 
 
-_DEFAULT = ("unit", "code", "n", "score", "low", "high", "favourable", "reason")
-
-
-def _plain(safe: Protected, columns: Sequence[str] | None) -> pd.DataFrame:
-    source = safe.table
-    names = [name for name in _DEFAULT if name in source.columns] if columns is None else list(columns)
-    for name in names:
-        if name not in source.columns:
-            raise unknown("列/column", name, source.columns)
-    if "reason" in names and not (source["reason"] != "").any():
-        names.remove("reason")  # nothing to explain
-    made = {_header(safe, name): _named(safe, source, name) for name in names}
-    frame = pd.DataFrame(made)
-    frame.attrs["kinds"] = [kind_of(name, source.columns) for name in names]
-    return frame
-
-
-def _spread(safe: Protected, columns: Sequence[str] | None, across: str, value: str) -> pd.DataFrame:
-    source, names = safe.table, list(columns or ("unit",))
-    if across not in source.columns or value not in source.columns:
-        raise unknown("列/column", across if across not in source.columns else value, source.columns)
-    keys = list(dict.fromkeys(source[across]))
-    rows = source[[*names, "level"] if "level" in source else names].drop_duplicates(names).reset_index(drop=True)
-    made = {_header(safe, name): _named(safe, rows, name) for name in names}
-    index = pd.MultiIndex.from_frame(rows[names]) if len(names) > 1 else pd.Index(rows[names[0]])
-    for key in keys:
-        part = source[source[across] == key].drop_duplicates(names).set_index(names)[value].reindex(index)
-        label = safe.spec.code_label(key) if across == "code" else named(safe.spec.language, across, str(key))
-        made[label] = part.to_numpy()
-    frame = pd.DataFrame(made)
-    frame.attrs["kinds"] = [TEXT] * len(names) + [kind_of(value)] * len(keys)
-    return frame
-
-
-def _named(safe: Protected, source: pd.DataFrame, name: str) -> pd.Series:
-    spec, language, cells = safe.spec, safe.spec.language, source[name]
-    if name == "unit":
-        levels = source["level"] if "level" in source else [""] * len(source)
-        return pd.Series([spec.unit_label(u, lv) for u, lv in zip(cells, levels, strict=True)], index=cells.index)
-    if name in ("code", "scale", "parent"):
-        return cells.map(spec.code_label)
-    if name == "level":
-        return cells.map(spec.level_label)
-    if name == "reason":
-        return cells.map(lambda reason: reasons.printed(str(reason), language))
-    if name in ("warning", "flag", "coefficient", "model"):
-        return cells.map(lambda word: named(language, name, word))
-    if name == "holds":
-        return cells.map(lambda holds: "" if pd.isna(holds) else say(language, "holds" if holds else "holds_not"))
-    if name == "real":
-        known = cells.map(
-            lambda real: "" if pd.isna(real) else say(language, "beyond_error" if real else "within_error")
-        )
-        return known.where(source["difference"].notna(), "") if "difference" in source else known
-    return cells
-
-
-def _header(safe: Protected, name: str) -> str:
-    return say(safe.spec.language, f"column_{name}")
-
-
 def _width(cells: list[str]) -> float:
     """Share of the line a column needs: its longest text, a Chinese character counting double, within bounds."""
     longest = max(sum(2 if ord(ch) > 0x2E7F else 1 for ch in cell) for cell in cells)
     return float(min(max(longest, 5), 30) + 3)
-
-
-def _json(cell: Any, kind: str) -> Any:
-    if kind == TEXT:
-        return str(cell)
-    return None if pd.isna(cell) else float(cell)

@@ -17,10 +17,10 @@ import pandas as pd
 
 from ..errors import DjError, UsageError, unknown
 from ..record import Record
+from ..release.plan import ReleasePlan
 from ..result import PURPOSE, PURPOSE_EN
 from ..spec.periods import parse
 from ..spec.specification import Specification
-from .disclosure import ReleasePlan
 from .exports.document import Document, content_hash, read_document, stripped
 from .exports.html import to_html
 from .exports.pdf import to_pdf

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from ..errors import UsageError
+from ..release.protect import Protected
 from ..result import Result
 from ..spec.periods import parse
 from . import theme
-from .disclosure import Protected
 from .wording import say
 
 if TYPE_CHECKING:

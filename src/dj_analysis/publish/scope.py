@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ..release.protect import Protected
 from ..spec.periods import parse
 from ..spec.specification import Specification
 from ..spec.tree import Form
 from ..spec.units import ALL
-from .disclosure import Protected
 from .wording import fill, words
 
 

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..errors import UsageError, unknown
-from ..spec import reasons
-from .disclosure import Protected
-
-NUMBER, PERCENT, COUNT, SIGNED, DECIMAL, TEXT = "number", "percent", "count", "signed", "decimal", "text"
-
-#: How a column is printed, wherever it is printed.
-KINDS = {
-    "score": NUMBER, "low": NUMBER, "high": NUMBER, "now": NUMBER, "before": NUMBER, "sd": NUMBER, "se": NUMBER,
-    "difference": SIGNED, "mix": SIGNED, "within": SIGNED, "favourable": PERCENT, "share": PERCENT, "rate": PERCENT,
-    "rate_before": PERCENT, "response": PERCENT, "probability": PERCENT, "n": COUNT, "n_before": COUNT,
-    "headcount": COUNT, "count": COUNT, "n_other": COUNT, "of": COUNT, "groups": COUNT, "items": COUNT, "df": COUNT,
-    "mean": NUMBER, "bound": NUMBER, "influence": NUMBER, "upper_lower": NUMBER, "chi2": NUMBER, "estimate": DECIMAL, "cfi": DECIMAL,
-    "rmsea": DECIMAL, "srmr": DECIMAL, "delta_cfi": DECIMAL, "p": DECIMAL, "q": DECIMAL, "item_total": DECIMAL,
-    "alpha_without": DECIMAL, "weight": DECIMAL, "effective": DECIMAL, "correlation_ratio": DECIMAL, "loading": DECIMAL,
-}  # fmt: skip
-
-
-def kind_of(name: str, beside: Collection[str] = ()) -> str:
-    """Return how a column is printed; ends of a range are printed as what they are the range of."""
-    if name in ("low", "high"):
-        return DECIMAL if "estimate" in beside else PERCENT if "share" in beside else NUMBER
-    return KINDS.get(name, TEXT)
+from ..judge.alerts import reason_words
+from ..release.protect import Protected
+from ..spec.columns import bounded, in_form, kind_of, written
 
 
 def say(language: str, key: str, **values: Any) -> str:
@@ -43,30 +25,9 @@ def say(language: str, key: str, **values: Any) -> str:
     return phrases[key].format(**values)
 
 
-def named(language: str, column: str, value: str) -> str:
-    """Return the printed name of a value of a column (``warning_red``); the value itself where it has none."""
-    return _words()[language]["phrases"].get(f"{column}_{value}", value)
-
-
 def words(language: str = "zh") -> Mapping[str, str]:
     """Return the sentences of the package's reports by name, with their gaps, for :func:`dj_analysis.text`."""
     return _words()[language]["sentences"]
-
-
-def printed(value: Any, kind: str) -> str:
-    """Write one value as readers see it; a dash where there is none."""
-    if pd.isna(value):
-        return "—"
-    if kind == COUNT:
-        return f"{round(float(value))}"
-    if kind == PERCENT:
-        return f"{100 * float(value):.1f}%"
-    if kind == DECIMAL:
-        return f"{float(value) + 0.0:.3f}".replace("-0.000", "0.000")
-    if kind in (NUMBER, SIGNED):
-        rounded = round(float(value), 1) + 0.0
-        return f"{rounded:+.1f}" if kind == SIGNED else f"{rounded:.1f}"
-    return str(value)
 
 
 def fill(sentence: str, safe: Protected | Mapping[str, Protected | None] | None, names: Mapping[str, Any]) -> str:
@@ -120,12 +81,19 @@ class View:
             table = table[table[sort].notna()].sort_values(sort, ascending=not down, kind="stable")
         spec = self._safe.spec
         rows = table.head(most if most is not None else len(table)).to_dict("records")
+        shares = [name for name in table.columns if kind_of(name, list(table.columns)).name == "share"]
         for row in rows:
             row |= {name: None for name, value in row.items() if value is pd.NA}
+            for name in shares:  # of few people a share near 0 or 1 is a bound
+                low, high, few = bounded(name, np.array([row.get("n", np.nan)], dtype=float), list(table.columns))
+                if few[0] and row[name] is not None and not low < row[name] < high:
+                    row[name] = written(row[name], name, n=row["n"], beside=list(table.columns))
             for name in (name for name in ("scale", "code") if name in row):
                 row["label"] = spec.code_label(row[name])
             if "unit" in row:
                 row["name"] = spec.unit_label(row["unit"], row.get("level", ""))
+            if "reason" in row:
+                row["reason"] = reason_words(str(row["reason"]), spec)
         return rows
 
     def count(self, **values: Any) -> int:
@@ -151,11 +119,10 @@ def _environment(language: str) -> Any:
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, autoescape=False, trim_blocks=language == "zh", lstrip_blocks=True
     )
-    kinds = {"num": NUMBER, "pct": PERCENT, "count": COUNT, "signed": SIGNED, "dec": DECIMAL}
-    for name, kind in kinds.items():
-        environment.filters[name] = lambda value, kind=kind: printed(value, kind)
-    environment.filters["points"] = lambda value: printed(None if value is None else 100 * value, SIGNED)
+    forms = {"num": "number", "pct": "percent", "count": "count", "signed": "signed", "dec": "decimal", "points": "points"}
+    for name, form in forms.items():
+        environment.filters[name] = lambda value, form=form: str(value) if isinstance(value, str) else in_form(value, form)
     environment.filters["verdict"] = lambda real: say(language, "beyond_error" if real else "within_error")
-    environment.filters["reason"] = lambda reason: reasons.printed(reason, language)
+    environment.filters["reason"] = str
     environment.tests["known"] = lambda value: not pd.isna(value) and value != ""
     return environment

@@ -10,6 +10,7 @@ NO_ERROR_SOURCE = "缺少误差估算依据"
 NO_HEADCOUNT = "应答人数基数缺失,参与率无法计算"
 MORE_THAN_HEADCOUNT = "填答人数超过在册人数,请核对人数"
 SMALL_GROUP = "填答人数不足,按规定不单列"
+COMPLEMENT = "为避免推算,不单列"
 NO_COUNT_OF_PEOPLE = "人数未知,按规定不单列"
 LOW_RESPONSE = "参与率偏低提示"
 FALLEN_RESPONSE = "参与率较上期明显下降"
@@ -18,6 +19,8 @@ NOT_IN_BOTH = "两期不可比"
 SUPPRESSED_AT_SOURCE = "来源已隐去"
 MISSING_VALUE = "无数据"
 NOT_WEIGHTED = "此检验不支持加权"
+
+HIDING = (SMALL_GROUP, COMPLEMENT, NO_COUNT_OF_PEOPLE)
 
 ENGLISH = {
     NO_ANSWERS: "nobody answered",
@@ -28,6 +31,7 @@ ENGLISH = {
     NO_HEADCOUNT: "headcount unknown, participation cannot be computed",
     MORE_THAN_HEADCOUNT: "more respondents than staff on the books, check the headcount",
     SMALL_GROUP: "too few respondents, not shown by rule",
+    COMPLEMENT: "not shown, so that no small group can be computed",
     NO_COUNT_OF_PEOPLE: "number of people unknown, not shown by rule",
     LOW_RESPONSE: "low participation",
     FALLEN_RESPONSE: "participation fell sharply",
@@ -90,7 +94,7 @@ ENGLISH = {
 }
 
 
-def printed(reason: str, language: str = "zh") -> str:
+def printed_reason(reason: str, language: str = "zh") -> str:
     """Return the reason in the reader's language, with the punctuation of print."""
     return ENGLISH.get(reason, reason) if language == "en" else reason.translate(_FULL_WIDTH)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import UsageError, unknown
 from .aggregators import Aggregator, aggregator
-from .index_draws import Combination, Model, drawn_weights
+from .index_draws import Combination, DrawModel, drawn_weights
 from .normalisers import Normaliser, normaliser
 from .preparing import IMPUTATIONS, Imputation
 
@@ -82,7 +82,7 @@ class Design:
         return [name for name, size in self.sizes.items() if size > 1]
 
 
-def design_of(model: Model, chosen: Alternatives, sets: int, seed: int) -> Design:
+def design_of(model: DrawModel, chosen: Alternatives, sets: int, seed: int) -> Design:
     """Put the open ways together, the declared ones first, and draw sets of weights."""
     base = model.base
     gaps = np.isnan(model.values[:, model.branches[-1].below]).any()

@@ -16,7 +16,7 @@ from ...spec.tree import Tree
 from .choices import Choices
 from .comoments import Comoments
 from .composite import CONSTANT
-from .siblings import Source, read_source
+from .siblings import Siblings, read_siblings
 from .weighting import MANY_ENOUGH
 from .weights import path_weights, shares
 
@@ -75,9 +75,9 @@ def effective_weights(
     Correlated parts share their influence, so correlation ratios add up to more than 1; they describe, they do not divide.
     """
     chosen = choices or Choices()
-    earlier = None if before is None else read_source(before, tree, chosen, groups, level)
+    earlier = None if before is None else read_siblings(before, tree, chosen, groups, level)
     # A change is one of values on one scale: what was learned before holds now.
-    source = read_source(data, tree, chosen, groups, level, fitted=earlier.fitted if earlier else None)
+    source = read_siblings(data, tree, chosen, groups, level, fitted=earlier.fitted if earlier else None)
     if source.moments is None or source.tree is None:
         raise UsageError("需要数据和指标树 (data with a tree are needed)")
     if curve == "spline" and source.table is None:
@@ -91,13 +91,13 @@ def effective_weights(
     return _packed(pd.concat(rows, ignore_index=True), source, earlier)
 
 
-def _known(source: Source) -> set[str]:
+def _known(source: Siblings) -> set[str]:
     return {code for family in source.families.values() for code in family}
 
 
 def _of_node(
-    source: Source,
-    earlier: Source | None,
+    source: Siblings,
+    earlier: Siblings | None,
     parent: str,
     codes: list[str],
     weights: np.ndarray,
@@ -119,7 +119,7 @@ def _of_node(
 
 
 def _with_change(
-    table: pd.DataFrame, now: Comoments, earlier: Source, codes: list[str], weights: np.ndarray
+    table: pd.DataFrame, now: Comoments, earlier: Siblings, codes: list[str], weights: np.ndarray
 ) -> pd.DataFrame:
     then = _moments(earlier, codes)
     if then.cases < MANY_ENOUGH:
@@ -131,12 +131,12 @@ def _with_change(
     return table.assign(change=change, change_share=share, cases=float(min(now.cases, then.cases)))
 
 
-def _moments(source: Source, codes: list[str]) -> Comoments:
+def _moments(source: Siblings, codes: list[str]) -> Comoments:
     assert source.moments is not None, "checked by the caller"
     return source.moments(codes, True, False)
 
 
-def _curved(source: Source, codes: list[str], parent: str) -> np.ndarray:
+def _curved(source: Siblings, codes: list[str], parent: str) -> np.ndarray:
     """Share of the node's variance that a smoothing spline of each part explains."""
     assert source.table is not None, "checked by the caller"
     table = source.table[[*codes, parent]].dropna()
@@ -151,7 +151,7 @@ def _explained(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.clip(np.var(curve[place]) / np.var(y), 0, 1))
 
 
-def _packed(table: pd.DataFrame, source: Source, earlier: Source | None) -> Result:
+def _packed(table: pd.DataFrame, source: Siblings, earlier: Siblings | None) -> Result:
     declares: dict[str, Any] = {
         "period": "",
         "periods": ("",),

@@ -67,7 +67,7 @@ class Combination:
 
 
 @dataclass(frozen=True)
-class Model:
+class DrawModel:
     """All that stays the same from draw to draw: values units × leaves (NaN missing), what is declared of them, the tree.
 
     ``base`` gives what is not left open: treatment, options of the normaliser, cutting, floor, reweighting, least shares.

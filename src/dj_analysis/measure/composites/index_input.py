@@ -9,10 +9,10 @@ import numpy as np
 
 from ...errors import UsageError, unknown
 from ...spec.tree import Tree
-from ..scored import Scores
+from ..scores import Scores
 from ..survey import Indicators
 from .choices import Choices
-from .index_draws import Model, branches_of
+from .index_draws import DrawModel, branches_of
 from .normalisers import Ends
 from .unit_values import UnitValues, unit_values
 
@@ -64,7 +64,7 @@ def top_of(tree: Tree) -> str:
     return tops[0]
 
 
-def model_of(data: UnitValues, tree: Tree, code: str, base: Choices, floor: float, of_points: bool) -> Model:
+def model_of(data: UnitValues, tree: Tree, code: str, base: Choices, floor: float, of_points: bool) -> DrawModel:
     """Lay out values, ranges and the part of the tree below ``code``; ``of_points`` tells that values are points, not raw."""
     if not tree.children(tree[code].code):
         raise unknown("节点/node", code, [node.code for node in tree.inner])
@@ -75,7 +75,7 @@ def model_of(data: UnitValues, tree: Tree, code: str, base: Choices, floor: floa
     if of_points:  # points are high where the raw value is good
         target = _points(data.leaves, ends.target)
         ends = Ends(np.ones(len(data.leaves)), np.zeros(len(data.leaves)), np.full(len(data.leaves), 100.0), target)
-    return Model(tuple(data.codes), data.values, ends, data.groups, branches, base, floor)
+    return DrawModel(tuple(data.codes), data.values, ends, data.groups, branches, base, floor)
 
 
 def _points(leaves: Sequence[Any], values: np.ndarray) -> np.ndarray:

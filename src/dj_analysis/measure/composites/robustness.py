@@ -15,11 +15,11 @@ from ...result import Result
 from ...spec import reasons
 from ...spec.specification import Specification
 from ...spec.tree import Tree
-from ..scored import Scores
+from ..scores import Scores
 from ..survey import Indicators
 from .alternatives import Alternatives, Design, design_of
 from .choices import Choices
-from .index_draws import Combination, Model, ranks_of
+from .index_draws import Combination, DrawModel, ranks_of
 from .index_input import model_of, read_values, top_of
 from .unit_values import UnitValues
 
@@ -41,7 +41,7 @@ class Robustness(Result):
     draws, rounded outwards), p_top (share of the draws among the first ``top``), top, reason.
     """
 
-    model: Model | None = field(default=None, repr=False, compare=False)
+    model: DrawModel | None = field(default=None, repr=False, compare=False)
     scale: Any = field(default=None, repr=False, compare=False)
     whole: pd.DataFrame | None = field(default=None, repr=False, compare=False)
 
@@ -212,7 +212,7 @@ def sobol_shares(
 # --- Ranges ---------------------------------------------------------------------------------------------------------
 
 
-def _evaluated(model: Model, design: Design, picked: dict[str, np.ndarray], ranked: np.ndarray) -> Any:
+def _evaluated(model: DrawModel, design: Design, picked: dict[str, np.ndarray], ranked: np.ndarray) -> Any:
     """Yield (positions of draws, ranks draws × units ranked)."""
     size = len(next(iter(picked.values())))
     sets = picked.get("weights", np.zeros(size, dtype=int))
@@ -221,7 +221,7 @@ def _evaluated(model: Model, design: Design, picked: dict[str, np.ndarray], rank
 
 
 def _add_ranges(
-    table: pd.DataFrame, model: Model, design: Design, ranked: np.ndarray, draws: int, top: int, seed: int
+    table: pd.DataFrame, model: DrawModel, design: Design, ranked: np.ndarray, draws: int, top: int, seed: int
 ) -> None:
     """Fill in the columns of ranks in place; ranks of all draws are kept as small whole numbers, draws × units."""
     rng = np.random.default_rng([seed, 2])
@@ -249,7 +249,7 @@ def _add_ranges(
 # --- Shares ---------------------------------------------------------------------------------------------------------
 
 
-def _shares(model: Model, design: Design, score: np.ndarray, ranked: np.ndarray, draws: int, seed: int) -> pd.DataFrame:
+def _shares(model: DrawModel, design: Design, score: np.ndarray, ranked: np.ndarray, draws: int, seed: int) -> pd.DataFrame:
     """Sobol shares of the average rank shift."""
     if len(ranked) < 2 or not design.open:
         return _no_shares(design, ONE_UNIT if len(ranked) < 2 else NOT_MOVED)
@@ -290,7 +290,7 @@ def _no_shares(design: Design, reason: str) -> pd.DataFrame:
 # --- The table ------------------------------------------------------------------------------------------------------
 
 
-def _table(data: UnitValues, model: Model, score: np.ndarray, top: int) -> pd.DataFrame:
+def _table(data: UnitValues, model: DrawModel, score: np.ndarray, top: int) -> pd.DataFrame:
     below = list(model.branches[-1].below)
     n = np.where(np.isnan(data.values[:, below]) | np.isnan(data.n[:, below]), np.inf, data.n[:, below])
     table = pd.DataFrame({"unit": pd.Series(data.units, dtype="str")})
@@ -338,7 +338,7 @@ def _what_if(found: Robustness, unit: str, code: str, by: float) -> Result:
     )  # fmt: skip
 
 
-def _raised(found: Robustness, model: Model, i: int, j: int, by: float) -> np.ndarray:
+def _raised(found: Robustness, model: DrawModel, i: int, j: int, by: float) -> np.ndarray:
     """Values with one cell raised; ``by`` is in the leaf's own unit, the values of scores are points of its range."""
     step = by
     if found.scale is not None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ...errors import UsageError
 from ...spec.tree import Form, Node, Tree
+from ..basis import basis_of
 from ..engines import collected
 from ..scoring import score_frame
 from ..survey import Indicators, Survey
@@ -20,7 +21,7 @@ from .composite import Composite, composite
 
 
 @dataclass(frozen=True)
-class Source:
+class Siblings:
     """Families of siblings with their declared weights, and a way to how they move together.
 
     Attributes
@@ -50,17 +51,17 @@ class Source:
         return self.declares.get("about") == "persons"
 
 
-def read_source(
+def read_siblings(
     data: Any,
     tree: Tree | None,
     choices: Choices | None,
     groups: str | None,
     level: str,
     fitted: Mapping[str, Any] | None = None,
-) -> Source:
+) -> Siblings:
     """Find siblings and their moments in whatever the data are: a tree, a survey, branch indicators, a frame with or without a tree."""
     if isinstance(data, Tree):
-        return Source(_families(data, data.codes), data)
+        return Siblings(_families(data, data.codes), data)
     if isinstance(data, Survey):
         return _of_survey(data)
     if isinstance(data, Indicators):
@@ -80,7 +81,7 @@ def _families(tree: Tree, known: Container[str]) -> dict[str, dict[str, float]]:
     return {parent: family for parent, family in families.items() if family}
 
 
-def _of_table(data: Any) -> Source:
+def _of_table(data: Any) -> Siblings:
     """Number columns as siblings, taken as they are."""
     wrapped = nw.from_native(data)
     table = collected(wrapped).to_pandas()
@@ -90,21 +91,21 @@ def _of_table(data: Any) -> Source:
     return _of_scores({"": dict.fromkeys(map(str, numbers.columns), 1.0)}, numbers, {})
 
 
-def _of_units(scored: Composite, tree: Tree) -> Source:
+def _of_units(scored: Composite, tree: Tree) -> Siblings:
     """Compare the scores of units, every unit once."""
     wide = scored.wide().set_index("unit")
-    declares = {"period": scored.period, "periods": scored.periods, "spec": scored.spec}
+    declares = {name: getattr(scored, name) for name in ("period", "periods", "spec", "basis")}
     return replace(_of_scores(_families(tree, set(wide.columns)), wide, declares), tree=tree, fitted=scored.fitted)
 
 
-def _of_scores(families: Mapping[str, Mapping[str, float]], table: pd.DataFrame, declares: Mapping[str, Any]) -> Source:
+def _of_scores(families: Mapping[str, Mapping[str, float]], table: pd.DataFrame, declares: Mapping[str, Any]) -> Siblings:
     def moments(codes: list[str], products: bool, logs: bool) -> Comoments:
         return comoments(table[codes].to_numpy(), products=products, logs=logs)
 
-    return Source(families, moments=moments, table=table, declares=declares)
+    return Siblings(families, moments=moments, table=table, declares=declares)
 
 
-def _of_survey(data: Survey) -> Source:
+def _of_survey(data: Survey) -> Siblings:
     """Compare the scores of respondents; only sums leave the frame."""
     form: Form = "full" if "full" in data.forms else "anchors"
     tree = data.trees()[form]
@@ -123,8 +124,8 @@ def _of_survey(data: Survey) -> Source:
         return comoments_of(scored, {code: column(code) for code in codes}, data.weight)
 
     declares: dict[str, Any] = {"period": data.period, "periods": (data.period,), "spec": data.spec}
-    declares |= {"about": "persons", "programme": "survey", "n": "n"}
-    return Source(families, tree, moments, declares=declares)
+    declares |= {"about": "persons", "programme": "survey", "n": "n", "basis": basis_of(data), "withheld": data.withheld}
+    return Siblings(families, tree, moments, declares=declares)
 
 
 def _leaf_score(leaf: Node, floats: bool) -> Any:

@@ -13,7 +13,7 @@ from ...spec import reasons
 from ...spec.tree import Tree
 from .choices import Choices
 from .composite import CONSTANT
-from .siblings import Source, read_source
+from .siblings import Siblings, read_siblings
 from .weight_methods import METHODS, Contents
 from .weights import Weights, packed, shares
 
@@ -87,7 +87,7 @@ def weigh(
     Weights from spread say how much an indicator distinguishes the units at hand, not how important it is; with noisy
     small units they reward noise.
     """
-    source = read_source(data, tree, choices, groups, level)
+    source = read_siblings(data, tree, choices, groups, level)
     rows = _combined(source, of, how, share, given) if method == "combined" else _rows(source, method, given)
     # Declared weights tell nothing about the people who answered.
     declares = (
@@ -100,7 +100,7 @@ def weigh(
 _PLAIN = {"period", "periods", "spec"}
 
 
-def _rows(source: Source, method: str | Contents, given: Mapping[str, float] | None) -> list[dict[str, Any]]:
+def _rows(source: Siblings, method: str | Contents, given: Mapping[str, float] | None) -> list[dict[str, Any]]:
     """Weigh every family by one method."""
     rows = []
     codes = {code for family in source.families.values() for code in family}
@@ -133,7 +133,7 @@ def _declared(parent: str, family: Mapping[str, float], method: str, given: Mapp
 
 
 def _from_data(
-    source: Source, parent: str, codes: list[str], method: str | Contents
+    source: Siblings, parent: str, codes: list[str], method: str | Contents
 ) -> tuple[np.ndarray, float, list[str]]:
     function = _function(method)
     if source.moments is None:
@@ -169,7 +169,7 @@ def _shares(
 
 
 def _combined(
-    source: Source, of: Sequence[str | Contents | Weights], how: str, share: float, given: Mapping[str, float] | None
+    source: Siblings, of: Sequence[str | Contents | Weights], how: str, share: float, given: Mapping[str, float] | None
 ) -> list[dict[str, Any]]:
     """Combine two sets of weights below every parent; the formula stands in the column method."""
     if len(of) != 2 or how not in ("linear", "geometric") or not 0 <= share <= 1:

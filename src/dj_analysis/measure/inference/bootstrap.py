@@ -18,9 +18,9 @@ from ...result import Result
 from ...spec import reasons
 from ...spec.tables import whole_numbers
 from ...spec.units import ALL, Units
-from ..crosses import cell_name, parts_of
+from ..crossnames import cell_name, parts_of
 from ..engines import collected
-from ..scored import KEYS, Scores, joined
+from ..scores import KEYS, Scores, joined
 from ..scoring import score_frame
 from ..survey import Survey
 from .shrinkage import left_out
@@ -216,6 +216,7 @@ def bootstrapped(
     return Result(
         table=joined([made]), keys=KEYS, statistics=STATISTICS, period=scores.period, about=scores.about,
         programme=scores.programme, periods=(scores.period,), spec=scores.spec, withheld=scores.withheld,
+        basis=scores.basis,
     )  # fmt: skip
 
 

@@ -18,9 +18,9 @@ from ...spec import reasons
 from ...spec.tables import whole_numbers
 from ...spec.units import ALL, NO_UNIT
 from ..engines import collected
-from ..scored import KEYS, Scores
+from ..scores import KEYS, Scores
 from ..survey import Survey
-from .raking import AGREE, TRIM, check_weights, design_effect, fit, sum_to, trimmed
+from .raking import AGREE, TRIM, check_weights, design_effect, fit_margins, sum_to, trimmed
 
 RAKED = "raking_weight"
 ELSEWHERE = "其余/others"  # people whose unit is told and not below the level
@@ -80,7 +80,7 @@ def weigh_to_headcount(survey: Survey, by: str | Sequence[str | Sequence[str]], 
         margins[axes] = _headcounts(survey, [sides[axis] for axis in axes], sum_to(counts, axes), problems)
         called[axes] = "×".join(names[axis] for axis in axes)
     problems.raise_if_any()
-    fitted = fit(counts, margins, called, [side.categories for side in sides])
+    fitted = fit_margins(counts, margins, called, [side.categories for side in sides])
     factor = np.divide(fitted, counts, out=np.zeros_like(counts), where=counts > 0)
     before = base * factor.ravel()[cells]
     weights = trimmed(before, trim=trim)
@@ -106,13 +106,13 @@ def nonresponse_bound(scores: Scores, gap: float = 10.0) -> Result:
     Returns
     -------
     Result
-        period, level, unit, form, code, n, rate, score, bound, shift (as in scores), reason. Without a headcount there is
+        period, level, unit, form, code, n, rate, score, bound, reason. Without a headcount there is
         no bound, with the reason.
     """
     if not 0 <= gap <= 100:
         raise UsageError(f"gap = {gap:g}:应在 0–100 分之间 (between 0 and 100 points)")
     rates = scores.response.table[["period", "level", "unit", "rate", "reason"]]
-    table = scores.table[[*KEYS, "n", "score", "shift", "reason"]].merge(
+    table = scores.table[[*KEYS, "n", "score", "reason"]].merge(
         rates, on=["period", "level", "unit"], how="left", suffixes=("", "_of_rate"), validate="many_to_one"
     )
     silent = (table["score"] - gap).clip(lower=0)
@@ -120,9 +120,9 @@ def nonresponse_bound(scores: Scores, gap: float = 10.0) -> Result:
     why = table["reason"].where(table["score"].isna(), table["reason_of_rate"].fillna(reasons.NO_HEADCOUNT))
     table["reason"] = why.where(table["bound"].isna(), "").astype("str")
     return Result(
-        table=table[[*KEYS, "n", "rate", "score", "bound", "shift", "reason"]], keys=KEYS,
-        statistics=("n", "rate", "score", "bound", "shift"), period=scores.period, periods=scores.periods,
-        spec=scores.spec, withheld=scores.withheld,
+        table=table[[*KEYS, "n", "rate", "score", "bound", "reason"]], keys=KEYS,
+        statistics=("n", "rate", "score", "bound"), period=scores.period, periods=scores.periods,
+        spec=scores.spec, withheld=scores.withheld, basis=scores.basis,
     )  # fmt: skip
 
 

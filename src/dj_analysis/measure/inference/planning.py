@@ -11,7 +11,7 @@ from scipy import stats
 from ...errors import UsageError
 from ...result import Result
 from ...spec import reasons
-from ..scored import KEYS, Scores
+from ..scores import KEYS, Scores
 
 SD, ICC = 14.0, 0.10  # of an index of persons, 0–100, and the share of its variance that lies between units
 
@@ -66,13 +66,14 @@ def influence(scores: Scores) -> Result:
     Result
         period, level, unit, form, code, n, score, influence (points; missing for one person or none), reason.
     """
-    table = scores.table[[*KEYS, "n", "score", "shift", "reason"]].copy()
+    table = scores.table[[*KEYS, "n", "score", "reason"]].copy()
     with np.errstate(divide="ignore", invalid="ignore"):
         most = np.maximum(table["score"], 100 - table["score"]) / (table["n"] - 1)
     table["influence"] = most.where(table["n"] > 1)
     table.loc[table["n"] == 1, "reason"] = reasons.ONE_PERSON
     return Result(
-        table=table[[*KEYS, "n", "score", "shift", "influence", "reason"]], keys=KEYS,
-        statistics=("n", "score", "shift", "influence"), period=scores.period, about=scores.about,
+        table=table[[*KEYS, "n", "score", "influence", "reason"]], keys=KEYS,
+        statistics=("n", "score", "influence"), period=scores.period, about=scores.about,
         programme=scores.programme, periods=scores.periods, spec=scores.spec, withheld=scores.withheld,
+        basis=scores.basis,
     )  # fmt: skip

@@ -104,7 +104,7 @@ def rake(
     wanted = {key if isinstance(key, tuple) else (int(key),): np.asarray(v, dtype=float) for key, v in margins.items()}
     names = {axes: "×".join(str(axis) for axis in axes) for axes in wanted}
     labels = [[str(i) for i in range(size)] for size in table.shape]
-    fitted = fit(table, wanted, names, labels, tolerance, rounds)
+    fitted = fit_margins(table, wanted, names, labels, tolerance, rounds)
     weights = np.divide(fitted, table, out=np.full_like(table, np.nan), where=table > 0)
     return trimmed(weights, table, trim)
 
@@ -138,7 +138,7 @@ def trimmed(weights: ArrayLike, counts: ArrayLike | None = None, trim: float = T
     return np.where(over, cap, w * factor)
 
 
-def fit(
+def fit_margins(
     counts: np.ndarray,
     margins: Mapping[Axes, np.ndarray],
     names: Mapping[Axes, str],

@@ -15,7 +15,7 @@ from ...errors import UsageError, unknown
 from ...result import Result
 from ...spec import reasons
 from ...spec.settings import FLOOR
-from ..scored import KEYS, Scores, joined
+from ..scores import KEYS, Scores, joined
 
 Between = Literal["paule-mandel", "dersimonian-laird", "reml"]
 Error = Literal["morris", "prasad-rao"]
@@ -183,12 +183,16 @@ def shrunken(
     names = ["period", "level", "form", "code", "n", "units", "mu", "tau2", "method"]
     common: dict[str, Any] = {
         "period": scores.period, "about": scores.about, "programme": scores.programme, "periods": scores.periods,
-        "spec": scores.spec, "withheld": scores.withheld,
+        "spec": scores.spec, "withheld": scores.withheld, "basis": scores.basis,
     }  # fmt: skip
     model = Result(
-        table=pd.DataFrame(models, columns=names), keys=tuple(names[:4]), statistics=tuple(names[4:]), **common
-    )
-    return Result(table=joined([made]), keys=KEYS, statistics=STATISTICS, parts={"model": model}, **common)
+        table=pd.DataFrame(models, columns=names), keys=tuple(names[:4]), statistics=tuple(names[4:]),
+        together=tuple(names[4:]), **common,
+    )  # fmt: skip
+    return Result(
+        table=joined([made]), keys=KEYS, statistics=STATISTICS, parts={"model": model},
+        together=("shrunken", "se", "low", "high", "weight"), **common,
+    )  # fmt: skip
 
 
 def left_out(table: pd.DataFrame, scores: Scores, leave_out: Collection[tuple[str, str]]) -> pd.Series:

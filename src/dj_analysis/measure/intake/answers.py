@@ -23,16 +23,7 @@ from ..survey import Survey
 from . import consent, identifiers, wjx
 from .consent import CONNECT, CONSENTS, OWN_CODE, Consented
 from .linking import PSEUDONYM, Codes, pseudonyms
-from .roles import (
-    RESPONDENT,
-    SECONDS,
-    axes_of,
-    check_asked,
-    flat_units,
-    question_headers,
-    renumbered,
-    roles_of_names,
-)
+from .roles import RESPONDENT, SECONDS, axes_of, check_asked, flat_units, question_headers, renumbered, roles_of_names
 
 
 def survey_of_table(
@@ -84,7 +75,7 @@ def survey_of_table(
     cells = identifiers.identifying_cells(inspected, mapped=used)
     held = {c: (found, source.columns.get(c, c) if source.shape != "long" else "") for c, found in cells.items()}
     held = {c: (found, header if header in headers else "") for c, (found, header) in held.items()}
-    identifiers.note(
+    identifiers.drop_notice(
         table.place, named, held, recorded, problems, file=identifiers.shown(file) if isinstance(file, Path) else file
     )
     # A cell with an identifier is not looked at again: another message would print it.

@@ -70,7 +70,7 @@ def survey_of_frame(
     notices = list(consent.note_consent(place, agreed, unasked, door, problems))
     held = _look_at(agreed.frame, schema, roles, codebook, units, place, problems)
     recorded = recorded_headers(headers, source, codebook, units)
-    identifiers.note(place, identifiers.identifying_names(headers), held, recorded, problems, file=file)
+    identifiers.drop_notice(place, identifiers.identifying_names(headers), held, recorded, problems, file=file)
     check_asked(place, roles, codebook, asked, problems)
     linked, said = _linked(agreed, roles, door, place, problems)
     notices += [said] if said else []

@@ -94,10 +94,10 @@ def shown(path: Path) -> str:
 def check_names(place: str, headers: Iterable[str], problems: Problems, *, file: str | Path = "") -> None:
     """Note every column whose name identifies a person."""
     named = identifying_names(headers)
-    note(place, named, {}, {}, problems, file=file)
+    drop_notice(place, named, {}, {}, problems, file=file)
 
 
-def note(
+def drop_notice(
     place: str,
     named: Iterable[str],
     held: dict[str, tuple[str, str]],

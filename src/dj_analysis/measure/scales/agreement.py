@@ -15,13 +15,13 @@ from ...errors import UsageError
 from ...result import Result
 from ...spec import reasons
 from ...spec.codebook import Codebook
-from ...spec.settings import FLOOR
 from ...spec.tree import Node
 from ...spec.units import ALL
-from ..crosses import is_cross
+from ..crossnames import is_cross
 from ..inference.uncertainty import CONFIDENCE
-from ..scores import members, score
+from ..members import members
 from ..survey import Survey
+from ..survey_scores import score
 from ..unitsums import UnitSums
 from .moments import OptionCounts, read_answers
 
@@ -255,7 +255,7 @@ def agreement(survey: Survey, level: str = "branch", *, draws: int = 1000, seed:
         two), method, notice, reason. Coefficients: those of
         :func:`icc_one_way`; ``min``, ``median``, ``mean`` over units of rwg(J), r*wg(J), AD(M); ``rwg(J) chance`` (median over
         units of the 95 % quantile by chance), ``rwg(J) over chance`` and ``rwg(J) over .70`` (shares of units). The notice of
-        rwg(J) warns of chance. In a protected table units that are not shown are left out of all of them.
+        rwg(J) warns of chance. Units that a release hides are left out of all of them.
 
         ``.parts["units"]``: period, level, unit, form, scale, n (of the item fewest answered), items, rwg, rwg_star, ad (points
         0–100), chance, reason.
@@ -276,20 +276,18 @@ def agreement(survey: Survey, level: str = "branch", *, draws: int = 1000, seed:
     axis = units.tree_of(level) if level in units.levels else level
     groups = members(level, axis, units, scored.sums[axis])
     block = scored.sums[axis].rolled_up(groups)
-    withheld = {unit for at, unit in scored.withheld.get(survey.period, ()) if at == level}
+    hidden = {unit for at, unit in survey.withheld.get(survey.period, ()) if at == level}
     table = _unit_table(survey, level, block, _deviations(survey, axis, groups), draws, seed)
-    shown = np.array([unit not in withheld for unit in block.units])
-    keys = (survey.period, units.root.level, ALL, level)
-    made = _summary(keys, block, table, survey, np.ones(len(shown), dtype=bool))
-    safe = _summary(keys, block, table[table["n"] >= max(survey.spec.min_group, FLOOR)], survey, shown)
-    common: dict[str, Any] = {"period": survey.period, "periods": (survey.period,), "spec": survey.spec}
-    common |= {"withheld": scored.withheld}
-    told = ("estimate", "low", "high", "n", "groups")
-    parts = {
-        "units": Result(table, UNIT_KEYS, ("n", "rwg", "rwg_star", "ad", "chance"), **common),
-        "pooled": Result(safe[[*KEYS, *told, "notice"]], KEYS, (*told, "notice"), **common),
-    }
-    return Result(made, KEYS, told, parts=parts, **common)
+    shown = np.array([unit not in hidden for unit in block.units])
+    judged = table[~table["unit"].isin(hidden)] if hidden else table
+    made = _summary((survey.period, units.root.level, ALL, level), block, judged, survey, shown)
+    common: dict[str, Any] = {
+        "period": survey.period, "periods": (survey.period,), "spec": survey.spec, "withheld": survey.withheld,
+        "basis": scored.basis,
+    }  # fmt: skip
+    statistics = ("estimate", "low", "high", "n", "groups")
+    parts = {"units": Result(table, UNIT_KEYS, ("n", "rwg", "rwg_star", "ad", "chance"), **common)}
+    return Result(made, KEYS, statistics, parts=parts, together=(*statistics, "notice"), **common)
 
 
 def _unit_table(

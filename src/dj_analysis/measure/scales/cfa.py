@@ -123,7 +123,7 @@ def fit(model: Model, n: Any, means: Any, covariances: Any) -> Fit:
 
 
 @dataclass(frozen=True)
-class Release:
+class FreedParameter:
     """What freeing one item's parameter in every group would do.
 
     ``chi2``, ``df``, ``p``: score (Lagrange multiplier) test of its equality. ``estimates`` (…, G) and ``covariance``
@@ -138,7 +138,7 @@ class Release:
     covariance: np.ndarray
 
 
-def release(fitted: Fit, kind: Kind, item: str) -> Release:
+def release(fitted: Fit, kind: Kind, item: str) -> FreedParameter:
     """Test one equality across groups and estimate each group's own parameter, without fitting again (Sörbom 1989).
 
     Uses the expected information, as ``lavTestScore`` of lavaan does.
@@ -153,7 +153,7 @@ def release(fitted: Fit, kind: Kind, item: str) -> Release:
         through = step.carried[..., j, :]
         covariance = through @ np.linalg.solve(step.common, np.swapaxes(through, -1, -2))
     df = fitted.df - freer.df
-    return Release(
+    return FreedParameter(
         step.gain, df, _p_value(step.gain, df), (fitted.elements + step.delta)[..., element],
         covariance + alone[..., None] * np.eye(freer.groups),
     )  # fmt: skip

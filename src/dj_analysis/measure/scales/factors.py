@@ -17,6 +17,7 @@ from ...spec import reasons
 from ...spec.specification import Specification
 from ...spec.tree import Form, Node
 from ...spec.units import ALL
+from ..basis import basis_of
 from ..survey import Survey
 from .moments import Answers, Covariances, Missing, Moments, moments_of, read_answers
 
@@ -277,7 +278,8 @@ def efa(
     solution = _solved(found, wanted, rotation, solvable)
     tables = {"table": _loading_table(found, solution, method), "eigen": eigen, "factors": _variance_table(solution)}
     made = {name: _keyed(table, keys, found.n) for name, table in tables.items()}
-    common: dict[str, Any] = {"period": keys["period"], "spec": spec, "periods": (keys["period"],)}
+    basis = basis_of(data) if isinstance(data, Survey) else ()
+    common: dict[str, Any] = {"period": keys["period"], "spec": spec, "periods": (keys["period"],), "basis": basis}
     of = tuple(keys)
     parts = {
         "eigen": Result(made["eigen"], (*of, "kind", "number"), ("eigenvalue", "chance", "retained", "n"), **common),

@@ -17,7 +17,7 @@ from ...spec.tree import Form
 from ..inference.uncertainty import CONFIDENCE, NO_SPREAD
 from ..survey import Survey
 from . import cfa
-from .cfa import Fit, Release, release
+from .cfa import Fit, FreedParameter, release
 from .factormodel import LEVELS, Kind, Level, Model
 from .invariancerule import (
     ITEMS_DIFFER,
@@ -151,6 +151,7 @@ def invariance(
         table.loc[len(LEVELS) - 1, "reason"] = "; ".join(filter(None, [table["reason"].iloc[-1], ITEMS_DIFFER]))
     common: dict[str, Any] = {
         "period": data.periods[-1], "periods": data.periods, "spec": data.spec, "withheld": data.withheld,
+        "basis": data.basis,
     }  # fmt: skip
     keys = ("period", "level", "unit")
     parts = {
@@ -162,7 +163,7 @@ def invariance(
         "dimensions": Result(_dimension_table(data), ("period", "code"), ("items", "used"), **common),
     }
     statistics = ("n", "effective", "complete", *_FIT)
-    return Invariance(table, ("period", "by", "model"), statistics, parts=parts, rule=rule, **common)
+    return Invariance(table, ("period", "by", "model"), statistics, parts=parts, rule=rule, together=statistics, **common)
 
 
 def comparability(
@@ -245,7 +246,7 @@ class _Search:
 
     level: Level
     kind: Kind
-    tests: Mapping[str, Release]
+    tests: Mapping[str, FreedParameter]
     rows: tuple[dict[str, Any], ...]
     last: Fit
 
@@ -283,7 +284,7 @@ def _next_freed(last: Fit, before: Fit, kind: Kind, rule: InvarianceRule) -> str
     return max(differ, key=lambda item: tests[item].chi2, default="")
 
 
-def _differences(found: Release, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _differences(found: FreedParameter, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each group's parameter less the mean over groups by n, and its standard error."""
     centred = np.eye(len(n)) - n / n.sum()
     return centred @ found.estimates, np.sqrt(np.maximum(np.diag(centred @ found.covariance @ centred.T), 0))

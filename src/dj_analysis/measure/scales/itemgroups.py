@@ -14,9 +14,11 @@ from ...spec.periods import order
 from ...spec.specification import Specification
 from ...spec.tree import Form, Node
 from ...spec.units import ALL
-from ..crosses import is_cross
-from ..scores import members, partitions, unit_sums, withheld_rows
+from ..basis import Basis, basis_of
+from ..crossnames import is_cross
+from ..members import members
 from ..survey import Survey
+from ..survey_scores import unit_sums
 from .moments import Moments, moments_of, read_answers
 
 ONE_ITEM = "可比的题不足两道,无法检验"
@@ -46,7 +48,7 @@ class ItemGroups:
         Complete answers by group, and their effective number (Σw)²/Σw² (Kish 1965).
     means, covariances
         G × p and G × p × p with divisor Σw, in points of the 0–100 score (high is good); NaN for an empty group.
-    withheld
+    withheld, basis
         As in :class:`~dj_analysis.result.Result`.
     """
 
@@ -62,6 +64,7 @@ class ItemGroups:
     means: np.ndarray
     covariances: np.ndarray
     withheld: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict, repr=False)
+    basis: tuple[Basis, ...] = field(default=(), repr=False)
 
     @property
     def hidden(self) -> np.ndarray:
@@ -95,8 +98,7 @@ def groups_of_wave(survey: Survey, by: str, dimensions: Sequence[str] | None, fo
     groups = members(by, axis, units, sums[axis])
     made = [_added([found[unit] for unit in finest if unit in found], structure) for finest in groups.values()]
     rows = [(survey.period, by, unit) for unit in groups]
-    withheld = {survey.period: withheld_rows(partitions(sums, survey.spec, survey.period), units)}
-    return _packed(survey.spec, by, (survey.period,), rows, structure, left_out, made, withheld)
+    return _packed([survey], by, rows, structure, left_out, made, basis_of(survey, sums))
 
 
 def groups_of_waves(surveys: Sequence[Survey], dimensions: Sequence[str] | None, form: Form) -> ItemGroups:
@@ -113,7 +115,8 @@ def groups_of_waves(surveys: Sequence[Survey], dimensions: Sequence[str] | None,
     for wave in waves:
         made.append(_added(list(_moments(wave, structure, None).values()), structure))
         rows.append((wave.period, wave.spec.units.at(wave.period).root.level, ALL))
-    return _packed(waves[-1].spec, "period", tuple(wave.period for wave in waves), rows, structure, left_out, made, {})
+    basis = tuple(basis for wave in waves for basis in basis_of(wave))
+    return _packed(waves, "period", rows, structure, left_out, made, basis)
 
 
 def _structure(
@@ -175,9 +178,8 @@ def _added(parts: Sequence[tuple[int, Moments]], structure: Mapping[str, tuple[N
 
 
 def _packed(
-    spec: Specification, by: str, periods: tuple[str, ...], rows: list[Row], structure: Mapping[str, tuple[Node, ...]],
-    left_out: Mapping[str, str], made: Sequence[tuple[int, Moments]],
-    withheld: Mapping[str, frozenset[tuple[str, str]]],
+    waves: Sequence[Survey], by: str, rows: list[Row], structure: Mapping[str, tuple[Node, ...]],
+    left_out: Mapping[str, str], made: Sequence[tuple[int, Moments]], basis: tuple[Basis, ...],
 ) -> ItemGroups:  # fmt: skip
     """Turn sums into means and covariances on the 0–100 score; sums of whole answers stay exact until here."""
     items = [item for nodes in structure.values() for item in nodes]
@@ -190,7 +192,9 @@ def _packed(
         covariance = square / w[:, None, None] - mean[:, :, None] * mean[:, None, :]
         effective = np.where(ww > 0, w**2 / ww, 0.0)
     codes = {code: tuple(item.code for item in nodes) for code, nodes in structure.items()}
+    withheld = {period: hidden for wave in waves for period, hidden in wave.withheld.items()}
     return ItemGroups(
-        spec, by, periods, tuple(rows), codes, left_out, np.array([people for people, _ in made]), n, effective,
-        (mean - low) * span, covariance * np.outer(span, span), withheld,
+        waves[-1].spec, by, tuple(wave.period for wave in waves), tuple(rows), codes, left_out,
+        np.array([people for people, _ in made]), n, effective, (mean - low) * span, covariance * np.outer(span, span),
+        withheld, basis,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from ...spec.tables import whole_numbers
 from ...spec.tree import Node
 from ...spec.units import NO_UNIT, Units
 from ..engines import collected
-from ..rows import resolved
+from ..places import resolved
 
 Missing = Literal["listwise", "pairwise", "median"]
 MISSING: tuple[Missing, ...] = ("listwise", "pairwise", "median")

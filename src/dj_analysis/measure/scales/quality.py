@@ -17,12 +17,13 @@ from ...spec.reasons import TOO_FEW_TO_JUDGE
 from ...spec.settings import FLOOR
 from ...spec.tree import Node, Tree
 from ...spec.units import ALL
+from ..basis import basis_of
 from ..engines import collected
 from ..intake.roles import SECONDS
-from ..rows import chosen
-from ..scored import KEYS
-from ..scores import score
+from ..places import chosen
+from ..scores import KEYS
 from ..survey import Survey
+from ..survey_scores import score
 from .careless import NOISE, PairSums, even_odd, longstring, mahalanobis, pair_sums, same_answers, variability
 from .screeningrule import NOT_LOOKED_FOR, SIGNS, TOO_LITTLE, ScreeningRule
 
@@ -87,7 +88,7 @@ class Screened(Result):
         table["reason"] = np.where(judged, "", TOO_FEW_TO_JUDGE)
         return Result(
             table=table, keys=KEYS, statistics=("n", "n_other", "difference"), period=survey.period,
-            periods=(survey.period,), spec=survey.spec, withheld=every.withheld,
+            periods=(survey.period,), spec=survey.spec, withheld=every.withheld, basis=every.basis,
         )  # fmt: skip
 
     def _repr_html_(self) -> str:
@@ -133,7 +134,9 @@ def screen(survey: Survey, *, rule: ScreeningRule | None = None) -> Screened:
     table = pd.DataFrame({"period": survey.period, "row": np.arange(1, len(sheets.answers) + 1), **found})
     table["flags"] = np.sum(list(signs.values()), axis=0, dtype=np.int64)
     table["reason"] = _reasons(signs, found["answered"] < sheets.least(rule))
-    common: dict[str, Any] = {"period": survey.period, "spec": survey.spec, "periods": (survey.period,)}
+    common: dict[str, Any] = {
+        "period": survey.period, "spec": survey.spec, "periods": (survey.period,), "basis": basis_of(survey),
+    }  # fmt: skip
     summary = Result(
         table=_summary(survey, signs, judged), keys=("period", "level", "unit", "flag"),
         statistics=("n", "share", "of"), **common,

@@ -16,10 +16,12 @@ from ...result import Result
 from ...spec import reasons
 from ...spec.tree import Form, Node
 from ...spec.units import ALL, Units
-from ..crosses import is_cross
+from ..basis import Basis, basis_of
+from ..crossnames import is_cross
 from ..inference.uncertainty import CONFIDENCE
-from ..scores import members, score
+from ..members import members
 from ..survey import Survey
+from ..survey_scores import score
 from .factors import SINGULAR, invertible, one_factor
 from .moments import MISSING, Answers, Covariances, Missing, Moments, moments_of, read_answers
 
@@ -162,7 +164,7 @@ def _described(sums: np.ndarray, k: int) -> tuple[float, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Scale:
+class ItemSet:
     """Items that belong together in one form: a dimension, or the whole instrument."""
 
     form: Form
@@ -184,7 +186,7 @@ class Scale:
         return np.array([100 / (item.maximum - item.minimum) for item in self.items])
 
 
-def scales_of(survey: Survey) -> list[Scale]:
+def scales_of(survey: Survey) -> list[ItemSet]:
     """Return the scales a wave asked: every dimension, then the whole instrument, for each form; empty ones left out."""
     codebook, asked = survey.codebook, set(nw.from_native(survey.frame).collect_schema().names())
     found = []
@@ -193,7 +195,7 @@ def scales_of(survey: Survey) -> list[Scale]:
         whole = [codebook.index] if codebook.index else [node.code for node in codebook.dimensions]
         for code, tops in [*((code, [code]) for code in dimensions), (codebook.index or ALL, whole)]:
             leaves = [leaf for top in tops if top in tree for leaf in tree.leaves_of(top) if leaf.code in asked]
-            found += [Scale(form, code, tuple(leaves))] if leaves else []
+            found += [ItemSet(form, code, tuple(leaves))] if leaves else []
     return found
 
 
@@ -271,7 +273,7 @@ def reliability(
                     found = total.covariances(missing, fill).scaled(scale.factors)
                     rows += [(*keys, *row) for row in _coefficients(found, missing, confidence)]
                     items += _item_rows(keys, scale, total, found, ends[i] if root else {})
-    return _result(survey, rows, items, scored.withheld if scored else {})
+    return _result(survey, rows, items, scored.basis if scored else basis_of(survey))
 
 
 def _axes(names: list[str], units: Units) -> dict[str, list[str]]:
@@ -284,11 +286,11 @@ def _axes(names: list[str], units: Units) -> dict[str, list[str]]:
     return {first: [root, *axes.get(first, [])]} | {axis: levels for axis, levels in axes.items() if axis != first}
 
 
-def _none(scale: Scale) -> Moments:
+def _none(scale: ItemSet) -> Moments:
     return moments_of(np.empty((0, len(scale.items))), None, scale.codes)
 
 
-def _moments_by_unit(answers: Answers, scales: list[Scale]) -> dict[str, list[Moments]]:
+def _moments_by_unit(answers: Answers, scales: list[ItemSet]) -> dict[str, list[Moments]]:
     picks, sums = _picks(answers, scales), {unit: [_none(scale) for scale in scales] for unit in answers.units}
     for unit, x, w in answers.blocks():
         made = (moments_of(x[:, pick], w, scale.codes) for scale, pick in zip(scales, picks, strict=True))
@@ -296,12 +298,12 @@ def _moments_by_unit(answers: Answers, scales: list[Scale]) -> dict[str, list[Mo
     return sums
 
 
-def _picks(answers: Answers, scales: list[Scale]) -> list[list[int]]:
+def _picks(answers: Answers, scales: list[ItemSet]) -> list[list[int]]:
     place = {item.code: j for j, item in enumerate(answers.items)}
     return [[place[code] for code in scale.codes] for scale in scales]
 
 
-def _ends(answers: Answers, scales: list[Scale]) -> list[dict[str, np.ndarray]]:
+def _ends(answers: Answers, scales: list[ItemSet]) -> list[dict[str, np.ndarray]]:
     """Compare high and low scorers of the whole wave, for each scale."""
     picks, blocks = _picks(answers, scales), [[sums_by_total(np.empty((0, len(scale.items))))] for scale in scales]
     for _, x, w in answers.blocks(whole=True):
@@ -358,7 +360,7 @@ def _unsolvable(found: Covariances) -> str:
 
 
 def _item_rows(
-    keys: tuple[str, ...], scale: Scale, total: Moments, found: Covariances, ends: Mapping[str, np.ndarray]
+    keys: tuple[str, ...], scale: ItemSet, total: Moments, found: Covariances, ends: Mapping[str, np.ndarray]
 ) -> list[tuple]:
     own, stopped, k = total.covariances("pairwise"), _stopped(found), len(scale.items)
     nothing = np.full(k, np.nan)
@@ -377,14 +379,15 @@ def _item_rows(
     return [(*keys, *row, stopped) for row in zip(*columns, strict=True)]
 
 
-def _result(survey: Survey, rows: list[tuple], items: list[tuple], withheld: Mapping[str, Any]) -> Result:
+def _result(survey: Survey, rows: list[tuple], items: list[tuple], basis: tuple[Basis, ...]) -> Result:
     statistics = ("estimate", "low", "high", "n")
     table = pd.DataFrame(rows, columns=[*KEYS, "coefficient", *statistics, "method", "reason"])
     common: dict[str, Any] = {
         "period": survey.period,
         "periods": (survey.period,),
         "spec": survey.spec,
-        "withheld": withheld,
+        "withheld": survey.withheld,
+        "basis": basis,
     }
     told = ("n", "mean", "sd", "item_total", "alpha_without", "kmo", *ENDS)
     part = pd.DataFrame(items, columns=[*KEYS, "code", *told, "reason"])

@@ -70,7 +70,9 @@ def validity(survey: Survey, *, dimensions: Sequence[str] | None = None, form: F
             _fill(table, data.structure, loading, _correlations(np.asarray(found.covariances)[0]))
     loadings = pd.DataFrame(rows, columns=["scale", "code", "loading"]).assign(n=n, reason=lacking)
     measures = pd.DataFrame([fit]).assign(n=n, reason=lacking)
-    common: dict[str, Any] = {"period": survey.period, "periods": (survey.period,), "spec": data.spec}
+    common: dict[str, Any] = {
+        "period": survey.period, "periods": (survey.period,), "spec": data.spec, "basis": data.basis,
+    }  # fmt: skip
     made = {name: _keyed(given, keys) for name, given in {"": table, "loadings": loadings, "fit": measures}.items()}
     return Result(
         made[""], (*keys, "scale"), ("n", "cr", "ave", "root_ave", "nearest", "correlation", "distinct"),

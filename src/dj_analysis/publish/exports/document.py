@@ -13,8 +13,8 @@ from typing import Any
 import nbformat
 
 from ...errors import DjError, UsageError
+from ...release.plan import ReleasePlan, verified
 from ..blocks import KINDS_OF_BLOCK, LITERAL, MIME, Block, seal_of
-from ..disclosure import ReleasePlan, verified
 
 _ZH = "一二三四五六七八九十"
 

@@ -9,19 +9,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .measure.crosses import CROSS, cell_name
-from .measure.rows import CORE, HASH, LEFT_OUT, among, answer_counts, axes_in, chosen, counted, row_table
-from .measure.scores import joint_counts, members, unit_sums
-from .measure.store import Kept, Store
-from .measure.survey import Survey
-from .measure.unitsums import UnitSums
-from .publish.masks import HOME, Release, mask
-from .spec.settings import FLOOR
-from .spec.units import ALL
+from ..measure.crossnames import cell_name
+from ..measure.members import members
+from ..measure.places import chosen
+from ..measure.survey import Survey
+from ..measure.survey_scores import joint_counts, unit_sums
+from ..measure.unitsums import UnitSums
+from ..spec.settings import FLOOR
+from ..spec.specification import CROSS
+from ..spec.units import ALL
+from .earlier import HOME, EarlierRelease
+from .mask import Mask, decide_mask
+from .sheets import CORE, HASH, LEFT_OUT, among, answer_counts, axes_in, row_table, tally
+from .store import Kept, Store
 
 
 @dataclass(frozen=True)
-class Settled:
+class Counted:
     """A wave as it is released.
 
     Attributes
@@ -34,8 +38,8 @@ class Settled:
         Sheets it rests on that were changed or are gone since.
     waiting
         Sheets that came by themselves, too few of them to count.
-    hidden
-        The rows hidden by the release before, where they stay as they were: it is about the same people.
+    mask
+        What the release before showed, where it stays as it was: it is about the same people.
     """
 
     kept: Kept
@@ -44,12 +48,7 @@ class Settled:
     lost: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     answers: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     waiting: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
-    hidden: frozenset[tuple[str, str]] | None = None
-
-
-def hidden_rows(told: list[list[str]]) -> frozenset[tuple[str, str]]:
-    """Return the hidden (level, unit) rows as the record tells them."""
-    return frozenset((level, unit) for level, unit in told)
+    mask: Mask | None = None
 
 
 def sums_of(survey: Survey) -> Kept:
@@ -57,7 +56,7 @@ def sums_of(survey: Survey) -> Kept:
     return Kept(unit_sums(survey, _all_axes(survey)), joint_counts(survey))
 
 
-def settle(survey: Survey, store: Store, told: Sequence[Mapping[str, Any]]) -> Settled:
+def count_sheets(survey: Survey, store: Store, told: Sequence[Mapping[str, Any]]) -> Counted:
     """Decide which answers a release rests on, given what left before.
 
     Without an earlier release it is all of them. After some, what this one and each of them differ by must be about enough
@@ -79,17 +78,17 @@ def settle(survey: Survey, store: Store, told: Sequence[Mapping[str, Any]]) -> S
     rows = row_table(survey, store.secret)
     if not told:
         return _whole(survey, rows)
-    releases = [Release(hidden_rows(event["hidden"]), store.rows(event["store"])) for event in told]
+    releases = [EarlierRelease(store.mask(event["store"]), store.rows(event["store"])) for event in told]
     last, old = releases[-1], store.find(told[-1]["store"])
     assert old is not None, "what was released is kept"
     old_rows = last.rows[[column for column in last.rows.columns if not column.endswith(HOME)]]
     least, released = max(survey.spec.min_group, FLOOR), [store.answers(event["store"]) for event in told]
-    stay = Settled(old, old_rows, answers=pd.DataFrame() if released[-1] is None else released[-1], hidden=last.hidden)
-    came, gone = ~among(rows, counted(old_rows)), ~among(old_rows, counted(rows))
+    stay = Counted(old, old_rows, answers=pd.DataFrame() if released[-1] is None else released[-1], mask=last.mask)
+    came, gone = ~among(rows, tally(old_rows)), ~among(old_rows, tally(rows))
     if not came.any() and not gone.any():
         return stay
     known = store.waiting(told[-1]["store"])
-    waits = came & among(rows, counted(known)) if known is not None else np.zeros(len(rows), dtype=bool)
+    waits = came & among(rows, tally(known)) if known is not None else np.zeros(len(rows), dtype=bool)
     as_it_was = replace(stay, late=int(came.sum()), lost=old_rows[gone], waiting=rows[waits])
     earlier = [answers for answers in released if answers is not None]
     if len(earlier) < len(released):  # kept by an earlier version: what changed cannot be told
@@ -104,11 +103,18 @@ def settle(survey: Survey, store: Store, told: Sequence[Mapping[str, Any]]) -> S
         change = _Change(there, old_rows, came[~waits], gone)
         made = _parts_anew(chosen(survey, ~waits), change, old, releases, earlier, homes, least)
         # Nobody moved: what was shown may be shown, unless all of a unit now answer alike.
-        shut = mask(made.kept.sums, made.kept.joint, survey.spec, survey.period)
-        made = replace(made, hidden=last.hidden, late=made.late + int(waits.sum()), waiting=rows[waits])
-        return made if shut <= last.hidden else as_it_was
+        needed = decide_mask(made.kept.sums, made.kept.joint, survey.spec, survey.period)
+        made = replace(made, mask=last.mask, late=made.late + int(waits.sum()), waiting=rows[waits])
+        return made if allows(needed, last.mask) else as_it_was
     made = _whole(survey, rows)
     return made if not _few(earlier, made.answers, homes, least) else as_it_was
+
+
+def allows(needed: Mask, shown: Mask) -> bool:
+    """Tell whether everything one mask shows may be seen by another."""
+    rows = shown.shown or frozenset()
+    closed = {cell for cell in needed.closed if cell[:2] in rows}
+    return rows <= (needed.shown or frozenset()) and closed <= shown.closed
 
 
 @dataclass(frozen=True)
@@ -125,11 +131,11 @@ def _parts_anew(
     survey: Survey,
     change: _Change,
     old: Kept,
-    releases: Sequence[Release],
+    releases: Sequence[EarlierRelease],
     earlier: Sequence[pd.DataFrame],
     homes: Mapping[tuple[str, str], set[str]],
     least: int,
-) -> Settled:
+) -> Counted:
     """Compute those parts of the first tree anew in which enough was changed; everybody is where he was."""
     tree, rows = survey.spec.units.at(survey.period).trees[0], change.now
     answers, before = answer_counts(survey, rows), earlier[-1]
@@ -137,7 +143,7 @@ def _parts_anew(
     few: set[str] = set()
     for release in releases:  # sheets that changed since each, the last one at the end
         cores = [table.assign(**{HASH: table[CORE]}) for table in (rows, release.rows)]
-        changed = rows[tree][~among(cores[0], counted(cores[1]))].map(at_home).value_counts()
+        changed = rows[tree][~among(cores[0], tally(cores[1]))].map(at_home).value_counts()
         few |= set(changed.index[changed < least])
     anew = set(changed.index) - few
     anew -= {part for axis, part in _few(earlier, answers, homes, least, alone=True) if axis == tree}
@@ -148,14 +154,14 @@ def _parts_anew(
     sums = {**old.sums, tree: _only(fresh, mine) + _only(block, set(block.units) - mine)}
     first, inside = answers["axis"] == tree, answers["unit"].isin(mine)
     counts = [answers[first & inside], before[~((before["axis"] == tree) & before["unit"].isin(mine))]]
-    return Settled(
+    return Counted(
         Kept(sums, old.joint), pd.concat([rows[taken], change.before[stays]], ignore_index=True),
         int((change.came & ~taken).sum()), change.before[change.gone & stays], pd.concat(counts, ignore_index=True),
     )  # fmt: skip
 
 
-def _whole(survey: Survey, rows: pd.DataFrame) -> Settled:
-    return Settled(sums_of(survey), rows, answers=answer_counts(survey, rows))
+def _whole(survey: Survey, rows: pd.DataFrame) -> Counted:
+    return Counted(sums_of(survey), rows, answers=answer_counts(survey, rows))
 
 
 def _places(rows: pd.DataFrame) -> pd.DataFrame:
@@ -164,7 +170,7 @@ def _places(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[columns].astype("str").groupby(columns, sort=True).size().rename("n").reset_index()
 
 
-def _part_of(rows: pd.DataFrame, releases: Sequence[Release], survey: Survey) -> dict[tuple[str, str], set[str]]:
+def _part_of(rows: pd.DataFrame, releases: Sequence[EarlierRelease], survey: Survey) -> dict[tuple[str, str], set[str]]:
     """(axis, finest unit) → the parts it was shown in, by any earlier release; and the root."""
     found: dict[tuple[str, str], set[str]] = {}
     for release in releases:
@@ -214,7 +220,7 @@ def _by_part(answers: pd.DataFrame, place: pd.DataFrame) -> pd.Series:
     return answers.merge(place, on=["axis", "unit"]).groupby(["axis", "part", "code", "answer"])["n"].sum()
 
 
-def _kept_of_new(rows: pd.DataFrame, came: np.ndarray, release: Release, survey: Survey, least: int) -> np.ndarray:
+def _kept_of_new(rows: pd.DataFrame, came: np.ndarray, release: EarlierRelease, survey: Survey, least: int) -> np.ndarray:
     """Leave new answers out until every part shown before has none of them, or enough, on every code."""
     keep = np.ones(len(rows), dtype=bool)
     axes = [axis for axis in axes_in(rows) if f"{axis}{HOME}" in release.rows]
@@ -237,7 +243,7 @@ def _kept_of_new(rows: pd.DataFrame, came: np.ndarray, release: Release, survey:
 
 
 def _in_small_cells(
-    rows: pd.DataFrame, sums: Mapping[str, UnitSums], release: Release, survey: Survey, least: int
+    rows: pd.DataFrame, sums: Mapping[str, UnitSums], release: EarlierRelease, survey: Survey, least: int
 ) -> np.ndarray:
     """Tell which sheets lie in a cell of a cross-classification that was shown and to which too few came."""
     units, few = survey.spec.units.at(survey.period), np.zeros(len(rows), dtype=bool)
@@ -247,7 +253,7 @@ def _in_small_cells(
         if axis not in sums:
             continue
         key, cells = rows[sides].agg(CROSS.join, axis=1), members(level, axis, units, sums[axis])
-        shown = {cell: inside for cell, inside in cells.items() if (level, cell) not in release.hidden}
+        shown = {cell: inside for cell, inside in cells.items() if (level, cell) in (release.mask.shown or ())}
         parts = sums[axis].rolled_up(shown)
         n = np.column_stack([parts.persons, parts.sums["n"]])
         small = np.asarray(((n > 0) & (n < least)).any(axis=1))
@@ -256,7 +262,7 @@ def _in_small_cells(
     return few
 
 
-def _homes(axis: str, rows: pd.DataFrame, release: Release, survey: Survey) -> pd.Series:
+def _homes(axis: str, rows: pd.DataFrame, release: EarlierRelease, survey: Survey) -> pd.Series:
     """Return the part of an earlier release that each answer counts to; of a unit that is new, the part above it."""
     units = survey.spec.units.at(survey.period)
     known = dict(zip(release.rows[axis], release.rows[f"{axis}{HOME}"], strict=True))

@@ -5,19 +5,14 @@ from __future__ import annotations
 import hmac
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from ..spec.tables import whole_numbers
-from ..spec.units import NO_UNIT, Units
-from .engines import collected, columns_of
-from .intake.linking import PSEUDONYM
-from .scoring import plan_cells, score_frame
-from .survey import Survey
+from ..measure.engines import as_pandas, columns_of, names_of
+from ..measure.intake.linking import PSEUDONYM
+from ..measure.places import places
+from ..measure.survey import Survey
 
 HASH, CORE, LEFT_OUT = "hash", "core", "left_out"
 
@@ -34,7 +29,7 @@ def row_table(survey: Survey, secret: bytes) -> pd.DataFrame:
     secret
         The workspace's own key.
     """
-    frame, leaves = collected(nw.from_native(survey.frame)).to_pandas(), _leaves(survey)
+    frame, leaves = as_pandas(survey.frame), _leaves(survey)
     plain = {}
     for name in sorted(set(frame.columns) - {PSEUDONYM}):  # a pseudonym is there only when its key is at hand
         column = frame[name]
@@ -59,7 +54,7 @@ def axes_in(rows: pd.DataFrame) -> list[str]:
 
 def _leaves(survey: Survey) -> list[str]:
     asked = {leaf.code for tree in survey.trees().values() for leaf in tree.leaves}
-    return sorted(asked & set(nw.from_native(survey.frame).collect_schema().names()))
+    return sorted(asked & set(names_of(survey.frame)))
 
 
 def _keyed(table: pd.DataFrame, secret: bytes) -> np.ndarray:
@@ -68,24 +63,8 @@ def _keyed(table: pd.DataFrame, secret: bytes) -> np.ndarray:
     return np.array([int.from_bytes(keyed[value], "big") for value in bare], dtype=np.uint64)
 
 
-def places(survey: Survey) -> pd.DataFrame:
-    """Return the place of every answer sheet on every axis: code of its finest unit, or its category; "" where not told."""
-    units = survey.spec.units.at(survey.period)
-    columns = list(dict.fromkeys(survey.axes.values())) or nw.from_native(survey.frame).collect_schema().names()[:1]
-    frame = collected(nw.from_native(survey.frame).select(*columns)).to_pandas()
-    table: dict[str, Any] = {}
-    for axis, column in survey.axes.items():
-        text = whole_numbers(frame[column].where(frame[column].notna(), ""))
-        table[axis] = resolved(text, units) if axis in units.trees else text
-    if units.trees[0] not in table:
-        table[units.trees[0]] = pd.Series(NO_UNIT, index=frame.index)
-    return pd.DataFrame(table)
 
 
-def resolved(texts: pd.Series, units: Units) -> pd.Series:
-    """Turn what people wrote into codes of units; what is no unit, or everything where no units are declared, into ""."""
-    found = units.resolve([name for name in texts.unique() if name]) if units.rows else {}
-    return texts.map(lambda name: found.get(name, NO_UNIT))
 
 
 def answer_counts(survey: Survey, rows: pd.DataFrame) -> pd.DataFrame:
@@ -117,21 +96,8 @@ def answer_counts(survey: Survey, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def chosen(survey: Survey, keep: np.ndarray) -> Survey:
-    """Return the survey with some of its rows only."""
-    if keep.all():
-        return survey
-    return replace(survey, frame=nw.to_native(collected(nw.from_native(survey.frame)).filter(keep.tolist())))
 
 
-def person_scores(survey: Survey) -> pd.DataFrame:
-    """Return everybody's scores, one column a cell ``(form, code)``; questions as answered. Only ranks need them."""
-    frame = score_frame(survey.frame, survey.trees())
-    plan = plan_cells(survey.trees(), nw.from_native(frame).collect_schema().names())
-    leaves = {leaf.code for leaf in plan.leaves}
-    names = {cell: cell[1] if cell[1] in leaves else f"{cell[0]}__{cell[1]}" for cell in plan.cells}
-    values = columns_of(frame, list(dict.fromkeys(names.values())))
-    return pd.DataFrame({cell: values[name] for cell, name in names.items()})
 
 
 def among(rows: pd.DataFrame, wanted: Mapping[int, int] | Counter[int]) -> np.ndarray:
@@ -141,6 +107,6 @@ def among(rows: pd.DataFrame, wanted: Mapping[int, int] | Counter[int]) -> np.nd
     return order < allowed
 
 
-def counted(rows: pd.DataFrame) -> Counter[int]:
+def tally(rows: pd.DataFrame) -> Counter[int]:
     """Count the answers by hash."""
     return Counter(int(value) for value in rows[HASH])

@@ -17,8 +17,8 @@ from ...spec.settings import FLOOR
 from ...spec.specification import Specification
 from ..inference.uncertainty import CONFIDENCE
 from ..intake.score_sheets import Ratings
-from . import concordance, raters
-from .raters import Estimates
+from . import concordance, two_way
+from .two_way import Estimates
 
 KINDS = ("inspection", "self")
 NEEDED = ("period", "unit", "rater", "score", "kind")
@@ -162,7 +162,7 @@ def _estimates(sheets: pd.Series) -> Estimates | None:
     if sheets.empty:
         return None
     matrix = sheets.unstack("rater")
-    return (raters.separate if (matrix.notna().sum() == 1).all() else raters.severity)(matrix)
+    return (two_way.separate if (matrix.notna().sum() == 1).all() else two_way.severity)(matrix)
 
 
 def _main_table(places: pd.DataFrame, found: Estimates | None, draws: int, seed: int) -> pd.DataFrame:
@@ -174,7 +174,7 @@ def _main_table(places: pd.DataFrame, found: Estimates | None, draws: int, seed:
     values = pd.DataFrame(
         {
             "n": found.n, "score": found.mean, "adjusted": found.adjusted, "se": found.se, "df": found.df, "low": low,
-            "high": high, "p_first": raters.first_probability(found, draws, seed), "reason": found.reason,
+            "high": high, "p_first": two_way.first_probability(found, draws, seed), "reason": found.reason,
         }, index=list(found.targets),
     ).reindex(places["unit"])  # fmt: skip
     values["n"] = values["n"].fillna(0).astype(int)
@@ -193,7 +193,7 @@ def _pooled(main: pd.DataFrame, found: Estimates | None, spec: Specification, dr
     if found is None:
         return table
     kept = np.flatnonzero(found.n >= max(spec.min_group, FLOOR))
-    chance = raters.first_probability(found.taken(kept), draws, seed)
+    chance = two_way.first_probability(found.taken(kept), draws, seed)
     named = dict(zip((found.targets[i] for i in kept), chance, strict=True))
     return table.assign(p_first=table["unit"].map(named).astype("float64"))
 
@@ -223,7 +223,7 @@ def _severity_table(found: Estimates | None) -> pd.DataFrame:
     table = pd.DataFrame({"rater": np.arange(1, len(names) + 1), "n": np.ones(len(names), dtype=int)})
     for name in ("severity", "se", "low", "high"):
         table[name] = np.nan
-    table["reason"] = raters.NOT_CROSSED
+    table["reason"] = two_way.NOT_CROSSED
     if found is not None and found.severity.size:
         table["severity"], table["se"] = found.severity, found.severity_se
         half = stats.t.ppf(0.5 + CONFIDENCE / 2, found.df[0]) * found.severity_se
@@ -248,7 +248,7 @@ def _self_table(places: pd.DataFrame, sheets: dict[str, pd.DataFrame], weights: 
     spread = ((w * (by_item - table["difference"].to_numpy()[:, None])) ** 2).sum(axis=1)
     several = len(codes) > 1
     table["se"] = np.sqrt(spread * len(codes) / (len(codes) - 1)) if several else np.nan
-    table["se"] = table["se"].mask(table["se"] < raters.NOISE)
+    table["se"] = table["se"].mask(table["se"] < two_way.NOISE)
     df = 1 / (w**2).sum() - 1 if several else np.nan
     half = stats.t.ppf(0.5 + CONFIDENCE / 2, df) * table["se"]
     table["low"], table["high"] = table["difference"] - half, table["difference"] + half
@@ -256,7 +256,7 @@ def _self_table(places: pd.DataFrame, sheets: dict[str, pd.DataFrame], weights: 
     outside = (table["difference"] < limits[1]) | (table["difference"] > limits[2])
     table["outside"] = outside.astype("boolean").mask(table["difference"].isna() | np.isnan(limits[1]))
     table["reason"] = np.where(several, "", ONE_ITEM)
-    table.loc[table["difference"].notna() & table["se"].isna() & several, "reason"] = raters.SAME_SCORES
+    table.loc[table["difference"].notna() & table["se"].isna() & several, "reason"] = two_way.SAME_SCORES
     table.loc[table["self"].isna(), "reason"] = NO_SELF
     table.loc[table["inspection"].isna(), "reason"] = NOT_INSPECTED
     return table[["level", "unit", *_SELF, "reason"]]
@@ -272,7 +272,7 @@ def _wins_table(places: pd.DataFrame, found: Estimates | None) -> pd.DataFrame:
                 for name in columns
             }
         )
-    probability, difference, se = raters.win_probability(found)
+    probability, difference, se = two_way.win_probability(found)
     level = places.set_index("unit")["level"].reindex(list(found.targets)).to_numpy()
     first, second = np.triu_indices(len(found.targets), k=1)
     alike = level[first] == level[second]
@@ -282,7 +282,7 @@ def _wins_table(places: pd.DataFrame, found: Estimates | None) -> pd.DataFrame:
     table["n"], table["n_other"] = found.n[first], found.n[second]
     table["difference"], table["se"] = difference[first, second], se[first, second]
     table["probability"] = probability[first, second]
-    why = np.where(found.reason[first] == raters.ONE_RATER, found.reason[first], found.reason[second])
+    why = np.where(found.reason[first] == two_way.ONE_RATER, found.reason[first], found.reason[second])
     table["reason"] = pd.Series(np.where(table["probability"].isna(), why, ""), dtype="str")
     return table[columns]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -14,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
-from .unitsums import UnitSums
+from ..measure.unitsums import UnitSums
+from .mask import LeftOut, Mask
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,38 @@ class Store:
     def keep_answers(self, key: str, answers: pd.DataFrame) -> None:
         """Keep how often each answer was given; it goes when the answer sheets go."""
         self.keep_rows(f"{key}.answers", answers)
+
+    def mask(self, key: str) -> Mask:
+        """Return what a release showed.
+
+        Raises
+        ------
+        DataError
+            It is gone, or was kept by an earlier version that kept other things.
+        """
+        path = self.folder / f"{key}.mask.json"
+        if not path.exists():
+            raise DataError(f".dj/store: {path.name} 已丢失 (what a release showed is gone)")
+        told = json.loads(path.read_text(encoding="utf-8"))
+        rows = {name: [tuple(row) for row in told[name]] for name in ("shown", "closed")}
+        return Mask(
+            frozenset(rows["shown"]), {(level, unit): why for level, unit, why in told["hidden"]}, frozenset(rows["closed"]),
+            tuple(LeftOut(*one) for one in told["left_out"]), told["homes"],
+        )  # fmt: skip
+
+    def keep_mask(self, key: str, mask: Mask) -> str:
+        """Keep what a release showed; returns the hash of it, for the record."""
+        told = {
+            "shown": sorted(mask.shown or ()), "closed": sorted(mask.closed), "homes": mask.homes,
+            "hidden": [[level, unit, why] for (level, unit), why in sorted(mask.hidden.items())],
+            "left_out": [[one.name, one.parts, one.people] for one in mask.left_out],
+        }  # fmt: skip
+        content = json.dumps(told, ensure_ascii=False, sort_keys=True).encode()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f"{key}.{secrets.token_hex(6)}.tmp"
+        temporary.write_bytes(content)
+        temporary.replace(self.folder / f"{key}.mask.json")
+        return hashlib.sha256(content).hexdigest()
 
     def waiting(self, key: str) -> pd.DataFrame | None:
         """Return the answer sheets that came too late for a release, None where there were none."""

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import special, stats
 
 from ..inference.uncertainty import CONFIDENCE
-from .raters import (
+from .two_way import (
     NO_DIFFERENCE,
     NOISE,
     NOT_BALANCED,

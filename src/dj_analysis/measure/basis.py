@@ -1,0 +1,78 @@
+"""What a result counted, so that results of other people, weights, units or categories can be told from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from ..spec.specification import Specification
+from .engines import collected
+from .scoring import plan_cells
+from .survey import Survey
+from .unitsums import UnitSums
+
+WHOLE = ""  # the axis of totals that part nobody
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """What was counted of one wave.
+
+    Confidential like the sums it holds: results carry it to the release room, and nothing prints it.
+
+    Attributes
+    ----------
+    programme, period
+        The wave.
+    spec
+        Its units and codebook.
+    sums
+        Axis → sums by finest unit or category; :data:`WHOLE` where nobody was parted from the others.
+    values
+        Digest of the values counted, where a programme counts no people.
+    """
+
+    programme: str
+    period: str
+    spec: Specification = field(repr=False)
+    sums: Mapping[str, UnitSums] = field(default_factory=dict, repr=False)
+    values: str = ""
+
+
+def basis_of(survey: Survey, sums: Mapping[str, UnitSums] | None = None) -> tuple[Basis, ...]:
+    """Return what a function counted of a survey: its sums along the axes it looked at, else totals over everybody."""
+    counted = sums if sums is not None else {WHOLE: totals(survey)}
+    return (Basis("survey", survey.period, survey.spec, counted),)
+
+
+def totals(survey: Survey) -> UnitSums:
+    """Add up everybody's answers to each question: people who answered, their weight, their weighted scores.
+
+    One pass over the columns; on a lazy frame only the totals are collected.
+    """
+    frame = nw.from_native(survey.frame)
+    plan = plan_cells(survey.trees(), frame.collect_schema().names())
+    weight = nw.col(survey.weight).cast(nw.Float64) if survey.weight else nw.lit(1.0)
+    columns: dict[str, Any] = {"_rows": nw.lit(1)}
+    for leaf in plan.leaves:
+        value = nw.col(leaf.code).cast(nw.Float64)
+        value = nw.when(~value.is_nan()).then(value)
+        present = (~value.is_null()).cast(nw.Float64)
+        columns[f"n:{leaf.code}"] = present
+        columns[f"w:{leaf.code}"] = present * weight
+        columns[f"wx:{leaf.code}"] = value.fill_null(0.0) * present * weight
+    made = frame.with_columns(**columns).select(*(nw.col(name).sum() for name in columns))
+    row = collected(made).to_pandas().iloc[0]
+    leaves = {leaf.code: leaf for leaf in plan.leaves}
+    cells = tuple(cell for cell in plan.cells if cell[1] in leaves)
+    sums = {name: np.zeros((1, len(cells))) for name in ("n", "w", "wx")}
+    for j, (_, code) in enumerate(cells):
+        leaf = leaves[code]
+        sums["n"][0, j], w, wx = (float(row[f"{name}:{code}"]) for name in ("n", "w", "wx"))
+        points = wx - w * leaf.minimum if leaf.direction == 1 else w * leaf.maximum - wx
+        sums["w"][0, j], sums["wx"][0, j] = w, 100 * points / (leaf.maximum - leaf.minimum)
+    return UnitSums(WHOLE, (WHOLE,), cells, np.array([float(row["_rows"])]), sums)

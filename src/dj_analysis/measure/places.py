@@ -1,0 +1,53 @@
+"""Where on every axis each answer sheet of a survey lies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from ..spec.tables import whole_numbers
+from ..spec.units import NO_UNIT, Units
+from .engines import collected, columns_of
+from .scoring import plan_cells, score_frame
+from .survey import Survey
+
+
+def places(survey: Survey) -> pd.DataFrame:
+    """Return the place of every answer sheet on every axis: code of its finest unit, or its category; "" where not told."""
+    units = survey.spec.units.at(survey.period)
+    columns = list(dict.fromkeys(survey.axes.values())) or nw.from_native(survey.frame).collect_schema().names()[:1]
+    frame = collected(nw.from_native(survey.frame).select(*columns)).to_pandas()
+    table: dict[str, Any] = {}
+    for axis, column in survey.axes.items():
+        text = whole_numbers(frame[column].where(frame[column].notna(), ""))
+        table[axis] = resolved(text, units) if axis in units.trees else text
+    if units.trees[0] not in table:
+        table[units.trees[0]] = pd.Series(NO_UNIT, index=frame.index)
+    return pd.DataFrame(table)
+
+
+def resolved(texts: pd.Series, units: Units) -> pd.Series:
+    """Turn what people wrote into codes of units; what is no unit, or everything where no units are declared, into ""."""
+    found = units.resolve([name for name in texts.unique() if name]) if units.rows else {}
+    return texts.map(lambda name: found.get(name, NO_UNIT))
+
+
+def chosen(survey: Survey, keep: np.ndarray) -> Survey:
+    """Return the survey with some of its rows only."""
+    if keep.all():
+        return survey
+    return replace(survey, frame=nw.to_native(collected(nw.from_native(survey.frame)).filter(keep.tolist())))
+
+
+def person_scores(survey: Survey) -> pd.DataFrame:
+    """Return everybody's scores, one column a cell ``(form, code)``; questions as answered. Only ranks need them."""
+    frame = score_frame(survey.frame, survey.trees())
+    plan = plan_cells(survey.trees(), nw.from_native(frame).collect_schema().names())
+    leaves = {leaf.code for leaf in plan.leaves}
+    names = {cell: cell[1] if cell[1] in leaves else f"{cell[0]}__{cell[1]}" for cell in plan.cells}
+    values = columns_of(frame, list(dict.fromkeys(names.values())))
+    return pd.DataFrame({cell: values[name] for cell, name in names.items()})

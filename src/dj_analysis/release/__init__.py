@@ -1,0 +1,1 @@
+"""Whether a number may be seen: the release room."""

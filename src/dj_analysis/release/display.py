@@ -1,0 +1,178 @@
+"""Protected rows as they are shown to a reader: names, headers, numbers as they are written."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import unknown
+from ..judge.alerts import reason_words
+from ..spec.columns import header, kind_of, value_word, written
+
+_DEFAULT = ("unit", "code", "n", "score", "low", "high", "favourable", "reason")
+_NAMES = {"code", "scale", "parent", "nearest"}  # hold codes of the codebook or of the indicators
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table as it is printed.
+
+    Attributes
+    ----------
+    headers, forms
+        Of each column; a form is one of :class:`dj_analysis.spec.columns.Kind`.
+    rows
+        Cells as text.
+    values
+        Cells as plain values: text, or a number, None where there is none.
+    """
+
+    headers: tuple[str, ...]
+    forms: tuple[str, ...]
+    rows: list[list[str]]
+    values: list[list[Any]]
+
+
+def shown(
+    safe: Any, columns: Sequence[str] | None = None, across: str | None = None, value: str = "score"
+) -> Shown:
+    """Write the rows of a printed result as a reader sees them.
+
+    Parameters
+    ----------
+    safe
+        What ``Protected.printed()`` returned.
+    columns
+        Columns to show, in this order.
+    across, value
+        One column for each value of this key, filled with ``value``.
+    """
+    return _spread(safe, list(columns or ("unit",)), across, value) if across else _plain(safe, columns)
+
+
+def as_html(safe: Any, most: int = 20) -> str:
+    """Return the first rows as HTML, with what is hidden and under which rule."""
+    table = shown(safe.printed(), default_columns(safe, everything=True))
+    head = "".join(f"<th>{html.escape(label)}</th>" for label in table.headers)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows[:most]
+    )
+    rule = f"已作披露控制,按印发口径显示:少于{safe.plan.min_group}人不单列 (as printed; groups under {safe.plan.min_group} are hidden)"
+    mark = (
+        ""
+        if safe.plan.official
+        else '<p style="color:#b00;font-weight:bold">临时方案,不得外传 '
+        "<small>(provisional plan: use ws.release_plan(period) before it leaves)</small></p>"
+    )
+    return (
+        f"{mark}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<p><small>{rule} · {len(table.rows)} 行 rows · {html.escape(safe.result.purpose)}</small></p>"
+    )
+
+
+def default_columns(safe: Any, *, everything: bool = False) -> list[str]:
+    """Return the columns a table shows unless told otherwise: names, n, score, range; all where there is no score."""
+    names, result = list(safe.table.columns), safe.result
+    if not everything and {"unit", "score"} <= set(names):
+        chosen = [name for name in _DEFAULT if name in names]
+    else:
+        chosen = [*result.keys, *(name for name in result.statistics if name in names)]
+        chosen += ["reason"] if "reason" in names else []
+        chosen = [name for name in dict.fromkeys(chosen) if name in names]
+    if "reason" in chosen and not (safe.table["reason"].fillna("") != "").any():
+        chosen.remove("reason")  # nothing to explain
+    return chosen
+
+
+def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
+    """Return the printed names of a column that holds codes or words; None where it holds numbers or plain text."""
+    spec, language, cells = safe.spec, safe.spec.language, source[name]
+    if name in ("unit", "other"):
+        levels = source["level"] if "level" in source else [""] * len(source)
+        return pd.Series(
+            [spec.unit_label(str(u), str(lv)) for u, lv in zip(cells, levels, strict=True)], index=cells.index, dtype="str"
+        )
+    if name in _NAMES:
+        return cells.map(lambda code: spec.code_label(str(code)))
+    if name in ("level", "by"):
+        return cells.map(lambda level: spec.level_label(str(level)))
+    if name == "reason":
+        return cells.map(lambda reason: reason_words(str(reason), spec))
+    if kind_of(name).form == "text":
+        return cells.map(lambda word: "" if pd.isna(word) else value_word(name, str(word), language))
+    return None
+
+
+def _plain(safe: Any, columns: Sequence[str] | None) -> Shown:
+    source = safe.table
+    names = default_columns(safe) if columns is None else list(columns)
+    for name in names:
+        if name not in source.columns:
+            raise unknown("列/column", name, source.columns)
+    if columns is not None and "reason" in names and not (source["reason"].fillna("") != "").any():
+        names.remove("reason")
+    return _written(safe, source, names, [header(name, safe.spec.language) for name in names])
+
+
+def _written(safe: Any, source: pd.DataFrame, names: Sequence[str], headers: Sequence[str]) -> Shown:
+    language, beside = safe.spec.language, list(source.columns)
+    n = pd.to_numeric(source["n"], errors="coerce").to_numpy(float) if "n" in source else np.full(len(source), np.nan)
+    texts, values = [], []
+    for name in names:
+        words = cell_names(safe, source, name)
+        if words is None:
+            cells = source[name]
+            column = [written(v, name, language, n=k, beside=beside) for v, k in zip(cells, n, strict=True)]
+            flags = kind_of(name).form == "flag"
+            known = [t if flags else None if pd.isna(v) else float(v) for v, t in zip(cells, column, strict=True)]
+        else:
+            column = [str(word) for word in words]
+            known = list(column)
+        if name == "real" and "difference" in source:
+            column = [t if pd.notna(d) else "" for t, d in zip(column, source["difference"], strict=True)]
+            known = list(column)
+        texts.append(column)
+        values.append(known)
+    forms = tuple(_form(name, beside) for name in names)
+    rows = [list(row) for row in zip(*texts, strict=True)] if texts else []
+    return Shown(tuple(headers), forms, rows, [list(row) for row in zip(*values, strict=True)] if values else [])
+
+
+def _form(name: str, beside: Sequence[str]) -> str:
+    form = kind_of(name, beside).form
+    return "text" if form == "flag" else form
+
+
+def _spread(safe: Any, names: list[str], across: str, value: str) -> Shown:
+    source = safe.table
+    for name in (*names, across, value):
+        if name not in source.columns:
+            raise unknown("列/column", name, source.columns)
+    keys = list(dict.fromkeys(source[across]))
+    kept = [*names, *(["level"] if "level" in source and "level" not in names else [])]
+    rows = source[kept].drop_duplicates(names).reset_index(drop=True)
+    first = _written(safe, rows, names, [header(name, safe.spec.language) for name in names])
+    index = pd.MultiIndex.from_frame(rows[names]) if len(names) > 1 else pd.Index(rows[names[0]])
+    headers, forms = list(first.headers), list(first.forms)
+    texts, values = [list(row) for row in first.rows], [list(row) for row in first.values]
+    beside = list(source.columns)
+    for key in keys:
+        part = source[source[across] == key].drop_duplicates(names).set_index(names)
+        column = part[value].reindex(index)
+        people = part["n"].reindex(index) if "n" in part else pd.Series(np.nan, index=index)
+        written_cells = [
+            written(v, value, safe.spec.language, n=k, beside=beside)
+            for v, k in zip(column, pd.to_numeric(people, errors="coerce"), strict=True)
+        ]
+        label = safe.spec.code_label(str(key)) if across in _NAMES else value_word(across, str(key), safe.spec.language)
+        headers.append(label)
+        forms.append(_form(value, beside))
+        for row, cell, known in zip(range(len(texts)), written_cells, column, strict=True):
+            texts[row].append(cell)
+            values[row].append(None if pd.isna(known) else float(known))
+    return Shown(tuple(headers), tuple(forms), texts, values)

@@ -1,0 +1,407 @@
+"""Which rows of one wave may be seen: its tree, further trees and groups, cross-classifications, earlier releases."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from ..measure.crossnames import cell_name, is_cross
+from ..measure.members import members, merged_parts
+from ..measure.unitsums import Cell, UnitSums
+from ..spec import reasons
+from ..spec.settings import FLOOR
+from ..spec.specification import CROSS, Specification
+from ..spec.units import ALL, Units
+from .crosses import cross_partition
+from .overlaps import MOST_PARTS, UNCOVERED, absorbed_by, proved_by_rank, small_overlap
+from .tree_rule import Partition, partition
+
+Row = tuple[str, str]  # level, unit
+ClosedCell = tuple[str, str, str, str]  # level, unit, form, code
+Conflict = Callable[["Mask"], tuple[str, str] | None]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A breakdown that is left out whole, because it cannot be proved safe beside those before it.
+
+    Attributes
+    ----------
+    name
+        Group column, unit tree or cross-classification.
+    parts, people
+        How many of its parts would have been shown by itself, and how many people they hold.
+    """
+
+    name: str
+    parts: int
+    people: int
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What of one wave may be seen; the same for every statistic.
+
+    Attributes
+    ----------
+    shown
+        The rows that may be seen; None where a programme hides no rows.
+    hidden
+        Every other row of the wave → why: 填答人数不足, or to keep others from being computed.
+    closed
+        Rows that are shown but for one question or dimension.
+    left_out
+        Breakdowns left out whole.
+    homes
+        Axis → finest unit or category → the lowest part shown that holds it.
+    """
+
+    shown: frozenset[Row] | None
+    hidden: Mapping[Row, str] = field(repr=False)
+    closed: frozenset[ClosedCell] = field(default=frozenset(), repr=False)
+    left_out: tuple[LeftOut, ...] = ()
+    homes: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of_partition(cls, part: Partition, units: Units) -> Mask:
+        """Return what one axis shows by itself."""
+        in_tree = part.axis in units.trees
+        hidden, shown = {}, set()
+        for unit in [*part.parent, ALL]:
+            row = (units[unit].level if in_tree else part.axis if unit != ALL else units.root.level, unit)
+            if unit in part.hidden:
+                hidden[row] = reasons.COMPLEMENT if unit in part.complements else reasons.SMALL_GROUP
+            else:
+                shown.add(row)
+        level = {unit: level for level, unit in {*hidden, *shown}}
+        closed = frozenset((level[unit], unit, *cell) for unit, cell in part.closed)
+        return cls(frozenset(shown), hidden, closed, homes={part.axis: part.home})
+
+    def joined(self, other: Mask) -> Mask:
+        """Return what two axes show, each by itself; a row that one of them hides is hidden."""
+        assert self.shown is not None, "only masks of people are joined"
+        assert other.shown is not None, "only masks of people are joined"
+        hidden = {**self.hidden, **other.hidden}
+        return Mask(
+            (self.shown | other.shown) - set(hidden), hidden, self.closed | other.closed,
+            self.left_out + other.left_out, {**self.homes, **other.homes},
+        )  # fmt: skip
+
+
+def decide_mask(
+    sums: Mapping[str, UnitSums],
+    joint: pd.DataFrame,
+    spec: Specification,
+    period: str,
+    *,
+    conflict: Conflict | None = None,
+) -> Mask:
+    """Decide which rows of a wave may be seen.
+
+    The first unit tree comes first and is decided by the tree rule alone. Every further axis and every declared cross-classification has lower
+    rank: it is shown where it can be proved that, beside all that is shown already, no total about fewer than min_group
+    people follows; else units of a further tree and cells of a cross are hidden until it can, and a group column is left out
+    whole. No unit of the first tree is ever hidden for it. The result depends on the counts alone.
+
+    Parameters
+    ----------
+    sums, joint
+        Sums by axis, and the people of every combination of axes (n, and ``n:form:code`` where fewer have a score).
+    conflict
+        Given a mask, returns (axis, part) to hide because of earlier releases, None when all is well.
+    """
+    hide: dict[str, set[str]] = {}
+    while True:
+        mask = _Wave(sums, joint, spec, period, hide).decided()
+        move = conflict(mask) if conflict is not None else None
+        if move is None:
+            return mask
+        axis, part = move
+        known = hide.setdefault(axis, set())
+        more = {part} if part and part not in known else set(mask.homes.get(axis, {}).values()) - known
+        if not more:  # nothing smaller is left to hide
+            more, known = {ALL, *mask.homes[next(iter(mask.homes))]}, hide.setdefault(next(iter(mask.homes)), set())
+        if more <= known:
+            return _nothing(mask)
+        known |= more
+
+
+def merger_mask(
+    mask: Mask, spec: Specification, period: str, later: Sequence[str]
+) -> tuple[frozenset[Row], frozenset[Row]]:
+    """Return units merged later whose value in this wave, put together of their parts, must not be told, and those for which it may.
+
+    It may be told where every part was shown itself: then it follows from what is shown anyway.
+    """
+    shown = {unit for _, unit in mask.shown or ()}
+    refused: set[Row] = set()
+    allowed: set[Row] = set()
+    for wave in later:
+        now = spec.units.at(wave)
+        for unit in (unit for unit in now.rows if unit.unit != ALL):
+            parts = merged_parts(unit.unit, spec, period)
+            if parts:
+                (allowed if set(parts) <= shown else refused).add((unit.level, unit.unit))
+    return frozenset(refused), frozenset(allowed - refused)
+
+
+def count_columns(joint: pd.DataFrame) -> list[str]:
+    """Return the columns that hold numbers of people: of all, then of those scored on each code."""
+    return ["n", *(name for name in joint if str(name).startswith("n:"))]
+
+
+def _belong_together(one: str, other: str) -> bool:
+    """Tell whether one is a cross-classification by the other."""
+    return is_cross(one) != is_cross(other) and bool({*one.split(CROSS)} & {*other.split(CROSS)})
+
+
+def _nothing(mask: Mask) -> Mask:
+    hidden = dict.fromkeys([*(mask.shown or ()), *mask.hidden], reasons.COMPLEMENT)
+    homes = {axis: dict.fromkeys(home, ALL) for axis, home in mask.homes.items()}
+    return replace(mask, shown=frozenset(), hidden=hidden, homes=homes)
+
+
+class _Wave:
+    """One wave while its mask is being decided: breakdowns are accepted one after the other."""
+
+    def __init__(
+        self,
+        sums: Mapping[str, UnitSums],
+        joint: pd.DataFrame,
+        spec: Specification,
+        period: str,
+        hide: Mapping[str, set[str]],
+    ):
+        self.sums, self.joint, self.spec, self.hide = sums, joint, spec, hide
+        self.units, self.least = spec.units.at(period), max(spec.min_group, FLOOR)
+        self.accepted: dict[str, Partition] = {}
+        self.left_out: list[LeftOut] = []
+        self.levels: dict[str, str] = {}  # axis of a cross → its level
+
+    def decided(self) -> Mask:
+        first, *others = [axis for axis in self.sums if not is_cross(axis)]
+        self.accepted[first] = self._partition(first)
+        for axis in sorted(others, key=lambda axis: axis not in self.units.trees):  # trees, then groups, as declared
+            self._try_axis(axis)
+        for axis in self._crosses_by_use():
+            self._try(axis, self._cross(axis))
+        return self._mask()
+
+    # --- Trees and groups -----------------------------------------------------------------------------------------
+
+    def _partition(self, axis: str, hide: frozenset[str] = frozenset()) -> Partition:
+        return partition(self.sums[axis], self.units, self.least, hide=hide | self.hide.get(axis, set()))
+
+    def _try_axis(self, axis: str) -> None:
+        part = self._partition(axis)
+        if axis in self.units.trees:
+            part = self._apart_from_first(axis, part, lambda hide: self._partition(axis, hide))
+        self._try(axis, part)
+
+    def _apart_from_first(
+        self, axis: str, part: Partition, again: Callable[[frozenset[str]], Partition]
+    ) -> Partition:
+        """Hide parts of a breakdown until nothing small follows from it and the first tree."""
+        first, hide = next(iter(self.accepted)), frozenset[str]()
+        while True:
+            own, labels = self._labels(axis, part), self._labels(first, self.accepted[first])
+            apart = small_overlap(labels, own, self._people, self.least)
+            touched = set(self._names(axis, part)[apart]) - {ALL, ""} if apart is not None else set()
+            if not touched:
+                return part
+            people = pd.Series(self._people).groupby(self._names(axis, part)).sum()
+            smallest = min(touched, key=lambda name: (float(people[name]), name))
+            hide, before = hide | {smallest}, part
+            part = again(hide)
+            if set(part.home.values()) == set(before.home.values()):
+                return part
+
+    def _try(self, axis: str, part: Partition) -> None:
+        """Accept a breakdown that is proved safe beside those before it; close it for codes for which it is not."""
+        shown = {home for home in part.home.values() if home != ALL}
+        if not self._safe({**self.accepted, axis: part}, axis, "n"):
+            own = self._people[np.isin(self._names(axis, part), list(shown))].sum()
+            self.left_out.append(LeftOut(self.levels.get(axis, axis), len(shown), int(own)))
+            return
+        closed = set(part.closed)
+        for cell in self.sums[axis].cells:
+            if not self._safe({**self.accepted, axis: part}, axis, self._column(cell), cell):
+                closed |= {(unit, cell) for unit in shown}
+        self.accepted[axis] = replace(part, closed=frozenset(closed))
+
+    # --- Proofs ---------------------------------------------------------------------------------------------------
+
+    def _safe(self, parts: Mapping[str, Partition], new: str, column: str, cell: Cell | None = None) -> bool:
+        """Tell whether the newest breakdown is proved safe beside the others, counted by one column of people."""
+        if cell is not None and column == "n" and not any(p.closed for p in parts.values()):
+            return True  # the same people as a moment ago
+        n = self.joint[column].to_numpy(float)
+        labels = {axis: self._labels(axis, part, cell) for axis, part in parts.items()}
+        labels = {axis: label for axis, label in labels.items() if len(np.unique(label[n > 0])) > 1 or axis == new}
+        if new not in labels or len(np.unique(labels[new][n > 0])) < 2:
+            return True
+        first = next(iter(parts))
+        large = [axis for axis in labels if self._is_large(axis, labels[axis])]
+        if first in large and any(self._refines(axis, first) for axis in large):
+            large.remove(first)  # its totals are sums of cells and what is left of units
+        if len(large) > 2:
+            return False
+        pairs = [pair for pair in itertools.combinations(labels, 2) if set(large) <= set(pair)]
+        bases = [large] if len(large) == 1 else []
+        bases += [list(pair) for pair in sorted(pairs, key=lambda pair: not _belong_together(*pair))]
+        return any(self._proved(labels, base, [axis for axis in labels if axis not in base], n) for base in bases)
+
+    def _proved(self, labels: Mapping[str, np.ndarray], base: list[str], further: list[str], n: np.ndarray) -> bool:
+        """Prove breakdowns safe: two of them exactly, the others beside them by rank."""
+        if len(base) == 2 and small_overlap(labels[base[0]], labels[base[1]], n, self.least) is not None:
+            return False
+        return not further or self._ranked(labels, base, further, n)
+
+    def _ranked(self, labels: Mapping[str, np.ndarray], large: list[str], further: list[str], n: np.ndarray) -> bool:
+        columns = np.column_stack([labels[axis] for axis in large])
+        out = []
+        for axis in further:
+            cross = next((c for c in large if is_cross(c) and axis in c.split(CROSS)), None)
+            out.append(
+                absorbed_by(labels[cross], labels[axis]) if cross is not None else np.zeros(len(columns), dtype=bool)
+            )
+        return proved_by_rank(columns, [labels[axis] for axis in further], n, self.least, out)
+
+    def _is_large(self, axis: str, label: np.ndarray) -> bool:
+        return axis == next(iter(self.accepted)) or is_cross(axis) or len(np.unique(label)) > MOST_PARTS
+
+    def _refines(self, axis: str, tree: str) -> bool:
+        """Tell whether every total of a tree is a sum of totals of a cross-classification: nothing lies below its units."""
+        at = self.levels.get(axis, "").split(CROSS)[0]
+        return axis.split(CROSS)[0] == tree != axis and not any(
+            self.units.children(unit.unit) for unit in self.units.at_level(at)
+        )
+
+    @cached_property
+    def _people(self) -> np.ndarray:
+        return self.joint["n"].to_numpy(float)
+
+    def _column(self, cell: Cell) -> str:
+        name = f"n:{cell[0]}:{cell[1]}"
+        return name if name in self.joint else "n"
+
+    def _key(self, axis: str) -> pd.Series:
+        parts = axis.split(CROSS)
+        return self.joint[axis] if len(parts) == 1 else self.joint[parts].agg(CROSS.join, axis=1)
+
+    def _names(self, axis: str, part: Partition, cell: Cell | None = None) -> np.ndarray:
+        home = part.home if cell is None else part.home_for(cell)
+        return self._key(axis).map(home).fillna("").to_numpy(dtype=object)
+
+    def _labels(self, axis: str, part: Partition, cell: Cell | None = None) -> np.ndarray:
+        names = self._names(axis, part, cell)
+        codes, known = pd.factorize(names, sort=True)
+        return np.where(np.asarray(known, dtype=object)[codes] == "", UNCOVERED, codes)
+
+    # --- Cross-classifications ------------------------------------------------------------------------------------
+
+    def _crosses_by_use(self) -> list[str]:
+        """Axes of the declared crosses, the one that shows most people by itself first: the order of declaration plays no part."""
+        use = {}
+        for pair in self.spec.cross:
+            sides = [self.units.tree_of(name) if name in self.units.levels else name for name in pair]
+            axis = cell_name(sides)
+            if axis not in self.sums:
+                continue
+            self.levels[axis] = cell_name(pair)
+            if all(side in self.accepted for side in sides):
+                part = self._cross(axis)
+                cells = np.array([is_cross(name) for name in self._names(axis, part)], dtype=bool)
+                use[axis] = (-float(self._people[cells].sum()), axis)
+            else:
+                self.left_out.append(LeftOut(cell_name(pair), 0, 0))
+        return sorted(use, key=lambda axis: use[axis])
+
+    def _cross(self, axis: str) -> Partition:
+        """Decide the cells of a cross by the tree rule, then hide more until nothing small follows with tree and margins."""
+        level, sides = self.levels[axis], axis.split(CROSS)
+        first = self.accepted[sides[0]]
+
+        def again(hide: frozenset[str]) -> Partition:
+            return cross_partition(
+                self.sums[axis], level, self.units, self.least, first, hide | self.hide.get(axis, set())
+            )
+
+        part = again(frozenset())
+        hide: frozenset[str] = frozenset()
+        while True:
+            apart = self._small_with_margins(axis, part, [side for side in self.accepted if side in sides])
+            if apart is None:
+                return part
+            names = self._names(axis, part)
+            touched = {name for name in names[apart] if is_cross(name)}
+            if not touched:
+                near = set(self._key(axis)[apart])
+                touched = {name for name in names if is_cross(name) and name.split(CROSS)[1:] in [k.split(CROSS)[1:] for k in near]}
+            if not touched:
+                return part
+            people = pd.Series(self._people).groupby(names).sum()
+            hide = hide | {min(touched, key=lambda name: (float(people[name]), name))}
+            part = again(hide)
+
+    def _small_with_margins(self, axis: str, part: Partition, margins: Sequence[str]) -> np.ndarray | None:
+        own = self._labels(axis, part)
+        for side in margins:
+            apart = small_overlap(own, self._labels(side, self.accepted[side]), self._people, self.least)
+            if apart is not None:
+                return apart
+        return None
+
+    # --- The outcome ----------------------------------------------------------------------------------------------
+
+    def _mask(self) -> Mask:
+        shown: set[Row] = set()
+        hidden: dict[Row, str] = {}
+        closed: set[ClosedCell] = set()
+        first = next(iter(self.accepted))
+        for axis in self.sums:
+            level = self.levels.get(axis)
+            if is_cross(axis) and level is None:
+                continue
+            part = self.accepted.get(axis)
+            rows = self._rows(axis, level)
+            for row in rows:
+                unit = row[1]
+                if part is None:
+                    hidden[row] = reasons.COMPLEMENT
+                elif unit in part.hidden or unit not in (*part.parent, ALL):
+                    hidden[row] = reasons.COMPLEMENT if unit in part.complements else reasons.SMALL_GROUP
+                elif unit == ALL and axis != first:
+                    continue
+                else:
+                    shown.add(row)
+            for unit, (form, code) in part.closed if part is not None else ():
+                row_level = self._level(axis, unit, level)
+                if row_level and (unit != ALL or axis == first):
+                    closed.add((row_level, unit, form, code))
+        homes = {axis: self._homes(axis) for axis in self.sums}
+        return Mask(frozenset(shown), hidden, frozenset(closed), tuple(self.left_out), homes)
+
+    def _homes(self, axis: str) -> Mapping[str, str]:
+        part = self.accepted.get(axis)
+        return part.home if part is not None else dict.fromkeys(self.sums[axis].units, ALL)
+
+    def _rows(self, axis: str, level: str | None) -> list[Row]:
+        if level is not None:
+            return [(level, cell) for cell in members(level, axis, self.units, self.sums[axis])]
+        if axis not in self.units.trees:
+            return [(axis, category) for category in sorted(set(self.sums[axis].units) - {""})]
+        rows = [(unit.level, unit.unit) for unit in self.units.rows if unit.tree == axis and unit.unit != ALL]
+        return [*rows, (self.units.root.level, ALL)] if axis == next(iter(self.accepted)) else rows
+
+    def _level(self, axis: str, unit: str, level: str | None) -> str | None:
+        if level is not None:
+            return level if is_cross(unit) else None
+        if axis in self.units.trees:
+            return self.units[unit].level
+        return axis if unit != ALL else None

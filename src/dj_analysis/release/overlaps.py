@@ -1,0 +1,176 @@
+"""Small groups identifiable by combining several breakdowns of the same people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+UNCOVERED = -1
+MOST_PARTS = 60  # breakdowns of at most so many parts are tried by rank
+
+
+def small_overlap(left: np.ndarray, right: np.ndarray, n: np.ndarray, least: int) -> np.ndarray | None:
+    """Find fewer than ``least`` people about whom the totals of two breakdowns tell together; exact.
+
+    What follows from the totals is x = Σ αₖ·1[part k]: people counted against others, or twice, are told about as well. The
+    incidence matrix of two partitions is totally unimodular, so the fewest people with x ≠ 0 are a minimum cut between two
+    parts (Ford & Fulkerson 1956). Parts joined by ``least`` people or more are never cut apart and become one first.
+
+    Parameters
+    ----------
+    left, right
+        Number of the part each combination of parts belongs to, :data:`UNCOVERED` where the breakdown leaves these people out.
+    n
+        People of each combination.
+
+    Returns
+    -------
+    array or None
+        Which combinations these people are in; None where no total tells about fewer than ``least``.
+    """
+    there = n > 0
+    if not there.any():
+        return None
+    ground = 0  # whoever a breakdown leaves out hangs on a vertex of his own
+    ends = np.column_stack([left[there] + 1, np.where(right[there] < 0, 0, right[there] + 1 + left.max() + 1)])
+    vertices, edges = np.unique(ends, return_inverse=True)
+    edges = edges.reshape(ends.shape)
+    if vertices[0] != ground:
+        vertices, edges = np.append(ground, vertices), edges + 1
+    blob = _joined(edges, n[there], len(vertices), least)
+    own = blob[edges]
+    side = _smallest_cut(own, n[there], int(blob.max()) + 1, least)
+    if side is None:
+        return None
+    apart = np.zeros(len(n), dtype=bool)
+    apart[there] = side[own[:, 0]] != side[own[:, 1]]
+    return apart
+
+
+def _joined(edges: np.ndarray, n: np.ndarray, size: int, least: int) -> np.ndarray:
+    """Return vertex → blob: vertices that so many people join that no small cut parts them are one blob."""
+    from scipy import sparse
+    from scipy.sparse.csgraph import connected_components
+
+    blob, count = np.arange(size), size
+    while True:
+        own = np.sort(blob[edges], axis=1)
+        pairs, place = np.unique(own, axis=0, return_inverse=True)
+        people = np.bincount(place.ravel(), weights=n, minlength=len(pairs))
+        heavy = pairs[(people >= least) & (pairs[:, 0] != pairs[:, 1])]
+        graph = sparse.csr_array((np.ones(len(heavy)), (heavy[:, 0], heavy[:, 1])), shape=(count, count))
+        fewer, label = connected_components(graph, directed=False)
+        if fewer == count:
+            return blob
+        blob, count = label[blob], fewer
+
+
+def _smallest_cut(edges: np.ndarray, n: np.ndarray, size: int, least: int) -> np.ndarray | None:
+    """Return one side of a cut of fewer than ``least`` people, None where there is none."""
+    from scipy import sparse
+    from scipy.sparse.csgraph import breadth_first_order, connected_components, maximum_flow
+
+    crossing = edges[:, 0] != edges[:, 1]
+    edges, n = edges[crossing], n[crossing]
+    if not len(edges):
+        return None
+    rows, columns = np.concatenate([edges[:, 0], edges[:, 1]]), np.concatenate([edges[:, 1], edges[:, 0]])
+    capacity = np.concatenate([n, n])
+    graph = sparse.csr_array((capacity, (rows, columns)), shape=(size, size))
+    degree = np.asarray(graph.sum(axis=0)).ravel()
+    side = np.zeros(size, dtype=bool)
+    lightest = int(np.argmin(np.where(degree > 0, degree, np.inf)))
+    if degree[lightest] < least:
+        side[lightest] = True
+        return side
+    # Weights of half a person: flows are whole numbers.
+    graph = sparse.csr_array((np.round(2 * capacity).astype(np.int32), (rows, columns)), shape=(size, size))
+    _, component = connected_components(graph, directed=False)
+    for number in np.unique(component[edges[:, 0]]):
+        inside = np.flatnonzero(component == number)
+        part = graph[inside][:, inside]
+        for target in range(1, len(inside)):
+            flow = maximum_flow(part, 0, target)
+            if flow.flow_value < 2 * least:
+                residual = part - flow.flow
+                residual.eliminate_zeros()
+                side[inside[breadth_first_order(residual > 0, 0, directed=True, return_predecessors=False)]] = True
+                return side
+    return None
+
+
+def proved_by_rank(
+    large: np.ndarray, further: Sequence[np.ndarray], n: np.ndarray, least: int, absorbed: Sequence[np.ndarray] = ()
+) -> bool:
+    """Prove that further breakdowns tell about nobody few beside breakdowns that are safe together.
+
+    Within one combination of the large breakdowns every x that follows is given by the further ones alone, up to a
+    constant. Combinations are gathered into batches until the differences within them span everything the further
+    breakdowns can tell apart. An x that tells anything apart by them is then not 0 on some combination of every batch:
+    it tells about at least the people of its smallest. Where the batches make up ``least`` people, that is enough; every
+    other x is one of the large breakdowns, which are safe.
+
+    Parameters
+    ----------
+    large
+        Combinations × breakdowns that are safe together: part numbers.
+    further
+        Part numbers of each further breakdown, one a combination.
+    n
+        People of each combination.
+    absorbed
+        For each further breakdown, the combinations where it adds nothing to a large one, see :func:`absorbed_by`.
+    """
+    there = n > 0
+    if not there.any():
+        return True
+    n, left_out = n[there], [part[there] for part in absorbed] or [np.zeros(int(there.sum()), dtype=bool)] * len(further)
+    design = np.hstack([_centred(part[there], out) for part, out in zip(further, left_out, strict=True)])
+    _, block = np.unique(large[there], axis=0, return_inverse=True)
+    order = np.argsort(block.ravel(), kind="stable")
+    starts = np.flatnonzero(np.diff(block.ravel()[order], prepend=-1))
+    sizes = np.diff(np.append(starts, len(order)))
+    # What is the same throughout every part of a single large breakdown is a sum of its parts.
+    told = design[order] - design[np.repeat(order[starts], sizes)] if large.shape[1] == 1 else design
+    rank = len(_span(np.unique(told.round(9), axis=0)))
+    people, batch_least, spanned = 0.0, np.inf, np.zeros((0, design.shape[1]))
+    for number in np.argsort(-sizes, kind="stable") if rank else ():
+        if sizes[number] < 2:
+            break
+        rows = order[starts[number] : starts[number] + sizes[number]]
+        grown = _span(np.vstack([spanned, design[rows[1:]] - design[rows[0]]]))
+        if len(grown) == len(spanned):
+            continue
+        spanned, batch_least = grown, min(batch_least, n[rows].min())
+        if len(spanned) == rank:
+            people += batch_least
+            if people >= least:
+                return True
+            batch_least, spanned = np.inf, spanned[:0]
+    return not rank
+
+
+def absorbed_by(cross: np.ndarray, category: np.ndarray) -> np.ndarray:
+    """Tell which combinations lie in a part of a cross-classification whose people are all of one category.
+
+    What the category's total adds there is a multiple of the part's own total and needs no proof.
+    """
+    table = pd.DataFrame({"part": cross, "category": category})
+    return (table.groupby("part")["category"].transform("nunique") == 1).to_numpy() & (cross != UNCOVERED)
+
+
+def _centred(part: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+    """Return a column a part, 1 where the people belong to it, less its mean; 0 where the breakdown is left out."""
+    columns = (part[:, None] == np.unique(part)[None]).astype(float)
+    kept = ~left_out
+    return np.where(kept[:, None], columns - columns[kept].mean(axis=0) if kept.any() else 0.0, 0.0)
+
+
+def _span(rows: np.ndarray) -> np.ndarray:
+    """Return an orthonormal basis of the rows."""
+    if not rows.size:
+        return rows[:0]
+    _, size, basis = np.linalg.svd(rows, full_matrices=False)
+    return basis[size > 1e-9]
