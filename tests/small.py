@@ -22,9 +22,10 @@ def plain_table(*rows: tuple) -> pd.DataFrame:
     return pd.DataFrame([(*row, *default[len(row) :]) for row in rows], columns=COLUMNS)
 
 
-def codebook_of(table: pd.DataFrame, *, weight: str | None = None, group: str | None = None) -> Codebook:
+def codebook_of(table: pd.DataFrame, *, weight: str | None = None, group: str | list[str] | None = None) -> Codebook:
     """The same codebook for the package; INDEX is the index, codes with children are dimensions."""
     parents = set(table["parent"])
+    groups = [group] if isinstance(group, str) else list(group or [])
     nodes = []
     for row in table.to_dict("records"):
         role = "index" if row["code"] == "INDEX" else "dimension" if row["code"] in parents else "item"
@@ -34,7 +35,7 @@ def codebook_of(table: pd.DataFrame, *, weight: str | None = None, group: str | 
                 minimum=row["min"], maximum=row["max"], form=row["form"], min_share=row["min_share"],
             )
         )  # fmt: skip
-    others = [Node(code, role=role) for code, role in ((weight, "weight"), (group, "group")) if code]
+    others = [Node(code, role=role) for code, role in ((weight, "weight"), *((one, "group") for one in groups)) if code]
     return Codebook(Tree(tuple(nodes)), tuple(others))
 
 

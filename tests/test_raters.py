@@ -15,6 +15,7 @@ from scipy import stats
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, DjWarning, UsageError
+from dj_analysis.measure.raters import two_way
 from dj_analysis.measure.raters.concordance import bland_altman, icc, kendall_w
 from dj_analysis.measure.raters.rating import rate
 from dj_analysis.measure.raters.two_way import first_probability, separate, severity, win_probability
@@ -69,14 +70,14 @@ def test_coefficients_of_two_judges_by_hand():
     # Within: (1+1)·3/3 = 2: ICC(1,1) = 12/16; ICC(2,1) = 14/(14 + 2·6/3); ICC(3,1) = 1.
     table = icc([[1, 3], [2, 4], [6, 8]]).set_index("coefficient")
     assert table["estimate"].tolist() == pytest.approx([12 / 16, 14 / 18, 1, 12 / 14, 28 / 32, 1], abs=EXACT)
-    assert table["reason"].tolist() == ["", severity.SAME_SCORES, severity.SAME_SCORES] * 2
+    assert table["reason"].tolist() == ["", two_way.SAME_SCORES, two_way.SAME_SCORES] * 2
     assert table["low"].isna().tolist() == [False, True, True] * 2
 
 
 def test_missing_cells_give_estimates_without_an_interval():
     table = icc([[1, 3, 2], [2, 4, NAN], [6, 9, 7], [5, NAN, 6]]).set_index("coefficient")
     assert table["estimate"].notna().all()
-    assert (table["reason"] == severity.NOT_BALANCED).all()
+    assert (table["reason"] == two_way.NOT_BALANCED).all()
     assert table["low"].isna().all()
     assert table.loc["ICC(2,1)", "method"].startswith("Henderson 1953, method 3")
 
@@ -89,20 +90,20 @@ def test_judges_of_their_own_have_the_one_way_coefficient_only():
             table.loc[name, ["estimate", "low", "high"]].tolist()
             == plain.loc[name, ["estimate", "low", "high"]].tolist()
         )
-    assert (table.loc[["ICC(2,1)", "ICC(3,k)"], "reason"] == severity.NOT_CROSSED).all()
+    assert (table.loc[["ICC(2,1)", "ICC(3,k)"], "reason"] == two_way.NOT_CROSSED).all()
 
 
 @pytest.mark.parametrize("matrix", [[[1], [2]], [[1, 2, 3]]])
 def test_one_judge_or_one_target_gives_reasons(matrix):
     table = icc(matrix)
     assert table["estimate"].isna().all()
-    assert (table["reason"] == severity.TOO_FEW_TARGETS).all()
+    assert (table["reason"] == two_way.TOO_FEW_TARGETS).all()
 
 
 def test_targets_alike_have_no_coefficient():
     table = icc([[1, 2], [1, 2], [1, 2]])
     assert table["estimate"].isna().all()
-    assert (table["reason"] == severity.NO_DIFFERENCE).all()
+    assert (table["reason"] == two_way.NO_DIFFERENCE).all()
 
 
 def test_components_equal_the_analysis_of_variance_where_nothing_is_missing():
@@ -150,7 +151,7 @@ def test_kendall_counts_complete_targets_only():
 
 
 @pytest.mark.parametrize(
-    ("matrix", "reason"), [([[1, 2], [2, 1]], severity.TOO_FEW_TARGETS), ([[3, 4]] * 5, severity.NO_DIFFERENCE)]
+    ("matrix", "reason"), [([[1, 2], [2, 1]], two_way.TOO_FEW_TARGETS), ([[3, 4]] * 5, two_way.NO_DIFFERENCE)]
 )
 def test_kendall_without_enough_to_rank(matrix, reason):
     row = kendall_w(matrix).iloc[0]
@@ -181,7 +182,7 @@ def test_a_strict_judge_does_not_cost_the_units_they_visited():
     np.testing.assert_allclose(found.mean, [65, 66, 62])
     np.testing.assert_allclose(found.adjusted, np.array([70, 69, 60]) - middle, atol=EXACT)
     np.testing.assert_allclose(found.severity, np.array(list(strict.values())) - middle, atol=EXACT)
-    assert set(found.reason) == {severity.SAME_SCORES}
+    assert set(found.reason) == {two_way.SAME_SCORES}
     assert np.isnan(found.se).all()
 
 
@@ -274,7 +275,7 @@ def test_bias_and_limits_by_hand():
 
 @pytest.mark.parametrize(
     ("given", "reason"),
-    [([], severity.TOO_FEW_TARGETS), ([3], severity.TOO_FEW_TARGETS), ([3, 3, 3], severity.SAME_SCORES)],
+    [([], two_way.TOO_FEW_TARGETS), ([3], two_way.TOO_FEW_TARGETS), ([3, 3, 3], two_way.SAME_SCORES)],
 )
 def test_limits_need_differences_that_differ(given, reason):
     table = bland_altman(given)
@@ -348,10 +349,10 @@ def test_one_rater_per_target_has_no_error_anywhere():
     table = rating.table
     assert table["score"].tolist() == [90, 80, 70]
     assert table[["adjusted", "se", "low", "high", "p_first"]].isna().all(axis=None)
-    assert set(table["reason"]) == {severity.ONE_RATER}
+    assert set(table["reason"]) == {two_way.ONE_RATER}
     assert set(table["se_source"]) == {"none"}
     assert rating.wins.table["probability"].isna().all()
-    assert set(rating.wins.table["reason"]) == {severity.ONE_RATER}
+    assert set(rating.wins.table["reason"]) == {two_way.ONE_RATER}
     assert rating.agreement.table["estimate"].isna().all()
     assert (rating.agreement.table["reason"] != "").all()
 
@@ -359,11 +360,11 @@ def test_one_rater_per_target_has_no_error_anywhere():
 def test_judges_of_their_own_give_means_that_say_they_are_not_adjusted():
     rating = rate(sheets([("A", "a1", 90), ("A", "a2", 80), ("B", "b1", 70), ("B", "b2", 72), ("C", "c1", 60)]))
     table = rating.table.set_index("unit")
-    assert table.loc["A", ["score", "se", "reason"]].tolist() == [85, 5, severity.NOT_CROSSED]
+    assert table.loc["A", ["score", "se", "reason"]].tolist() == [85, 5, two_way.NOT_CROSSED]
     assert table["adjusted"].isna().all()
-    assert table.loc["C", "reason"] == severity.ONE_RATER
+    assert table.loc["C", "reason"] == two_way.ONE_RATER
     assert rating.wins.table["probability"].notna().tolist() == [True, False, False]
-    assert set(rating.severity.table["reason"]) == {severity.NOT_CROSSED}
+    assert set(rating.severity.table["reason"]) == {two_way.NOT_CROSSED}
 
 
 def test_a_unit_that_only_judged_itself_is_a_row_without_a_score():

@@ -31,7 +31,7 @@ from .release.mask import Mask
 from .release.plan import ReleasePlan
 from .release.sheets import among, row_table, tally
 from .release.store import Kept, Store
-from .release.waves import survey_mask, survey_plans
+from .release.waves import indicator_plans, rating_plans, survey_mask, survey_plans
 from .spec.periods import order, parse
 from .spec.settings import FLOOR, Language, Source
 from .spec.units import Units, excluded_units
@@ -146,27 +146,36 @@ class Workspace:
         DataError
             Everything wrong with the table, at once.
         """
+        every = self._all_ratings
+        if every is None:
+            raise UsageError("工作区没有 ratings 表 (there is no table ratings); 见 dj template (its columns)")
+        if period is None:
+            return every
+        known = sorted(every.table["period"].unique())
+        if period not in known:
+            raise unknown("评分时期/period of ratings", period, known)
+        return replace(every, table=every.table[every.table["period"] == period].reset_index(drop=True))
+
+    def release_plan(self, period: str) -> ReleasePlan:
+        """Return which rows of a period, and of those before it, may be seen: of surveys, branch indicators and ratings.
+
+        A closed wave has the plan it was closed with; an open one's is computed and not stored. Branch indicators and
+        ratings need no closing.
+        """
+        if period not in self._plans:
+            plans = survey_plans(self.until(period), self.spec, self.history, self._kept, self._mask)
+            plans |= indicator_plans([self.indicators(one) for one in _until(self.indicator_periods, period)])
+            plans |= rating_plans(self._all_ratings, period)
+            self._plans[period] = ReleasePlan(period, max(self.spec.min_group, FLOOR), plans, self.store.secret)
+        return self._plans[period]
+
+    @property
+    def _all_ratings(self) -> Ratings | None:
         problems = Problems()
         table = load_ratings(self.settings, problems)
         raise_for(problems)
-        if table is None:
-            raise UsageError("工作区没有 ratings 表 (there is no table ratings); 见 dj template (its columns)")
-        if period is None:
-            return Ratings(table, self.spec)
-        known = sorted(table["period"].unique())
-        if period not in known:
-            raise unknown("评分时期/period of ratings", period, known)
-        return Ratings(table[table["period"] == period].reset_index(drop=True), self.spec)
-
-    def release_plan(self, period: str) -> ReleasePlan:
-        """Return which cells of a period, and of the waves before it, may be seen.
-
-        A closed wave has the plan it was closed with; an open one's is computed and not stored.
-        """
-        if period not in self._plans:
-            plans = survey_plans(self.until(period), self.spec, self.history, self._kept, self._counted, self._mask)
-            self._plans[period] = ReleasePlan(period, max(self.spec.min_group, FLOOR), plans, self.store.secret)
-        return self._plans[period]
+        officials = self.settings.tables.get("ratings", Source()).raters == "officials"
+        return None if table is None else Ratings(table, self.spec, officials)
 
     def close(self, period: str, *, correct: str = "") -> None:
         """Close a wave: from now on it rests on the answers there are, its plan is fixed, and its reports are no drafts.
@@ -257,7 +266,7 @@ class Workspace:
 
     def until(self, period: str) -> list[str]:
         """Return the waves up to and including a period, in order."""
-        return [wave for wave in self.periods if parse(wave).end <= parse(period).end]
+        return _until(self.periods, period)
 
     def check(self) -> Problems:
         """Read everything there is and return every problem found, in one table."""
@@ -390,6 +399,10 @@ class Workspace:
             found = counting.sums_of(self._read(period))
             self.store.keep(key, found)
         return found
+
+
+def _until(periods: Sequence[str], period: str) -> list[str]:
+    return [one for one in periods if parse(one).end <= parse(period).end]
 
 
 def open_workspace(folder: str | Path, lang: Language | None = None) -> Workspace:

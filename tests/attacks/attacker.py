@@ -311,9 +311,7 @@ def sums_possible(score: float, n: int, half: float, *, grid: float = 0.0) -> tu
 
 def printed_step(n: int) -> float:
     """To which step scores about n people are printed: the documentation tells everybody."""
-    from dj_analysis.release.tree_rule import step
-
-    return float(step(np.array([float(n)]))[0])
+    return next(step for least, step in ((250, 0.1), (50, 0.5), (25, 1.0), (13, 2.0), (0, 5.0)) if n >= least)
 
 
 # --- What leaves of a workspace -----------------------------------------------------------------------------------

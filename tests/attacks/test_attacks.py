@@ -12,6 +12,7 @@ import pytest
 from companies import Company, company_of, sheets
 
 import dj_analysis as dj
+from dj_analysis.release.skipped import row_shifts
 from dj_analysis.spec import reasons
 
 NOW, BEFORE = "2026Q3", "2026Q2"
@@ -243,10 +244,18 @@ def test_a_dimension_is_printed_as_it_is_where_nobody_or_enough_people_left_some
         (60, {"unit": "C"}),
     )
     company = company_of(tmp_path, FLAT, {NOW: people}, items=(("Q1", "Q2"),), share="0.5")
-    scores = dj.open_workspace(company.folder).scores(NOW)
-    assert [scores.at(unit, "D1")["shift"] for unit in ("A", "B", "ALL")] == [0, 0, 0]
+    ws = dj.open_workspace(company.folder)
+    scores, safe = ws.scores(NOW), dj.protect(ws.scores(NOW), ws.release_plan(NOW))
+    basis = scores.basis[0]
+    rows = pd.DataFrame(
+        {"level": ["t1", "t1", "t1", "company"], "unit": ["A", "B", "C", "ALL"], "form": "anchors", "code": "D1"}
+    )
+    moved = row_shifts(rows, basis, frozenset())
+    assert moved[[0, 1, 3]].tolist() == [0, 0, 0]
     row, q1, q2 = (scores.at("C", code) for code in ("D1", "Q1", "Q2"))
-    assert row.score + row["shift"] == pytest.approx((60 * q1.score + 63 * q2.score) / 123)
+    assert row.score + moved[2] == pytest.approx((60 * q1.score + 63 * q2.score) / 123)
+    printed = safe.printed().where(unit="C", code="D1").table["score"].iloc[0]
+    assert printed == pytest.approx((60 * q1.score + 63 * q2.score) / 123, abs=0.26)
 
 
 def test_parts_of_a_printed_result_are_printed_too(tmp_path, rng):

@@ -150,19 +150,45 @@ def results_of(office: Office, ws: dj.Workspace) -> tuple[Scores, Tables]:
     safe = dj.protect(scores, plan).printed()
     own = [part.table for part in (safe, safe.part("shares"), safe.part("response"))]
     tables = {"scores": own, "contrast": [dj.protect(contrast, plan).printed().table]}
-    for kind, table in (("scores", scores.table), ("contrast", contrast.table)):
-        tables[kind] = [_without_what_follows(one, table) for one in tables[kind]]
     return scores, tables
 
 
-def _without_what_follows(printed: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Leave out dimensions that are printed as the mean over all answers to their questions: they tell nothing more."""
-    names = [name for name in ("shift", "shift_whole") if name in table]
-    moved = table.loc[(table[names].fillna(0).abs() > 1e-9).any(axis=1), ["level", "unit", "code"]]
-    keys = set(moved.itertuples(index=False, name=None))
-    if "code" not in printed or not keys:
-        return printed
-    return printed[[key not in keys for key in zip(printed["level"], printed["unit"], printed["code"], strict=True)]]
+def without_what_follows(office: Office, tables: Tables, inside: dict[str, dict[str, list[int]]]) -> Tables:
+    """Leave out dimensions that are printed as the mean over all answers to their questions: they tell nothing more.
+
+    They are where somebody, but fewer than min_group, left one of their questions out, and all of these are shown.
+    """
+    answered, axes, least = office.scores().notna(), axes_of(office), office.company.min_group
+    book = office.company.codebook
+    below = {code: book.loc[book["parent"] == code, "code"].tolist() for code in set(book["parent"]) - {""}}
+    scores = tables["scores"][0]
+    closed = set(scores.loc[scores["score"].isna(), ["level", "unit", "code"]].itertuples(index=False, name=None))
+
+    def moved(level: str, unit: str, code: str) -> bool:
+        sheets = inside[axes[level]].get(unit, [])
+        if code not in below or any((level, unit, question) in closed for question in below[code]):
+            return False
+        n = [int(answered[FORM, one].to_numpy()[sheets].sum()) for one in (code, *below[code])]
+        apart = max(abs(n[0] - other) for other in n[1:])
+        return apart < least and (apart > 0 or any(moved(level, unit, one) for one in below[code]))
+
+    kept: Tables = {}
+    for kind, given in tables.items():
+        kept[kind] = []
+        for table in given:
+            if "code" not in table:
+                kept[kind].append(table)
+                continue
+            rows = [
+                not moved(level, unit, code) and not (kind == "contrast" and moved(axes_root(office), "ALL", code))
+                for level, unit, code in zip(table["level"], table["unit"], table["code"], strict=True)
+            ]
+            kept[kind].append(table[rows])
+    return kept
+
+
+def axes_root(office: Office) -> str:
+    return "company"
 
 
 def note(office: Office, kind: str, ws: dj.Workspace, scores: Scores, tables: Tables) -> None:
@@ -174,6 +200,7 @@ def note(office: Office, kind: str, ws: dj.Workspace, scores: Scores, tables: Ta
     inside = {axis: members(office, axis, parts) for axis, parts in believed.items()}
     check_scores(office, kind, scores.table, inside)
     check_once(office, kind, inside)
+    tables = without_what_follows(office, tables, inside)
     office.releases.append(Release(kind, list(office.file), totals(office, tables, inside), believed))
     office.story.append(f"{kind}: {len(office.file)} in the file, {len(rows)} count")
 

@@ -83,7 +83,9 @@ def _low_branches(layout: Layout) -> list[tuple[int, float]]:
     return [(b, LOW_POINTS[i % len(LOW_POINTS)]) for i, b in enumerate(fit[::step][:count])]
 
 
-def _with_trends(shifts: list[np.ndarray], model: AnswerModel, layout: Layout) -> tuple[list[np.ndarray], list[Planted]]:
+def _with_trends(
+    shifts: list[np.ndarray], model: AnswerModel, layout: Layout
+) -> tuple[list[np.ndarray], list[Planted]]:
     """Let one city fall, another rise, by as many points from each wave to the next."""
     everything, place = np.arange(len(model.questions.nodes)), layout.home[model.staff.branch]
     start, planted = max(0, len(shifts) - TREND_WAVES), []

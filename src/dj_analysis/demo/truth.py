@@ -38,7 +38,9 @@ def wave_truth(wave: Wave, model: AnswerModel, codebook: Codebook, units: Units,
     return pd.concat(blocks, ignore_index=True).astype({"code": "str"})
 
 
-def expected_scores(questions: Questions, shift: np.ndarray, model: AnswerModel, cells: Any = slice(None)) -> np.ndarray:
+def expected_scores(
+    questions: Questions, shift: np.ndarray, model: AnswerModel, cells: Any = slice(None)
+) -> np.ndarray:
     """Expected observed score of each item among those of each cell who answer: cells × items."""
     points, weights = np.polynomial.hermite_e.hermegauss(NODES)
     answering = weights * ndtr(model.readiness[cells, None] + model.selection * points)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
+import pandas as pd
 
 from ..spec.specification import Specification
 from .engines import collected
 from .scoring import plan_cells
-from .survey import Survey
+from .survey import Indicators, Survey
 from .unitsums import UnitSums
 
 WHOLE = ""  # the axis of totals that part nobody
@@ -47,6 +49,25 @@ def basis_of(survey: Survey, sums: Mapping[str, UnitSums] | None = None) -> tupl
     """Return what a function counted of a survey: its sums along the axes it looked at, else totals over everybody."""
     counted = sums if sums is not None else {WHOLE: totals(survey)}
     return (Basis("survey", survey.period, survey.spec, counted),)
+
+
+def bases_of(*inputs: Any) -> tuple[Basis, ...]:
+    """Return what the inputs of a function counted: results, surveys, branch indicators; a frame of one's own counted nothing known."""
+    found: list[Basis] = []
+    for given in inputs:
+        if isinstance(given, Survey):
+            found += basis_of(given)
+        elif isinstance(given, Indicators):
+            found.append(Basis("indicators", given.period, given.spec, values=digest_of(given.values)))
+        else:
+            found += getattr(given, "basis", ())
+    return tuple(found)
+
+
+def digest_of(table: pd.DataFrame) -> str:
+    """Return a hash of a table's rows in any order."""
+    rows = np.sort(pd.util.hash_pandas_object(table.astype("str"), index=False).to_numpy())
+    return hashlib.sha256(repr(list(table.columns)).encode() + rows.tobytes()).hexdigest()
 
 
 def totals(survey: Survey) -> UnitSums:

@@ -12,6 +12,7 @@ from ..result import Result
 from ..spec import reasons
 from ..spec.specification import Specification
 from ..spec.units import ALL, Unit, Units
+from .basis import bases_of
 from .scores import KEYS, STATISTICS, Scores, joined
 from .scoring import score_frame
 from .survey import Indicators
@@ -57,6 +58,7 @@ def score_indicators(data: Indicators, spec: Specification, by: Any) -> Scores:
         "programme": "indicators",
         "spec": spec,
         "periods": (data.period,),
+        "basis": bases_of(data),
     }
     empty = {
         "shares": Result(table=table.iloc[:0][list(KEYS)], keys=KEYS, statistics=(), n=None, **common),

@@ -150,10 +150,6 @@ def scores_of_sums(
     return Scores(table=joined(tables), keys=KEYS, statistics=STATISTICS, parts=parts, sums=sums, **common)
 
 
-
-
-
-
 def restated(before: Scores, now: Scores) -> Scores:
     """Return earlier scores with every later unit that was merged of earlier ones as if it had been whole then.
 
@@ -183,14 +179,6 @@ def restated(before: Scores, now: Scores) -> Scores:
         responses = [table[~table["unit"].isin(merged)] for table in responses] + [response]
     others = dict(before.parts) | {"response": before.response.remade(joined(responses))}
     return before.remade(joined(tables), parts=others)
-
-
-
-
-
-
-
-
 
 
 def _wanted(
@@ -320,5 +308,3 @@ def _keys(level: str, sums: UnitSums, period: str) -> pd.DataFrame:
             "code": np.tile([code for _, code in sums.cells], units),
         }
     )
-
-

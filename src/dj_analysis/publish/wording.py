@@ -119,9 +119,18 @@ def _environment(language: str) -> Any:
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, autoescape=False, trim_blocks=language == "zh", lstrip_blocks=True
     )
-    forms = {"num": "number", "pct": "percent", "count": "count", "signed": "signed", "dec": "decimal", "points": "points"}
+    forms = {
+        "num": "number",
+        "pct": "percent",
+        "count": "count",
+        "signed": "signed",
+        "dec": "decimal",
+        "points": "points",
+    }
     for name, form in forms.items():
-        environment.filters[name] = lambda value, form=form: str(value) if isinstance(value, str) else in_form(value, form)
+        environment.filters[name] = lambda value, form=form: (
+            str(value) if isinstance(value, str) else in_form(value, form)
+        )
     environment.filters["verdict"] = lambda real: say(language, "beyond_error" if real else "within_error")
     environment.filters["reason"] = str
     environment.tests["known"] = lambda value: not pd.isna(value) and value != ""

@@ -220,7 +220,9 @@ def _by_part(answers: pd.DataFrame, place: pd.DataFrame) -> pd.Series:
     return answers.merge(place, on=["axis", "unit"]).groupby(["axis", "part", "code", "answer"])["n"].sum()
 
 
-def _kept_of_new(rows: pd.DataFrame, came: np.ndarray, release: EarlierRelease, survey: Survey, least: int) -> np.ndarray:
+def _kept_of_new(
+    rows: pd.DataFrame, came: np.ndarray, release: EarlierRelease, survey: Survey, least: int
+) -> np.ndarray:
     """Leave new answers out until every part shown before has none of them, or enough, on every code."""
     keep = np.ones(len(rows), dtype=bool)
     axes = [axis for axis in axes_in(rows) if f"{axis}{HOME}" in release.rows]

@@ -38,9 +38,7 @@ class Shown:
     values: list[list[Any]]
 
 
-def shown(
-    safe: Any, columns: Sequence[str] | None = None, across: str | None = None, value: str = "score"
-) -> Shown:
+def shown(safe: Any, columns: Sequence[str] | None = None, across: str | None = None, value: str = "score") -> Shown:
     """Write the rows of a printed result as a reader sees them.
 
     Parameters
@@ -95,7 +93,9 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
     if name in ("unit", "other"):
         levels = source["level"] if "level" in source else [""] * len(source)
         return pd.Series(
-            [spec.unit_label(str(u), str(lv)) for u, lv in zip(cells, levels, strict=True)], index=cells.index, dtype="str"
+            [spec.unit_label(str(u), str(lv)) for u, lv in zip(cells, levels, strict=True)],
+            index=cells.index,
+            dtype="str",
         )
     if name in _NAMES:
         return cells.map(lambda code: spec.code_label(str(code)))
@@ -103,7 +103,7 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
         return cells.map(lambda level: spec.level_label(str(level)))
     if name == "reason":
         return cells.map(lambda reason: reason_words(str(reason), spec))
-    if kind_of(name).form == "text":
+    if kind_of(name).form == "text" and not pd.api.types.is_numeric_dtype(cells):
         return cells.map(lambda word: "" if pd.isna(word) else value_word(name, str(word), language))
     return None
 

@@ -97,7 +97,9 @@ def smallest_union(labels: np.ndarray, n: np.ndarray, least: int) -> np.ndarray 
     atoms, inverse = np.unique(labels[there], axis=0, return_inverse=True)
     people = np.bincount(inverse.ravel(), weights=n[there], minlength=len(atoms))
     two = atoms.shape[1] == 2
-    apart = small_overlap(atoms[:, 0], atoms[:, 1], people, least) if two else _smallest_combination(atoms, people, least)
+    apart = (
+        small_overlap(atoms[:, 0], atoms[:, 1], people, least) if two else _smallest_combination(atoms, people, least)
+    )
     if apart is None:
         return None
     inside = np.zeros(len(labels), dtype=bool)

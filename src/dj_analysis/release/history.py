@@ -34,7 +34,9 @@ class History:
 
     def of(self, period: str) -> list[EarlierRelease]:
         """Return what left of a wave, in order."""
-        return [EarlierRelease(self.store.mask(told["store"]), self.store.rows(told["store"])) for told in self.told(period)]
+        return [
+            EarlierRelease(self.store.mask(told["store"]), self.store.rows(told["store"])) for told in self.told(period)
+        ]
 
     def last(self, period: str) -> dict[str, Any] | None:
         """Return the newest event by which something of a wave left."""

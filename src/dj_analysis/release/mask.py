@@ -19,7 +19,7 @@ from ..spec.specification import CROSS, Specification
 from ..spec.units import ALL, Units
 from .crosses import cross_partition
 from .overlaps import MOST_PARTS, UNCOVERED, absorbed_by, proved_by_rank, small_overlap
-from .tree_rule import Partition, partition
+from .tree_rule import SLACK, Partition, partition
 
 Row = tuple[str, str]  # level, unit
 ClosedCell = tuple[str, str, str, str]  # level, unit, form, code
@@ -155,11 +155,6 @@ def count_columns(joint: pd.DataFrame) -> list[str]:
     return ["n", *(name for name in joint if str(name).startswith("n:"))]
 
 
-def _belong_together(one: str, other: str) -> bool:
-    """Tell whether one is a cross-classification by the other."""
-    return is_cross(one) != is_cross(other) and bool({*one.split(CROSS)} & {*other.split(CROSS)})
-
-
 def _nothing(mask: Mask) -> Mask:
     hidden = dict.fromkeys([*(mask.shown or ()), *mask.hidden], reasons.COMPLEMENT)
     homes = {axis: dict.fromkeys(home, ALL) for axis, home in mask.homes.items()}
@@ -181,7 +176,7 @@ class _Wave:
         self.units, self.least = spec.units.at(period), max(spec.min_group, FLOOR)
         self.accepted: dict[str, Partition] = {}
         self.left_out: list[LeftOut] = []
-        self.levels: dict[str, str] = {}  # axis of a cross → its level
+        self.axis_of: dict[str, str] = {}  # cross → the axis of its sums
 
     def decided(self) -> Mask:
         first, *others = [axis for axis in self.sums if not is_cross(axis)]
@@ -203,9 +198,7 @@ class _Wave:
             part = self._apart_from_first(axis, part, lambda hide: self._partition(axis, hide))
         self._try(axis, part)
 
-    def _apart_from_first(
-        self, axis: str, part: Partition, again: Callable[[frozenset[str]], Partition]
-    ) -> Partition:
+    def _apart_from_first(self, axis: str, part: Partition, again: Callable[[frozenset[str]], Partition]) -> Partition:
         """Hide parts of a breakdown until nothing small follows from it and the first tree."""
         first, hide = next(iter(self.accepted)), frozenset[str]()
         while True:
@@ -226,12 +219,12 @@ class _Wave:
         shown = {home for home in part.home.values() if home != ALL}
         if not self._safe({**self.accepted, axis: part}, axis, "n"):
             own = self._people[np.isin(self._names(axis, part), list(shown))].sum()
-            self.left_out.append(LeftOut(self.levels.get(axis, axis), len(shown), int(own)))
+            self.left_out.append(LeftOut(axis, len(shown), int(own)))
             return
         closed = set(part.closed)
-        for cell in self.sums[axis].cells:
+        for cell in self.sums[self.axis_of.get(axis, axis)].cells:
             if not self._safe({**self.accepted, axis: part}, axis, self._column(cell), cell):
-                closed |= {(unit, cell) for unit in shown}
+                closed |= {(unit, cell) for unit in part.parent if unit not in part.hidden and self._level(axis, unit)}
         self.accepted[axis] = replace(part, closed=frozenset(closed))
 
     # --- Proofs ---------------------------------------------------------------------------------------------------
@@ -248,12 +241,13 @@ class _Wave:
         first = next(iter(parts))
         large = [axis for axis in labels if self._is_large(axis, labels[axis])]
         if first in large and any(self._refines(axis, first) for axis in large):
-            large.remove(first)  # its totals are sums of cells and what is left of units
+            large.remove(first)
+            labels.pop(first)  # its totals are sums of cells and what is left of units
         if len(large) > 2:
             return False
         pairs = [pair for pair in itertools.combinations(labels, 2) if set(large) <= set(pair)]
         bases = [large] if len(large) == 1 else []
-        bases += [list(pair) for pair in sorted(pairs, key=lambda pair: not _belong_together(*pair))]
+        bases += [list(pair) for pair in sorted(pairs, key=lambda pair: not self._belong_together(*pair))]
         return any(self._proved(labels, base, [axis for axis in labels if axis not in base], n) for base in bases)
 
     def _proved(self, labels: Mapping[str, np.ndarray], base: list[str], further: list[str], n: np.ndarray) -> bool:
@@ -266,7 +260,7 @@ class _Wave:
         columns = np.column_stack([labels[axis] for axis in large])
         out = []
         for axis in further:
-            cross = next((c for c in large if is_cross(c) and axis in c.split(CROSS)), None)
+            cross = next((name for name in large if axis in self.axis_of.get(name, "").split(CROSS)), None)
             out.append(
                 absorbed_by(labels[cross], labels[axis]) if cross is not None else np.zeros(len(columns), dtype=bool)
             )
@@ -275,12 +269,16 @@ class _Wave:
     def _is_large(self, axis: str, label: np.ndarray) -> bool:
         return axis == next(iter(self.accepted)) or is_cross(axis) or len(np.unique(label)) > MOST_PARTS
 
+    def _belong_together(self, one: str, other: str) -> bool:
+        """Tell whether one is a cross-classification by the other."""
+        return other in self.axis_of.get(one, "").split(CROSS) or one in self.axis_of.get(other, "").split(CROSS)
+
     def _refines(self, axis: str, tree: str) -> bool:
         """Tell whether every total of a tree is a sum of totals of a cross-classification: nothing lies below its units."""
-        at = self.levels.get(axis, "").split(CROSS)[0]
-        return axis.split(CROSS)[0] == tree != axis and not any(
-            self.units.children(unit.unit) for unit in self.units.at_level(at)
-        )
+        at = axis.split(CROSS)[0]
+        if not is_cross(axis) or at not in self.units.levels or self.units.tree_of(at) != tree:
+            return False
+        return not any(self.units.children(unit.unit) for unit in self.units.at_level(at))
 
     @cached_property
     def _people(self) -> np.ndarray:
@@ -291,7 +289,7 @@ class _Wave:
         return name if name in self.joint else "n"
 
     def _key(self, axis: str) -> pd.Series:
-        parts = axis.split(CROSS)
+        parts = self.axis_of.get(axis, axis).split(CROSS)
         return self.joint[axis] if len(parts) == 1 else self.joint[parts].agg(CROSS.join, axis=1)
 
     def _names(self, axis: str, part: Partition, cell: Cell | None = None) -> np.ndarray:
@@ -306,56 +304,66 @@ class _Wave:
     # --- Cross-classifications ------------------------------------------------------------------------------------
 
     def _crosses_by_use(self) -> list[str]:
-        """Axes of the declared crosses, the one that shows most people by itself first: the order of declaration plays no part."""
+        """The declared crosses, the one that shows most people by itself first: the order of declaration plays no part."""
         use = {}
         for pair in self.spec.cross:
             sides = [self.units.tree_of(name) if name in self.units.levels else name for name in pair]
-            axis = cell_name(sides)
+            name, axis = cell_name(pair), cell_name(sides)
             if axis not in self.sums:
                 continue
-            self.levels[axis] = cell_name(pair)
+            self.axis_of[name] = axis
             if all(side in self.accepted for side in sides):
-                part = self._cross(axis)
-                cells = np.array([is_cross(name) for name in self._names(axis, part)], dtype=bool)
-                use[axis] = (-float(self._people[cells].sum()), axis)
+                part = self._cross(name)
+                cells = np.array([is_cross(home) for home in self._names(name, part)], dtype=bool)
+                use[name] = (-float(self._people[cells].sum()), name)
             else:
-                self.left_out.append(LeftOut(cell_name(pair), 0, 0))
-        return sorted(use, key=lambda axis: use[axis])
+                self.left_out.append(LeftOut(name, 0, 0))
+        return sorted(use, key=lambda name: use[name])
 
-    def _cross(self, axis: str) -> Partition:
+    def _cross(self, name: str) -> Partition:
         """Decide the cells of a cross by the tree rule, then hide more until nothing small follows with tree and margins."""
-        level, sides = self.levels[axis], axis.split(CROSS)
+        axis = self.axis_of[name]
+        sides, hide = axis.split(CROSS), frozenset(self.hide.get(name, set()))
         first = self.accepted[sides[0]]
-
-        def again(hide: frozenset[str]) -> Partition:
-            return cross_partition(
-                self.sums[axis], level, self.units, self.least, first, hide | self.hide.get(axis, set())
-            )
-
-        part = again(frozenset())
-        hide: frozenset[str] = frozenset()
         while True:
-            apart = self._small_with_margins(axis, part, [side for side in self.accepted if side in sides])
+            part = cross_partition(self.sums[axis], name, self.units, self.least, first, hide)
+            apart = self._small_with_margins(name, part, [side for side in sides if side in self.accepted])
             if apart is None:
                 return part
-            names = self._names(axis, part)
-            touched = {name for name in names[apart] if is_cross(name)}
-            if not touched:
-                near = set(self._key(axis)[apart])
-                touched = {name for name in names if is_cross(name) and name.split(CROSS)[1:] in [k.split(CROSS)[1:] for k in near]}
+            homes, keys = self._names(name, part), self._key(name)
+            touched = {home for home in homes[apart] if is_cross(home)}
+            if not touched:  # people of hidden cells: another cell of their category goes as well
+                tails = {tuple(key.split(CROSS)[1:]) for key in keys[apart]}
+                touched = {home for home in homes if is_cross(home) and tuple(home.split(CROSS)[1:]) in tails}
             if not touched:
                 return part
-            people = pd.Series(self._people).groupby(names).sum()
-            hide = hide | {min(touched, key=lambda name: (float(people[name]), name))}
-            part = again(hide)
+            people = pd.Series(self._people).groupby(homes).sum()
+            hide = hide | {min(touched, key=lambda home: (float(people[home]), home))}
 
-    def _small_with_margins(self, axis: str, part: Partition, margins: Sequence[str]) -> np.ndarray | None:
-        own = self._labels(axis, part)
+    def _small_with_margins(self, name: str, part: Partition, margins: Sequence[str]) -> np.ndarray | None:
+        """Return people who are too few, by the cross and one of the breakdowns it is made of."""
+        own = self._labels(name, part)
         for side in margins:
             apart = small_overlap(own, self._labels(side, self.accepted[side]), self._people, self.least)
             if apart is not None:
                 return apart
+            if side not in self.units.trees and (apart := self._dominated(name, part, side)) is not None:
+                return apart
         return None
+
+    def _dominated(self, name: str, part: Partition, side: str) -> np.ndarray | None:
+        """Return a small cell that is more than four fifths of what its category's total leaves beside the cells shown."""
+        homes, keys, categories = self._names(name, part), self._key(name), self.joint[side].to_numpy(dtype=object)
+        hidden = np.array([not is_cross(home) for home in homes], dtype=bool)
+        left = pd.Series(self._people[hidden]).groupby(categories[hidden]).sum()
+        cells = pd.DataFrame({"cell": keys[hidden], "category": categories[hidden], "n": self._people[hidden]})
+        for (cell, category), n in cells.groupby(["cell", "category"])["n"].sum().items():
+            if n < self.least and left[category] - n < (1 - SLACK) * n / 4 and self._shown_category(side, category):
+                return (keys == cell).to_numpy() & hidden
+        return None
+
+    def _shown_category(self, side: str, category: str) -> bool:
+        return category not in self.accepted[side].hidden and category != ""
 
     # --- The outcome ----------------------------------------------------------------------------------------------
 
@@ -364,44 +372,39 @@ class _Wave:
         hidden: dict[Row, str] = {}
         closed: set[ClosedCell] = set()
         first = next(iter(self.accepted))
-        for axis in self.sums:
-            level = self.levels.get(axis)
-            if is_cross(axis) and level is None:
-                continue
-            part = self.accepted.get(axis)
-            rows = self._rows(axis, level)
-            for row in rows:
-                unit = row[1]
-                if part is None:
+        names = [*(axis for axis in self.sums if not is_cross(axis)), *self.axis_of]
+        for name in names:
+            part = self.accepted.get(name)
+            for row in self._rows(name):
+                if part is None or row[1] in part.complements:
                     hidden[row] = reasons.COMPLEMENT
-                elif unit in part.hidden or unit not in (*part.parent, ALL):
-                    hidden[row] = reasons.COMPLEMENT if unit in part.complements else reasons.SMALL_GROUP
-                elif unit == ALL and axis != first:
-                    continue
+                elif row[1] in part.hidden or row[1] not in (*part.parent, ALL):
+                    hidden[row] = reasons.SMALL_GROUP
                 else:
                     shown.add(row)
             for unit, (form, code) in part.closed if part is not None else ():
-                row_level = self._level(axis, unit, level)
-                if row_level and (unit != ALL or axis == first):
-                    closed.add((row_level, unit, form, code))
-        homes = {axis: self._homes(axis) for axis in self.sums}
+                level = self._level(name, unit)
+                if level and (unit != ALL or name == first):
+                    closed.add((level, unit, form, code))
+        homes = {name: self._homes(name) for name in names}
         return Mask(frozenset(shown), hidden, frozenset(closed), tuple(self.left_out), homes)
 
-    def _homes(self, axis: str) -> Mapping[str, str]:
-        part = self.accepted.get(axis)
-        return part.home if part is not None else dict.fromkeys(self.sums[axis].units, ALL)
+    def _homes(self, name: str) -> Mapping[str, str]:
+        part = self.accepted.get(name)
+        return part.home if part is not None else dict.fromkeys(self.sums[self.axis_of.get(name, name)].units, ALL)
 
-    def _rows(self, axis: str, level: str | None) -> list[Row]:
-        if level is not None:
-            return [(level, cell) for cell in members(level, axis, self.units, self.sums[axis])]
-        if axis not in self.units.trees:
-            return [(axis, category) for category in sorted(set(self.sums[axis].units) - {""})]
-        rows = [(unit.level, unit.unit) for unit in self.units.rows if unit.tree == axis and unit.unit != ALL]
-        return [*rows, (self.units.root.level, ALL)] if axis == next(iter(self.accepted)) else rows
+    def _rows(self, name: str) -> list[Row]:
+        if name in self.axis_of:
+            axis = self.axis_of[name]
+            return [(name, cell) for cell in members(name, axis, self.units, self.sums[axis])]
+        if name not in self.units.trees:
+            return [(name, category) for category in sorted(set(self.sums[name].units) - {""})]
+        rows = [(unit.level, unit.unit) for unit in self.units.rows if unit.tree == name and unit.unit != ALL]
+        return [*rows, (self.units.root.level, ALL)] if name == next(iter(self.accepted)) else rows
 
-    def _level(self, axis: str, unit: str, level: str | None) -> str | None:
-        if level is not None:
-            return level if is_cross(unit) else None
-        if axis in self.units.trees:
+    def _level(self, name: str, unit: str) -> str | None:
+        if name in self.axis_of:
+            return name if is_cross(unit) else None
+        if name in self.units.trees:
             return self.units[unit].level
-        return axis if unit != ALL else None
+        return name if unit != ALL else None

@@ -126,7 +126,10 @@ def proved_by_rank(
     there = n > 0
     if not there.any():
         return True
-    n, left_out = n[there], [part[there] for part in absorbed] or [np.zeros(int(there.sum()), dtype=bool)] * len(further)
+    n, left_out = (
+        n[there],
+        [part[there] for part in absorbed] or [np.zeros(int(there.sum()), dtype=bool)] * len(further),
+    )
     design = np.hstack([_centred(part[there], out) for part, out in zip(further, left_out, strict=True)])
     _, block = np.unique(large[there], axis=0, return_inverse=True)
     order = np.argsort(block.ravel(), kind="stable")

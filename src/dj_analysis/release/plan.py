@@ -43,7 +43,7 @@ class WavePlan:
     """
 
     mask: Mask
-    basis: Basis
+    basis: Basis = field(compare=False)
     refused: frozenset[Row] = frozenset()
     allowed: frozenset[Row] = frozenset()
     open: bool = False
@@ -101,6 +101,9 @@ def provisional_plan(period: str, bases: Iterable[Basis], spec: Specification) -
     least, waves = max(spec.min_group, FLOOR), {}
     for basis in bases:
         units = basis.spec.units.at(basis.period)
+        if not basis.sums:
+            waves[basis.programme, basis.period] = WavePlan(Mask(None, {}), basis)
+            continue
         mask = Mask(frozenset({(units.root.level, "ALL")}), {})
         for axis, sums in basis.sums.items():
             if axis == WHOLE or is_cross(axis):

@@ -17,6 +17,7 @@ from ..result import Result, digest
 from ..spec import reasons
 from ..spec.columns import guarding_columns
 from ..spec.periods import order
+from ..spec.settings import FLOOR
 from ..spec.specification import Specification
 from ..spec.units import ALL
 from .plan import ReleasePlan, WavePlan, provisional_plan, what_differs
@@ -214,15 +215,17 @@ def _check_basis(name: str, result: Result, plan: ReleasePlan) -> None:
             raise UsageError(f"{where}发布方案不含 {period} (the release plan does not cover it);有/has: {known}")
         if wave not in bases:
             if result.about == "persons":
-                raise UsageError(f"{where}此结果没有说明 {period} 依据哪些答卷 (it does not say what it counted of {period})")
+                raise UsageError(
+                    f"{where}此结果没有说明 {period} 依据哪些答卷 (it does not say what it counted of {period})"
+                )
             raise UsageError(
                 f"{where}此结果不是由工作区的数据算出,不能发布;用 dj.own_table 放入草稿"
                 " (it does not rest on the workspace's data; use dj.own_table in a draft)"
             )
         if word := what_differs(bases[wave], plan.waves[wave].basis):
             raise UsageError(
-                f"{where}{period}: 与发布所依据的不同:{word}。两者相减会透露其间的人,故不能一并发布;用 ws.scores(\"{period}\") 或"
-                f" ws.survey(\"{period}\"),口径在工作区中声明 (it rests on something else than the release: their difference"
+                f'{where}{period}: 与发布所依据的不同:{word}。两者相减会透露其间的人,故不能一并发布;用 ws.scores("{period}") 或'
+                f' ws.survey("{period}"),口径在工作区中声明 (it rests on other answers than the release: their difference'
                 " would tell about the people between them; declare it in the workspace and use ws.scores or ws.survey)"
             )
 
@@ -293,27 +296,28 @@ def _judged_anew(table: pd.DataFrame, hide: np.ndarray, result: Result) -> pd.Da
 def _why_hidden(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.ndarray:
     """Return why each row is hidden, "" where it is shown."""
     why = np.full(len(table), "", dtype=object)
-    if result.about != "persons":
+    persons, least = result.about == "persons", FLOOR if result.programme == "ratings" else plan.min_group
+    if persons or result.programme == "indicators":
+        for name in (name for name in guarding_columns() if name in table.columns):
+            n = pd.to_numeric(table[name], errors="coerce")
+            few = (n < least) | (n.isna() if name == "n" and persons else False)
+            why[(why == "") & few.to_numpy(bool)] = reasons.SMALL_GROUP
+    if not persons:
         return _why_closed(table, result, plan, why)
-    for name in (name for name in guarding_columns() if name in table.columns):
-        n = pd.to_numeric(table[name], errors="coerce")
-        few = (n < plan.min_group) | (n.isna() if name == "n" else False)
-        why[(why == "") & few.to_numpy(bool)] = reasons.SMALL_GROUP
     rows = [list(zip(_levels(table, result), table[who], strict=True)) for who in ("unit", "other") if who in table]
     rows = rows or [[(_root(result), ALL)] * len(table)]
     for name in ("period", "before_period"):
         if name not in table.columns and name == "before_period":
             continue
         periods = table[name] if name in table.columns else [result.period] * len(table)
-        uses = _uses_before(table) if name == "before_period" else np.ones(len(table), dtype=bool)
+        # A unit that is new holds no number of the earlier period, and the plan of that period does not know it.
+        idle = ~_uses_before(table) if name == "before_period" else np.zeros(len(table), dtype=bool)
+        judge = _earlier_verdict if name == "before_period" else _verdict
         for who in rows:
-            verdicts = {
-                key: _verdict(plan.waves.get((result.programme, key[0])), key[1], name == "before_period")
-                for key in {*zip(periods, who, strict=True)}
-            }
-            said = np.array([verdicts[key] for key in zip(periods, who, strict=True)], dtype=object)
-            open_rows = (why == "") & uses
-            why[open_rows] = said[open_rows]
+            keys = list(zip(periods, who, idle, strict=True))
+            verdicts = {key: judge(plan.waves.get((result.programme, key[0])), key[1], key[2]) for key in set(keys)}
+            said = np.array([verdicts[key] for key in keys], dtype=object)
+            why[why == ""] = said[why == ""]
     return _why_closed(table, result, plan, why)
 
 
@@ -324,17 +328,20 @@ def _uses_before(table: pd.DataFrame) -> np.ndarray:
     return (numbers != 0).any(axis=1).to_numpy() if names else np.ones(len(table), dtype=bool)
 
 
-def _verdict(wave: WavePlan | None, row: tuple[str, str], before: bool) -> str:
-    """Say why a row of a wave is hidden; "" where the plan names it."""
+def _verdict(wave: WavePlan | None, row: tuple[str, str], idle: bool) -> str:
+    """Say why a row of a wave is hidden; "" where the plan names it, or where it holds no number of that wave."""
     if wave is None:
-        return reasons.COMPLEMENT
-    if before and row in wave.allowed:
-        return ""
-    if before and row in wave.refused:
         return reasons.COMPLEMENT
     if row in wave.mask.hidden:
         return wave.mask.hidden[row]
-    return "" if wave.mask.shown is None or row in wave.mask.shown else reasons.COMPLEMENT
+    return "" if idle or wave.mask.shown is None or row in wave.mask.shown else reasons.COMPLEMENT
+
+
+def _earlier_verdict(wave: WavePlan | None, row: tuple[str, str], idle: bool) -> str:
+    """The same for the earlier wave of a comparison, where units merged since are put together of their parts."""
+    if wave is not None and row in wave.allowed | wave.refused:
+        return "" if row in wave.allowed else reasons.COMPLEMENT
+    return _verdict(wave, row, idle)
 
 
 def _why_closed(table: pd.DataFrame, result: Result, plan: ReleasePlan, why: np.ndarray) -> np.ndarray:
@@ -403,6 +410,3 @@ def _declared_units(spec: Specification) -> Mapping[str, None]:
 
 def _is_text(column: pd.Series) -> bool:
     return column.dtype == object or str(column.dtype) == "str"
-
-
-

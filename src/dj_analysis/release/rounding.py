@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..result import Result
-from ..spec.columns import bounded, guarding_columns, kind_of, step
+from ..spec.columns import bounded, guarding_columns, kind_of, kinds, step
 from ..spec.units import ALL
 from .plan import ReleasePlan
 from .skipped import row_shifts
@@ -29,7 +29,9 @@ def as_printed(result: Result, plan: ReleasePlan) -> Result:
 
 def _rounded(table: pd.DataFrame, result: Result) -> pd.DataFrame:
     printed, names = table.copy(), list(table.columns)
-    people = [pd.to_numeric(table[name], errors="coerce").to_numpy(float) for name in guarding_columns() if name in table]
+    people = [
+        pd.to_numeric(table[name], errors="coerce").to_numpy(float) for name in guarding_columns() if name in table
+    ]
     counted = result.about == "persons" and bool(people)
     n = np.fmin.reduce(people) if counted else np.full(len(table), np.inf)
     points = step(n)
@@ -40,8 +42,9 @@ def _rounded(table: pd.DataFrame, result: Result) -> pd.DataFrame:
             continue
         if kind.by_people:
             printed[name] = _to(points, table[name])
-        elif kind.step:
-            few = np.where(points > 0.1, kind.coarse or kind.step, kind.step)
+        elif kind.step or kind.form == "text":
+            given = kind.step or kinds()["value"].step  # a number that is named like a text
+            few = np.where(points > 0.1, kind.coarse or given, given)
             printed[name] = _to(few, table[name])
         if kind.name == "chance":
             inside = pd.to_numeric(printed[name], errors="coerce")
@@ -102,7 +105,9 @@ def _moved(result: Result, plan: ReleasePlan) -> pd.DataFrame:
     spec, moved = result.spec, table.copy()
 
     def shift(period: str, column: str = "unit") -> np.ndarray:
-        rows = pd.DataFrame({"level": table["level"], "unit": table[column], "form": table["form"], "code": table["code"]})
+        rows = pd.DataFrame(
+            {"level": table["level"], "unit": table[column], "form": table["form"], "code": table["code"]}
+        )
         rows = rows.reset_index(drop=True)
         total, periods = np.zeros(len(rows)), table[period].to_numpy()
         for one in pd.unique(periods):

@@ -63,10 +63,6 @@ def _keyed(table: pd.DataFrame, secret: bytes) -> np.ndarray:
     return np.array([int.from_bytes(keyed[value], "big") for value in bare], dtype=np.uint64)
 
 
-
-
-
-
 def answer_counts(survey: Survey, rows: pd.DataFrame) -> pd.DataFrame:
     """Count how often each answer was given in each finest unit of every axis; no sheet can be put together of it.
 
@@ -94,10 +90,6 @@ def answer_counts(survey: Survey, rows: pd.DataFrame) -> pd.DataFrame:
                               "answer": np.asarray(answers)[cell % len(answers)], "n": counts[cell]})
             )  # fmt: skip
     return pd.concat(tables, ignore_index=True)
-
-
-
-
 
 
 def among(rows: pd.DataFrame, wanted: Mapping[int, int] | Counter[int]) -> np.ndarray:

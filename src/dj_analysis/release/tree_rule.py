@@ -164,9 +164,7 @@ class _Tree:
         closed = frozenset(self._closed(people, least, shut))
         return Partition(self.axis, small, complements, empty, home, self.parent, closed)
 
-    def _closed(
-        self, people: _Solution, least: int, shut: frozenset[tuple[str, Cell]]
-    ) -> Iterable[tuple[str, Cell]]:
+    def _closed(self, people: _Solution, least: int, shut: frozenset[tuple[str, Cell]]) -> Iterable[tuple[str, Cell]]:
         """Apply the rule to the answers to each question, among the units that are shown."""
         width, forced_by_cell = len(self.cells), defaultdict(set)
         for unit, cell in shut:
@@ -254,7 +252,9 @@ class _Solution:
             if not alone and not self.is_small(self.rest[row]) and not self._dominated(row):
                 return
             fixed = self.tree.fixed
-            parts = [part for part in self.tree.children[row] if self.shown[part] and part not in fixed] if alone else []
+            parts = (
+                [part for part in self.tree.children[row] if self.shown[part] and part not in fixed] if alone else []
+            )
             parts = parts or [part for part in self._shown_below(row) if part not in fixed]
             if not parts and row in fixed:
                 return

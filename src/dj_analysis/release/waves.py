@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..errors import DataError
-from ..measure.basis import Basis
+from ..measure.basis import Basis, bases_of
+from ..measure.intake.score_sheets import Ratings
+from ..measure.survey import Indicators
+from ..spec.periods import parse
 from ..spec.settings import FLOOR
 from ..spec.specification import Specification
+from ..spec.units import ALL
 from .counting import Counted
 from .earlier import conflict_with
 from .history import History
-from .mask import Mask, decide_mask, merger_mask
+from .mask import ClosedCell, Mask, decide_mask, merger_mask
 from .plan import Wave, WavePlan
 from .ruling import ruling
 from .store import Kept
+from .tree_rule import partition_of_counts
 
 
 def survey_plans(
@@ -22,7 +27,6 @@ def survey_plans(
     spec: Specification,
     history: History,
     kept_of: Callable[[str], Kept],
-    counted_of: Callable[[str], Counted],
     mask_of: Callable[[str], Mask],
 ) -> dict[Wave, WavePlan]:
     """Return what may be seen of a wave and those before it; see ``Workspace.release_plan``.
@@ -31,8 +35,8 @@ def survey_plans(
     ----------
     waves
         Waves in order.
-    kept_of, counted_of, mask_of
-        Give a wave's sums, on what it rests (asked only of an open wave of which a draft was sent), and its mask.
+    kept_of, mask_of
+        Give a wave's sums and its mask.
     """
     plans = {}
     for place, wave in enumerate(waves):
@@ -46,7 +50,13 @@ def survey_plans(
 def survey_mask(
     wave: str, kept: Kept, spec: Specification, history: History, counted_of: Callable[[str], Counted]
 ) -> Mask:
-    """Return what may be seen of one wave: as it was closed, else decided beside everything of it that left before."""
+    """Return what may be seen of one wave: as it was closed, else decided beside everything of it that left before.
+
+    Parameters
+    ----------
+    counted_of
+        Tells on what an open wave rests of which a draft was sent.
+    """
     told = history.frozen(wave)
     if told is not None and told["ruling"] == ruling(spec, wave):
         return history.store.mask(told["store"])
@@ -64,3 +74,43 @@ def survey_mask(
         rows = counted.rows
     conflict = conflict_with(rows, left, max(spec.min_group, FLOOR)) if rows is not None else None
     return decide_mask(kept.sums, kept.joint, spec, wave, conflict=conflict)
+
+
+def indicator_plans(periods: Sequence[Indicators]) -> dict[Wave, WavePlan]:
+    """Return what may be seen of branch indicators: everything but statistics of too few people, and what rests on them.
+
+    A leaf ``about = persons`` says how many people stand behind each value. Where a value is rolled up to units above, the
+    tree rule holds for these people; a node of the indicator tree that rests on a leaf that is not shown is not shown
+    either, for it would tell the leaf.
+    """
+    plans = {}
+    for given in periods:
+        basis = bases_of(given)[0]
+        plans["indicators", given.period] = WavePlan(Mask(None, {}, _closed_indicators(given)), basis)
+    return plans
+
+
+def rating_plans(ratings: Ratings | None, period: str) -> dict[Wave, WavePlan]:
+    """Return what may be seen of score sheets up to a period: officials' marks, and those of 5 people or more."""
+    if ratings is None:
+        return {}
+    until = parse(period).end
+    bases = [basis for basis in ratings.basis if parse(basis.period).end <= until]
+    return {("ratings", basis.period): WavePlan(Mask(None, {}), basis) for basis in bases}
+
+
+def _closed_indicators(given: Indicators) -> frozenset[ClosedCell]:
+    tree, units, least = given.tree, given.spec.units.at(given.period), max(given.spec.min_group, FLOOR)
+    closed: set[ClosedCell] = set()
+    for leaf in (leaf for leaf in tree.leaves if leaf.about == "persons"):
+        rows = given.values[(given.values["code"] == leaf.code) & given.values["value"].notna()]
+        people = {unit: float(n) if n == n else 1.0 for unit, n in zip(rows["unit"], rows["n"], strict=True)}
+        shut = {unit for unit, n in people.items() if n < least}
+        if leaf.rollup not in ("", "none"):
+            direct = {unit: n for unit, n in people.items() if unit != ALL}
+            for part in partition_of_counts(direct, units, least).values():
+                shut |= part.small | part.complements
+        for unit in shut:
+            level = units.root.level if unit == ALL else units[unit].level
+            closed |= {(level, unit, "full", code) for code in (leaf.code, *tree.ancestors(leaf.code))}
+    return frozenset(closed)

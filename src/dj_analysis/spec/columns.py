@@ -94,7 +94,9 @@ def step(n: np.ndarray) -> np.ndarray:
     """Return to which step of points scores are printed, by the number of people behind them."""
     steps = sorted((least, float(points)) for points, least in _table()["steps"].items())
     with np.errstate(invalid="ignore"):
-        return np.select([n >= least for least, _ in reversed(steps)], [points for _, points in reversed(steps)], steps[0][1])
+        return np.select(
+            [n >= least for least, _ in reversed(steps)], [points for _, points in reversed(steps)], steps[0][1]
+        )
 
 
 def bounded(name: str, n: np.ndarray, beside: Collection[str] = ()) -> tuple[float, float, np.ndarray]:
@@ -119,7 +121,8 @@ def written(value: Any, name: str, language: str = "zh", *, n: float = np.nan, b
     if kind.form == "flag" and known is not None:
         return "" if pd.isna(value) else known.words[bool(value)][language]
     if kind.form == "text":
-        return str(value) if not pd.isna(value) else _table()["missing"]["mark"]
+        number = isinstance(value, (float, np.floating)) and not pd.isna(value)
+        return in_form(value, "value") if number else str(value) if not pd.isna(value) else _table()["missing"]["mark"]
     if pd.isna(value):
         return str(_table()["missing"]["mark"])
     low, high, few = bounded(name, np.array([n]), beside)
@@ -156,7 +159,9 @@ def kinds() -> Mapping[str, Kind]:
     for name, told in _table()["kinds"].items():
         by_people = told.get("step") == "people"
         given = 0.0 if by_people else float(told.get("step", 0.0))
-        made[name] = Kind(name, told["form"], given, float(told.get("coarse", 0.0)), by_people, told.get("guards", False))
+        made[name] = Kind(
+            name, told["form"], given, float(told.get("coarse", 0.0)), by_people, told.get("guards", False)
+        )
     return made
 
 

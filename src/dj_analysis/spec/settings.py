@@ -61,6 +61,7 @@ _SOURCE: dict[str, type | tuple[type, ...]] = {
     "join": dict,
     "recode": dict,
     "missing": dict,
+    "raters": str,
 }
 
 
@@ -78,6 +79,7 @@ class Source:
     join: Mapping[str, list[str]] = field(default_factory=dict)
     recode: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    raters: Literal["officials", "people", ""] = ""
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,11 @@ def _source(place: str, name: str, raw: Any, problems: Problems) -> Source:
     kept = _typed(where, raw, _SOURCE, problems)
     for key in ("columns", "constant", "missing", "sql"):
         kept[key] = _texts(f"{where} {key}", kept.get(key, {}), problems)
+    if kept.get("raters", "") not in ("", "officials", "people"):
+        problems.add(
+            f"{where} raters", "unknown_value", kept.pop("raters"), "officials, people",
+            "officials:检查组、评委,不限人数;people:群众评议、述职评议,不足5人不单列 (who gives the marks)",
+        )  # fmt: skip
     for consent in sorted(name for name in kept["constant"] if name.startswith("consent_")):
         advice = (
             "同意由本人作出；以告知为依据的写 [consent] (consent is each person's own; declare a notice in [consent])"

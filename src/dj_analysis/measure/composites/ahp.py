@@ -11,6 +11,7 @@ import pandas as pd
 from ...errors import DataError, Problems, UsageError
 from ...result import Result
 from ...spec.specification import Specification
+from ..basis import Basis, digest_of
 from .weights import Weights, packed
 
 #: Mean consistency index of random matrices of 1–15 things (Saaty 1980; up to 10 as printed in Saaty 1990).
@@ -235,5 +236,5 @@ def _persons(table: pd.DataFrame, keys: tuple[str, ...]) -> Result:
     text = [name for name in (*keys, "reason") if name in table]
     return Result(
         table.astype(dict.fromkeys(text, "str")), keys, statistics, "", about="persons", programme="ratings",
-        periods=("",), spec=Specification(),
+        periods=("",), spec=Specification(), basis=(Basis("ratings", "", Specification(), values=digest_of(table)),),
     )  # fmt: skip

@@ -12,6 +12,7 @@ from ...result import Result
 from ...spec import reasons
 from ...spec.periods import Period, order, parse
 from ...spec.specification import Specification
+from ..basis import bases_of
 
 NO_OVERLAP = "重叠期无数据,不能衔接"
 
@@ -126,5 +127,5 @@ def _packed(table: pd.DataFrame, keys: list[str], old: Any, new: Any) -> Result:
         table, (*keys, "period", "before_period", "basis"), ("score", "link", "n"), periods[-1] if periods else "",
         n="n" if persons else None, about="persons" if persons else "units",
         programme=source.programme if source is not None else "indicators", periods=periods,
-        spec=source.spec if source is not None else Specification(),
+        spec=source.spec if source is not None else Specification(), basis=bases_of(old, new),
     )  # fmt: skip

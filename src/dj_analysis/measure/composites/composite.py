@@ -285,6 +285,7 @@ def _packed(
     spec = data.spec if data.spec is not None else Specification(indicators=tree)
     common: dict[str, Any] = {
         "period": data.period, "about": "units", "programme": "indicators", "periods": (data.period,), "spec": spec,
+        "basis": data.basis,
     }  # fmt: skip
     parts = {"stages": Result(_stage_table(data, stages), (*KEYS, "stage"), ("value", "n"), **common)}
     return Composite(table, KEYS, ("score", "availability", "n"), parts=parts, fitted=learned, **common)

@@ -14,6 +14,7 @@ from ...result import Result
 from ...spec import reasons
 from ...spec.specification import Specification
 from ...spec.tree import Tree
+from ..basis import bases_of
 from ..survey import Indicators
 from .composite import Composite
 from .unit_values import UnitValues, unit_values
@@ -205,7 +206,7 @@ def _ranked(table: pd.DataFrame, data: UnitValues, tree: Tree, learned: Mapping[
     return Topsis(
         table.astype(dict.fromkeys((*keys, "reason"), "str")), keys, statistics, data.period, about="units",
         programme="indicators", periods=(data.period,), fitted=learned,
-        spec=data.spec if data.spec is not None else Specification(indicators=tree),
+        spec=data.spec if data.spec is not None else Specification(indicators=tree), basis=data.basis,
     )  # fmt: skip
 
 
@@ -295,6 +296,7 @@ def _graded(
         "period": period, "periods": (period,), "about": tree.about, "n": "n",
         "programme": "survey" if persons else "indicators",
         "spec": source.spec if isinstance(source, Result) else Specification(indicators=None if persons else tree),
+        "basis": bases_of(source),
     }  # fmt: skip
     text = dict.fromkeys((*keys, "grade", "reason"), "str")
     scores = scores[[*keys, "score", "grade", "n", "reason"]].astype(text)

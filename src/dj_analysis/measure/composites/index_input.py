@@ -53,6 +53,7 @@ def _of_scores(marks: Scores, tree: Tree, level: str | None) -> UnitValues:
     return UnitValues(
         units.to_numpy(dtype=object) if hasattr(units, "to_numpy") else np.asarray(units, dtype=object), leaves, score, score,
         wide["n"].to_numpy(dtype=float), wide["reason"].to_numpy(dtype=object), None, level, marks.period, marks.spec,
+        marks.basis,
     )  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def rank_sum_ratio(frame: Any, tree: Tree | None = None, *, level: str = "unit",
     told = [name for name in table if name not in ("rank", "reason")]
     return Result(
         table[[*told, "rank", "reason"]], made.keys, ("score", "fitted", "tier", "rank"), made.period, n=None, about="units",
-        programme="indicators", periods=made.periods, spec=made.spec,
+        programme="indicators", periods=made.periods, spec=made.spec, basis=made.basis,
     )  # fmt: skip
 
 
@@ -157,7 +157,7 @@ def _result(data: UnitValues, points: np.ndarray, reason: np.ndarray, tree: Tree
     return Result(
         table.astype(dict.fromkeys((*keys, "reason"), "str")), keys, ("score", "rank"), data.period, n=None, about="units",
         programme="indicators", periods=(data.period,),
-        spec=data.spec if data.spec is not None else Specification(indicators=tree),
+        spec=data.spec if data.spec is not None else Specification(indicators=tree), basis=data.basis,
     )  # fmt: skip
 
 

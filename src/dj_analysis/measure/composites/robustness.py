@@ -157,7 +157,7 @@ def robustness(
     table.loc[ranked, "reason"] = "" if len(ranked) > 1 else ONE_UNIT
     common: dict[str, Any] = {
         "period": data.period, "about": "units", "programme": "indicators", "periods": (data.period,),
-        "spec": data.spec if data.spec is not None else Specification(indicators=tree),
+        "spec": data.spec if data.spec is not None else Specification(indicators=tree), "basis": data.basis,
     }  # fmt: skip
     found = _shares(model, design, score, ranked, draws, seed) if shares else _no_shares(design, NOT_ASKED)
     found.insert(0, "period", data.period)
@@ -249,7 +249,9 @@ def _add_ranges(
 # --- Shares ---------------------------------------------------------------------------------------------------------
 
 
-def _shares(model: DrawModel, design: Design, score: np.ndarray, ranked: np.ndarray, draws: int, seed: int) -> pd.DataFrame:
+def _shares(
+    model: DrawModel, design: Design, score: np.ndarray, ranked: np.ndarray, draws: int, seed: int
+) -> pd.DataFrame:
     """Sobol shares of the average rank shift."""
     if len(ranked) < 2 or not design.open:
         return _no_shares(design, ONE_UNIT if len(ranked) < 2 else NOT_MOVED)
@@ -334,7 +336,7 @@ def _what_if(found: Robustness, unit: str, code: str, by: float) -> Result:
     told = ("n", "value", "value_before", "score", "score_before", "rank", "rank_before")
     return Result(
         pd.DataFrame([row]), (*KEYS, "code", "by"), told, period=found.period, about=found.about,
-        programme=found.programme, periods=found.periods, spec=found.spec,
+        programme=found.programme, periods=found.periods, spec=found.spec, basis=found.basis,
     )  # fmt: skip
 
 

@@ -98,7 +98,9 @@ def _of_units(scored: Composite, tree: Tree) -> Siblings:
     return replace(_of_scores(_families(tree, set(wide.columns)), wide, declares), tree=tree, fitted=scored.fitted)
 
 
-def _of_scores(families: Mapping[str, Mapping[str, float]], table: pd.DataFrame, declares: Mapping[str, Any]) -> Siblings:
+def _of_scores(
+    families: Mapping[str, Mapping[str, float]], table: pd.DataFrame, declares: Mapping[str, Any]
+) -> Siblings:
     def moments(codes: list[str], products: bool, logs: bool) -> Comoments:
         return comoments(table[codes].to_numpy(), products=products, logs=logs)
 
@@ -124,7 +126,13 @@ def _of_survey(data: Survey) -> Siblings:
         return comoments_of(scored, {code: column(code) for code in codes}, data.weight)
 
     declares: dict[str, Any] = {"period": data.period, "periods": (data.period,), "spec": data.spec}
-    declares |= {"about": "persons", "programme": "survey", "n": "n", "basis": basis_of(data), "withheld": data.withheld}
+    declares |= {
+        "about": "persons",
+        "programme": "survey",
+        "n": "n",
+        "basis": basis_of(data),
+        "withheld": data.withheld,
+    }
     return Siblings(families, tree, moments, declares=declares)
 
 

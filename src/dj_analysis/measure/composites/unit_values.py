@@ -13,6 +13,7 @@ import pandas as pd
 from ...errors import Problems, UsageError, unknown
 from ...spec import reasons
 from ...spec.tree import Node, Tree
+from ..basis import Basis, bases_of
 from ..engines import collected
 from ..survey import Indicators
 from .preparing import divided
@@ -44,6 +45,7 @@ class UnitValues:
     level: str = "unit"
     period: str = ""
     spec: Any = field(default=None, repr=False)
+    basis: tuple[Basis, ...] = field(default=(), repr=False)
 
     @property
     def codes(self) -> list[str]:
@@ -89,6 +91,7 @@ def unit_values(
         wide["unit"].astype("str").to_numpy(dtype=object), leaves, table.to_numpy(), made.to_numpy(), people, said,
         None if groups is None else wide[groups].astype("object").where(wide[groups].notna(), "").astype("str").to_numpy(),
         level, frame.period if of_indicators else period, frame.spec if of_indicators else None,
+        bases_of(frame),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from ...spec.schemas import RATINGS, SELF_ROLES
 from ...spec.settings import Settings
 from ...spec.specification import Specification
 from ...spec.tables import Table, load_table, numbers, quoted, rows_text, whole_numbers
+from ..basis import Basis, digest_of
 from .identifiers import check_names, shown
 
 COLUMNS = ("period", "unit", "rater", "kind", "code", "score")
@@ -18,13 +19,26 @@ COLUMNS = ("period", "unit", "rater", "kind", "code", "score")
 
 @dataclass(frozen=True)
 class Ratings:
-    """Score sheets with what they are read by: units, item weights, min_group.
+    """Score sheets with what they are read by: units, item weights.
 
     ``table``: period, unit, rater, kind (``inspection`` or ``self``), code (item, ``""`` for the whole sheet), score.
+
+    Attributes
+    ----------
+    officials
+        The raters are officials in their role (an inspection team, a jury): their mean is shown whatever their number.
+        People asked for their opinion (群众评议, 述职评议) are protected: fewer than 5 are not shown.
     """
 
     table: pd.DataFrame = field(repr=False)
     spec: Specification = field(repr=False)
+    officials: bool = False
+
+    @property
+    def basis(self) -> tuple[Basis, ...]:
+        """What a rating of these sheets counts, by period."""
+        parts = self.table.groupby("period", sort=False)
+        return tuple(Basis("ratings", str(p), self.spec, values=digest_of(part)) for p, part in parts)
 
 
 def load_ratings(settings: Settings, problems: Problems) -> pd.DataFrame | None:

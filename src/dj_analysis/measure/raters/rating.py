@@ -15,6 +15,7 @@ from ...result import Result
 from ...spec.periods import order, parse
 from ...spec.settings import FLOOR
 from ...spec.specification import Specification
+from ..basis import Basis, digest_of
 from ..inference.uncertainty import CONFIDENCE
 from ..intake.score_sheets import Ratings
 from . import concordance, two_way
@@ -106,39 +107,44 @@ def rate(
     >>> round(float(rate(sheets.assign(period="2026", kind="inspection")).wins.table["probability"][0]), 3)
     0.965
     """
+    officials = False
+    bases: tuple[Basis, ...] = ()
     if isinstance(ratings, Ratings):
+        officials, bases = ratings.officials, ratings.basis
         ratings, spec = ratings.table, spec or ratings.spec
     spec = spec or Specification()
     rows = _checked(ratings, spec)
-    tables: dict[str, list[pd.DataFrame]] = {
-        name: [] for name in ("main", "agreement", "severity", "self", "wins", "pooled")
-    }
+    bases = bases or tuple(Basis("ratings", p, spec, values=digest_of(part)) for p, part in rows.groupby("period"))
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("main", "agreement", "severity", "self", "wins")}
     for period in order(sorted(rows["period"].unique())):
-        for name, table in _of_period(rows[rows["period"] == period], spec, draws, seed).items():
+        for name, table in _of_period(rows[rows["period"] == period], spec, officials, draws, seed).items():
             table.insert(0, "period", period)
             tables[name].append(table)
     joined = {name: pd.concat(found, ignore_index=True) for name, found in tables.items()}
     periods = tuple(order(sorted(rows["period"].unique())))
     common: dict[str, Any] = {
-        "period": periods[-1], "periods": periods, "about": "persons", "programme": "ratings", "spec": spec,
+        "period": periods[-1], "periods": periods, "about": "units" if officials else "persons", "programme": "ratings",
+        "spec": spec, "basis": bases,
     }  # fmt: skip
 
     def part(name: str, keys: tuple[str, ...], n: str | None = "n") -> Result:
         table = joined[name]
         told = tuple(column for column in table if column not in (*keys, "reason", "method"))
-        return Result(table=table, keys=keys, statistics=told, n=n, **common)
+        own = common | ({"about": "persons"} if name == "severity" else {})
+        return Result(table=table, keys=keys, statistics=told, n=n, **own)
 
     parts = {
         "agreement": part("agreement", ("period", "code", "coefficient")),
         "severity": part("severity", ("period", "rater")),
         "self": part("self", _KEYS),
         "wins": part("wins", (*_KEYS, "other")),
-        "pooled": part("pooled", _KEYS, n=None),
     }
     return Rating(table=joined["main"], keys=_KEYS, statistics=("n", *_ESTIMATES), parts=parts, **common)
 
 
-def _of_period(rows: pd.DataFrame, spec: Specification, draws: int, seed: int) -> dict[str, pd.DataFrame]:
+def _of_period(
+    rows: pd.DataFrame, spec: Specification, officials: bool, draws: int, seed: int
+) -> dict[str, pd.DataFrame]:
     """Every table of one period, without its column period."""
     weights = _weights(rows, spec)
     sheets = {kind: _sheets(rows[rows["kind"] == kind], weights) for kind in KINDS}
@@ -146,10 +152,9 @@ def _of_period(rows: pd.DataFrame, spec: Specification, draws: int, seed: int) -
     places = rows[["level", "unit"]].drop_duplicates().sort_values(["level", "unit"], ignore_index=True)
     found = _estimates(whole["inspection"])
     gap = _self_table(places, sheets, weights)
-    main = _main_table(places, found, draws, seed)
+    main = _main_table(places, found, 0 if officials else FLOOR, draws, seed)
     return {
         "main": main,
-        "pooled": _pooled(main, found, spec, draws, seed),
         "agreement": _agreement_table(sheets["inspection"], whole["inspection"], gap),
         "severity": _severity_table(found),
         "self": gap,
@@ -165,7 +170,7 @@ def _estimates(sheets: pd.Series) -> Estimates | None:
     return (two_way.separate if (matrix.notna().sum() == 1).all() else two_way.severity)(matrix)
 
 
-def _main_table(places: pd.DataFrame, found: Estimates | None, draws: int, seed: int) -> pd.DataFrame:
+def _main_table(places: pd.DataFrame, found: Estimates | None, least: int, draws: int, seed: int) -> pd.DataFrame:
     table = places.copy()
     if found is None:
         missing = dict.fromkeys(("score", "adjusted", "se", "df", "low", "high", "p_first"), np.nan)
@@ -174,7 +179,7 @@ def _main_table(places: pd.DataFrame, found: Estimates | None, draws: int, seed:
     values = pd.DataFrame(
         {
             "n": found.n, "score": found.mean, "adjusted": found.adjusted, "se": found.se, "df": found.df, "low": low,
-            "high": high, "p_first": two_way.first_probability(found, draws, seed), "reason": found.reason,
+            "high": high, "p_first": _first(found, least, draws, seed), "reason": found.reason,
         }, index=list(found.targets),
     ).reindex(places["unit"])  # fmt: skip
     values["n"] = values["n"].fillna(0).astype(int)
@@ -187,15 +192,12 @@ def _columns() -> list[str]:
     return ["level", "unit", "n", *_ESTIMATES, "reason"]
 
 
-def _pooled(main: pd.DataFrame, found: Estimates | None, spec: Specification, draws: int, seed: int) -> pd.DataFrame:
+def _first(found: Estimates, least: int, draws: int, seed: int) -> np.ndarray:
     """Probability to be the first among units with enough raters: it tells nothing about those that stay hidden."""
-    table = main[["level", "unit"]].assign(p_first=np.nan)
-    if found is None:
-        return table
-    kept = np.flatnonzero(found.n >= max(spec.min_group, FLOOR))
-    chance = two_way.first_probability(found.taken(kept), draws, seed)
-    named = dict(zip((found.targets[i] for i in kept), chance, strict=True))
-    return table.assign(p_first=table["unit"].map(named).astype("float64"))
+    kept, chance = np.flatnonzero(found.n >= least), np.full(len(found.targets), np.nan)
+    if len(kept):
+        chance[kept] = two_way.first_probability(found.taken(kept), draws, seed)
+    return chance
 
 
 def _agreement_table(items: pd.DataFrame, whole: pd.Series, gap: pd.DataFrame) -> pd.DataFrame:

@@ -163,7 +163,9 @@ def invariance(
         "dimensions": Result(_dimension_table(data), ("period", "code"), ("items", "used"), **common),
     }
     statistics = ("n", "effective", "complete", *_FIT)
-    return Invariance(table, ("period", "by", "model"), statistics, parts=parts, rule=rule, together=statistics, **common)
+    return Invariance(
+        table, ("period", "by", "model"), statistics, parts=parts, rule=rule, together=statistics, **common
+    )
 
 
 def comparability(
