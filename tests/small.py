@@ -8,8 +8,12 @@ from dataclasses import replace
 import pandas as pd
 
 import dj_analysis as dj
+from dj_analysis.measure.basis import Basis
 from dj_analysis.measure.survey import Survey
+from dj_analysis.measure.survey_scores import unit_sums
+from dj_analysis.release.tree_rule import partitions, withheld_rows
 from dj_analysis.spec.codebook import Codebook
+from dj_analysis.spec.specification import Specification
 from dj_analysis.spec.tree import Node, Tree
 from dj_analysis.spec.units import Units
 
@@ -75,3 +79,15 @@ def wave(
 
 
 _HEADCOUNTS = ["unit", "period", "group", "category", "headcount"]
+
+
+def counted(*periods: str) -> tuple[Basis, ...]:
+    """What a result made by hand counted: no more than that it counted something."""
+    return tuple(Basis("survey", period, Specification(), values="by hand") for period in periods)
+
+
+def gated(survey: Survey, *by: str) -> Survey:
+    """The survey as a workspace hands it on: it knows which units a release hides."""
+    units = survey.spec.units.at(survey.period)
+    hidden = withheld_rows(partitions(unit_sums(survey, list(by)), survey.spec, survey.period), units)
+    return replace(survey, withheld={survey.period: hidden})

@@ -6,13 +6,11 @@ accepted inside the 99 % binomial interval of its replications.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from small import codebook_of, plain_table
+from small import codebook_of, gated, plain_table
 from test_engines import ENGINES
 
 import dj_analysis as dj
@@ -378,7 +376,7 @@ def test_a_group_column_can_be_compared_too(frame: pd.DataFrame):
 def test_hidden_units_tell_nothing_in_a_protected_table(frame: pd.DataFrame):
     small = frame["unit"] == "U0"
     data = pd.concat([frame[~small], frame[small].head(6)])
-    made = agreement(survey(data), draws=50)
+    made = agreement(gated(survey(data), "branch"), draws=50)
     safe = dj.protect(made)
     hidden = safe.part("units").table.query("unit == 'U0'")
     assert set(hidden["reason"]) == {reasons.SMALL_GROUP}
@@ -391,16 +389,16 @@ def test_hidden_units_tell_nothing_in_a_protected_table(frame: pd.DataFrame):
     other = data.copy()
     lost = other["unit"].isin(set(made.parts["units"].table["unit"]) - set(shown["unit"]))
     other.loc[lost, ["a1", "a2", "b1"]] = other.loc[lost, ["a1", "a2", "b1"]].sample(frac=1, random_state=3).to_numpy()
-    again = dj.protect(agreement(survey(other), draws=50))
+    again = dj.protect(agreement(gated(survey(other), "branch"), draws=50))
     pd.testing.assert_series_equal(safe.table["estimate"], again.table["estimate"])
 
 
-def test_where_more_is_hidden_than_the_tree_rule_asks_nothing_is_pooled_and_it_says_so(frame: pd.DataFrame):
-    made = agreement(survey(frame), draws=50)
-    plan = replace(dj.protect(made).plan, coarse=frozenset({("survey", made.period)}))
-    table = dj.protect(made, plan).table
+def test_where_units_are_hidden_that_took_part_nothing_is_told_and_it_says_so(frame: pd.DataFrame):
+    small = frame["unit"] == "U0"
+    made = agreement(survey(pd.concat([frame[~small], frame[small].head(6)])), draws=50)
+    table = dj.protect(made).table
     assert table["estimate"].isna().all()
-    assert set(table["reason"]) == {reasons.SMALL_GROUP}
+    assert set(table["reason"]) == {reasons.COMPLEMENT}
 
 
 # Rates.

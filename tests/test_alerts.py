@@ -18,9 +18,10 @@ from small import DIRECT, codebook_of, plain_table, wave
 
 import dj_analysis as dj
 from dj_analysis.errors import Problems, UsageError
-from dj_analysis.judge.alerts import Alerts
+from dj_analysis.judge.alerts import Alerts, reason_words
 from dj_analysis.spec.bands import Band, Bands, default_bands, read_bands
 from dj_analysis.spec.codebook import Codebook
+from dj_analysis.spec.specification import Specification
 from dj_analysis.spec.tree import Node
 from dj_analysis.spec.units import Unit, Units
 
@@ -29,6 +30,11 @@ SE = 4 / 3
 
 def around(mean: float, people: int = 10, spread: float = 4) -> list[float]:
     return [round(mean - spread, 6), round(mean + spread, 6)] * (people // 2)
+
+
+def said(row: pd.Series) -> str:
+    """The reason of a row in the words that are printed."""
+    return reason_words(row["reason"], Specification())
 
 
 def judged(now, before=None, **how) -> pd.DataFrame:
@@ -106,7 +112,7 @@ def test_a_bands_file_changes_what_it_names_and_says_what_is_wrong(tmp_path: Pat
 )
 def test_index_low(mean: float, warning: str, reason: str):
     row = judged(wave({"A": around(mean), "B": around(80)})).loc["A"]
-    assert (row["warning"], row["reason"], row["n"]) == (warning, reason, 10)
+    assert (row["warning"], said(row), row["n"]) == (warning, reason, 10)
     assert row["rule"] == ("index_low" if warning else "")
     point = {"orange": 60, "red": 55}.get(warning, np.nan)
     expected = stats.t.cdf((point - mean) / SE, 9)
@@ -117,9 +123,9 @@ def test_index_low(mean: float, warning: str, reason: str):
 def test_index_low_black(mean: float, warning: str):
     row = judged(wave({"A": around(mean), "B": around(80)})).loc["A"]
     assert (row["warning"], row["rule"]) == (warning, "index_low")
-    said = row["reason"].split(";")
-    assert said[0] == ("指数低于45分的把握达95%" if warning == "black" else "指数低于55分的把握达90%")
-    assert said[1:] == ["1个以上维度低于50分", "指数低于45分的人占比下限超过20%"]
+    told = said(row).split("；")
+    assert told[0] == ("指数低于45分的把握达95%" if warning == "black" else "指数低于55分的把握达90%")
+    assert told[1:] == ["1个以上维度低于50分", "指数低于45分的人占比下限超过20%"]
 
 
 def test_a_low_mean_with_a_wide_error_is_no_warning():
@@ -153,7 +159,7 @@ def four(*means: float) -> list[list[float]]:
 )
 def test_dimension_low(means: tuple[float, ...], warning: str, reason: str):
     row = judged(wave({"A": four(*means), "B": four(80, 80, 80, 80)}, dimensions=4)).loc["A"]
-    assert (row["warning"], row["reason"]) == (warning, reason)
+    assert (row["warning"], said(row)) == (warning, reason)
     assert row["rule"] == ("dimension_low" if warning else "")
     if warning:  # the least sure of the dimensions that count
         point, counted = (50, means[0]) if warning == "orange" else (45, means[1])
@@ -169,7 +175,7 @@ def wilson_low(count: int, n: int) -> float:
 
 
 @pytest.mark.parametrize(
-    ("low", "warning", "cut", "said"),
+    ("low", "warning", "cut", "share"),
     [
         (15, "", 0.10, ""),
         (16, "orange", 0.10, "10%"),
@@ -179,12 +185,12 @@ def wilson_low(count: int, n: int) -> float:
         (45, "black", 0.35, "35%"),
     ],
 )
-def test_low_share(low: int, warning: str, cut: float, said: str):
-    reaches = said == f"{cut:.0%}"
+def test_low_share(low: int, warning: str, cut: float, share: str):
+    reaches = share == f"{cut:.0%}"
     assert (wilson_low(low, 100) > cut) == reaches
     row = judged(wave({"A": [44.9] * low + [95] * (100 - low), "B": around(80)})).loc["A"]
     assert (row["warning"], row["rule"]) == (warning, "low_share" if warning else "")
-    assert row["reason"] == (f"指数低于45分的人占比下限超过{said}" if warning else "")
+    assert said(row) == (f"指数低于45分的人占比下限超过{share}" if warning else "")
     assert row["probability"] == pytest.approx(0.975 if warning else np.nan, nan_ok=True)
 
 
@@ -200,9 +206,7 @@ def test_fall(mean: float, warning: str):
     now, before = wave({"A": around(mean, 50)}), wave({"A": around(75, 50)}, "2026Q2")
     row = judged(now, before).loc["A"]
     assert (row["warning"], row["rule"]) == (warning, "fall" if warning else "")
-    assert row["reason"] == (
-        f"指数环比下降{round(2 * (75 - mean)) / 2:.1f}分,超出误差范围" if warning else ""
-    )  # as 50 people print
+    assert said(row) == ("指数环比下降5分以上,超出误差范围" if warning else "")
     if warning:
         assert row["probability"] > 0.999
 
@@ -241,17 +245,19 @@ def test_the_gravest_rule_holds_and_all_reasons_are_said():
     before = wave({"A": around(70, 28), "B": around(80)}, "2026Q2")
     row = judged(now, before).loc["A"]
     assert (row["warning"], row["rule"]) == ("red", "index_low")
-    assert row["reason"].split(";") == [
+    assert row["reason"] == "index_low:red;low_share:orange;fall:orange"
+    assert said(row).split("；") == [
         "指数低于55分的把握达90%",
         "指数低于45分的人占比下限超过10%",
-        "指数环比下降20.0分,超出误差范围",
+        "指数环比下降5分以上,超出误差范围",
     ]
 
 
 def test_the_reasons_are_said_in_english_on_request():
     scores = dj.score(wave({"A": around(53.1), "B": around(80)}))
     found = dj.alerts(scores, spec=scores.spec.speaking("en"))
-    assert found.where(unit="A").table["reason"].tolist() == ["index below 55 with 90% confidence"]
+    reason = found.where(unit="A").table["reason"].iloc[0]
+    assert reason_words(reason, found.spec) == "index below 55 with 90% confidence"
 
 
 def test_counts_of_warnings():
@@ -259,7 +265,7 @@ def test_counts_of_warnings():
     found = dj.alerts(dj.score(waves))
     assert isinstance(found, Alerts)
     counts = found.count("unit")
-    assert (counts["orange"], counts["red"], counts["black"], counts["数据不足"]) == (1, 1, 0, 1)
+    assert (counts["orange"], counts["red"], counts["black"], counts["too_few_to_judge"]) == (1, 1, 0, 1)
 
 
 # Guards.
@@ -267,14 +273,14 @@ def test_counts_of_warnings():
 
 def test_too_few_people_are_not_judged():
     table = judged(wave({"A": [*around(30, 8), 30], "B": around(30)}))
-    assert table.loc["A", ["warning", "reason", "n"]].tolist() == ["", "数据不足", 9]
+    assert table.loc["A", ["warning", "reason", "n"]].tolist() == ["", "too_few_to_judge", 9]
     assert np.isnan(table.loc["A", "probability"])
     assert table.loc["B", "warning"] == "black"
 
 
 def test_how_few_is_too_few_is_declared():
     scores = dj.score(wave({"A": [*around(30, 4), 30]}))
-    assert dj.alerts(scores).where(unit="A").table["reason"].tolist() == ["数据不足"]
+    assert dj.alerts(scores).where(unit="A").table["reason"].tolist() == ["too_few_to_judge"]
     declared = replace(scores.spec, min_group=5)
     assert dj.alerts(scores, spec=declared).where(unit="A").table["warning"].tolist() == ["black"]
 
@@ -284,15 +290,15 @@ def test_a_low_participation_is_a_hint_and_no_warning(headcount: int, warning: s
     row = judged(wave({"A": around(50), "B": around(80)}, headcounts={"A": headcount, "B": 10})).loc["A"]
     assert row["warning"] == warning
     assert row["response"] == 10 / headcount
-    assert row["reason"] == (reason or "指数低于55分的把握达90%")
+    assert said(row) == (reason or "指数低于55分的把握达90%")
 
 
 def test_too_few_people_come_before_a_low_participation():
     row = judged(wave({"A": [30] * 9}, headcounts={"A": 100})).loc["A"]
-    assert (row["reason"], row["response"]) == ("数据不足", 0.09)
+    assert (row["reason"], row["response"]) == ("too_few_to_judge", 0.09)
 
 
-@pytest.mark.parametrize(("people", "reason"), [(26, ""), (24, "参与率较上期明显下降")])
+@pytest.mark.parametrize(("people", "reason"), [(26, ""), (24, "fallen_response")])
 def test_a_fallen_participation_is_a_hint(people: int, reason: str):
     # 80 % before; 65 % is down by exactly 15 points, 60 % by more.
     now = wave({"A": around(80, people)}, headcounts={"A": 40})
@@ -314,7 +320,7 @@ def test_more_people_than_on_the_books_is_no_participation():
     row = dj.alerts(scores).where(unit="A").table.iloc[0]
     assert row["warning"] == "red"
     assert np.isnan(row["response"])
-    assert "填答人数超过在册人数" in scores.response.where(unit="A").table["reason"].iloc[0]
+    assert "more_than_headcount" in scores.response.where(unit="A").table["reason"].iloc[0]
 
 
 MERGED = Units(
@@ -337,7 +343,7 @@ def test_a_fallen_participation_of_a_merged_unit():
     change = dj.compare(dj.score(now), dj.score(before))
     row = change.response.where(unit="A").table.iloc[0]
     assert (row["rate"], row["rate_before"]) == (0.6, 0.9)
-    assert judged(now, before).loc["A", "reason"] == "参与率较上期明显下降"
+    assert judged(now, before).loc["A", "reason"] == "fallen_response"
 
 
 def test_an_index_of_three_people_is_not_judged_among_twelve_forms():
@@ -345,7 +351,9 @@ def test_an_index_of_three_people_is_not_judged_among_twelve_forms():
     frame = pd.DataFrame({"q1": [40, 45, 50] + [np.nan] * 9, "o": [60.0] * 12, "unit": "A"})
     scores = dj.score(dj.read_survey(frame, codebook_of(table), period="2026Q3"))
     assert (scores.at("A", "INDEX")["n"], scores.at("A", "o")["n"]) == (3, 12)
-    assert dj.alerts(scores).where(unit="A").table[["warning", "reason"]].to_numpy().tolist() == [["", "数据不足"]]
+    assert dj.alerts(scores).where(unit="A").table[["warning", "reason"]].to_numpy().tolist() == [
+        ["", "too_few_to_judge"]
+    ]
 
 
 # Declarations of the office's own.
@@ -358,8 +366,10 @@ def with_bands(scores, **bands: Bands):
 def test_cut_points_of_the_offices_own():
     scores = dj.score(wave({"A": around(64), "B": around(80)}))
     own = Bands("warning", (Band("orange", 66, "below", 0.8),))
-    row = dj.alerts(scores, spec=with_bands(scores, warning=own)).where(unit="A").table.iloc[0]
-    assert (row["warning"], row["reason"]) == ("orange", "指数低于66分的把握达80%")
+    spec = with_bands(scores, warning=own)
+    row = dj.alerts(scores, spec=spec).where(unit="A").table.iloc[0]
+    assert row["reason"] == "index_low:orange"
+    assert (row["warning"], reason_words(row["reason"], spec)) == ("orange", "指数低于66分的把握达80%")
 
 
 @pytest.mark.parametrize(

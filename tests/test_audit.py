@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -152,15 +153,33 @@ def test_a_notebook_of_another_workspace(folder: Path, tmp_path: Path):
 
 @pytest.mark.parametrize("left", [[], [["branch", "B11"]]])
 def test_a_hidden_set_that_is_too_small(folder: Path, left: list[list[str]]):
-    """A record with a whole chain, in which somebody let a small unit, or what leads to it, be shown."""
-    (told,) = dj.open_workspace(folder).record.told("close")
+    """A record with a whole chain and a stored mask to fit it, in which somebody let a small unit, or what leads to it, be shown."""
+    ws = dj.open_workspace(folder)
+    (told,) = ws.record.told("close")
     assert told["hidden"] == [["branch", "B11"], ["branch", "B12"]]
-    forged_record(folder, hidden=left)
+    mask = ws.store.mask(told["store"])
+    hidden = {row: why for row, why in mask.hidden.items() if list(row) in left}
+    shown = mask.shown | {row for row in mask.hidden if list(row) not in left}
+    digest = ws.store.keep_mask(told["store"], replace(mask, hidden=hidden, shown=shown))
+    forged_record(folder, hidden=left, mask=digest)
     for path in (folder / "reports").rglob("*.*"):
         path.unlink()
     (row,) = found(folder, "disclosure", "failed").itertuples()
     assert PERIOD in row.place
     assert f"还应隐去 (should be hidden too) {len(told['hidden']) - len(left)}" in row.detail
+
+
+@pytest.mark.parametrize("where", ["record", "store"])
+def test_a_stored_plan_that_is_not_the_one_entered(folder: Path, where: str):
+    ws = dj.open_workspace(folder)
+    (told,) = ws.record.told("close")
+    mask = ws.store.mask(told["store"])
+    if where == "record":
+        forged_record(folder, hidden=[])
+    else:
+        ws.store.keep_mask(told["store"], replace(mask, hidden={}, shown=mask.shown | set(mask.hidden)))
+    (row,) = found(folder, "disclosure", "failed").itertuples()
+    assert "not the one entered" in row.detail
 
 
 def test_a_record_that_was_emptied_leaves_files_without_an_entry(folder: Path):

@@ -610,7 +610,7 @@ def test_requests_are_counted_at_their_unit_and_above():
     assert rows["n"].tolist() == [14, 12, 2, 12, 0, 2]
     assert rows.at["B1", "waiting_days"] == 3
     assert np.isnan(rows.at["B3", "waiting_days"])
-    assert rows.at["B3", "reason"] == "数据不足"
+    assert rows.at["B3", "reason"] == "too_few_to_judge"
     assert set(found.table["period"]) == {"2026Q3"}
 
 
@@ -630,7 +630,7 @@ def test_small_groups_are_hidden():
     safe = dj.protect(found).table.set_index("unit")
     for unit in ("C2", "C3", "B3", "B4"):
         assert safe.loc[unit, list(found.statistics)].isna().all()
-        assert safe.at[unit, "reason"] == "填答人数不足,按规定不单列"
+        assert safe.at[unit, "reason"] == "small_group"
     assert safe.loc[["ALL", "C1", "B1", "B2"], "n"].tolist() == [38, 26, 12, 14]
     assert "B3-0" not in found.table.to_csv()
     assert "工会" not in found.table.to_csv()

@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from scipy import stats
+from small import counted
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, DjWarning, UsageError
@@ -579,6 +580,10 @@ def test_fuzzy_evaluation_of_people_stays_hidden_where_they_are_few():
     tree = replace(tree_of(leaf("x")), about="persons")
     rows = [("u", "x", "好", 0.5, 12), ("u", "x", "差", 0.5, 12), ("v", "x", "好", 1.0, 4), ("v", "x", "差", 0.0, 4)]
     table = pd.DataFrame(rows, columns=["unit", "code", "grade", "membership", "n"])
-    shown = dj.protect(fuzzy(table, tree, {"好": 100, "差": 0}, period="2026Q3")).table
+    found = fuzzy(table, tree, {"好": 100, "差": 0}, period="2026Q3")
+    with pytest.raises(UsageError, match="which answers it rests on"):
+        dj.protect(found)  # a table of one's own about people says nothing of whom it counted
+    parts = {name: part.remade(part.table, basis=counted("2026Q3")) for name, part in found.parts.items()}
+    shown = dj.protect(found.remade(found.table, basis=counted("2026Q3"), parts=parts)).table
     assert shown.set_index("unit").loc["v", "membership"].isna().all()
     assert shown.set_index("unit").loc["u", "membership"].notna().all()

@@ -82,8 +82,9 @@ def test_two_groups_give_welchs_t_with_hedges_g(rng):
 def test_small_groups_and_people_without_a_group_take_no_part(rng):
     people = scored(rng, A=60, B=66, C=70)
     with_few = people | {"D": np.array([0.0] * 9), "": np.array([100.0] * 20)}
-    first, second = (dj.differences(small.wave(p, units=UNITS), by="team") for p in (people, with_few))
-    hidden = dj.score(small.wave(with_few, units=UNITS), by="team").withheld["2026Q3"]
+    waves = [small.gated(small.wave(p, units=UNITS), "team") for p in (people, with_few)]
+    first, second = (dj.differences(one, by="team") for one in waves)
+    hidden = waves[1].withheld["2026Q3"]
     left = {u: s for u, s in people.items() if ("team", u) not in hidden}
     expected = stats.f_oneway(*left.values()).statistic
     assert row(second, "anova").statistic == pytest.approx(expected)
@@ -128,7 +129,7 @@ def test_words_say_whether_and_how_much(rng, language):
 
 def test_answers_without_spread_have_no_test_and_say_why():
     alike = small.wave({"A": [50.0] * 20, "B": [60.0] * 20, "C": [50.0, 60] * 10}, units=UNITS)
-    found = dj.differences(alike, by="team").table
+    found = dj.differences(small.gated(alike, "team"), by="team").table
     assert found[["statistic", "p", "effect"]].isna().all(axis=None), "two of three groups cannot be shown"
     assert set(found["reason"]) == {reasons.TOO_FEW_TO_JUDGE}
 
@@ -155,13 +156,14 @@ def test_samples_without_differences_are_called_different_at_the_stated_rate(rng
 
 def test_nothing_of_a_hidden_unit_passes_the_gate(rng):
     """A plan may hide more than the tree rule: then no test is printed, and no pair with that unit."""
-    from dj_analysis.release.protect import plan_release
-
     survey = small.wave(scored(rng, A=60, B=66, C=70, D=50), units=UNITS)
     found = dj.differences(survey, by="team")
-    open_plan = plan_release("2026Q3", [found], found.spec)
+    open_plan = dj.protect(found).plan
     assert dj.protect(found, open_plan).table["p"].notna().any()
-    plan = plan_release("2026Q3", [found], found.spec, further={("survey", "2026Q3"): frozenset({("team", "B")})})
+    wave = open_plan.waves["survey", "2026Q3"]
+    row_ = ("team", "B")
+    mask = replace(wave.mask, shown=wave.mask.shown - {row_}, hidden=wave.mask.hidden | {row_: reasons.COMPLEMENT})
+    plan = replace(open_plan, waves={("survey", "2026Q3"): replace(wave, mask=mask)})
     safe = dj.protect(found, plan)
     assert safe.table[["n", "statistic", "p", "effect"]].isna().all(axis=None)
     pairs = safe.part("pairs").printed().table

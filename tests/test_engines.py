@@ -416,7 +416,7 @@ def test_a_question_nobody_answered_is_a_row_without_a_score(engine: str):
     frame = FEW.drop(columns="w").assign(b=np.nan)
     scores = dj.score(dj.read_survey(ENGINES[engine](frame), codebook_of(table), units=UNITS, period=PERIOD))
     row = scores.at("ALL", "b")
-    assert (row["n"], row["reason"]) == (0, "有效作答不足,不计分")
+    assert (row["n"], row["reason"]) == (0, "not_enough_answered")
     assert np.isnan(row["score"])
     assert (scores.at("ALL", "INDEX")["n"], scores.at("ALL", "INDEX")["score"]) == (4, 43.75)
 

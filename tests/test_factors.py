@@ -227,13 +227,12 @@ def test_too_few_persons_are_hidden_at_the_door():
     assert safe.part("eigen").table["eigenvalue"].isna().all()
 
 
-def test_loadings_pass_a_plan_that_knows_how_many_answered_each_question():
-    # Loadings rest on those who answered two questions both; that is no other release of the answers to one.
+def test_loadings_of_the_released_answers_pass_its_plan_and_those_of_one_answer_less_do_not():
     survey = wave(answers())
     plan = dj.protect(dj.score(survey)).plan
-    answered = {("survey", survey.period): {("anchors", item): 10_000 for item in ITEMS}}
-    safe = dj.protect(efa(survey, factors=2), replace(plan, answered=answered))
-    assert safe.table["loading"].notna().all()
+    assert dj.protect(efa(survey, factors=2), plan).table["loading"].notna().all()
+    with pytest.raises(UsageError, match="the people"):
+        dj.protect(efa(replace(survey, frame=survey.frame[:-1]), factors=2), plan)
 
 
 # Rates.

@@ -15,6 +15,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy import stats
+from small import gated
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
@@ -471,8 +472,8 @@ def test_a_group_without_variance_is_left_out():
 def test_what_one_answer_of_all_would_tell_is_left_out():
     frame = people({"青年": 200, "中年": 200, "老年": 200})
     frame.loc[frame["band"] == "老年", "q1"] = 3
-    groups = invariance(wave(frame), by="band").parts["groups"].table.set_index("unit")
-    assert groups.loc["老年", "reason"] == reasons.SMALL_GROUP
+    groups = invariance(gated(wave(frame), "band"), by="band").parts["groups"].table.set_index("unit")
+    assert groups.loc["老年", "reason"] == reasons.COMPLEMENT
 
 
 def test_a_rise_of_rmsea_counts_by_itself_only_where_the_rule_is_strict():
@@ -559,9 +560,9 @@ def test_units_that_may_not_be_told_apart_are_left_out():
     # Of three branches one has five people; with it the smaller of the others is hidden, for the rest would tell.
     frame = people({"B1": 300, "B2": 250, "B3": 5}).rename(columns={"band": "unit"})
     survey = dj.read_survey(frame.assign(band="同"), book(), units=units(), period="2026Q3")
-    found = invariance(survey, by="branch")
+    found = invariance(gated(survey, "branch"), by="branch")
     groups = found.parts["groups"].table.set_index("unit")
-    assert groups.loc[["B2", "B3"], "reason"].tolist() == [reasons.SMALL_GROUP] * 2
+    assert groups.loc[["B2", "B3"], "reason"].tolist() == [reasons.COMPLEMENT] * 2
     assert (found.table["reason"] == words.TOO_FEW_GROUPS).all()
     seen = dj.protect(found).part("groups").table.set_index("unit")
     assert seen["n"].isna().to_dict() == {"B1": False, "B2": True, "B3": True}
@@ -640,7 +641,7 @@ def test_every_reason_has_its_english():
     told = {getattr(words, name) for name in dir(words) if name.isupper() and isinstance(getattr(words, name), str)}
     told |= {cfa.SINGULAR, cfa.NOT_CONVERGED, cfa.NOT_IDENTIFIED, cfa.IMPROPER}
     assert len(told) > 10
-    assert told <= set(reasons.ENGLISH)
+    assert told <= set(reasons.WORDS)
 
 
 # How often the check is wrong.

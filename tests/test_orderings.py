@@ -74,7 +74,7 @@ def test_units_with_gaps_take_no_part(method):
     table = method(gaps, tree()).table.set_index("unit")
     without = method(DISTRICTS[DISTRICTS["unit"] != "A"], tree()).table.set_index("unit")
     assert np.isnan(table.loc["A", "score"])
-    assert table.loc["A", "reason"] == "指标不全,不参与排序"
+    assert table.loc["A", "reason"] == "indicators_missing_not_ranked"
     np.testing.assert_allclose(table.loc[without.index, "score"], without["score"])
 
 

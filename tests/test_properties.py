@@ -222,7 +222,7 @@ def test_mix_and_within_add_up_to_the_difference(now: pd.DataFrame, before: pd.D
     known = change["difference"].notna()
     assert (change.loc[known, ["mix", "within"]].notna()).all(axis=None)
     assert (change.loc[~known, ["mix", "within", "low", "p"]].isna()).all(axis=None)
-    assert set(change.loc[~known, "reason"]) <= {"两期不可比"}
+    assert set(change.loc[~known, "reason"]) <= {"not_in_both"}
     parts = change["mix"] + change["within"]
     np.testing.assert_allclose(parts[known], change.loc[known, "difference"], rtol=0, atol=1e-10)
     adjusted = change.groupby(["level", "code"])["p"].transform(benjamini_hochberg)

@@ -14,11 +14,11 @@ from dj_analysis.publish.blocks import MIME, Block
 from dj_analysis.publish.exports.document import Document, markdown_blocks, read_document, stripped
 from dj_analysis.publish.exports.html import to_html
 from dj_analysis.publish.exports.pdf import to_pdf
-from dj_analysis.publish.wording import printed
-from dj_analysis.release.protect import Protected, plan_release
-from dj_analysis.release.tree_rule import step
+from dj_analysis.release.plan import ReleasePlan
+from dj_analysis.release.protect import Protected
 from dj_analysis.spec import reasons
 from dj_analysis.spec.codebook import default_codebook
+from dj_analysis.spec.columns import columns, in_form, step
 from dj_analysis.spec.units import Unit, Units
 
 UNITS = Units(
@@ -56,11 +56,12 @@ def plan(safe):
 
 def test_protect_hides_small_units_in_every_table(safe):
     for part in (safe, safe.part("shares"), safe.part("response")):
-        for unit in ("C2", "C3"):  # nine people; and who would tell about them together with C1 and the whole
+        # Nine people; and who would tell about them together with C1 and the whole.
+        for unit, why in (("C2", reasons.SMALL_GROUP), ("C3", reasons.COMPLEMENT)):
             rows = part.table[part.table["unit"] == unit]
             assert len(rows)
             assert rows[[c for c in part.result.statistics if c in rows]].isna().all(axis=None)
-            assert set(rows["reason"]) == {reasons.SMALL_GROUP}
+            assert set(rows["reason"]) == {why}
     assert safe.hidden == 2
     shown = safe.table[safe.table["unit"] == "C1"]
     assert shown["score"].notna().all()
@@ -74,20 +75,54 @@ def test_protect_leaves_the_result_alone(scores):
 
 def test_min_group_below_five_is_never_used(scores):
     spec = dataclasses.replace(scores.spec, min_group=1)
-    plan = plan_release("2026Q2", [scores.response], spec)
-    assert plan.min_group == 5
+    assert dj.protect(dataclasses.replace(scores, spec=spec)).plan.min_group == 5
 
 
 def test_a_plan_must_know_the_wave(scores):
-    other = dataclasses.replace(scores, period="2020Q1", withheld={"2020Q1": frozenset()})
     with pytest.raises(UsageError, match="2026Q2"):
-        dj.protect(scores, plan_release("2020Q1", [other], scores.spec))
+        dj.protect(scores, ReleasePlan("2020Q1", 10, {}))
 
 
-def test_a_plan_must_have_been_decided_over_the_level(scores, plan):
-    narrow = dataclasses.replace(plan, levels={("survey", "2026Q2"): frozenset({"company"})})
-    with pytest.raises(UsageError, match="city"):
-        dj.protect(scores, narrow)
+def test_rows_the_plan_does_not_name_are_hidden(scores, plan):
+    wave = plan.waves["survey", "2026Q2"]
+    narrow = dataclasses.replace(wave, mask=dataclasses.replace(wave.mask, shown=frozenset({("company", "ALL")})))
+    shown = dj.protect(scores, dataclasses.replace(plan, waves={("survey", "2026Q2"): narrow})).table
+    assert set(shown.loc[shown["score"].notna(), "unit"]) == {"ALL"}
+
+
+def test_rows_stand_in_their_declared_order_whatever_came_in(scores):
+    """Sorted by score a hidden unit would stand at its rank."""
+    turned = scores.remade(scores.table.sort_values("score", ascending=False))
+    pd.testing.assert_frame_equal(dj.protect(turned).table, dj.protect(scores).table)
+    with pytest.raises(UsageError, match="changed, filtered or sorted by hand"):
+        dj.protect(scores.with_table(scores.table.sort_values("score")))
+
+
+def test_a_table_about_people_that_no_function_made_does_not_pass(scores):
+    """Made by hand, relabelled, or with one cell changed in place."""
+    fields = {name: getattr(scores, name) for name in ("table", "keys", "statistics", "period", "periods", "spec")}
+    with pytest.raises(UsageError, match="which answers it rests on"):
+        dj.protect(dj.Result(**fields))
+    names = scores.table["unit"].replace({"C2": "C1", "C1": "C2"})
+    for table in (scores.table.assign(unit=names), scores.table.iloc[::-1], scores.table[scores.table["score"] > 50]):
+        with pytest.raises(UsageError, match="by hand"):
+            dj.protect(scores.with_table(table))
+    changed = dataclasses.replace(scores, table=scores.table.copy())
+    changed.table.loc[changed.table["unit"] == "C1", "unit"] = "C3"
+    with pytest.raises(UsageError, match="by hand"):
+        dj.protect(changed)
+
+
+def test_an_unprotected_result_is_filtered_by_names_that_exist(scores):
+    with pytest.raises(UsageError, match=r"levle.*level"):
+        scores.where(levle="city")
+    with pytest.raises(UsageError, match=r"citty.*city"):
+        scores.where(level="citty")
+    with pytest.raises(UsageError, match="protect it first"):
+        scores.where(n=40)
+    with pytest.raises(UsageError, match=r"citty.*city"):
+        dj.protect(scores).where(level="citty")
+    assert scores.where(level="city", unit=["C1", "C3"]).table["unit"].unique().tolist() == ["C1", "C3"]
 
 
 def test_what_is_protected_cannot_be_made_or_changed_by_hand(scores, safe):
@@ -122,7 +157,7 @@ def test_what_is_printed_is_rounded_by_the_number_of_people(safe):
     assert ((shown["high"] - shown["low"] - width).abs() <= steps + 1e-9).all()
 
 
-def test_the_step_leaves_a_single_answer_two_options():
+def test_the_step_is_at_least_the_distance_of_two_possible_means_of_one_question():
     """25/n or more, n people: 0.1 from 250 on, 0.5 from 50, 1 from 25, 2 from 13, else 5; not known, 5 as well."""
     counts = np.array([5, 12, 13, 24, 25, 49, 50, 249, 250, 10_000, np.nan])
     np.testing.assert_array_equal(step(counts), [5, 5, 2, 2, 1, 1, 0.5, 0.5, 0.1, 0.1, 5])
@@ -139,7 +174,7 @@ def test_ranges_do_not_tell_the_number_before_rounding(scores, safe):
         for name in ("low", "high"):
             table.loc[moved, name] += near + shift - table.loc[moved, "score"]
         table.loc[moved, "score"] = near + shift
-        made = dj.protect(dataclasses.replace(scores, table=table), safe.plan).printed().table
+        made = dj.protect(scores.remade(table), safe.plan).printed().table
         printed_.append(made.loc[moved, ["score", "low", "high", "sd", "se"]])
     pd.testing.assert_frame_equal(*printed_)
 
@@ -213,7 +248,7 @@ def test_text_cannot_reach_outside_the_sandbox(safe):
     ],
 )
 def test_values_are_printed_one_way(value, kind, expected):
-    assert printed(value, kind) == expected
+    assert in_form(value, kind) == expected
 
 
 @pytest.mark.parametrize("plot", [dj.plot_scores, dj.plot_heat, dj.plot_response])
@@ -350,8 +385,9 @@ def test_a_block_that_was_changed_is_refused(safe, plan):
 
 
 def test_a_block_of_an_earlier_plan_is_refused(scores, safe, plan):
-    rest = {("survey", "2026Q2"): frozenset()}
-    later = dataclasses.replace(plan, hidden=rest)
+    wave = plan.waves["survey", "2026Q2"]
+    less = dataclasses.replace(wave, mask=dataclasses.replace(wave.mask, shown=frozenset()))
+    later = dataclasses.replace(plan, waves={("survey", "2026Q2"): less})
     with pytest.raises(UsageError, match="发布方案已变"):
         read_document(_notebook(dj.table(safe)), META, later)
     with pytest.raises(UsageError, match="封签"):
@@ -414,6 +450,6 @@ def test_block_carries_itself_in_the_notebook():
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_column_that_can_be_printed_has_a_name(language):
-    from dj_analysis.publish.wording import KINDS, say
-
-    assert all(say(language, f"column_{name}") for name in KINDS)
+    assert len(columns()) > 150
+    assert all(column.labels[language] for column in columns().values())
+    assert all(column.kind.form != "flag" or column.words[True][language] for column in columns().values())

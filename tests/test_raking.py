@@ -422,7 +422,7 @@ def test_a_pessimistic_bound_by_hand():
     assert row.loc[("A", "q1"), ["n", "rate", "score", "bound", "reason"]].tolist() == [8, 0.8, 70, 68, ""]
     assert row.loc[("B", "q1"), ["n", "rate", "score", "bound"]].tolist() == [3, 0.25, 6, 1.5]
     assert list(found.table.columns) == [
-        "period", "level", "unit", "form", "code", "n", "rate", "score", "bound", "shift", "reason",
+        "period", "level", "unit", "form", "code", "n", "rate", "score", "bound", "reason",
     ]  # fmt: skip
     wider = nonresponse_bound(dj.score(survey, by=["branch"]), gap=30).table.set_index(["unit", "code"])
     assert wider.loc[("A", "q1"), "bound"] == 64

@@ -295,7 +295,7 @@ def test_a_rating_by_hand():
         ("A", "A", 93, "self"),
         ("B", "B", 75, "self"),
     ]
-    rating = rate(sheets(rows))
+    rating = rate(sheets(rows), officials=True)
     a, b = rating.table.to_dict("records")
     assert list(rating.table) == ["period", "level", "unit", "n", "score", "adjusted", "se", "df", "se_source", "low", "high",
                                   "p_first", "reason"]  # fmt: skip
@@ -308,7 +308,7 @@ def test_a_rating_by_hand():
     assert rating.severity.table["severity"].tolist() == pytest.approx([-4, 4], abs=EXACT)
     own = rating.self_assessment.table
     assert own["difference"].tolist() == [8, 8]
-    assert set(own["reason"]) == {"仅一项评分,无法估计误差"}
+    assert set(own["reason"]) == {"one_item_no_error_can"}
     agreement = rating.agreement.table.set_index("coefficient")
     assert list(agreement.index) == [*COEFFICIENTS, "Kendall W", "bias", "limit_low", "limit_high"]
     assert agreement.loc["bias", "estimate"] == 8
@@ -370,9 +370,13 @@ def test_judges_of_their_own_give_means_that_say_they_are_not_adjusted():
 def test_a_unit_that_only_judged_itself_is_a_row_without_a_score():
     rating = rate(sheets([("A", "x", 90), ("A", "y", 80), ("B", "x", 70), ("B", "y", 64), ("C", "own", 99, "self")]))
     row = rating.table.set_index("unit").loc["C"]
-    assert (row["n"], row["reason"]) == (0, "无检查评分")
+    assert (row["n"], row["reason"]) == (0, "no_inspection")
     assert np.isnan(row["score"])
-    assert rating.self_assessment.table["reason"].tolist() == ["无自评", "无自评", "无检查评分"]
+    assert rating.self_assessment.table["reason"].tolist() == [
+        "no_self_assessment",
+        "no_self_assessment",
+        "no_inspection",
+    ]
 
 
 def test_nothing_but_self_assessment_has_no_score():
@@ -380,7 +384,7 @@ def test_nothing_but_self_assessment_has_no_score():
     assert rating.table["score"].isna().all()
     assert len(rating.wins.table) == 0
     assert len(rating.severity.table) == 0
-    assert set(rating.agreement.table["reason"]) == {"无检查评分"}
+    assert set(rating.agreement.table["reason"]) == {"no_inspection"}
 
 
 def test_a_sheet_that_lacks_an_item_is_left_out_with_a_warning():
@@ -456,7 +460,7 @@ def test_no_rater_is_named_and_rows_about_one_are_hidden():
 
 def test_units_with_few_raters_are_hidden_with_everything_about_them():
     frame = crossed(4, 12, np.random.default_rng(3))
-    frame = frame[(frame["unit"] != "U02") | frame["rater"].isin([f"J{j:02}" for j in range(9)])]
+    frame = frame[(frame["unit"] != "U02") | frame["rater"].isin([f"J{j:02}" for j in range(4)])]
     own = sheets([(f"U{i:02}", "own", 88, "self") for i in range(4)])
     rating = rate(pd.concat([frame, own]))
     safe = dj.protect(rating)
@@ -471,13 +475,22 @@ def test_units_with_few_raters_are_hidden_with_everything_about_them():
     assert own.loc["U02", ["self", "inspection", "difference"]].isna().all()
     # The chance to be first is that among the units shown: it says nothing about the hidden one.
     assert safe.table["p_first"].sum() == pytest.approx(1)
-    assert rating.table.set_index("unit").loc["U02", "p_first"] >= 0
+    assert np.isnan(rating.table.set_index("unit").loc["U02", "p_first"])
 
 
-def test_four_inspectors_are_too_few_to_show_anything():
+def test_four_people_asked_are_too_few_to_show_anything_and_five_are_enough():
     safe = dj.protect(rate(crossed(6, 4, np.random.default_rng(5))))
     assert safe.table["score"].isna().all()
     assert safe.part("agreement").table["estimate"].isna().all()
+    assert dj.protect(rate(crossed(6, 5, np.random.default_rng(5)))).table["score"].notna().all()
+
+
+def test_an_inspection_team_of_two_is_shown_but_not_how_strict_each_of_them_is():
+    rating = rate(crossed(6, 2, np.random.default_rng(5)), officials=True)
+    safe = dj.protect(rating)
+    assert safe.table["score"].notna().all()
+    assert safe.table["p_first"].sum() == pytest.approx(1)
+    assert safe.part("severity").table["severity"].isna().all()
 
 
 # How often claims hold.

@@ -260,7 +260,7 @@ def test_csps_hidden_cells_are_missing_with_the_reason(csps: pd.DataFrame, heade
     kept = csps[~csps["Organisation"].isin(SUMMARY_ROWS)].set_index("Organisation")
     for code, header in headers.items():
         found, hidden = of(marks, code), kept[header] == "[c]"
-        said = found["reason"] == "来源已隐去"
+        said = found["reason"] == "suppressed_at_source"
         assert said.loc[hidden.index].tolist() == hidden.tolist(), code
         assert found.loc[said, "score"].isna().all()
     assert (kept[headers["E03_yes"]] == "[c]").sum() > 0

@@ -504,7 +504,7 @@ def test_the_units_hidden_are_those_hidden_for_scores():
     hidden = []
     for result in (dj.score(wave, by="branch"), reliability(wave, by="branch")):
         table = dj.protect(result).table.query("level == 'branch'")
-        hidden.append(set(table[table["reason"] == reasons.SMALL_GROUP]["unit"]))
+        hidden.append(set(table[table["reason"].isin(reasons.HIDING)]["unit"]))
     assert hidden[0] == hidden[1]
     assert "P" in hidden[0]
     assert len(hidden[0]) == 2

@@ -88,7 +88,7 @@ def test_nothing_left_open_gives_the_declared_ranks_alone():
     assert found.table["p_top"].tolist() == [1, 1, 1, 0]
     assert (found.table["top"] == 3).all()
     assert found.shares.table["first"].isna().all()
-    assert set(found.shares.table["reason"]) == {"各种选择下排名不变"}
+    assert set(found.shares.table["reason"]) == {"no_choice_moves_rank"}
 
 
 @pytest.mark.parametrize(("weights", "declared"), [([1, 1], 0.5), ([3, 2], 0.6)])
@@ -247,7 +247,7 @@ def test_a_unit_without_a_score_under_an_open_choice_is_not_ranked():
     row = row_of(found, "U000")
     assert np.isfinite(row["score"])
     assert row[[*RANKS, "p_top"]].isna().all()
-    assert row["reason"] == "部分选择下无得分,不参与排名"
+    assert row["reason"] == "no_score_under_some_choices"
     assert sorted(found.table["rank"].dropna()) == [1, 2, 3, 4, 5]
 
 
@@ -363,7 +363,7 @@ def test_when_all_leaves_are_one_variable_no_choice_moves_any_rank():
         np.testing.assert_array_equal(found.table[name], stats.rankdata(-x, method="min"))
     shares = found.shares.table
     assert shares["first"].isna().all()
-    assert set(shares["reason"]) == {"各种选择下排名不变"}
+    assert set(shares["reason"]) == {"no_choice_moves_rank"}
     assert shares["shift"].iloc[0] == 0
 
 
@@ -430,7 +430,7 @@ def test_a_choice_with_one_way_has_no_share():
     )
     assert table.loc[["aggregator", "impute"], "first"].isna().all()
     assert table.loc[["weights", "normaliser"], "first"].notna().all()
-    assert table.loc["aggregator", "reason"] == "各种选择下排名不变"
+    assert table.loc["aggregator", "reason"] == "no_choice_moves_rank"
     assert table.loc["weights", "reason"] == ""
 
 
@@ -483,7 +483,7 @@ def test_what_if_refuses_what_cannot_be(unit, code, by, message):
 def test_one_unit_has_no_rank():
     found = robustness(frame_of(A=[80, 60], B=[NAN, NAN]), 20, tree=flat([1, 1]))
     assert found.table[RANKS].isna().all(axis=None)
-    assert found.table["reason"].tolist() == ["不足两个单位,无排名", reasons.MISSING_VALUE]
+    assert found.table["reason"].tolist() == ["fewer_than_two_units_no", reasons.MISSING_VALUE]
     assert found.shares.table["first"].isna().all()
 
 

@@ -113,7 +113,10 @@ def test_R3_only_protected_aggregates_are_exported(tmp_path: Path):
     notebook = executed(ws)
     notebook.cells[2].outputs.append(raw)
     assert read_document(notebook, {}, plan).dropped == ("cell 2: execute_result",)
-    one = dj.protect(person_rows(ws, n=1), plan).table
+    with pytest.raises(UsageError, match="which answers it rests on"):
+        dj.protect(person_rows(ws, n=1), plan)
+    basis = scores.basis
+    one = dj.protect(replace(person_rows(ws, n=1), basis=basis, mark=""), plan).table
     assert one["score"].isna().all()
 
 
@@ -126,7 +129,7 @@ def test_R3_a_row_a_person_without_a_count_is_refused(tmp_path: Path):
 def test_R3_a_column_nobody_declared_is_hidden_with_the_others(tmp_path: Path):
     ws = workspace(tmp_path, people(SMALL))
     scores = ws.scores(PERIOD)
-    more = replace(scores, table=scores.table.assign(copy=scores.table["score"]))
+    more = scores.remade(scores.table.assign(copy=scores.table["score"]))
     made = dj.protect(more, ws.release_plan(PERIOD)).table
     assert made.loc[made["unit"] == "B11", "copy"].isna().all()
 

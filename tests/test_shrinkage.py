@@ -241,7 +241,8 @@ def test_a_level_of_one_unit_cannot_be_shrunk_and_an_unknown_level_is_named():
 
 def test_a_shrunken_table_passes_the_gate_like_its_scores():
     people = {f"T{i}": answers(20, 60 + 3 * i, i) for i in range(5)}
-    scores = teams(**people, few=answers(9, 20, 9), fewer=answers(8, 20, 10))
+    given = teams(**people, few=answers(9, 20, 9), fewer=answers(8, 20, 10))
+    scores = replace(given, withheld={given.period: frozenset({("team", "few"), ("team", "fewer")})})
     safe = dj.protect(shrunken(scores, "team")).table.set_index(["unit", "code"])
     assert safe.loc[("few", "D1"), "reason"] == reasons.SMALL_GROUP
     assert np.isnan(safe.loc[("few", "D1"), "score"])

@@ -91,10 +91,10 @@ def test_too_little_gives_a_score_without_an_interval_and_says_why():
     units = Units(tuple(Unit(name, level="unit") for name in ("one", "same", "none")))
     table = dj.score(wave({"one": [60], "same": [70, 70, 70]}, units=units)).table.set_index(["unit", "code"])
     one, same, none = (table.loc[(unit, "INDEX")] for unit in ("one", "same", "none"))
-    assert (one["n"], one["score"], one["reason"]) == (1, 60, "仅一人填答,无法估计误差")
+    assert (one["n"], one["score"], one["reason"]) == (1, 60, "one_person")
     assert np.isnan(one["sd"])
-    assert (same["n"], same["score"], same["sd"], same["reason"]) == (3, 70, 0, "作答完全一致,无法估计误差")
-    assert (none["n"], none["reason"]) == (0, "无人填答")
+    assert (same["n"], same["score"], same["sd"], same["reason"]) == (3, 70, 0, "no_variance")
+    assert (none["n"], none["reason"]) == (0, "no_answers")
     assert np.isnan(none["score"])
     for row in (one, same, none):
         assert row[["se", "low", "high"]].isna().all()
@@ -105,7 +105,7 @@ def test_people_who_answered_too_little_are_no_score_and_the_reason_differs_from
     frame = pd.DataFrame({f"a{i}": [3.0, 4.0] if i < 2 else [np.nan, np.nan] for i in range(5)}).assign(unit="A")
     scores = dj.score(dj.read_survey(frame, codebook_of(table)))
     row = scores.at("A", "D1")
-    assert (row["n"], row["reason"]) == (0, "有效作答不足,不计分")
+    assert (row["n"], row["reason"]) == (0, "not_enough_answered")
     assert np.isnan(row["score"])
     assert (scores.at("A", "a0")["n"], scores.at("A", "a0")["score"]) == (2, 62.5)
 

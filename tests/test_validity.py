@@ -75,7 +75,7 @@ def test_dimensions_that_are_one_are_not_told_apart(correlation: float, distinct
 def test_too_few_people_tell_nothing():
     found = validity(dj.read_survey(people(0.3, n=60), book(), period="2026Q3"))
     assert found.table["cr"].isna().all()
-    assert set(found.table["reason"]) <= set(reasons.ENGLISH)
+    assert set(found.table["reason"]) <= set(reasons.WORDS)
 
 
 def test_split_half_by_hand():

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from small import codebook_of, plain_table
+from small import codebook_of, counted, plain_table
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, SpecError, UsageError
@@ -442,7 +442,13 @@ def test_linked_series_of_people_hide_what_rests_on_few():
     def result(rows) -> Result:
         table = pd.DataFrame(rows, columns=["period", "unit", "score", "n"]).assign(level="city", reason="")
         return Result(
-            table, ("period", "level", "unit"), ("score", "n"), "2027Q1", spec=Specification(), periods=("2027Q1",)
+            table,
+            ("period", "level", "unit"),
+            ("score", "n"),
+            "2027Q1",
+            spec=Specification(),
+            periods=("2027Q1",),
+            basis=counted("2026Q4", "2027Q1"),
         )
 
     old = result([("2026Q4", "u", 50.0, 30), ("2026Q4", "v", 50.0, 6)])

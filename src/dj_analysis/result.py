@@ -112,9 +112,20 @@ class Result:
         >>> scores.where(level="branch", code=["INDEX", "D1"]).table["unit"].nunique()
         3
         """
+        self.check_values(values)
+        return self.chosen(values)
+
+    def check_values(self, values: Mapping[str, Any], *, strict: bool = True) -> None:
+        """Raise for a column or value that does not exist, as :meth:`where` does.
+
+        Parameters
+        ----------
+        strict
+            False: any column may be asked for, and only names of periods, units and codes must exist.
+        """
         tables: list[Result] = [self, *self.parts.values()]
         for column, value in values.items():
-            keys = {key for result in tables for key in result.keys}
+            keys = {key for result in tables for key in (result.keys if strict else result.table.columns)}
             if column not in keys:
                 statistic = any(column in result.table for result in tables)
                 if statistic and self.about == "persons":
@@ -124,14 +135,15 @@ class Result:
                     )
                 if not statistic:
                     raise unknown("列/column", column, sorted(keys))
+            if not strict and column not in _NAMING:
+                continue
             wanted = _listed(value)
             present = {name for result in tables if column in result.table for name in result.table[column].unique()}
             for name in wanted:
                 if name not in present and not _declared(self.spec, column, name):
                     raise unknown(f"{column} 的值/value", name, sorted(present, key=str))
-        return self.remade(_rows_with(self.table, values), parts={n: p.chosen(values) for n, p in self.parts.items()})
 
-    def chosen(self, values: Mapping[str, Any]) -> Result:
+    def chosen(self, values: Mapping[str, Any]) -> Self:
         """Return only the rows with these values, without looking whether they exist."""
         parts = {name: part.chosen(values) for name, part in self.parts.items()}
         return self.remade(_rows_with(self.table, values), parts=parts)
@@ -156,6 +168,10 @@ def digest(result: Result) -> str:
     content = hashlib.sha256(json.dumps(head, ensure_ascii=False).encode())
     content.update(pd.util.hash_pandas_object(result.table, index=False).to_numpy().tobytes())
     return content.hexdigest()
+
+
+#: Columns whose values name something declared.
+_NAMING = ("period", "before_period", "level", "unit", "other", "form", "code", "scale", "parent")
 
 
 def _listed(value: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from .scoring import plan_cells
 from .survey import Indicators, Survey
 from .unitsums import UnitSums
 
-WHOLE = ""  # the axis of totals that part nobody
+WHOLE = "*"  # the axis of totals that part nobody
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,4 +96,4 @@ def totals(survey: Survey) -> UnitSums:
         sums["n"][0, j], w, wx = (float(row[f"{name}:{code}"]) for name in ("n", "w", "wx"))
         points = wx - w * leaf.minimum if leaf.direction == 1 else w * leaf.maximum - wx
         sums["w"][0, j], sums["wx"][0, j] = w, 100 * points / (leaf.maximum - leaf.minimum)
-    return UnitSums(WHOLE, (WHOLE,), cells, np.array([float(row["_rows"])]), sums)
+    return UnitSums(WHOLE, ("",), cells, np.array([float(row["_rows"])]), sums)

@@ -15,6 +15,7 @@ from ..errors import UsageError, unknown
 from ..judge.alerts import reason_words
 from ..release.protect import Protected
 from ..spec.columns import bounded, in_form, kind_of, written
+from ..spec.reasons import printed_reason
 
 
 def say(language: str, key: str, **values: Any) -> str:
@@ -132,6 +133,6 @@ def _environment(language: str) -> Any:
             str(value) if isinstance(value, str) else in_form(value, form)
         )
     environment.filters["verdict"] = lambda real: say(language, "beyond_error" if real else "within_error")
-    environment.filters["reason"] = str
+    environment.filters["reason"] = lambda reason: printed_reason(str(reason), language)
     environment.tests["known"] = lambda value: not pd.isna(value) and value != ""
     return environment

@@ -52,7 +52,9 @@ def cross_partition(
     block = UnitSums(level, renamed.units, renamed.cells, renamed.persons, renamed.sums)
     decided = partition(block, nodes, least, hide=shut | gone | hide, closed=closed, fixed=fixed)
     home = {key: decided.home[unit if unit != ALL else ""] for key, unit in place.items()}
-    return Partition(sums.axis, decided.small, decided.complements, decided.empty, home, decided.parent, decided.closed)
+    return Partition(
+        sums.axis, decided.small, decided.complements, decided.empty, home, decided.parent, decided.closed, decided.few
+    )
 
 
 def _units_above(at: str, units: Units) -> dict[str, Unit]:

@@ -75,7 +75,7 @@ class Mask:
         for unit in [*part.parent, ALL]:
             row = (units[unit].level if in_tree else part.axis if unit != ALL else units.root.level, unit)
             if unit in part.hidden:
-                hidden[row] = reasons.COMPLEMENT if unit in part.complements else reasons.SMALL_GROUP
+                hidden[row] = part.why(unit)
             else:
                 shown.add(row)
         level = {unit: level for level, unit in {*hidden, *shown}}
@@ -376,10 +376,8 @@ class _Wave:
         for name in names:
             part = self.accepted.get(name)
             for row in self._rows(name):
-                if part is None or row[1] in part.complements:
-                    hidden[row] = reasons.COMPLEMENT
-                elif row[1] in part.hidden or row[1] not in (*part.parent, ALL):
-                    hidden[row] = reasons.SMALL_GROUP
+                if part is None or row[1] in part.hidden or row[1] not in (*part.parent, ALL):
+                    hidden[row] = part.why(row[1]) if part is not None else reasons.COMPLEMENT
                 else:
                     shown.add(row)
             for unit, (form, code) in part.closed if part is not None else ():

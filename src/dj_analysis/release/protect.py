@@ -18,7 +18,7 @@ from ..spec import reasons
 from ..spec.columns import guarding_columns
 from ..spec.periods import order
 from ..spec.settings import FLOOR
-from ..spec.specification import Specification
+from ..spec.specification import CROSS, Specification
 from ..spec.units import ALL
 from .plan import ReleasePlan, WavePlan, provisional_plan, what_differs
 from .rounding import as_printed
@@ -88,11 +88,8 @@ class Protected:
     def where(self, **values: Any) -> Protected:
         """Return only the rows with these values, of any column; a list means any of them."""
         self.verify()
-        keys = set(self.result.table.columns)
-        opened = replace(self.result, about="units", keys=tuple(keys))
-        kept = opened.where(**values)
-        parts = {name: part.chosen(values) for name, part in self.result.parts.items()}
-        return _sealed(replace(self.result, table=kept.table, mark="", parts=parts), self.plan)
+        self.result.check_values(values, strict=False)
+        return _sealed(self.result.chosen(values), self.plan)
 
     def printed(self) -> Protected:
         """Return the same rows as they may be printed, rounded as ``columns.toml`` says."""
@@ -123,7 +120,7 @@ def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
     Returns
     -------
     Protected
-        The same rows; hidden ones say why: 填答人数不足,按规定不单列, or 为避免推算,不单列.
+        The same rows; hidden ones say why: ``small_group``, or ``complement`` (hidden so that no other can be computed).
 
     Raises
     ------
@@ -135,7 +132,7 @@ def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
     --------
     >>> safe = dj.protect(scores, ws.release_plan("2026Q3"))
     >>> safe.table.loc[safe.table["unit"] == "B3", "reason"].iloc[0]
-    '填答人数不足,按规定不单列'
+    'small_group'
     """
     if isinstance(result, Protected):
         return result
@@ -146,11 +143,12 @@ def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
     tables = list(_tables(result))
     for name, one in tables:
         _check_kind(name, one)
-    if plan is None:
-        plan = provisional_plan(result.period, result.basis, result.spec)
-    else:
-        for name, one in tables:
+    official = plan is not None
+    plan = plan if plan is not None else provisional_plan(result.period, result.basis, result.spec)
+    for name, one in tables:
+        if official:
             _check_basis(name, one, plan)
+        _check_levels(name, one, plan)
     return _sealed(_masked(result, plan), plan)
 
 
@@ -230,6 +228,27 @@ def _check_basis(name: str, result: Result, plan: ReleasePlan) -> None:
             )
 
 
+def _check_levels(name: str, result: Result, plan: ReleasePlan) -> None:
+    """Refuse a level or group that the plan was not decided over at all."""
+    if result.about != "persons" or "level" not in result.table:
+        return
+    waves = [plan.waves.get((result.programme, period)) for period in result.periods or (result.period,)]
+    levels: set[str] = set()
+    for wave in waves:
+        if wave is None or wave.mask.shown is None:
+            return
+        levels |= {level for level, _ in [*wave.mask.shown, *wave.mask.hidden]}
+    for level in result.table["level"].unique():
+        if level in levels:
+            continue
+        if CROSS in str(level):
+            raise UsageError(
+                f"{level}: 交叉分组须先在 workspace.toml 的 [publish] cross 中声明,并用 ws.release_plan(period) 的方案"
+                " (declare the cross-classification in [publish] cross and use the workspace's plan)"
+            )
+        raise unknown("可发布的层级/level that can be published", level, sorted(levels))
+
+
 def _masked(result: Result, plan: ReleasePlan) -> Result:
     result = replace(result, table=_in_order(result), mark="")
     table = result.table.copy()
@@ -296,14 +315,26 @@ def _judged_anew(table: pd.DataFrame, hide: np.ndarray, result: Result) -> pd.Da
 def _why_hidden(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.ndarray:
     """Return why each row is hidden, "" where it is shown."""
     why = np.full(len(table), "", dtype=object)
+    if result.about == "persons":
+        _add_hidden_rows(why, table, result, plan)
+    _add_few(why, table, result, plan)
+    _add_closed_rows(why, table, result, plan)
+    return why
+
+
+def _add_few(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
+    """Add the rows whose own people are too few, or not counted."""
     persons, least = result.about == "persons", FLOOR if result.programme == "ratings" else plan.min_group
-    if persons or result.programme == "indicators":
-        for name in (name for name in guarding_columns() if name in table.columns):
-            n = pd.to_numeric(table[name], errors="coerce")
-            few = (n < least) | (n.isna() if name == "n" and persons else False)
-            why[(why == "") & few.to_numpy(bool)] = reasons.SMALL_GROUP
-    if not persons:
-        return _why_closed(table, result, plan, why)
+    if not persons and result.programme != "indicators":
+        return
+    for name in (name for name in guarding_columns() if name in table.columns):
+        n = pd.to_numeric(table[name], errors="coerce")
+        few = (n < least) | (n.isna() if name == "n" and persons else False)
+        why[(why == "") & few.to_numpy(bool)] = reasons.SMALL_GROUP
+
+
+def _add_hidden_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
+    """Add the rows that the plan hides or does not know."""
     rows = [list(zip(_levels(table, result), table[who], strict=True)) for who in ("unit", "other") if who in table]
     rows = rows or [[(_root(result), ALL)] * len(table)]
     for name in ("period", "before_period"):
@@ -318,7 +349,6 @@ def _why_hidden(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.nd
             verdicts = {key: judge(plan.waves.get((result.programme, key[0])), key[1], key[2]) for key in set(keys)}
             said = np.array([verdicts[key] for key in keys], dtype=object)
             why[why == ""] = said[why == ""]
-    return _why_closed(table, result, plan, why)
 
 
 def _uses_before(table: pd.DataFrame) -> np.ndarray:
@@ -344,11 +374,11 @@ def _earlier_verdict(wave: WavePlan | None, row: tuple[str, str], idle: bool) ->
     return _verdict(wave, row, idle)
 
 
-def _why_closed(table: pd.DataFrame, result: Result, plan: ReleasePlan, why: np.ndarray) -> np.ndarray:
+def _add_closed_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
     """Add the rows that are closed for one question or dimension."""
     codes = [name for name in ("code", "scale") if name in table.columns]
     if not codes or "unit" not in table.columns:
-        return why
+        return
     for name in ("period", "before_period"):
         for period in table[name].unique() if name in table.columns else ():
             wave = plan.waves.get((result.programme, period))
@@ -361,8 +391,7 @@ def _why_closed(table: pd.DataFrame, result: Result, plan: ReleasePlan, why: np.
                 for code in codes:
                     keys = zip(_levels(table, result), table[who], forms, table[code], strict=True)
                     closed = np.fromiter((key in shut for key in keys), dtype=bool, count=len(table))
-                    why[inside & closed] = reasons.SMALL_GROUP
-    return why
+                    why[inside & closed] = reasons.COMPLEMENT
 
 
 def _levels(table: pd.DataFrame, result: Result) -> list[str]:

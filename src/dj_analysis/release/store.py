@@ -113,6 +113,11 @@ class Store:
             tuple(LeftOut(*one) for one in told["left_out"]), told["homes"],
         )  # fmt: skip
 
+    def mask_digest(self, key: str) -> str:
+        """Return the hash of what a release showed, as the record tells it."""
+        path = self.folder / f"{key}.mask.json"
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
     def keep_mask(self, key: str, mask: Mask) -> str:
         """Keep what a release showed; returns the hash of it, for the record."""
         told = {

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..measure.crossnames import is_cross
 from ..measure.unitsums import Cell, UnitSums
+from ..spec import reasons
 from ..spec.settings import FLOOR
 from ..spec.specification import Specification
 from ..spec.units import ALL, NO_UNIT, Units
@@ -37,6 +38,8 @@ class Partition:
     closed
         (unit, cell) of shown units that are not shown for one question or dimension, because too few answered it there, or
         to protect such a one. ``ALL`` may be among them.
+    few
+        Units with fewer than min_group people.
     """
 
     axis: str
@@ -46,6 +49,16 @@ class Partition:
     home: Mapping[str, str] = field(default_factory=dict, repr=False)
     parent: Mapping[str, str] = field(default_factory=dict, repr=False)
     closed: frozenset[tuple[str, Cell]] = field(default=frozenset(), repr=False)
+    few: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def why(self, unit: str) -> str:
+        """Say why a hidden unit is hidden: too few people, or else only that it must not be told apart.
+
+        That all of them gave one answer would be told by saying so.
+        """
+        return (
+            reasons.SMALL_GROUP if unit in self.few or (unit not in self.parent and unit != ALL) else reasons.COMPLEMENT
+        )
 
     @property
     def hidden(self) -> frozenset[str]:
@@ -162,7 +175,8 @@ class _Tree:
         empty = frozenset(name(row) for row in np.flatnonzero(persons == 0))
         home = {unit: self._home(unit, people.shown) for unit in self.finest}
         closed = frozenset(self._closed(people, least, shut))
-        return Partition(self.axis, small, complements, empty, home, self.parent, closed)
+        few = frozenset(name(row) for row in np.flatnonzero(persons < least))
+        return Partition(self.axis, small, complements, empty, home, self.parent, closed, few)
 
     def _closed(self, people: _Solution, least: int, shut: frozenset[tuple[str, Cell]]) -> Iterable[tuple[str, Cell]]:
         """Apply the rule to the answers to each question, among the units that are shown."""

@@ -25,8 +25,8 @@ ROUNDING = 0.02
 #: How many judgements the repair hint names.
 HINTS = 3
 
-CONSISTENT = "一致性可接受"
-NO_RANDOM_INDEX = "项数超出随机一致性指标表,无法计算一致性比例"
+CONSISTENT = "consistent_enough"
+NO_RANDOM_INDEX = "more_things_than_table_random"
 
 Judgements: TypeAlias = np.ndarray | pd.DataFrame | Sequence[Sequence[float]]
 

@@ -14,7 +14,7 @@ from ...spec.periods import Period, order, parse
 from ...spec.specification import Specification
 from ..basis import bases_of
 
-NO_OVERLAP = "重叠期无数据,不能衔接"
+NO_OVERLAP = "no_data_in_overlap_series"
 
 
 def chain_link(old: Any, new: Any, overlap: str, *, how: Literal["ratio", "difference"] = "ratio") -> Result:

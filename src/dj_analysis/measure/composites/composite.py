@@ -29,8 +29,8 @@ from .normalisers import HIGH, LOW, Ends, normaliser
 from .preparing import held, imputed, learn_imputation, learn_limits
 from .unit_values import UnitValues, unit_values
 
-CONSTANT = "各单位数值相同,无法换算"
-NOT_POSITIVE = "含负值,几何或调和平均无定义"
+CONSTANT = "same_value_everywhere_cannot_rescaled"
+NOT_POSITIVE = "negative_values_have_no_geometric"
 KEYS = ("period", "level", "unit", "code")
 
 #: Stages by name, in their order.

@@ -25,7 +25,7 @@ KEYS = ("parent", "code")
 STATISTICS = (
     "weight", "correlation_ratio", "effective", "variance_share", "change", "change_share", "cases", "n",
 )  # fmt: skip
-NO_EARLIER = "无前期数据"
+NO_EARLIER = "no_earlier_data"
 
 
 def effective_weights(

@@ -20,7 +20,7 @@ from .composite import Composite
 from .unit_values import UnitValues, unit_values
 from .weights import path_weights
 
-INCOMPLETE = "指标不全,不参与排序"
+INCOMPLETE = "indicators_missing_not_ranked"
 #: Memberships of a leaf must add up to 1 within this: shares printed with three decimals do.
 ROUNDING = 0.005
 

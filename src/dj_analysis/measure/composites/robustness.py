@@ -23,10 +23,10 @@ from .index_draws import Combination, DrawModel, ranks_of
 from .index_input import model_of, read_values, top_of
 from .unit_values import UnitValues
 
-NOT_ASKED = "未要求计算"
-NOT_EVERYWHERE = "部分选择下无得分,不参与排名"
-NOT_MOVED = "各种选择下排名不变"
-ONE_UNIT = "不足两个单位,无排名"
+NOT_ASKED = "not_asked_for"
+NOT_EVERYWHERE = "no_score_under_some_choices"
+NOT_MOVED = "no_choice_moves_rank"
+ONE_UNIT = "fewer_than_two_units_no"
 KEYS = ("period", "level", "unit")
 STATISTICS = ("n", "score", "rank", "rank_median", "rank_low", "rank_high", "p_top", "top")
 _LOW, _HIGH = 0.05, 0.95

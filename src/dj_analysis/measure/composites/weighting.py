@@ -20,7 +20,7 @@ from .weights import Weights, packed, shares
 DECLARED = ("equal", "direct")
 ALL_METHODS = (*DECLARED, *METHODS, "combined")
 How = Literal["linear", "geometric"]
-ALIKE = "各指标完全同向变动,无法区分"
+ALIKE = "all_indicators_move_together_cannot"
 MANY_ENOUGH = 3  # rows with all siblings, below which nothing is read from their spread
 
 

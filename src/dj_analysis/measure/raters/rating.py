@@ -23,9 +23,9 @@ from .two_way import Estimates
 
 KINDS = ("inspection", "self")
 NEEDED = ("period", "unit", "rater", "score", "kind")
-NOT_INSPECTED = "无检查评分"
-NO_SELF = "无自评"
-ONE_ITEM = "仅一项评分,无法估计误差"
+NOT_INSPECTED = "no_inspection"
+NO_SELF = "no_self_assessment"
+ONE_ITEM = "one_item_no_error_can"
 ALL_ITEMS = "*"
 _KEYS = ("period", "level", "unit")
 _ESTIMATES = ("score", "adjusted", "se", "df", "se_source", "low", "high", "p_first")
@@ -73,7 +73,12 @@ class Rating(Result):
 
 
 def rate(
-    ratings: Ratings | pd.DataFrame, *, spec: Specification | None = None, draws: int = 10_000, seed: int = 0
+    ratings: Ratings | pd.DataFrame,
+    *,
+    spec: Specification | None = None,
+    officials: bool = False,
+    draws: int = 10_000,
+    seed: int = 0,
 ) -> Rating:
     """Bring score sheets of several judges together.
 
@@ -88,6 +93,9 @@ def rate(
         code (item) where a sheet has several.
     spec
         Units (levels, names), item weights, min_group; by default those of the workspace. Without any, units are taken as they are written.
+    officials
+        The raters of a frame are officials in their role, so that their number need not reach 5 to be shown; a workspace
+        declares it with its table (``[tables.ratings] raters``).
     draws, seed
         Of the simulation of ``p_first``.
 
@@ -107,7 +115,6 @@ def rate(
     >>> round(float(rate(sheets.assign(period="2026", kind="inspection")).wins.table["probability"][0]), 3)
     0.965
     """
-    officials = False
     bases: tuple[Basis, ...] = ()
     if isinstance(ratings, Ratings):
         officials, bases = ratings.officials, ratings.basis

@@ -12,12 +12,12 @@ from scipy import sparse, stats
 from ...errors import DataError, Problems, UsageError
 from ..inference.uncertainty import CONFIDENCE
 
-ONE_RATER = "仅一名评委,无法估计误差"
-NOT_CROSSED = "评委未交叉评分,无法区分宽严与优劣"
-NOT_BALANCED = "评分不全,无法给出区间"
-TOO_FEW_TARGETS = "对象或评委太少,无法计算"
-SAME_SCORES = "评分完全一致,无法估计误差"
-NO_DIFFERENCE = "各对象得分无差异,无法计算"
+ONE_RATER = "one_rater_no_error_can"
+NOT_CROSSED = "raters_judged_different_things_severity"
+NOT_BALANCED = "marks_missing_no_interval_can"
+TOO_FEW_TARGETS = "too_few_targets_or_raters"
+SAME_SCORES = "all_marks_equal_no_error"
+NO_DIFFERENCE = "all_targets_have_same_score"
 
 NOISE = 1e-12  # mean squares this small against the scores are rounding noise
 

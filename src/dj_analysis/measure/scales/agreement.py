@@ -27,10 +27,10 @@ from .moments import OptionCounts, read_answers
 
 CUSTOMARY = 0.70
 CHANCE = 0.95
-ONE_UNIT = "单位少于两个,无法比较单位之间与之内的差异"
-EQUAL_MEANS = "各单位均值完全相同"
+ONE_UNIT = "fewer_than_two_units_between"
+EQUAL_MEANS = "all_units_have_same_mean"
 NOTICE = "rwg(J) > .70 可能纯属偶然 (can arise by chance: Harvey & Hollander 2004);同样人数随机作答,95% 分位数为 {}"
-NO_REPEATS = "每个单位只有一人,无法区分单位之间与之内的差异"
+NO_REPEATS = "one_person_unit_between_within"
 
 KEYS = ("period", "level", "unit", "by", "form", "scale", "coefficient")
 UNIT_KEYS = ("period", "level", "unit", "form", "scale")

@@ -27,10 +27,10 @@ ITERATIONS = 200
 HALVINGS = 30
 PRECISION = 1e-9  # of chi-squared: what one more step would still gain
 
-SINGULAR = "题目间协方差阵不正定,无法估计"
-NOT_CONVERGED = "模型未收敛"
-NOT_IDENTIFIED = "模型不可识别"
-IMPROPER = "解不合理:残差方差为负或因子协方差阵不正定"
+SINGULAR = "covariances_items_not_positive_definite"
+NOT_CONVERGED = "model_did_not_converge"
+NOT_IDENTIFIED = "model_not_identified"
+IMPROPER = "improper_solution_negative_residual_variance"
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from .moments import Answers, Covariances, Missing, Moments, moments_of, read_an
 
 Rotation = Literal["varimax"]
 
-SINGULAR = "题目间相关矩阵不可逆,无法计算"
-HEYWOOD = "因子解不成立(某题共同度达到 1),请减少因子或题目"
-NO_FACTOR = "平行分析未发现公共因子"
+SINGULAR = "correlations_items_cannot_inverted"
+HEYWOOD = "item_s_communality_reached_1"
+NO_FACTOR = "parallel_analysis_finds_no_common"
 _LEAST_UNIQUE = 0.005  # as R's factanal: a uniqueness does not fall below
 _STEADY = 1e-8
 

@@ -148,7 +148,7 @@ def invariance(
     search = _search(fits, rule, table)
     items = _item_table(used, search, rule)
     if items["differs"].any() and table["holds"].all():
-        table.loc[len(LEVELS) - 1, "reason"] = "; ".join(filter(None, [table["reason"].iloc[-1], ITEMS_DIFFER]))
+        table.loc[len(LEVELS) - 1, "reason"] = ";".join(filter(None, [table["reason"].iloc[-1], ITEMS_DIFFER]))
     common: dict[str, Any] = {
         "period": data.periods[-1], "periods": data.periods, "spec": data.spec, "withheld": data.withheld,
         "basis": data.basis,
@@ -160,7 +160,7 @@ def invariance(
             _partial_table(table, search), ("period", "by", "model", "step", "code"), ("n", *_FIT), **common
         ),
         "groups": Result(_group_table(data, why), keys, ("n", "effective", "used"), **common),
-        "dimensions": Result(_dimension_table(data), ("period", "code"), ("items", "used"), **common),
+        "dimensions": Result(_dimension_table(data), ("period", "code"), ("n", "items", "used"), **common),
     }
     statistics = ("n", "effective", "complete", *_FIT)
     return Invariance(
@@ -212,7 +212,7 @@ def _left_out(data: ItemGroups, rule: InvarianceRule) -> np.ndarray:
     spread = np.diagonal(data.covariances, axis1=1, axis2=2)
     flat = ~(spread > NO_SPREAD).all(axis=1)
     few = data.effective < rule.least
-    told = [reasons.SMALL_GROUP, TOO_FEW_PEOPLE, reasons.NO_VARIANCE]
+    told = [reasons.COMPLEMENT, TOO_FEW_PEOPLE, reasons.NO_VARIANCE]
     return np.select([data.hidden, few, flat], told, default="").astype(object)
 
 
@@ -368,6 +368,7 @@ def _dimension_table(data: ItemGroups) -> pd.DataFrame:
     rows += [(code, np.nan, False, reason) for code, reason in data.left_out.items()]
     table = pd.DataFrame(rows, columns=["code", "items", "used", "reason"])
     table.insert(0, "period", data.periods[-1])
+    table.insert(2, "n", data.people.sum())
     return _typed(table)
 
 

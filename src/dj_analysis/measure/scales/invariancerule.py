@@ -12,13 +12,13 @@ from scipy import stats
 from . import cfa
 from .cfa import Fit
 
-TOO_FEW_PEOPLE = "完整作答人数不足,未纳入比较"
-TOO_FEW_GROUPS = "可比的组不足两个"
-NO_DIMENSION = "没有可检验的维度"
-NOT_TESTABLE = "约束不增加自由度,无法检验"
-LOWER_FAILS = "前一级不成立"
-ONE_OF_A_PAIR = "仅两题的维度,分不清是哪一题不同"
-ITEMS_DIFFER = "个别题目有差异,见题目比较"
+TOO_FEW_PEOPLE = "too_few_complete_answers_left"
+TOO_FEW_GROUPS = "fewer_than_two_groups_can"
+NO_DIMENSION = "no_dimension_can_tested"
+NOT_TESTABLE = "constraint_adds_no_degree_freedom"
+LOWER_FAILS = "level_before_does_not_hold"
+ONE_OF_A_PAIR = "dimension_two_items_which_them"
+ITEMS_DIFFER = "single_items_differ_see_comparison"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ..survey import Survey
 from ..survey_scores import unit_sums
 from .moments import Moments, moments_of, read_answers
 
-ONE_ITEM = "可比的题不足两道,无法检验"
+ONE_ITEM = "fewer_than_two_items_asked"
 
 Row = tuple[str, str, str]  # period, level, unit
 

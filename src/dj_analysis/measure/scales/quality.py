@@ -310,8 +310,8 @@ def _signs(
 
 
 def _reasons(signs: Mapping[str, np.ndarray], too_little: np.ndarray) -> np.ndarray:
-    """Word for every sign a sheet shows, joined; there are few combinations, however many sheets."""
-    every = {TOO_LITTLE: too_little} | {SIGNS[name]: sign for name, sign in signs.items()}
+    """Every sign a sheet shows, joined; there are few combinations, however many sheets."""
+    every = {TOO_LITTLE: too_little, **signs}
     number = np.sum([sign.astype(int) << bit for bit, sign in enumerate(every.values())], axis=0)
     combined = [";".join(word for bit, word in enumerate(every) if i >> bit & 1) for i in range(2 ** len(every))]
     return np.array(combined, dtype=object)[number]

@@ -25,9 +25,9 @@ from ..survey_scores import score
 from .factors import SINGULAR, invertible, one_factor
 from .moments import MISSING, Answers, Covariances, Missing, Moments, moments_of, read_answers
 
-ONE_ITEM = "只有一题,无法计算信度"
-NO_ITEM_VARIANCE = "有题目作答完全一致,无法计算"
-TWO_ITEMS = "只有两题,单因子模型与 KMO 无意义"
+ONE_ITEM = "one_item_no_reliability"
+NO_ITEM_VARIANCE = "all_answers_item_equal"
+TWO_ITEMS = "two_items_one_factor_model"
 OUTER = 0.27  # Kelley 1939
 _LEAST_OUTER = 10  # persons at each end, below which ends are not compared
 

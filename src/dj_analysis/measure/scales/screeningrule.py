@@ -6,25 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 #: The signs, in the order of their columns, with the word that stands for each in ``reason``.
-SIGNS: Mapping[str, str] = {
-    "longstring": "连续同一选项",
-    "irv": "选项几无变化",
-    "mahalanobis": "作答组合异常",
-    "even_odd": "前后不一致",
-    "seconds_per_item": "答题过快",
-    "instructed": "核对题答错",
-    "duplicate": "与他卷雷同",
-}
-TOO_LITTLE = "作答太少,未予核查"
+#: Signs of an answer sheet that was not read; ``columns.toml`` has their words.
+SIGNS = ("longstring", "irv", "mahalanobis", "even_odd", "seconds_per_item", "instructed", "duplicate")
+TOO_LITTLE = "too_few_answers_looked_at"
 #: Why a sign could not be looked for in a whole wave.
 NOT_LOOKED_FOR: Mapping[str, str] = {
-    "longstring": "题目不足,未予核查",
-    "irv": "题目不足,未予核查",
-    "mahalanobis": "答卷不足,无法估计题目间的协方差",
-    "even_odd": "维度不足或彼此区分不开,不据此判断",
-    "seconds_per_item": "没有答题用时",
-    "instructed": "没有核对题",
-    "duplicate": "题目不足,未予核查",
+    "longstring": "too_few_items_look_for",
+    "irv": "too_few_items_look_for",
+    "mahalanobis": "too_few_sheets_estimate_covariances",
+    "even_odd": "too_few_dimensions_or_not",
+    "seconds_per_item": "no_answering_times",
+    "instructed": "no_check_question",
+    "duplicate": "too_few_items_look_for",
 }
 
 
