@@ -221,7 +221,7 @@ def test_a_waiting_file_that_was_changed_does_not_leave(tmp_path: Path):
     def settle() -> None:
         raise KeyboardInterrupt
 
-    record.settle = settle  # type: ignore[method-assign]
+    record.finish_interrupted = settle  # type: ignore[method-assign]
     told = {"report": "quarterly", "period": "2026Q3", "unit": "ALL", "lang": "zh", "manifest": {}}
     with pytest.raises(KeyboardInterrupt):
         record.publish("publication", told, {"x.html": (place, b"entered")}, seconds=0.1)

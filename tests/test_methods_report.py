@@ -157,4 +157,7 @@ def test_a_level_of_which_nothing_can_be_pooled_has_a_sentence_and_no_empty_tabl
         caption: table for caption, table in tables_of(run.files["ipynb"]).items() if caption.endswith("内一致性")
     }
     assert all((table.drop(columns="维度") != "—").any(axis=None) for table in tables.values())
-    assert "可以单列的单位不足，未作计算。" in run.files["html"].read_text(encoding="utf-8")
+    page = run.files["html"].read_text(encoding="utf-8")
+    sections = page.count("之间的差异占个人得分差异的") + page.count("可以单列的单位不足，未作计算。")
+    assert sections >= 2
+    assert len(tables) == page.count("之间的差异占个人得分差异的")

@@ -14,6 +14,7 @@ import pandas as pd
 
 from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unknown
 from .folder import asked_by_default, check_folder, declarations, fingerprint, periods_of_table, read_wave, wave_files
+from .measure.basis import Basis, basis_of
 from .measure.crossnames import is_cross
 from .measure.intake.indicators import indicators_of, load_values, periods_of
 from .measure.intake.score_sheets import Ratings, load_ratings
@@ -28,7 +29,7 @@ from .record import Record
 from .release import closing, counting
 from .release.history import History
 from .release.mask import Mask
-from .release.plan import ReleasePlan
+from .release.plan import ReleasePlan, what_differs
 from .release.sheets import among, row_table, tally
 from .release.store import Kept, Store
 from .release.waves import indicator_plans, rating_plans, survey_mask, survey_plans
@@ -257,8 +258,15 @@ class Workspace:
         return due
 
     def has_answers(self, period: str) -> bool:
-        """Tell whether the answers of a wave are there still: after ``dj purge`` only its sums are."""
-        return period in self.periods and not self.history.purged(period)
+        """Tell whether the answers a wave's reports rest on are all there, as they were released.
+
+        After ``dj purge`` only its sums are; after a withdrawal or a correction what is computed from single sheets would
+        be told apart from what was published before.
+        """
+        if period not in self.periods or self.history.purged(period):
+            return False
+        planned = Basis("survey", period, self.spec, self._kept(period).sums)
+        return not self.history.told(period) or not what_differs(basis_of(self.released(period))[0], planned)
 
     def is_draft(self, period: str) -> bool:
         """Tell whether reports of a period are drafts still: its wave is not closed."""

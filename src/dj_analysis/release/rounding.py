@@ -46,7 +46,7 @@ def _rounded(table: pd.DataFrame, result: Result) -> pd.DataFrame:
             given = kind.step or kinds()["value"].step  # a number that is named like a text
             few = np.where(points > 0.1, kind.coarse or given, given)
             printed[name] = _to(few, table[name])
-        if kind.name == "chance":
+        if kind.name in ("chance", "likelihood"):
             inside = pd.to_numeric(printed[name], errors="coerce")
             printed[name] = inside.mask(points > 0.1, inside.clip(kind.coarse, 1 - kind.coarse).round(6))
     _keep_together(printed, table, points)
