@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 import dj_analysis as dj
-from dj_analysis.release.tree_rule import partition
 from dj_analysis.measure.unitsums import STATISTICS, UnitSums
 from dj_analysis.release import overlaps
+from dj_analysis.release.tree_rule import partition
 from dj_analysis.spec.units import Unit, Units
 
 HERE = Path(__file__).parent

@@ -223,7 +223,11 @@ def test_nothing_is_dropped_and_the_reasons_name_the_flags():
     found = screen(survey)
     assert found.table["row"].tolist() == [1, 2, 3]
     assert found.table["flags"].tolist() == [3, 0, 1]
-    assert found.table["reason"].tolist() == ["longstring;irv;seconds_per_item", "", "too_few_answers_looked_at;seconds_per_item"]
+    assert found.table["reason"].tolist() == [
+        "longstring;irv;seconds_per_item",
+        "",
+        "too_few_answers_looked_at;seconds_per_item",
+    ]
     assert found.table.loc[2, ["longstring", "irv", "mahalanobis", "even_odd", "duplicate"]].isna().all()
     assert len(survey.frame) == 3
     assert list(found.table.columns) == [

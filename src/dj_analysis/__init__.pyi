@@ -23,6 +23,8 @@ from .publish.blocks import figure as figure
 from .publish.blocks import heading as heading
 from .publish.blocks import keyfigure as keyfigure
 from .publish.blocks import note as note
+from .publish.blocks import own_figure as own_figure
+from .publish.blocks import own_table as own_table
 from .publish.blocks import table as table
 from .publish.blocks import text as text
 from .publish.plots import plot_heat as plot_heat

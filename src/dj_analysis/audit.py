@@ -115,7 +115,10 @@ def _disclosure(ws: Workspace) -> Iterator[Finding]:
                 continue
             # A correction at everybody's place is held against the earlier releases when it is made, by its answers.
             before = [] if told.get("as_before") else earlier
-            if ws.store.mask_digest(told["store"]) != told["mask"] or sorted(map(list, release.mask.hidden)) != told["hidden"]:
+            if (
+                ws.store.mask_digest(told["store"]) != told["mask"]
+                or sorted(map(list, release.mask.hidden)) != told["hidden"]
+            ):
                 yield ("disclosure", where, "failed", "存储的方案与记录不符 (the stored plan is not the one entered)")
                 continue
             conflict = conflict_with(release.rows, before, max(ws.spec.min_group, FLOOR))

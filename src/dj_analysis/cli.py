@@ -6,11 +6,14 @@ import sys
 import warnings
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .errors import DjError, DjWarning, Problems, UsageError
+
+if TYPE_CHECKING:
+    from .workspace import Workspace
 
 app = typer.Typer(
     name="dj",
@@ -194,6 +197,7 @@ def export(
     ] = None,
     formats: Annotated[str, typer.Option(help="逗号分隔:html,pdf")] = "html,pdf",
     out: Out = None,
+    sent: Annotated[str, typer.Option(help="外发含未关闭时期的草稿:写该时期 (a draft that goes out: its period)")] = "",
 ) -> None:
     """不重新运行,把已运行的笔记本再次导出 (export an executed notebook again without running it).
 
@@ -205,8 +209,25 @@ def export(
     named, lang = workspace_of(notebook)
     ws = open_workspace(workspace or named, lang)  # type: ignore[arg-type]
     kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
-    for path in ws.export(notebook, formats=kinds, out=out).values():
+    made = ws.export(notebook, formats=kinds, out=out, sent=sent)
+    for path in made.values():
         print(path)
+    for left_out in made.dropped:
+        print(f"未导出/not exported: {left_out}", file=sys.stderr)
+
+
+def _print_costs(ws: Workspace, period: str) -> None:
+    """Show what disclosure control costs, before the wave is closed."""
+    print(f"{period} 各分组不单列的代价 (what disclosure control costs):")
+    for row in ws.release_costs(period).itertuples(index=False):
+        if row.left_out:
+            said = f"整列不单列,无法证明安全 (left out whole: not proved safe), {row.people} 人/people"
+        else:
+            said = (
+                f"{row.shown}/{row.parts} 单列 (shown); 人数不足 {row.hidden} (too few), 为避免推算 {row.protecting} (to protect),"
+                f" 个别题目不列 {row.questions} (single questions); {row.people} 人未单列 (people not shown)"
+            )
+        print(f"  {ws.spec.level_label(row.breakdown)}: {said}")
 
 
 @app.command()
@@ -214,14 +235,21 @@ def close(
     folder: Folder,
     period: Annotated[str, typer.Option(help="时期,如 2026Q3")],
     correct: Annotated[str, typer.Option(help="更正说明；已关闭的一期因更正重算 (reason of a correction)")] = "",
+    dry_run: Annotated[
+        bool, typer.Option(help="只看各分组的代价,不关闭 (show what each breakdown costs, close nothing)")
+    ] = False,
 ) -> None:
     """关闭一期:固定答卷和发布方案，此后报告不再是草稿；再次关闭则登记补报 (close a wave; again: register late answers).
 
-    例/example: dj close demo --period 2026Q3
+    例/example: dj close demo --period 2026Q3 --dry-run
     """
     from .workspace import open_workspace
 
     ws = open_workspace(folder)
+    if ws.is_draft(period):
+        _print_costs(ws, period)
+    if dry_run:
+        return
     ws.close(period, correct=correct)
     told = ws.history.frozen(period)
     if correct and told and told["late"]:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,10 +23,11 @@ from .measure.places import chosen
 from .measure.scores import Scores
 from .measure.survey import Indicators, Survey, WithheldRows
 from .measure.survey_scores import scores_of_sums
-from .publish.notebooks import Run, export_notebook, run_notebook
+from .publish.notebooks import Exported, Run, export_notebook, run_notebook
 from .publish.scope import Scope
 from .record import Record
 from .release import closing, counting
+from .release.costs import costs
 from .release.history import History
 from .release.mask import Mask
 from .release.plan import ReleasePlan, what_differs
@@ -178,6 +179,19 @@ class Workspace:
         officials = self.settings.tables.get("ratings", Source()).raters == "officials"
         return None if table is None else Ratings(table, self.spec, officials)
 
+    def release_costs(self, period: str) -> pd.DataFrame:
+        """Tell what disclosure control costs in a wave, before it is closed: by unit tree, group column and cross-classification.
+
+        Returns
+        -------
+        DataFrame
+            breakdown, parts (units, categories or cells with somebody in them), shown, hidden (too few people), protecting (hidden so
+            that no other can be computed), questions (parts not shown for single questions), people (in parts that are
+            not shown), left_out (the breakdown cannot be proved safe and is left out whole).
+        """
+        self._known_period(period)
+        return costs(self._mask(period), self._kept(period).sums, self.spec, period)
+
     def close(self, period: str, *, correct: str = "") -> None:
         """Close a wave: from now on it rests on the answers there are, its plan is fixed, and its reports are no drafts.
 
@@ -288,24 +302,37 @@ class Workspace:
         """Run one report of this workspace; see :func:`dj_analysis.run_report`."""
         if period not in {*self.periods, *self.indicator_periods}:
             raise unknown("时期/period", period, [*self.periods, *self.indicator_periods])
-        code, draft = self.unit(unit), self.is_draft(period)
-        if sent and not draft:
-            raise UsageError(f"{period} 已关闭,不是草稿 (it is closed: its reports are no drafts)")
-        snapshot = closing.snapshot(self._read(period), self.history, self.settings.consent) if sent else {}
+        plan = self.release_plan(period)
         return run_notebook(
-            report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=code,
-            plan=self.release_plan(period), draft=draft and not sent, snapshot=snapshot,
+            report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=self.unit(unit), plan=plan,
+            sent=self._snapshots(period) if sent else (), entered=partial(self._entered, plan),
             corrections=self.history.corrections(period), **options,
         )  # fmt: skip
 
     def export(
-        self, notebook: Path, *, formats: Sequence[str] = ("html", "pdf"), out: Path | None = None
-    ) -> dict[str, Path]:
-        """Export an executed notebook without running it; see :func:`dj_analysis.publish.notebooks.export_notebook`."""
+        self, notebook: Path, *, formats: Sequence[str] = ("html", "pdf"), out: Path | None = None, sent: str = ""
+    ) -> Exported:
+        """Export an executed notebook without running it; see :func:`dj_analysis.publish.notebooks.export_notebook`.
+
+        Parameters
+        ----------
+        sent
+            A period: the open waves up to it leave with this export, which then counts as published.
+        """
         return export_notebook(
             notebook, formats=formats, folder=self.folder, spec=self.spec, record=self.record, plan=self.release_plan,
-            is_draft=self.is_draft, out=out,
+            sent=self._snapshots(sent) if sent else (), entered=self._entered, out=out,
         )  # fmt: skip
+
+    def _snapshots(self, period: str) -> list[dict[str, Any]]:
+        """Keep what a draft that goes out rests on, for every open wave it may show."""
+        open_waves = [wave for wave in self.until(period) if self.is_draft(wave)]
+        if not open_waves:
+            raise UsageError(f"{period} 已关闭,不是草稿 (it is closed: its reports are no drafts)")
+        return [closing.snapshot(self._read(wave), self.history, self.settings.consent) for wave in open_waves]
+
+    def _entered(self, plan: ReleasePlan, waves: Sequence[str]) -> list[dict[str, Any]]:
+        return closing.shown_under(plan, waves, self.history)
 
     def __repr__(self) -> str:
         return (

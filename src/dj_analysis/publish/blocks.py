@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..errors import UsageError, unknown
@@ -19,7 +21,7 @@ from ..result import Result
 from ..spec.columns import written
 from . import theme
 from .plots import PLOTS
-from .wording import fill, say
+from .wording import fill, say, without_our_sentences
 
 MIME = "application/vnd.dj-analysis.block+json"
 LITERAL = ("heading", "text", "note")  # may be an author's own words; all other blocks are made of results
@@ -84,11 +86,15 @@ def text(
     places = ("body", "salutation", "signature", "attachment", "mark")
     if place not in places:
         raise unknown("place", place, places)
+    _check_names(names)
+    if safe is not None:
+        own_words("sentence", re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "", without_our_sentences(sentence), flags=re.DOTALL))
     return _block("text", {"text": fill(sentence, safe, names), "place": place}, safe)
 
 
 def note(text: str, safe: Protected | Mapping[str, Protected] | None = None, **names: Any) -> Block:
     """Write a remark in small print."""
+    _check_names(names)
     return _block("note", {"text": fill(text, safe, names)}, safe)
 
 
@@ -105,6 +111,9 @@ def keyfigure(
         A protected result; its row of this unit and code gives ``column``.
     """
     safe = _printed(safe)
+    own_words("label", label)
+    if "unit" not in safe.table:
+        raise UsageError("keyfigure: 此结果没有单位列 (the result has no column unit)")
     table = safe.table[safe.table["unit"] == unit]
     if "code" in table.columns:
         table = table[table["code"] == (code or safe.spec.codebook.index)]
@@ -142,6 +151,7 @@ def table(
         Show only the first rows and say how many there are.
     """
     safe = _printed(safe)
+    own_words("caption", caption)
     made = shown(safe, columns, across, value)
     total, language, hidden = len(made.rows), safe.spec.language, safe.hidden
     rows, values = (cells[:most] if most is not None else cells for cells in (made.rows, made.values))
@@ -165,25 +175,56 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
     options
         Passed to it (``level=…``, ``code=…``).
     """
-    import matplotlib.pyplot as plt
-
     safe = _printed(safe)
+    own_words("caption", caption)
     name = getattr(plot, "__name__", str(plot))
     if PLOTS.get(name) is not plot:
         raise unknown("图/plot", name, PLOTS)
+    if "ax" in options:
+        raise UsageError("figure: 报告的图自建坐标轴,不接受 ax;自己的图用 dj.own_figure (it draws on axes of its own)")
     with theme.drawing(safe.spec.fonts):
         axes = plot(safe, **options)
-        drawn: Any = axes.get_figure()
-        title = axes.get_title()
-        title = title or axes.get_title(loc="left")
-        stream = io.StringIO()
-        drawn.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-        plt.close(drawn)  # the block shows it; the notebook must not show it again
-    width, height = (float(side) for side in drawn.get_size_inches())
+        title = axes.get_title() or axes.get_title(loc="left")
+        content = _drawn(axes.get_figure())
+    return _block("figure", content | {"alt": title, "caption": caption or title}, safe)
+
+
+def _drawn(figure_: Any) -> dict[str, Any]:
+    """Return a figure as an SVG with its size, and close it: the block shows it, the notebook must not show it again."""
+    import matplotlib.pyplot as plt
+
+    stream = io.StringIO()
+    figure_.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(figure_)
+    width, height = (float(side) for side in figure_.get_size_inches())
     svg = stream.getvalue()
-    svg = svg[svg.index("<svg") :]
-    content = {"svg": svg, "alt": title, "caption": caption or title, "width": width, "height": height}
-    return _block("figure", content, safe)
+    return {"svg": svg[svg.index("<svg") :], "width": width, "height": height}
+
+
+_CONFIDENCE = re.compile(r"(?<![\d.])(?:1|5|90|95|99)\s*[%％]")
+_NUMBER = re.compile(r"\d+[.．]\d+|\d\s*[%％]|\d分(?![—钟之])")
+
+
+def own_words(where: str, words: str) -> None:
+    """Refuse a result typed by hand into words that stand under a seal: numbers there come from protected results.
+
+    Years, periods, ordinals and levels of confidence may be typed; what looks like a result (a decimal, a share,
+    points) may not.
+    """
+    if (typed := _NUMBER.search(_CONFIDENCE.sub("", words))) is not None:
+        raise UsageError(
+            f"{where}: “{typed.group()}” 像是一个结果;数字用 {{{{ … }}}} 从 dj.protect 的结果填入 (it looks like a result: numbers"
+            " are filled from protected results by {{ … }})"
+        )
+
+
+def _check_names(names: Mapping[str, Any]) -> None:
+    """Refuse bare numbers for the gaps of a sentence: nobody could tell where they come from."""
+    for name, value in names.items():
+        if isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_)):
+            raise UsageError(
+                f"{name}={value}: 数字须来自 dj.protect 的结果 (numbers come from protected results; names hold words only)"
+            )
 
 
 def as_html(block: Block) -> str:
@@ -227,10 +268,80 @@ def seal_of(kind: str, content: Mapping[str, Any]) -> tuple[str, str]:
     return kind, json.dumps(content, ensure_ascii=False, sort_keys=True)
 
 
+def own_table(frame: pd.DataFrame, note: str, *, about: str = "persons") -> Block:
+    """Put a table of the author's own beside those of the package; marked 作者自行计算,未经披露控制.
+
+    Parameters
+    ----------
+    frame
+        Any pandas table; shown as it is.
+    note
+        What it shows and how it was made.
+    about
+        ``units`` where only data about units made it (branch indicators of work): then it may stand in a final report.
+        A table that answers about persons went into stands in drafts only.
+
+    Examples
+    --------
+    >>> block = dj.own_table(pd.DataFrame({"支部": ["甲", "乙"], "活动": [3, 5]}), "各支部活动次数", about="units")
+    >>> block.content["own"]
+    'units'
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise UsageError(f"own_table: 需要 pandas 表,不是 {type(frame).__name__} (a pandas table is needed)")
+    numbers = [pd.api.types.is_numeric_dtype(frame[name]) for name in frame]
+    rows = [["" if pd.isna(cell) else str(cell) for cell in row] for row in frame.itertuples(index=False)]
+    values = [
+        [
+            None if pd.isna(cell) else float(cell) if number else str(cell)
+            for cell, number in zip(row, numbers, strict=True)
+        ]
+        for row in frame.itertuples(index=False)
+    ]
+    shown_ = [
+        {
+            "label": str(name),
+            "kind": "value" if number else "text",
+            "width": _width([str(name), *(row[i] for row in rows)]),
+        }
+        for i, (name, number) in enumerate(zip(frame, numbers, strict=True))
+    ]
+    content = {"caption": note, "columns": shown_, "rows": rows, "values": values, "note": OWN_WORK}
+    return Block("table", content | _own(about))
+
+
+def own_figure(axes: Any, note: str, *, about: str = "persons") -> Block:
+    """Put a figure of the author's own beside those of the package; marked 作者自行计算,未经披露控制.
+
+    Parameters
+    ----------
+    axes
+        Matplotlib axes; the whole figure they are in is shown.
+    note, about
+        As in :func:`own_table`.
+    """
+    figure_ = getattr(axes, "get_figure", lambda: None)()
+    if figure_ is None:
+        raise UsageError(f"own_figure: 需要 matplotlib 坐标轴,不是 {type(axes).__name__} (matplotlib axes are needed)")
+    content = _drawn(figure_) | {"alt": note, "caption": f"{note}（{OWN_WORK}）"}
+    return Block("figure", content | _own(about))
+
+
+def _own(about: str) -> dict[str, str]:
+    if about not in ("persons", "units"):
+        raise unknown("about", about, ("persons", "units"))
+    return {"own": about}
+
+
+OWN_WORK = "作者自行计算，未经披露控制 (the author's own work, not under disclosure control)"
+
+
 def _block(kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str, Protected | None] | None) -> Block:
     """Make a block that carries the seal of the plan its numbers were protected with; literal words carry none."""
-    made = safe.values() if isinstance(safe, Mapping) else [safe]
+    made = list(safe.values()) if isinstance(safe, Mapping) else [safe]
     plans = {given.plan.id: given.plan for given in made if given is not None}
+    waves = sorted({wave for given in made if given is not None for wave in given.waves})
+    content = {**content, "waves": [list(wave) for wave in waves]} if waves else content
     if len(plans) > 1:
         raise UsageError("一段内容只能用同一发布方案的结果 (results of one block must share one release plan)")
     for name, plan in plans.items():

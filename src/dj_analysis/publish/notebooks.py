@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ from ..release.plan import ReleasePlan
 from ..result import PURPOSE, PURPOSE_EN
 from ..spec.periods import parse
 from ..spec.specification import Specification
-from .exports.document import Document, content_hash, read_document, stripped
+from .exports.document import Document, content_hash, read_document, stripped, waves_in
 from .exports.html import to_html
 from .exports.pdf import to_pdf
 from .parameters import check_parameters, parameters_given, reports
@@ -67,8 +69,8 @@ def run_notebook(
     period: str,
     unit: str = "ALL",
     plan: ReleasePlan,
-    draft: bool = False,
-    snapshot: Mapping[str, Any] | None = None,
+    sent: Sequence[Mapping[str, Any]] = (),
+    entered: Callable[[Sequence[str]], list[dict[str, Any]]] | None = None,
     corrections: Sequence[str] = (),
     formats: Sequence[str] = ("html", "pdf"),
     out: str | Path | None = None,
@@ -83,10 +85,11 @@ def run_notebook(
     ----------
     plan
         What may be seen; every number in the report must carry its seal.
-    draft
-        The report is marked as a draft, lies under ``drafts/`` and is not a publication.
-    snapshot
-        What the record keeps of a draft that goes out.
+    sent
+        What the record keeps of each open wave, where a draft goes out and counts as a publication. Else a report that shows
+        an open wave is marked as a draft, lies under ``drafts/`` and is no publication.
+    entered
+        Gives what the record keeps of closed waves that are shown otherwise than they were closed.
     corrections
         Reasons of corrections of this wave (更正说明), told at the end of the report.
     formats
@@ -112,9 +115,11 @@ def run_notebook(
     values = {"workspace": str(folder), "period": period, "unit": unit, "lang": spec.language, **given}
     checked = check_parameters(source, values)
     place = (Path(out) if out is not None else folder / "reports").resolve()
-    target = Path("drafts" if draft else "") / period / report
     started = time.perf_counter()
     executed = _execute(source, checked, folder)
+    waves = waves_in(executed)
+    draft = not sent and shows_open(plan, waves)
+    target = Path("drafts" if draft else "") / period / report
     manifest = _manifest(source, checked, spec, folder)
     manifest |= {"plan": plan.id, "head": record.head}
     document = read_document(
@@ -123,10 +128,10 @@ def run_notebook(
     manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
     contents = {kind: FORMATS[kind](document, spec.fonts) for kind in formats}
     contents["ipynb"] = _notebook_bytes(stripped(executed), folder)
-    names = {kind: (target / f"{unit}.{kind}").as_posix() for kind in contents}
+    names = {kind: (target / f"{file_name(unit)}.{kind}").as_posix() for kind in contents}
     told = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
     record.publish(
-        "draft" if draft else "publication", dict(snapshot or {}) | told,
+        "draft" if draft else "publication", told | _releases(waves, draft, sent, entered),
         {names[kind]: (place / names[kind], content) for kind, content in contents.items()},
         seconds=round(time.perf_counter() - started, 2),
     )  # fmt: skip
@@ -141,9 +146,10 @@ def export_notebook(
     spec: Specification,
     record: Record,
     plan: Callable[[str], ReleasePlan],
-    is_draft: Callable[[str], bool],
+    sent: Sequence[Mapping[str, Any]] = (),
+    entered: Callable[[ReleasePlan, Sequence[str]], list[dict[str, Any]]] | None = None,
     out: Path | None = None,
-) -> dict[str, Path]:
+) -> Exported:
     """Export an executed notebook, one of this package or a researcher's own, without running it.
 
     Every number in it must carry the seal of the release plan in force; the files are entered in the record.
@@ -165,17 +171,57 @@ def export_notebook(
     if "period" not in known:
         raise UsageError(f"{notebook.name}: 没有 period 参数 (it has no parameter period)")
     period, unit = str(known["period"]), str(known.get("unit", "ALL"))
-    ruling, draft = plan(period), is_draft(period)
+    ruling, waves = plan(period), waves_in(executed)
+    draft = not sent and shows_open(ruling, waves)
     manifest = _versions(spec) | {"parameters": {}, "plan": ruling.id, "head": record.head, "data": "—"}
-    report = notebook.parent.name if notebook.stem == unit else notebook.stem
+    report = notebook.parent.name if notebook.stem == file_name(unit) else notebook.stem
     document = read_document(executed, _meta(report, period, unit, spec, manifest, ruling, draft=draft), ruling)
     manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
     target = (out or notebook.parent).resolve()
     files = {kind: (target / f"{notebook.stem}.{kind}", FORMATS[kind](document, spec.fonts)) for kind in formats}
     told = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
     names = {_within(path, (folder / "reports").resolve()): (path, content) for path, content in files.values()}
+    told |= _releases(waves, draft, sent, None if entered is None else partial(entered, ruling))
     record.publish("draft" if draft else "publication", told, names, seconds=0.0)
-    return {kind: path for kind, (path, _) in files.items()}
+    return Exported({kind: path for kind, (path, _) in files.items()}, document.dropped)
+
+
+class Exported(dict[str, Path]):
+    """Files of an export by format; ``dropped`` names what the notebook showed that is in none of them."""
+
+    def __init__(self, files: Mapping[str, Path], dropped: Sequence[str] = ()):
+        super().__init__(files)
+        self.dropped = tuple(dropped)
+
+
+def shows_open(plan: ReleasePlan, waves: Sequence[tuple[str, str]]) -> bool:
+    """Tell whether a wave among these is not closed: what shows it is a draft."""
+    return any(wave in plan.waves and plan.waves[wave].open for wave in waves)
+
+
+def _releases(
+    waves: Sequence[tuple[str, str]],
+    draft: bool,
+    sent: Sequence[Mapping[str, Any]],
+    entered: Callable[[Sequence[str]], list[dict[str, Any]]] | None,
+) -> dict[str, Any]:
+    """Return what the record keeps of the survey waves that a publication shows."""
+    shown = [period for programme, period in waves if programme == "survey"]
+    if draft or not shown:
+        return {}
+    releases = [dict(told) for told in sent if told["period"] in shown]
+    open_waves = {told["period"] for told in sent}
+    releases += entered([wave for wave in shown if wave not in open_waves]) if entered is not None else []
+    return {"releases": releases} if releases else {}
+
+
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{i}" for name in ("com", "lpt") for i in range(1, 10))}
+
+
+def file_name(unit: str) -> str:
+    """Return a name of a unit that is safe as the name of a file, on every system."""
+    safe = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f]', "_", unit).strip(" .") or "_"
+    return f"_{safe}" if safe.split(".")[0].casefold() in _RESERVED else safe
 
 
 def _within(path: Path, place: Path) -> str:

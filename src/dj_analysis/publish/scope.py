@@ -68,7 +68,7 @@ class Scope:
         office, recipient = (spec.office, spec.recipient) if language == "zh" else (spec.office_en, spec.recipient_en)
         return {
             "period": parse(self.period).label(language),
-            "in_year": parse(self.period).year,
+            "in_year": str(parse(self.period).year),
             "name": self.spec.unit_label(self.unit),
             "office": office or {"zh": "调查工作组", "en": "the survey team"}[language],
             "recipient": recipient or {"zh": "公司领导", "en": "the management"}[language],

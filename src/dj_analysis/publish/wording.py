@@ -31,6 +31,14 @@ def words(language: str = "zh") -> Mapping[str, str]:
     return _words()[language]["sentences"]
 
 
+def without_our_sentences(sentence: str) -> str:
+    """Return what of a sentence is an author's own words."""
+    for language in ("zh", "en"):
+        for ours in words(language).values():
+            sentence = sentence.replace(ours, "") if len(ours) > 6 else sentence
+    return sentence
+
+
 def fill(sentence: str, safe: Protected | Mapping[str, Protected | None] | None, names: Mapping[str, Any]) -> str:
     """Fill a sentence from protected results.
 
@@ -41,7 +49,7 @@ def fill(sentence: str, safe: Protected | Mapping[str, Protected | None] | None,
         one; None where there is nothing to compare with), with ``.row(unit, code)`` and ``.rows(**values)``; the filters
         num, pct, count, signed, points, verdict and reason print values.
     names
-        Further plain values (text, periods) for the gaps.
+        Further plain words (text, periods) for the gaps; ``rules`` and ``min_group``, which the results were made under, are there.
     """
     from jinja2 import TemplateError
 
@@ -51,9 +59,11 @@ def fill(sentence: str, safe: Protected | Mapping[str, Protected | None] | None,
         if not isinstance(value, Protected):
             raise UsageError(f"{name}: 只接受 dj.protect 的结果 (pass it through dj.protect first)")
     language = next((value.spec.language for value in given.values()), names.get("lang", "zh"))
+    first = next(iter(given.values()), None)
+    declared = {} if first is None else {"rules": first.spec.rules, "min_group": first.plan.min_group}
     views: dict[str, View | None] = {name: View(given[name].printed()) if name in given else None for name in named}
     try:
-        filled = _environment(language).from_string(sentence).render(**names, **views)
+        filled = _environment(language).from_string(sentence).render(**declared, **names, **views)
     except TemplateError as error:
         raise UsageError(f"句子无法填写 (the sentence cannot be filled): {error}") from error
     return "".join(line.strip() for line in filled.splitlines()) if language == "zh" else " ".join(filled.split())

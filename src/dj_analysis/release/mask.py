@@ -150,6 +150,11 @@ def merger_mask(
     return frozenset(refused), frozenset(allowed - refused)
 
 
+def axis_of_level(name: str, units: Units) -> str:
+    """Return the axis of the sums of a cross-classification: ``branch×age`` → ``admin×age``."""
+    return cell_name([units.tree_of(part) if part in units.levels else part for part in name.split(CROSS)])
+
+
 def count_columns(joint: pd.DataFrame) -> list[str]:
     """Return the columns that hold numbers of people: of all, then of those scored on each code."""
     return ["n", *(name for name in joint if str(name).startswith("n:"))]
@@ -307,8 +312,9 @@ class _Wave:
         """The declared crosses, the one that shows most people by itself first: the order of declaration plays no part."""
         use = {}
         for pair in self.spec.cross:
-            sides = [self.units.tree_of(name) if name in self.units.levels else name for name in pair]
-            name, axis = cell_name(pair), cell_name(sides)
+            name = cell_name(pair)
+            axis = axis_of_level(name, self.units)
+            sides = axis.split(CROSS)
             if axis not in self.sums:
                 continue
             self.axis_of[name] = axis

@@ -156,5 +156,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
 
 def printed_reason(reason: str, language: str = "zh") -> str:
     """Return a reason in the reader's language; joined ones one after the other, a text that is no code as it is."""
-    said = [WORDS[part][language == "en"] if part in WORDS else part for part in map(str.strip, reason.split(";")) if part]
+    said = [
+        WORDS[part][language == "en"] if part in WORDS else part for part in map(str.strip, reason.split(";")) if part
+    ]
     return ("; " if language == "en" else "；").join(said)

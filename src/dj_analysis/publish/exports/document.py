@@ -14,7 +14,7 @@ import nbformat
 
 from ...errors import DjError, UsageError
 from ...release.plan import ReleasePlan, verified
-from ..blocks import KINDS_OF_BLOCK, LITERAL, MIME, Block, seal_of
+from ..blocks import KINDS_OF_BLOCK, LITERAL, MIME, OWN_WORK, Block, seal_of
 
 _ZH = "一二三四五六七八九十"
 
@@ -63,9 +63,26 @@ def read_document(notebook: nbformat.NotebookNode, meta: Mapping[str, str], plan
                 blocks.append(_block(content, plan, number))
     if not blocks:
         raise UsageError("笔记本里没有报告内容 (no blocks in the notebook)")
+    if not meta.get("draft") and any(block.content.get("own") == "persons" for block in blocks):
+        raise UsageError(
+            "作者自行计算的内容用到关于人的数据,只能放在草稿里 (own work that data about persons went into stands in drafts only);"
+            ' 只用单位数据的,写 about="units"'
+        )
     title = next((b.content["text"] for b in blocks if b.kind == "heading" and b.content["depth"] == 0), None)
     named = dict(meta) | ({"title": str(title).replace("\n", "")} if title else {})
     return Document(tuple(_numbered(blocks, meta.get("language", "zh"))), named, tuple(dropped))
+
+
+def waves_in(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
+    """Return the (programme, period) waves whose numbers an executed notebook shows."""
+    waves: set[tuple[str, str]] = set()
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            block = output.get("data", {}).get(MIME)
+            content = block.get("content") if isinstance(block, dict) else None
+            for wave in content.get("waves", []) if isinstance(content, dict) else []:
+                waves.add((str(wave[0]), str(wave[1])))
+    return sorted(waves)
 
 
 def seals_hold(path: Path, key: bytes) -> str:
@@ -74,7 +91,7 @@ def seals_hold(path: Path, key: bytes) -> str:
         for output in cell.get("outputs", []):
             content = output.get("data", {}).get(MIME, {})
             kind, seal = content.get("kind"), content.get("seal", "")
-            if kind in LITERAL and not seal:
+            if not seal and (kind in LITERAL or content.get("content", {}).get("own")):
                 continue
             if not seal or not verified(key, content.get("plan", ""), seal, *seal_of(kind, content["content"])):
                 return f"第 {number} 格封签无效 (cell {number}: its seal does not hold)"
@@ -128,12 +145,15 @@ def svg_uri(svg: str) -> str:
 
 
 def _block(content: Any, plan: ReleasePlan, cell: int) -> Block:
-    if not isinstance(content, dict) or content.get("kind") not in KINDS_OF_BLOCK:
-        raise DjError(
-            f"无法识别的报告内容 (unknown block): {content if isinstance(content, str) else content.get('kind')}"
-        )
+    kind = content.get("kind") if isinstance(content, dict) else content
+    if kind not in KINDS_OF_BLOCK or not isinstance(content.get("content"), dict):
+        raise DjError(f"第 {cell} 格:无法识别的报告内容 (unknown block): {str(kind)[:40]}")
+    lacking = [name for name in _NEEDS[str(kind)] if name not in content["content"]]
+    if lacking:
+        raise DjError(f"第 {cell} 格:{kind} 缺少 {', '.join(lacking)} (cell {cell}: a malformed block)")
     block = Block(content["kind"], content["content"], content.get("plan", ""), content.get("seal", ""))
-    bare = block.kind in LITERAL and not block.seal  # an author's own words
+    own = block.content.get("own") in ("persons", "units") and OWN_WORK in f"{block.content}"
+    bare = not block.seal and (block.kind in LITERAL or own)  # an author's own words and work
     if bare or (block.plan == plan.id and plan.sealed(block.seal, *seal_of(block.kind, block.content))):
         return block
     why = "发布方案已变,请重新运行" if block.seal and block.plan != plan.id else "没有有效的封签"
@@ -141,6 +161,12 @@ def _block(content: Any, plan: ReleasePlan, cell: int) -> Block:
         f"第 {cell} 格的内容{why},不能导出 (cell {cell}: a block without a valid seal of the release plan in force;"
         " run the notebook again, with dj.protect(…, ws.release_plan(period)))"
     )
+
+
+_NEEDS = {
+    "heading": ("text", "depth"), "text": ("text", "place"), "note": ("text",), "keyfigure": ("label", "value", "detail"),
+    "table": ("caption", "columns", "rows", "values", "note"), "figure": ("svg", "alt", "caption", "width", "height"),
+}  # fmt: skip
 
 
 def _numbered(blocks: list[Block], language: str) -> list[Block]:
