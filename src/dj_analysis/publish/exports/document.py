@@ -148,13 +148,13 @@ def _block(content: Any, plan: ReleasePlan, cell: int) -> Block:
     kind = content.get("kind") if isinstance(content, dict) else content
     if kind not in KINDS_OF_BLOCK or not isinstance(content.get("content"), dict):
         raise DjError(f"第 {cell} 格:无法识别的报告内容 (unknown block): {str(kind)[:40]}")
-    lacking = [name for name in _NEEDS[str(kind)] if name not in content["content"]]
-    if lacking:
-        raise DjError(f"第 {cell} 格:{kind} 缺少 {', '.join(lacking)} (cell {cell}: a malformed block)")
     block = Block(content["kind"], content["content"], content.get("plan", ""), content.get("seal", ""))
     own = block.content.get("own") in ("persons", "units") and OWN_WORK in f"{block.content}"
     bare = not block.seal and (block.kind in LITERAL or own)  # an author's own words and work
     if bare or (block.plan == plan.id and plan.sealed(block.seal, *seal_of(block.kind, block.content))):
+        lacking = [name for name in _NEEDS[str(kind)] if name not in content["content"]]
+        if lacking:
+            raise DjError(f"第 {cell} 格:{kind} 缺少 {', '.join(lacking)} (cell {cell}: a malformed block)")
         return block
     why = "发布方案已变,请重新运行" if block.seal and block.plan != plan.id else "没有有效的封签"
     raise UsageError(
