@@ -126,6 +126,8 @@ def what_differs(basis: Basis, planned: Basis) -> str:
     if basis.sums and ruling(basis.spec, basis.period) != ruling(planned.spec, planned.period):
         return "单位、最小人数或交叉分组 (units, min_group or crosses)"
     for axis, sums in basis.sums.items():
+        if sums is planned.sums.get(axis):
+            continue
         whole = planned.sums.get(axis) or next(iter(planned.sums.values()), None)
         if whole is None:
             return "人员 (the people)"

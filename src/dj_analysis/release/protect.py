@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -100,6 +100,10 @@ class Protected:
         from .display import as_html
 
         return as_html(self)
+
+
+#: The mark of a table on its way through the gate: no function of the package made it.
+MASKED = "masked"
 
 
 def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
@@ -250,7 +254,7 @@ def _check_levels(name: str, result: Result, plan: ReleasePlan) -> None:
 
 
 def _masked(result: Result, plan: ReleasePlan) -> Result:
-    result = replace(result, table=_in_order(result), mark="")
+    result = replace(result, table=_in_order(result), mark=MASKED)
     table = result.table.copy()
     why = _why_hidden(table, result, plan)
     hide = why != ""
@@ -270,7 +274,7 @@ def _masked(result: Result, plan: ReleasePlan) -> Result:
         told = hide & ~np.asarray(uncounted, dtype=bool)
         table.loc[told, "reason"] = why[told]
     parts = {name: _masked(part, plan) for name, part in result.parts.items()}
-    return replace(result, table=table, parts=parts, mark="")
+    return replace(result, table=table, parts=parts, mark=MASKED)
 
 
 def _clear(table: pd.DataFrame, rows: np.ndarray, column: str) -> None:
@@ -335,20 +339,50 @@ def _add_few(why: np.ndarray, table: pd.DataFrame, result: Result, plan: Release
 
 def _add_hidden_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
     """Add the rows that the plan hides or does not know."""
-    rows = [list(zip(_levels(table, result), table[who], strict=True)) for who in ("unit", "other") if who in table]
-    rows = rows or [[(_root(result), ALL)] * len(table)]
+    places = [(_levels(table, result), _distinct(table[who])) for who in ("unit", "other") if who in table]
+    places = places or [(_alike(_root(result), len(table)), _alike(ALL, len(table)))]
     for name in ("period", "before_period"):
         if name not in table.columns and name == "before_period":
             continue
-        periods = table[name] if name in table.columns else [result.period] * len(table)
+        periods = _distinct(table[name]) if name in table.columns else _alike(result.period, len(table))
         # A unit that is new holds no number of the earlier period, and the plan of that period does not know it.
         idle = ~_uses_before(table) if name == "before_period" else np.zeros(len(table), dtype=bool)
         judge = _earlier_verdict if name == "before_period" else _verdict
-        for who in rows:
-            keys = list(zip(periods, who, idle, strict=True))
-            verdicts = {key: judge(plan.waves.get((result.programme, key[0])), key[1], key[2]) for key in set(keys)}
-            said = np.array([verdicts[key] for key in keys], dtype=object)
+        for levels, units in places:
+            row_of, keys = _combined(periods, levels, units, (idle.astype(int), [False, True]))
+            waves = {period: plan.waves.get((result.programme, period)) for period in periods[1]}
+            verdicts = np.array([judge(waves[key[0]], key[1:3], key[3]) for key in keys] or [""], dtype=object)
+            said = verdicts[row_of]
             why[why == ""] = said[why == ""]
+
+
+#: The distinct values of a column: the place of each row's value in the list, and the list.
+Distinct = tuple[np.ndarray, list[Any]]
+
+
+def _distinct(values: pd.Series) -> Distinct:
+    codes, known = pd.factorize(values, use_na_sentinel=False)
+    return codes, list(known)
+
+
+def _alike(value: Any, rows: int) -> Distinct:
+    return np.zeros(rows, dtype=int), [value]
+
+
+def _combined(*columns: Distinct) -> tuple[np.ndarray, list[tuple[Any, ...]]]:
+    """Return the place of each row in the list of distinct combinations, and the list."""
+    codes = np.zeros(len(columns[0][0]), dtype=np.int64)
+    for column, known in columns:
+        codes = codes * len(known) + column
+    present, row_of = np.unique(codes, return_inverse=True)
+    keys = []
+    for code in present.tolist():
+        key = []
+        for _, known in reversed(columns):
+            code, place = divmod(code, len(known))
+            key.append(known[place])
+        keys.append(tuple(reversed(key)))
+    return row_of, keys
 
 
 def _uses_before(table: pd.DataFrame) -> np.ndarray:
@@ -385,17 +419,33 @@ def _add_closed_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan:
             if wave is None or not wave.mask.closed:
                 continue
             inside = (table[name] == period).to_numpy() & (why == "")
-            forms = table["form"] if "form" in table.columns else pd.Series("", index=table.index)
+            forms = _distinct(table["form"]) if "form" in table.columns else _alike("", len(table))
             shut = wave.mask.closed | {(level, unit, "", code) for level, unit, _, code in wave.mask.closed}
             for who in (who for who in ("unit", "other") if who in table.columns):
                 for code in codes:
-                    keys = zip(_levels(table, result), table[who], forms, table[code], strict=True)
-                    closed = np.fromiter((key in shut for key in keys), dtype=bool, count=len(table))
-                    why[inside & closed] = reasons.COMPLEMENT
+                    keys = (_levels(table, result), _distinct(table[who]), forms, _distinct(table[code]))
+                    why[inside & _among(shut, *keys)] = reasons.COMPLEMENT
 
 
-def _levels(table: pd.DataFrame, result: Result) -> list[str]:
-    return list(table["level"]) if "level" in table.columns else [_root(result)] * len(table)
+def _among(wanted: Iterable[tuple[Any, ...]], *columns: Distinct) -> np.ndarray:
+    """Tell which rows have one of the wanted combinations of values."""
+    places = [{value: place for place, value in enumerate(known)} for _, known in columns]
+    codes, wanted_codes = np.zeros(len(columns[0][0]), dtype=np.int64), []
+    for column, known in columns:
+        codes = codes * len(known) + column
+    for key in wanted:
+        code = 0
+        for value, place in zip(key, places, strict=True):
+            if value not in place:
+                break
+            code = code * len(place) + place[value]
+        else:
+            wanted_codes.append(code)
+    return np.isin(codes, wanted_codes)
+
+
+def _levels(table: pd.DataFrame, result: Result) -> Distinct:
+    return _distinct(table["level"]) if "level" in table.columns else _alike(_root(result), len(table))
 
 
 def _root(result: Result) -> str:
@@ -415,22 +465,23 @@ def _in_order(result: Result) -> pd.DataFrame:
 def _rank(name: str, table: pd.DataFrame, result: Result) -> np.ndarray:
     """Place of each value of a key column in the order of its declaration; of undeclared ones, as they came."""
     spec, values = result.spec, table[name]
-    known = list(dict.fromkeys(values))
+    codes, known = _distinct(values)
+    ordered = known
     if name in ("period", "before_period"):
         declared = order([str(value) for value in known if value])
     elif name == "level":
         declared = [*spec.units.levels, *spec.group_names]
     elif name in ("unit", "other"):
         declared = [ALL, *_declared_units(spec)]
-        known = sorted(known, key=str)
+        ordered = sorted(known, key=str)
     elif name == "form":
         declared = ["anchors", "full"]
     elif name in ("code", "scale", "parent"):
         declared = [*spec.codebook.tree.codes, *(spec.indicators.codes if spec.indicators is not None else ())]
     else:
         declared = []
-    rank = {value: place for place, value in enumerate(dict.fromkeys([*declared, *known]))}
-    return values.map(rank).to_numpy(float)
+    rank = {value: place for place, value in enumerate(dict.fromkeys([*declared, *ordered]))}
+    return np.array([rank[value] for value in known], dtype=float)[codes]
 
 
 def _declared_units(spec: Specification) -> Mapping[str, None]:
