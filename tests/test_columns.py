@@ -1,0 +1,144 @@
+"""Every column that a public result declares is in the one table of columns, and every result can be printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import dj_analysis as dj
+from dj_analysis import methods
+from dj_analysis.act.care import requests
+from dj_analysis.spec.columns import column, columns, written
+from dj_analysis.spec.reasons import WORDS
+from dj_analysis.spec.tree import Node, Tree
+
+pytestmark = pytest.mark.filterwarnings("ignore::dj_analysis.errors.DjWarning")
+
+PERIOD = "2026Q3"
+TREE = Tree((Node("T", role="index"), Node("a", "T", minimum=0, maximum=9), Node("b", "T", minimum=0, maximum=9)))
+UNITS = pd.DataFrame({"unit": ["x", "y", "z"], "a": [9, 5, 1], "b": [8, 6, 2]})
+RATINGS = pd.DataFrame(
+    {
+        "unit": list("AABB"), "rater": list("xyxy"), "score": [90, 80, 70, 64], "period": "2026", "kind": "inspection",
+        "item": "",
+    }
+)  # fmt: skip
+
+
+def _requests() -> dj.Result:
+    asked = pd.DataFrame({"obligation": ["r1"], "kind": ["request"], "unit": ["ALL"], "opened": ["2026-07-01"]})
+    states = pd.DataFrame({"obligation": ["r1"], "state": ["offered"], "time": ["2026-07-04"]})
+    return requests(asked, states, period=PERIOD)
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory: pytest.TempPathFactory) -> dj.Workspace:
+    made = dj.make_company(employees=900, branches=20, quarters=2, seed=3)
+    return dj.open_workspace(made.write(tmp_path_factory.mktemp("columns") / "office"))
+
+
+#: Each public function that returns a Result, called on a wave, its scores, and the wave before.
+RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result]] = {
+    "score": lambda ws, s, now, before: now,
+    "compare": lambda ws, s, now, before: dj.compare(now, before),
+    "trend": lambda ws, s, now, before: dj.trend([before, now]),
+    "contrast": lambda ws, s, now, before: dj.contrast(now),
+    "differences": lambda ws, s, now, before: dj.differences(s, ["age_band"]),
+    "enps": lambda ws, s, now, before: dj.enps(s, "O4"),
+    "alerts": lambda ws, s, now, before: dj.alerts(now, change=dj.compare(now, before)),
+    "reliability": lambda ws, s, now, before: dj.reliability(s, by="age_band"),
+    "agreement": lambda ws, s, now, before: dj.agreement(s, "city", draws=200),
+    "invariance": lambda ws, s, now, before: dj.invariance(s, by="position"),
+    "efa": lambda ws, s, now, before: methods.efa(s, scale="D4", draws=5),
+    "validity": lambda ws, s, now, before: methods.validity(s),
+    "shrunken": lambda ws, s, now, before: methods.shrunken(now, "branch"),
+    "influence": lambda ws, s, now, before: methods.influence(now),
+    "nonresponse_bound": lambda ws, s, now, before: methods.nonresponse_bound(now),
+    "bootstrapped": lambda ws, s, now, before: methods.bootstrapped(s, now, "city", codes=["INDEX"], draws=200),
+    "weigh": lambda ws, s, now, before: dj.weigh(s, method="critic"),
+    "effective_weights": lambda ws, s, now, before: methods.effective_weights(s),
+    "screen": lambda ws, s, now, before: dj.screen(s).parts["summary"],
+    "sensitivity": lambda ws, s, now, before: dj.screen(s).sensitivity(s),
+    "indicators": lambda ws, s, now, before: dj.score(ws.indicators(ws.indicator_periods[-1])),
+    "ahp": lambda ws, s, now, before: dj.ahp(pd.DataFrame([[1, 2], [0.5, 1]], index=["a", "b"], columns=["a", "b"])),
+    "rate": lambda ws, s, now, before: dj.rate(RATINGS, officials=True),
+    "robustness": lambda ws, s, now, before: dj.robustness(UNITS, 200, tree=TREE),
+    "what_if": lambda ws, s, now, before: dj.robustness(UNITS, 200, tree=TREE).what_if("x", "b", 1),
+    "topsis": lambda ws, s, now, before: methods.topsis(UNITS, TREE),
+    "borda": lambda ws, s, now, before: methods.borda(UNITS, TREE),
+    "grey_relation": lambda ws, s, now, before: methods.grey_relation(UNITS, TREE),
+    "rank_sum_ratio": lambda ws, s, now, before: methods.rank_sum_ratio(UNITS, TREE),
+    "composite": lambda ws, s, now, before: methods.composite(UNITS, TREE),
+    "requests": lambda ws, s, now, before: _requests(),
+}
+
+#: What a workspace computes from its own files is released by its plan; the rest is shown with the provisional one.
+OWN_FRAMES = {"ahp", "rate", "robustness", "what_if", "topsis", "borda", "grey_relation", "rank_sum_ratio", "composite"}
+PROVISIONAL = OWN_FRAMES | {"requests", "sensitivity"}
+
+
+@pytest.fixture(scope="module")
+def results(ws: dj.Workspace) -> dict[str, dj.Result]:
+    survey, now, before = ws.survey(PERIOD), ws.scores(PERIOD), ws.scores(ws.earlier(PERIOD))
+    return {name: make(ws, survey, now, before) for name, make in RESULTS.items()}
+
+
+def _with_parts(name: str, result: dj.Result) -> Iterator[tuple[str, dj.Result]]:
+    yield name, result
+    for key, part in result.parts.items():
+        yield from _with_parts(f"{name}.{key}", part)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_every_column_is_declared(results, name):
+    for where, result in _with_parts(name, results[name]):
+        unknown = [column_ for column_ in result.table.columns if column(column_) is None]
+        assert unknown == [], where
+        assert set(result.keys) | set(result.statistics) <= set(result.table.columns) | {"reason"}, where
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("name", RESULTS)
+def test_every_result_can_be_printed(ws, results, name, language):
+    plan = None if name in PROVISIONAL else ws.release_plan(PERIOD)
+    foreign = r"[\u4e00-\u9fff]" if language == "en" else r"^[a-z][a-z_]+$"
+    for where, result in _with_parts(name, results[name]):
+        spoken = replace(result, spec=replace(result.spec, language=language))
+        block = dj.table(dj.protect(spoken, plan))
+        heads = [head["label"] for head in block.content["columns"]]
+        cells = [cell for row in block.content["rows"] for cell in row]
+        assert heads, where
+        assert len(set(heads)) == len(heads), where
+        assert [head for head in heads if re.search(foreign, head)] == [], where
+        assert [cell for cell in cells if re.search(r"\b(small_group|complement|nan|<NA>|None)\b", cell)] == [], where
+
+
+def test_a_column_that_nobody_declared_is_refused_in_print(results):
+    safe = dj.protect(results["topsis"])
+    with pytest.raises(dj.DjError, match="no_such"):
+        dj.table(safe, columns=["unit", "no_such"])
+
+
+def test_every_declaration_is_complete():
+    for name, declared in columns().items():
+        assert set(declared.labels) == {"zh", "en"}, name
+        assert all(declared.labels.values()), name
+        kind = declared.kind
+        assert kind.form != "number" or kind.by_people or kind.step > 0, name
+
+
+def test_every_reason_has_words_in_both_languages():
+    assert {*WORDS} >= {"small_group", "complement"}
+    for code, (chinese, english) in WORDS.items():
+        assert re.search("[\u4e00-\u9fff]", chinese), code
+        assert english and not re.search("[\u4e00-\u9fff]", english), code
+
+
+@pytest.mark.parametrize(("share", "n", "printed"), [(1.0, 12, "≥90%"), (0.0, 12, "≤10%"), (1.0, 400, "100.0%")])
+def test_a_share_of_everybody_or_nobody_in_a_small_unit_prints_a_bound(share, n, printed):
+    assert written(share, "favourable", n=n).replace(" ", "") == printed
