@@ -144,7 +144,7 @@ def shown_under(plan: ReleasePlan, waves: Iterable[str], history: History) -> li
     releases = []
     for wave in waves:
         planned, last = plan.waves.get(("survey", wave)), history.last(wave)
-        if planned is None or last is None or history.store.mask(last["store"]).shown == planned.mask.shown:
+        if planned is None or last is None or last["ruling"] == ruling(planned.basis.spec, wave):
             continue
         store, number = history.store, len(history.told(wave))
         kept, answers = store.find(last["store"]), store.answers(last["store"])
