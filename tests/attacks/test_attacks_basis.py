@@ -161,7 +161,7 @@ def test_a_notebook_of_the_year_that_shows_an_open_wave_is_its_draft(tmp_path: P
     nbformat.write(notebook, path)
     draft = ws.export(path, formats=["html"], out=tmp_path / "look")["html"].read_text("utf-8")
     assert "内部草稿" in draft
-    assert not [told for told in ws.history.told(PERIOD)]
+    assert ws.history.told(PERIOD) == []
     sent = ws.export(path, formats=["html"], sent=PERIOD)["html"].read_text("utf-8")
     assert "内部草稿" not in sent
     write_wave(folder, every)

@@ -21,6 +21,7 @@ from ..errors import DjError, UsageError, unknown
 from ..record import Record
 from ..release.plan import ReleasePlan
 from ..result import PURPOSE, PURPOSE_EN
+from ..spec.codes import DEVICES
 from ..spec.periods import parse
 from ..spec.specification import Specification
 from .exports.document import Document, content_hash, read_document, stripped, waves_in
@@ -215,13 +216,10 @@ def _releases(
     return {"releases": releases} if releases else {}
 
 
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{i}" for name in ("com", "lpt") for i in range(1, 10))}
-
-
 def file_name(unit: str) -> str:
     """Return a name of a unit that is safe as the name of a file, on every system."""
     safe = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f]', "_", unit).strip(" .") or "_"
-    return f"_{safe}" if safe.split(".")[0].casefold() in _RESERVED else safe
+    return f"_{safe}" if safe.split(".")[0].casefold() in DEVICES else safe
 
 
 def _within(path: Path, place: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Self
 import pandas as pd
 
 from ..errors import Problems, SpecError, unknown
+from .codes import CODE_ALLOWED, code_fault, plain
 from .periods import parse
 from .schemas import HEADCOUNTS, UNITS
 from .settings import Settings
@@ -290,7 +291,10 @@ def _check_units(place: str, rows: list[Unit], problems: Problems) -> None:
         advice = "给根另一个层级名 (give the root a level of its own)"
         problems.add(f"{place}: {same[0]}", "root_level", root.level, "根以外的层级名", advice)
     for code, spans in codes.items():
-        where = f"{place}: {code}"
+        where = f"{place}: {plain(code)}"
+        if code != ALL and (fault := code_fault(code)):
+            advice = "改代码，名称写在 name_zh (change the code; the name stays in name_zh)"
+            problems.add(where, "bad_code", fault, CODE_ALLOWED, advice)
         for unit in spans:
             if unit.parent not in codes and unit.parent not in (ALL, ""):
                 advice = "补上该上级单位或改正 parent (add it or mend parent)"

@@ -13,6 +13,7 @@ import polars as pl
 from ...errors import Problems
 from ...spec import purpose
 from ...spec.codebook import Codebook, Scale
+from ...spec.codes import check_categories
 from ...spec.consent import Door
 from ...spec.settings import Source
 from ...spec.specification import Specification
@@ -157,11 +158,14 @@ def _typed(
             kept[code] = _item(cells, others[code], codebook.scales, where, problems)
         elif code in others and others[code].role == "group":
             kept[code] = _group(cells, codebook.scales.get(others[code].scale))
+            check_categories(where, kept[code].unique(), problems)
         elif code in others and others[code].role == "weight":
             kept[code] = _weights(cells, where, problems)
         elif code in ("unit", *units.trees[1:]):
             tree = units.trees[0] if code == "unit" else code
             kept[code] = _units(cells, units, tree, where, problems) if spec.units.rows else whole_numbers(cells)
+            if not spec.units.rows:
+                check_categories(where, kept[code].unique(), problems)
         elif code == SECONDS:
             kept[code] = wjx.seconds(cells)
         elif code == RESPONDENT:

@@ -13,6 +13,7 @@ import polars as pl
 
 from ...errors import Problems
 from ...spec.codebook import Codebook, Scale
+from ...spec.codes import ODD_CATEGORY, check_categories
 from ...spec.consent import Door
 from ...spec.settings import Source
 from ...spec.specification import Specification
@@ -172,6 +173,10 @@ def _chosen(schema: Any, roles: Mapping[str, str], codebook: Codebook) -> list[A
     return columns
 
 
+#: What marks the look at a column's categories.
+_ODD = "#category"
+
+
 def _look_at(
     frame: Any, schema: Any, roles: Mapping[str, str], codebook: Codebook, units: Units, place: str, problems: Problems
 ) -> dict[str, tuple[str, str]]:
@@ -184,6 +189,8 @@ def _look_at(
     for code in (RESPONDENT, "unit", *units.trees[1:], *(node.code for node in codebook.groups)):
         if code in roles:
             cells = nw.col(roles[code]).cast(nw.String).fill_null("")
+            if code != RESPONDENT and (code != "unit" or not units.rows):
+                asked[f"{code}{_ODD}"] = nw.when(cells.str.contains(ODD_CATEGORY)).then(cells).max()
             for name, pattern in identifiers.PATTERNS.items():
                 asked[f"{code}:{name}"] = cells.str.contains(pattern).cast(nw.Int64).sum()
     texts = [leaf for leaf in codebook.tree.leaves if leaf.code in roles and not schema[roles[leaf.code]].is_numeric()]
@@ -201,6 +208,9 @@ def _look_at(
     counted = {what: row[f"_{i}"][0] for i, what in enumerate(asked)}
     for what, found in counted.items():
         code, _, kind = what.partition(":")
+        if what.endswith(_ODD):
+            check_categories(f"{place}: {what.removesuffix(_ODD)}", [str(found)] if found is not None else [], problems)
+            continue
         if kind and found:
             before = f"{held[code][0]}、" if code in held else ""
             held[code] = (f"{before}{kind} {found} 行/rows", roles[code])

@@ -1,0 +1,56 @@
+"""Which texts may be the code of a unit or the name of a category."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ..errors import Problems
+
+#: Names that Windows keeps for devices, whatever follows a dot.
+DEVICES = frozenset(["con", "prn", "aux", "nul", *(f"{kind}{i}" for kind in ("com", "lpt") for i in range(1, 10))])
+CODE_ALLOWED = "不含 / \\ : × .. 和控制字符，不是 ALL 或 Windows 保留名 (no / \\ : × .. or control characters, not ALL)"
+CATEGORY_ALLOWED = "不含 × 和控制字符，不是 ALL (no × or control characters, not ALL)"
+
+# Control characters, and those that turn the direction of writing: literal, for engines read other escapes.
+_TURNS = "\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
+_CONTROL = re.compile(rf"[\x00-\x1f\x7f-\x9f{_TURNS}]")
+#: Categories that :func:`category_fault` finds fault with, for engines that search columns themselves.
+ODD_CATEGORY = rf"{_CONTROL.pattern}|×|^\s*(?i:all)\s*$"
+_PATH = re.compile(r'[/\\:*?"<>|]|\.\.')
+
+
+def category_fault(text: str) -> str:
+    """Say what keeps a text from naming a category; "" where nothing does.
+
+    ``×`` joins the two parts of a cross and ``ALL`` names everybody; a slash is allowed, for a category never names a file.
+    """
+    if _CONTROL.search(text):
+        return "控制字符 (a control character)"
+    if "×" in text:
+        return "×"
+    return "ALL" if text.strip().upper() == "ALL" else ""
+
+
+def code_fault(text: str) -> str:
+    """Say what keeps a text from being the code of a unit: a code is part of file names and addresses."""
+    if fault := category_fault(text):
+        return fault
+    if found := _PATH.search(text):
+        return found.group()
+    if text != text.strip() or text.startswith(".") or text.endswith("."):
+        return "首尾的空格或点 (a space or dot at an end)"
+    return "Windows 保留名 (a name Windows keeps)" if text.split(".")[0].casefold() in DEVICES else ""
+
+
+def check_categories(where: str, texts: Iterable[str], problems: Problems) -> None:
+    """Note categories of a group column that could be taken for something else."""
+    faults = {text: fault for text in dict.fromkeys(texts) if text and (fault := category_fault(text))}
+    for text, fault in list(faults.items())[:3]:
+        advice = "在数据或 scales 表中改名 (rename it in the data or in scales)"
+        problems.add(where, "bad_category", f"{plain(text)}: {fault}", CATEGORY_ALLOWED, advice)
+
+
+def plain(text: str) -> str:
+    """Return a text for a message: control characters as blanks, at most 40 characters."""
+    return _CONTROL.sub(" ", text)[:40]

@@ -1,0 +1,73 @@
+"""Codes of units and categories: what could leave a folder, or be taken for a total or a cross, is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pytest
+from offices import PERIOD, UNITS, office, people
+
+import dj_analysis as dj
+from dj_analysis.errors import DjError, SpecError
+from dj_analysis.publish.notebooks import file_name
+from dj_analysis.spec.codes import category_fault, code_fault
+
+pytestmark = pytest.mark.filterwarnings("ignore::dj_analysis.errors.DjWarning")
+
+BAD_CODES = ["../x", "a/b", "a\\b", "C:", "a×b", "..", "CON", "nul.txt", "all", "a\u202eb", "a\tb", ".hidden", "LPT1"]
+GOOD_CODES = ["B11", "一支部", "B-1.2", "CONTROL", "党委（机关）", "A 1", "ALLEN"]
+
+
+@pytest.mark.parametrize("code", BAD_CODES)
+def test_a_bad_code_of_a_unit_is_refused_by_name(tmp_path: Path, code: str):
+    path = tmp_path / "units.csv"
+    pd.DataFrame({"unit": [code], "parent": [""], "level": ["branch"]}).to_csv(path, index=False)
+    assert code_fault(code)
+    with pytest.raises(SpecError, match="bad_code"):
+        dj.read_units(path)
+
+
+@pytest.mark.parametrize("code", GOOD_CODES)
+def test_an_ordinary_code_is_taken(tmp_path: Path, code: str):
+    path = tmp_path / "units.csv"
+    pd.DataFrame({"unit": [code], "parent": [""], "level": ["branch"]}).to_csv(path, index=False)
+    assert code in dj.read_units(path)
+
+
+def test_all_bad_codes_are_listed_at_once(tmp_path: Path):
+    path = tmp_path / "units.csv"
+    path.write_text(UNITS + "../x,C1,branch,甲\na×b,C1,branch,乙\n", "utf-8")
+    with pytest.raises(SpecError) as error:
+        dj.read_units(path)
+    assert "../x" in str(error.value)
+    assert "a×b" in str(error.value)
+
+
+@pytest.mark.parametrize("category", ["甲×乙", "ALL", "all ", "甲\u202e乙", "甲\x07"])
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
+def test_a_category_that_could_be_taken_for_a_total_or_a_cross_is_refused(tmp_path: Path, category: str, kind):
+    every = people()
+    every.loc[0, "age_band"] = category
+    folder = office(tmp_path / "office", people())
+    spec = dj.open_workspace(folder).spec
+    frame = kind(every.drop(columns="序号").to_dict("list"))
+    with pytest.raises(DjError, match="bad_category"):
+        dj.read_survey(frame, spec.codebook, units=spec.units, period=PERIOD)
+    assert category_fault(category)
+
+
+@pytest.mark.parametrize("category", ["中级/高级", "2:00-6:00", "A & B", "<30岁"])
+def test_a_slash_or_colon_in_a_category_is_ordinary(tmp_path: Path, category: str):
+    every = people()
+    every["age_band"] = every["age_band"].replace({"35岁及以下": category})
+    ws = dj.open_workspace(office(tmp_path / "office", every))
+    assert category in set(dj.protect(ws.scores(PERIOD), ws.release_plan(PERIOD)).table["unit"])
+
+
+@pytest.mark.parametrize("name", BAD_CODES)
+def test_a_file_name_stays_in_its_folder(tmp_path: Path, name: str):
+    path = (tmp_path / f"{file_name(name)}.html").resolve()
+    assert path.parent == tmp_path.resolve()
+    assert file_name(name).split(".")[0].casefold() not in {"con", "nul", "lpt1"}
