@@ -11,6 +11,7 @@ from offices import PERIOD, UNITS, office, people
 
 import dj_analysis as dj
 from dj_analysis.errors import DjError, SpecError
+from dj_analysis.measure.intake.identifiers import identifying_name
 from dj_analysis.publish.notebooks import file_name
 from dj_analysis.spec.codes import category_fault, code_fault
 
@@ -71,3 +72,19 @@ def test_a_file_name_stays_in_its_folder(tmp_path: Path, name: str):
     path = (tmp_path / f"{file_name(name)}.html").resolve()
     assert path.parent == tmp_path.resolve()
     assert file_name(name).split(".")[0].casefold() not in {"con", "nul", "lpt1"}
+
+
+@pytest.mark.parametrize(("header", "asks"), [("您叫什么", True), ("这项工作叫什么", False), ("本人叫什么名字", True)])
+def test_a_header_that_asks_for_a_name_stops_the_file(header: str, asks: bool):
+    assert identifying_name(header) is asks
+
+
+def test_who_filled_in_the_sheet_is_held_back_where_it_holds_names(tmp_path: Path):
+    """The same header may hold roles, and then it is an ordinary column."""
+    every = people()
+    names = [f"{family}{given}" for family in "王李张刘陈" for given in ("一", "二小", "三", "四", "五")]
+    named = every.assign(填表人=[names[i % len(names)] for i in range(len(every))])
+    roles = every.assign(填表人=["班组长", "员工", "高级工"] * (len(every) // 3) + ["员工"] * (len(every) % 3))
+    with pytest.raises(DjError, match="填表人.*identifier_content"):
+        dj.open_workspace(office(tmp_path / "names", named)).scores(PERIOD)
+    assert dj.open_workspace(office(tmp_path / "roles", roles)).scores(PERIOD).at("ALL", "INDEX").n == len(every)

@@ -564,21 +564,21 @@ def test_spans_that_follow_each_other_are_no_fault(tmp_path: Path):
 ASKED = {
     "政治观点": ["您对国家政策的看法", "您的政治立场是什么", "您关心时政吗", "What is your political opinion?",
              "Do you agree with government policy?", "Did you vote in the last election?"],
-    "对党忠诚": ["您对党忠诚吗", "我拥护党的领导", "您是否打算入党", "您的理想信念坚定吗", "Are you a Party member?",
+    "对党忠诚": ["您对党忠诚吗", "我拥护党的领导", "您是否打算入党", "您的理想信念坚定吗", "是否党员", "您是党员吗", "Are you a Party member?",
              "I am loyal to the Party."],
     "意识形态": ["您如何看待意识形态工作", "您的世界观是什么", "How would you describe your ideology?"],
-    "宗教信仰": ["您有宗教信仰吗", "您是否去教堂做礼拜", "What is your religion?", "How often do you go to church?"],
+    "宗教信仰": ["您有宗教信仰吗", "您是否去教堂做礼拜", "您常去寺庙或教堂吗", "What is your religion?", "How often do you go to church?"],
     "民族": ["您属于哪个民族", "您的籍贯", "What is your ethnicity?", "What is your nationality?"],
-    "诊断": ["您是否被确诊为抑郁症", "过去两周我情绪低落", "我经常失眠", "您正在服药吗", "您患有慢性病吗", "我觉得活着不如死了",
+    "诊断": ["您是否被确诊为抑郁症", "过去两周我情绪低落", "我经常失眠", "您正在服药吗", "最近是否需要安眠药", "您患有慢性病吗", "我觉得活着不如死了",
            "Have you been diagnosed with depression?", "Do you take any medication?", "I have trouble with insomnia.",
            "Feeling down, depressed, or hopeless"],
     "性生活": ["您对性生活满意吗", "您的性取向", "What is your sexual orientation?", "Are you content with your sex life?"],
-    "生育计划": ["您近期打算要孩子吗", "您有生育计划吗", "您是否怀孕", "Are you planning to have a child?", "Are you pregnant?"],
+    "生育计划": ["您近期打算要孩子吗", "今年要孩子", "您有生育计划吗", "您是否怀孕", "Are you planning to have a child?", "Are you pregnant?"],
     "工会": ["您参加过上访吗", "您是否参与维权活动", "您加入工会了吗", "Have you signed a petition?", "Have you joined a union?",
            "Have you been on strike?"],
     "私人社交": ["您多久发一次朋友圈", "您的微信号", "您的微博账号", "Which social media do you use?", "May we see your WeChat?"],
-    "家庭成员": ["您配偶的工作单位", "您父亲的职业", "您子女的姓名", "Your spouse's employer", "What is your mother's occupation?"],
-    "点名同事": ["请写出对您不公的领导姓名", "哪位同事最不配合", "哪些领导不公道", "Name a colleague who does not help.",
+    "家庭成员": ["您配偶的工作单位", "配偶在哪里工作", "您父亲的职业", "您子女的姓名", "Your spouse's employer", "What is your mother's occupation?"],
+    "点名同事": ["请写出对您不公的领导姓名", "哪位同事最不配合", "哪些领导不公道", "张主任处事公正", "我对王总的安排满意", "请评价：李副书记办事公道", "Name a colleague who does not help.",
              "Which manager treats you unfairly?"],
 }  # fmt: skip
 
@@ -642,6 +642,10 @@ def test_names_of_branch_indicators_pass(tmp_path: Path, write_workspace):
         "下班后工作微信群里的消息影响我休息。", "我能得到故障诊断方面的培训。", "Skills competitions are worthwhile.",
         "My work involves too much repetition.", "The prescribed safety procedure can be followed.",
         "Management acts in good faith.",
+        # The twins of what is out of bounds: the same words about working life.
+        "党员活动的时间安排合适。", "党员服务队能帮我解决困难。", "药品柜里的急救用品够用。", "我需要孩子上学方面的便利。",
+        "今年要完成的任务清楚。", "配偶在外地的，探亲假能落实。", "车间主任处事公正。", "项目经理办事公道。", "事业部主任的安排合理。", "班组长分配任务公平。",
+        "总经理信箱有回音。", "填表人不需要留名。", "这项制度叫什么，我说得出。",
     ],
 )  # fmt: skip
 def test_questions_about_working_life_pass(wording: str):

@@ -10,6 +10,13 @@ from ..errors import Problems
 from .purpose import ALLOWED, label, record_purpose
 from .tree import Node
 
+#: The 100 most frequent family names (Ministry of Public Security 2020), so that a person named in a question is seen.
+SURNAMES = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖石金韦贾"
+    "夏付方邹熊白孟秦邱侯江尹薛闫段雷龙史陶贺毛郝顾龚邵万覃武钱戴严莫孔向常汤"
+)
+_TITLE = r"(副?(主任|经理|书记|处长|科长|部长|主席|班长|队长|厂长|院长|所长|组长|董事长)|总经理|总监|总(?![一-鿿])|总(?=[的处做对在是很办]))"
+
 
 class Subject(NamedTuple):
     """A subject that is out of bounds: why, and a question about working conditions to ask instead."""
@@ -32,7 +39,7 @@ FORBIDDEN = (
     ),
     _subject(
         "对党忠诚 party loyalty",
-        r"忠诚|拥护|入党|党性|对党|党员身份|跟党|党的(领导|路线|理论|主张)|理想信念|\bparty (member|loyal)|loyal to the party",
+        r"忠诚|拥护|入党|(是不是|是否|您是|你是)(为|是)?(中共)?(预备)?党员|党性|对党|党员身份|跟党|党的(领导|路线|理论|主张)|理想信念|\bparty (member|loyal)|loyal to the party",
         "改问组织活动的时间和内容是否合适 (ask whether meetings are well timed)",
     ),
     _subject(
@@ -42,7 +49,7 @@ FORBIDDEN = (
     ),
     _subject(
         "宗教信仰 religion",
-        r"宗教|信教|信仰|教徒|礼拜|烧香|religio|(?<!good )\bfaith\b|church|mosque|temple",
+        r"宗教|信教|信仰|教徒|礼拜|烧香|寺庙|寺院|教堂|清真寺|道观|拜佛|念经|religio|(?<!good )\bfaith\b|church|mosque|temple",
         "改问工作时间安排是否合适 (ask whether hours suit)",
     ),
     _subject(
@@ -52,7 +59,7 @@ FORBIDDEN = (
     ),
     _subject(
         "诊断、用药与症状 diagnosis, medicine, symptoms",
-        r"(?<!故障)(?<!设备)诊断|确诊|服药|用药|病史|(?<!隐)患有|疾病|慢性病|抑郁|焦虑症|精神(疾病|障碍)|失眠|入睡困难|食欲不振|情绪低落|心情低落|绝望|自伤|自杀"
+        r"(?<!故障)(?<!设备)诊断|确诊|服药|用药|吃药|安眠药|(抗抑郁|降压|止痛|镇静)药|服用.{0,6}药|病史|(?<!隐)患有|疾病|慢性病|抑郁|焦虑症|精神(疾病|障碍)|失眠|入睡困难|食欲不振|情绪低落|心情低落|绝望|自伤|自杀"
         r"|不如死|提不起(劲|兴趣)|PHQ|GAD-?7|SCL-?90|GHQ|diagnos|medicat|prescribed (drug|medic)|prescription|depress|anxiety disorder|insomnia|suicid"
         r"|little interest or pleasure|feeling down",
         "改问休息时间和求助渠道 (ask about time to rest and ways to get help)",
@@ -60,7 +67,7 @@ FORBIDDEN = (
     _subject("性生活 sexual life", r"性生活|性取向|性行为|sexual|sex life", "删去 (remove it)"),
     _subject(
         "生育计划 pregnancy plans",
-        r"怀孕|备孕|生育(计划|意愿|打算)|(打算|计划|准备|想)要?(生|再生|二孩|三孩|孩子)|pregnan|plan(ning)? to have (a )?(child|bab)",
+        r"怀孕|备孕|生育(计划|意愿|打算)|(打算|计划|准备|想)要?(生|再生|二孩|三孩|孩子)|(?<![需主])要(个|一个|二|三|小)?(孩子|小孩|宝宝|二胎|三胎)(?![的上接])|pregnan|plan(ning)? to have (a )?(child|bab)",
         "改问家庭事务的工作便利 (ask whether work leaves room for family)",
     ),
     _subject(
@@ -75,13 +82,16 @@ FORBIDDEN = (
     ),
     _subject(
         "家庭成员身份 family members' identity",
-        r"(配偶|父母|父亲|母亲|子女|爱人|家属|家人|亲属)的?(姓名|名字|身份|工作单位|单位|职业|职务|电话|政治)"
+        r"(配偶|父母|父亲|母亲|子女|爱人|丈夫|妻子|家属|家人|亲属)(现在|目前)?(在|是|从事|做).{0,3}(哪|什么|何).{0,5}(工作|上班|单位|行业|职业|的)"
+        r"|(配偶|父母|父亲|母亲|子女|爱人|家属|家人|亲属)的?(姓名|名字|身份|工作单位|单位|职业|职务|电话|政治)"
         r"|(spouse|parent|father|mother|child|relative)s?'?s? (name|employer|job|occupation)",
         "改问家庭急事时的便利 (ask about help in a family emergency)",
     ),
     _subject(
         "点名同事 naming colleagues",
-        r"(写出|列出|说出|填写|指出|举报).{0,12}(同事|领导|员工|人员)?.{0,6}(姓名|名字)|哪(位|个|些)(同事|领导|员工)"
+        rf"(?<![一-鿿])[{SURNAMES}]{_TITLE}"
+        rf"|(?<=[对向和与由给请跟])(?!方)[{SURNAMES}]{_TITLE}"
+        r"|(写出|列出|说出|填写|指出|举报).{0,12}(同事|领导|员工|人员)?.{0,6}(姓名|名字)|哪(位|个|些)(同事|领导|员工)"
         r"|name (the|a|any|your) (colleague|coworker|co-worker|manager)|which (colleague|coworker|manager)",
         "改问团队整体的做法 (ask about the team as a whole)",
     ),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ...errors import Problems
 from ...spec import purpose
+from ...spec.lint import SURNAMES
 from ...spec.tables import SUFFIXES, once_a_value, rows_text
 
 #: Columns of 问卷星 exports that are dropped with a notice (R1): a network address and what leads to it.
@@ -18,13 +19,16 @@ DROPPED = ("来自IP", "IP", "IP地址", "来源详情", "昵称", "微信昵称
 _ASIDE = re.compile(r"[(（][^()（）]*[)）]")
 _NUMBERED = re.compile(r"^\s*(第?\s*\d+\s*[题、.．:：]|Q\d+[.:、])\s*")
 _NAMES = re.compile(
-    r"姓名|真名|名字(是|叫什么)?[:?？]*$|身份证|证件号|(手机|电话|联系电话|联系方式|手机号码)(号|号码)?[:：?？]?$|手机号|电话号|联系方式|联系电话"
+    r"姓名|真名|名字(是|叫什么)?[:?？]*$|(您|你|本人)(叫|怎么称呼)|如何称呼|身份证|证件号|(手机|电话|联系电话|联系方式|手机号码)(号|号码)?[:：?？]?$|手机号|电话号|联系方式|联系电话"
     r"|工号|员工(编号|号|代码)|职工(编号|号)|人员编(号|码)|党员编号|社保号|银行卡|护照|准考证"
     r"|open_?id|union_?id|微信号|QQ号|邮箱|电子邮件|家庭(住址|地址)|住址|籍贯|民族|政治面貌|党派|宗教|入党时间|出生(日期|年月|时间)|生日"
     r"|^(full[ _]?)?name$|e-?mail|phone|mobile|passport|id[ _]?card|(employee|staff|person|badge)[ _]?(id|no|number)$"
     r"|ethnic|religion|political (status|affiliation)|date of birth|birthday|^address$|user[ _]?name",
     re.IGNORECASE,
 )
+#: Headers that ask who filled in the sheet: a role, or a name.
+_WRITER = re.compile(r"^(填表|填报|填写|填答|答题|作答|答卷|被调查|受访|经办|联系)(人|者)([:：]|$)")
+_FULL_NAME = re.compile(rf"[{SURNAMES}][一-鿿]{{1,2}}")
 _PHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
 _ID_CARD = re.compile(r"(?<!\d)(\d{17}[\dXx])(?!\d)")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
@@ -131,6 +135,7 @@ def drop_notice(
 def identifying_cells(frame: pd.DataFrame, *, mapped: Collection[str]) -> dict[str, str]:
     """Return the columns whose cells hold identifiers, with what they hold and where.
 
+    A column that asks who filled in the sheet may hold roles; where most of its values look like names it is held back.
     One cell is enough in a column that is used; in a column that is dropped anyway a fifth of its filled cells, so that
     a number left in a free text does not stop a wave that never reads that text.
     """
@@ -142,7 +147,11 @@ def identifying_cells(frame: pd.DataFrame, *, mapped: Collection[str]) -> dict[s
         found = likely.map(identifying_text)
         found = found[found != ""]
         filled = int((cells.str.strip() != "").sum())
-        if len(found) and (column in mapped or len(found) >= 0.2 * filled):
+        texts = cells[cells.str.strip() != ""].str.strip().unique()
+        names = [text for text in texts if _FULL_NAME.fullmatch(text)]
+        if _WRITER.match(_NUMBERED.sub("", _ASIDE.sub("", str(column))).strip()) and 2 * len(names) > len(texts):
+            held[str(column)] = f"姓名 (names) {len(names)}"
+        elif len(found) and (column in mapped or len(found) >= 0.2 * filled):
             held[str(column)] = f"{'、'.join(dict.fromkeys(found))} ({rows_text(found.index)})"
     return held
 
