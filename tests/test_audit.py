@@ -106,12 +106,23 @@ def test_a_file_that_was_changed(folder: Path):
     assert "内容与记录不符" in row.detail
 
 
-def test_a_file_that_nobody_entered(folder: Path):
-    (folder / "reports" / "extra.html").write_text("<p>71.2</p>")
-    (folder / "reports" / "notes.txt").write_text("no report")
+@pytest.mark.parametrize(
+    "name", ["extra.html", "EXTRA.HTML", "notes.txt", "old/scores.CSV", "figure.svg", "no_ending", ".hidden"]
+)
+def test_a_file_that_nobody_entered(folder: Path, name: str):
+    """Of any ending, in any writing: what left is what the record tells."""
+    path = folder / "reports" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("<p>71.2</p>")
     (row,) = found(folder, "file", "failed").itertuples()
-    assert row.place == "extra.html"
+    assert row.place == name
     assert "记录中没有此文件" in row.detail
+
+
+def test_a_file_of_the_system_is_noted(folder: Path):
+    (folder / "reports" / "Thumbs.db").write_text("")
+    assert found(folder, "file", "failed").empty
+    assert found(folder, "file", "note")["place"].tolist() == ["Thumbs.db"]
 
 
 def test_a_file_that_was_moved_away_is_noted(folder: Path):

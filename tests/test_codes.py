@@ -85,6 +85,6 @@ def test_who_filled_in_the_sheet_is_held_back_where_it_holds_names(tmp_path: Pat
     names = [f"{family}{given}" for family in "王李张刘陈" for given in ("一", "二小", "三", "四", "五")]
     named = every.assign(填表人=[names[i % len(names)] for i in range(len(every))])
     roles = every.assign(填表人=["班组长", "员工", "高级工"] * (len(every) // 3) + ["员工"] * (len(every) % 3))
-    with pytest.raises(DjError, match="填表人.*identifier_content"):
+    with pytest.raises(DjError, match=r"填表人.*identifier_content"):
         dj.open_workspace(office(tmp_path / "names", named)).scores(PERIOD)
     assert dj.open_workspace(office(tmp_path / "roles", roles)).scores(PERIOD).at("ALL", "INDEX").n == len(every)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from .workspace import Workspace
 
 State = Literal["ok", "note", "failed"]
-EXPORTED = (".html", ".pdf", ".ipynb", ".docx", ".pptx", ".xlsx")
+#: Files that systems put into folders by themselves.
+OF_SYSTEMS = frozenset([".ds_store", "thumbs.db", "desktop.ini", ".gitkeep"])
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,9 @@ def _files(ws: Workspace, place: Path) -> Iterator[Finding]:
     known = set(last["file"])
     for path in sorted(place.rglob("*")) if place.exists() else ():
         name = path.relative_to(place).as_posix()
-        if path.suffix in EXPORTED and path.is_file() and name not in known:
-            yield ("file", name, "failed", "记录中没有此文件 (no entry in the record)")
+        if (path.is_symlink() or not path.is_dir()) and name not in known:
+            state: State = "note" if path.name.casefold() in OF_SYSTEMS else "failed"
+            yield ("file", name, state, "记录中没有此文件 (no entry in the record)")
     for row in left[left["state"] == "void"].itertuples(index=False):
         yield ("file", str(row.file), "note", f"#{row.event} 中断作废 (void: it was interrupted)")
 
