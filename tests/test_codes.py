@@ -13,7 +13,7 @@ import dj_analysis as dj
 from dj_analysis.errors import DjError, SpecError
 from dj_analysis.measure.intake.identifiers import identifying_name
 from dj_analysis.publish.notebooks import file_name
-from dj_analysis.spec.codes import category_fault, code_fault
+from dj_analysis.spec.codes import category_fault, code_fault, derived_codes
 
 pytestmark = pytest.mark.filterwarnings("ignore::dj_analysis.errors.DjWarning")
 
@@ -88,3 +88,25 @@ def test_who_filled_in_the_sheet_is_held_back_where_it_holds_names(tmp_path: Pat
     with pytest.raises(DjError, match=r"填表人.*identifier_content"):
         dj.open_workspace(office(tmp_path / "names", named)).scores(PERIOD)
     assert dj.open_workspace(office(tmp_path / "roles", roles)).scores(PERIOD).at("ALL", "INDEX").n == len(every)
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
+def test_codes_made_of_names_in_the_data_are_sound_and_keep_the_name(tmp_path: Path, kind):
+    every = people()
+    names = {"B11": "一/二联合支部", "B12": "ALL", "B21": "甲×乙", "B22": "四支部"}
+    frame = kind(every.assign(unit=every["unit"].map(names)).drop(columns="序号").to_dict("list"))
+    codebook = dj.open_workspace(office(tmp_path / "office", every)).spec.codebook
+    survey = dj.read_survey(frame, codebook, period=PERIOD)
+    units = survey.spec.units
+    assert {unit.name_zh for unit in units.rows} == set(names.values())
+    assert not [unit.unit for unit in units.rows if code_fault(unit.unit)]
+    scores = dj.score(survey, by="unit")
+    for code, name in names.items():
+        assert scores.at(units.find(name) if name != "ALL" else "_ALL", "INDEX").n == (every["unit"] == code).sum()
+    assert scores.at("ALL", "INDEX").n == len(every)
+
+
+def test_two_names_never_share_a_code():
+    codes = derived_codes(["a/b", "a_b", "a:b", "a\\b", "CON", "con", ".."])
+    assert len({code.casefold() for code in codes.values()}) == len(codes)
+    assert not [code for code in codes.values() if code_fault(code)]

@@ -43,6 +43,19 @@ def code_fault(text: str) -> str:
     return "Windows 保留名 (a name Windows keeps)" if text.split(".")[0].casefold() in DEVICES else ""
 
 
+def derived_codes(names: Iterable[str]) -> dict[str, str]:
+    """Return a sound code of its own for each name of a unit; the name itself where it is one."""
+    sound = {name: name for name in dict.fromkeys(names) if not code_fault(name)}
+    codes, taken = dict(sound), {name.casefold() for name in sound}
+    for name in (name for name in dict.fromkeys(names) if name not in sound):
+        stem = re.sub(r"\.\.+", "_", _PATH.sub("_", _CONTROL.sub("_", name).replace("×", "_"))).strip(" .") or "_"
+        stem = stem if not code_fault(stem) else f"_{stem}"
+        tried = (stem if i == 1 else f"{stem}_{i}" for i in range(1, len(codes) + len(taken) + 3))
+        codes[name] = next(code for code in tried if code.casefold() not in taken)
+        taken.add(codes[name].casefold())
+    return codes
+
+
 def check_categories(where: str, texts: Iterable[str], problems: Problems) -> None:
     """Note categories of a group column that could be taken for something else."""
     faults = {text: fault for text in dict.fromkeys(texts) if text and (fault := category_fault(text))}

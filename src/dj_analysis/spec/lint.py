@@ -39,7 +39,8 @@ FORBIDDEN = (
     ),
     _subject(
         "对党忠诚 party loyalty",
-        r"忠诚|拥护|入党|(是不是|是否|您是|你是)(为|是)?(中共)?(预备)?党员|党性|对党|党员身份|跟党|党的(领导|路线|理论|主张)|理想信念|\bparty (member|loyal)|loyal to the party",
+        r"忠诚|拥护|入党|(是不是|是否|您是|你是)(为|是)?(中共)?(预备)?党员"
+        r"|党性|对党|党员身份|跟党|党的(领导|路线|理论|主张)|理想信念|\bparty (member|loyal)|loyal to the party",
         "改问组织活动的时间和内容是否合适 (ask whether meetings are well timed)",
     ),
     _subject(
@@ -59,7 +60,8 @@ FORBIDDEN = (
     ),
     _subject(
         "诊断、用药与症状 diagnosis, medicine, symptoms",
-        r"(?<!故障)(?<!设备)诊断|确诊|服药|用药|吃药|安眠药|(抗抑郁|降压|止痛|镇静)药|服用.{0,6}药|病史|(?<!隐)患有|疾病|慢性病|抑郁|焦虑症|精神(疾病|障碍)|失眠|入睡困难|食欲不振|情绪低落|心情低落|绝望|自伤|自杀"
+        r"服药|用药|吃药|安眠药|(抗抑郁|降压|止痛|镇静)药|服用.{0,6}药"
+        r"|(?<!故障)(?<!设备)诊断|确诊|病史|(?<!隐)患有|疾病|慢性病|抑郁|焦虑症|精神(疾病|障碍)|失眠|入睡困难|食欲不振|情绪低落|心情低落|绝望|自伤|自杀"
         r"|不如死|提不起(劲|兴趣)|PHQ|GAD-?7|SCL-?90|GHQ|diagnos|medicat|prescribed (drug|medic)|prescription|depress|anxiety disorder|insomnia|suicid"
         r"|little interest or pleasure|feeling down",
         "改问休息时间和求助渠道 (ask about time to rest and ways to get help)",
@@ -67,7 +69,8 @@ FORBIDDEN = (
     _subject("性生活 sexual life", r"性生活|性取向|性行为|sexual|sex life", "删去 (remove it)"),
     _subject(
         "生育计划 pregnancy plans",
-        r"怀孕|备孕|生育(计划|意愿|打算)|(打算|计划|准备|想)要?(生|再生|二孩|三孩|孩子)|(?<![需主])要(个|一个|二|三|小)?(孩子|小孩|宝宝|二胎|三胎)(?![的上接])|pregnan|plan(ning)? to have (a )?(child|bab)",
+        r"怀孕|备孕|生育(计划|意愿|打算)|(打算|计划|准备|想)要?(生|再生|二孩|三孩|孩子)"
+        r"|(?<![需主])要(个|一个|二|三|小)?(孩子|小孩|宝宝|二胎|三胎)(?![的上接])|pregnan|plan(ning)? to have (a )?(child|bab)",
         "改问家庭事务的工作便利 (ask whether work leaves room for family)",
     ),
     _subject(

@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +16,7 @@ from ..errors import DjError, Problems
 from .periods import ALLOWED, bound, is_period
 from .schemas import Schema
 from .settings import Settings, Source
+from .workbooks import cell_text, read_workbook
 
 ENCODINGS = ("utf-8-sig", "gb18030")  # gb18030 holds all of gbk
 SUFFIXES = (".csv", ".txt", ".tsv", ".xlsx", ".xls", ".parquet", ".sav")
@@ -259,7 +259,7 @@ def _is_bound(text: str) -> bool:
 def _read_cells(path: Path, place: str, sheet: str, problems: Problems) -> list[list[str]] | pd.DataFrame | None:
     suffix = path.suffix.lower()
     if suffix in (".xlsx", ".xls"):
-        return _read_excel(path, place, sheet, problems)
+        return read_workbook(path, place, sheet, problems)
     if suffix == ".parquet":
         return as_text(pd.read_parquet(path))
     if suffix == ".sav":
@@ -291,22 +291,6 @@ def _read_csv(path: Path, place: str, problems: Problems) -> list[list[str]] | N
     except csv.Error as error:
         problems.add(place, "unreadable", error, "CSV", "重新导出 (export it again)")
         return None
-
-
-def _read_excel(path: Path, place: str, sheet: str, problems: Problems) -> list[list[str]] | None:
-    import python_calamine as calamine
-
-    try:
-        with calamine.load_workbook(str(path)) as book:
-            if sheet and sheet not in book.sheet_names:
-                advice = "改正 sheet (mend the sheet name)"
-                problems.add(place, "missing_sheet", sheet, ", ".join(book.sheet_names), advice)
-                return None
-            rows = book.get_sheet_by_name(sheet or book.sheet_names[0]).to_python(skip_empty_area=False)
-    except (calamine.CalamineError, OSError) as error:
-        problems.add(place, "unreadable", error, "Excel .xlsx/.xls", "用 Excel 打开后另存 (open and save it again)")
-        return None
-    return [[_cell_text(cell) for cell in row] for row in rows]
 
 
 def _with_header(cells: list[list[str]] | pd.DataFrame, place: str, problems: Problems) -> pd.DataFrame | None:
@@ -348,24 +332,8 @@ def _with_header(cells: list[list[str]] | pd.DataFrame, place: str, problems: Pr
 def as_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Turn a typed frame into text cells, as a file would hold them."""
     return pd.DataFrame(
-        {str(name): pd.Series([_cell_text(v) for v in frame[name]], dtype="str") for name in frame.columns}
+        {str(name): pd.Series([cell_text(v) for v in frame[name]], dtype="str") for name in frame.columns}
     )
-
-
-def _cell_text(value: object) -> str:
-    if isinstance(value, str):
-        return value.strip()
-    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and value != value):
-        return ""
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="seconds") if value.time() != value.min.time() else str(value.date())
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value)
 
 
 def _read_sql(source: Source, name: str, problems: Problems) -> Table | None:

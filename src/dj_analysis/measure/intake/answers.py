@@ -13,7 +13,7 @@ import polars as pl
 from ...errors import Problems
 from ...spec import purpose
 from ...spec.codebook import Codebook, Scale
-from ...spec.codes import check_categories
+from ...spec.codes import check_categories, derived_codes
 from ...spec.consent import Door
 from ...spec.settings import Source
 from ...spec.specification import Specification
@@ -95,7 +95,9 @@ def survey_of_table(
         listed = ", ".join(forgotten[:8]) + (" …" if len(forgotten) > 8 else "")
         notices.append(f"{table.place}: 未声明的列已丢弃 {listed} (undeclared columns dropped)")
     if derive_units and "unit" in kept:
-        spec = replace(spec, units=flat_units(sorted(set(kept["unit"]) - {""})))
+        codes_of_units = derived_codes(sorted(set(kept["unit"]) - {""}))
+        kept["unit"] = kept["unit"].map(codes_of_units | {"": ""})
+        spec = replace(spec, units=flat_units(codes_of_units))
     return Survey(
         pl.from_pandas(kept), spec, period, codebook.forms(asked),
         axes=axes_of(kept.columns, codebook, spec.units),
@@ -164,8 +166,6 @@ def _typed(
         elif code in ("unit", *units.trees[1:]):
             tree = units.trees[0] if code == "unit" else code
             kept[code] = _units(cells, units, tree, where, problems) if spec.units.rows else whole_numbers(cells)
-            if not spec.units.rows:
-                check_categories(where, kept[code].unique(), problems)
         elif code == SECONDS:
             kept[code] = wjx.seconds(cells)
         elif code == RESPONDENT:

@@ -13,7 +13,7 @@ import polars as pl
 
 from ...errors import Problems
 from ...spec.codebook import Codebook, Scale
-from ...spec.codes import ODD_CATEGORY, check_categories
+from ...spec.codes import ODD_CATEGORY, check_categories, derived_codes
 from ...spec.consent import Door
 from ...spec.settings import Source
 from ...spec.specification import Specification
@@ -78,7 +78,12 @@ def survey_of_frame(
     chosen = linked.select(*_chosen(schema, roles, codebook)) if roles else linked
     if derive_units and "unit" in roles:
         names = collected(chosen.select("unit").unique())["unit"].to_list()
-        spec = replace(spec, units=flat_units(sorted({str(name) for name in names if not pd.isna(name)})))
+        codes = derived_codes(sorted({str(name) for name in names if not pd.isna(name)}))
+        for name, code in codes.items():
+            if name != code:
+                told = nw.col("unit")
+                chosen = chosen.with_columns(nw.when(told == name).then(nw.lit(code)).otherwise(told).alias("unit"))
+        spec = replace(spec, units=flat_units(codes))
     forgotten = [name for name in headers if name not in (*roles.values(), when)]
     if forgotten:
         notices.append(f"{place}: 未声明的列已丢弃 {', '.join(forgotten[:8])} (undeclared columns dropped)")
@@ -189,7 +194,7 @@ def _look_at(
     for code in (RESPONDENT, "unit", *units.trees[1:], *(node.code for node in codebook.groups)):
         if code in roles:
             cells = nw.col(roles[code]).cast(nw.String).fill_null("")
-            if code != RESPONDENT and (code != "unit" or not units.rows):
+            if code not in (RESPONDENT, "unit", *units.trees[1:]):
                 asked[f"{code}{_ODD}"] = nw.when(cells.str.contains(ODD_CATEGORY)).then(cells).max()
             for name, pattern in identifiers.PATTERNS.items():
                 asked[f"{code}:{name}"] = cells.str.contains(pattern).cast(nw.Int64).sum()

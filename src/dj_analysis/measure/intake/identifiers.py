@@ -12,6 +12,7 @@ from ...errors import Problems
 from ...spec import purpose
 from ...spec.lint import SURNAMES
 from ...spec.tables import SUFFIXES, once_a_value, rows_text
+from ...spec.workbooks import other_sheets
 
 #: Columns of 问卷星 exports that are dropped with a notice (R1): a network address and what leads to it.
 DROPPED = ("来自IP", "IP", "IP地址", "来源详情", "昵称", "微信昵称", "用户昵称")
@@ -154,6 +155,22 @@ def identifying_cells(frame: pd.DataFrame, *, mapped: Collection[str]) -> dict[s
         elif len(found) and (column in mapped or len(found) >= 0.2 * filled):
             held[str(column)] = f"{'、'.join(dict.fromkeys(found))} ({rows_text(found.index)})"
     return held
+
+
+def check_other_sheets(path: Path, place: str, sheet: str, problems: Problems) -> None:
+    """Note sheets of a workbook that are not read and hold who people are: the file itself must not lie here."""
+    if path.suffix.lower() not in (".xlsx", ".xls"):
+        return
+    for name, rows in other_sheets(path, sheet).items():
+        if not rows or not any(map(any, rows)):
+            continue
+        width = max(map(len, rows))
+        frame = pd.DataFrame([row + [""] * (width - len(row)) for row in rows], dtype="str")
+        header = next(row for row in rows if any(row))
+        held = [*identifying_names(header), *identifying_cells(frame, mapped=list(frame.columns)).values()]
+        if held:
+            advice = "删去该工作表后另存 (delete that sheet, then save)"
+            problems.add(f"{place} [{name}]", "identifier_content", "、".join(held[:3]), ALLOWED, advice)
 
 
 def _quoted(text: str) -> str:

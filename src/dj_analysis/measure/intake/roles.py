@@ -83,6 +83,6 @@ def axes_of(columns: Iterable[str], codebook: Codebook, units: Units) -> dict[st
     return axes | {node.code: node.code for node in codebook.groups if node.code in here}
 
 
-def flat_units(names: list[str]) -> Units:
-    """Make units of one level of the names in the data, where no units are declared."""
-    return Units(tuple(Unit(name, level="unit", name_zh=name) for name in names))
+def flat_units(codes: Mapping[str, str]) -> Units:
+    """Make units of one level of the names in the data (name → code), where no units are declared."""
+    return Units(tuple(Unit(code, level="unit", name_zh=name) for name, code in codes.items()))

@@ -19,7 +19,7 @@ from ..survey import Survey
 from .answers import survey_of_table as survey_of_table
 from .frames import survey_of_frame as survey_of_frame
 from .frames import typed_parquet
-from .identifiers import shown
+from .identifiers import check_other_sheets, shown
 
 
 def read_survey(
@@ -116,6 +116,7 @@ def survey_of_file(
     table = read_text(path, problems, place=place, sheet=source.sheet)
     if table is None:
         return None
+    check_other_sheets(path, place, source.sheet, problems)
     return survey_of_table(
         table, spec, period, asked, source, problems, derive_units=derive_units, door=door, file=file
     )
