@@ -264,6 +264,29 @@ def test_a_figure_is_the_same_bytes_twice(safe):
     assert dj.figure(dj.plot_scores, safe).content == dj.figure(dj.plot_scores, safe).content
 
 
+@pytest.mark.parametrize("plot", [dj.plot_scores, dj.plot_heat, dj.plot_trend, dj.plot_response])
+def test_a_plot_of_a_wrong_result_says_which_it_needs(scores, plot):
+    wrong = scores.response if plot is not dj.plot_response else scores.shares
+    for result in (wrong, None, scores.table["unit"]):
+        with pytest.raises(UsageError, match=plot.__name__):
+            plot(result)
+
+
+def test_a_plot_of_an_unknown_level_code_or_unit_names_those_there_are(scores):
+    for options, nearest in (({"level": "citty"}, "city"), ({"code": "INDEXX"}, "INDEX")):
+        with pytest.raises(UsageError, match=nearest):
+            dj.plot_scores(scores, **options)
+    with pytest.raises(UsageError, match="ALL"):
+        dj.plot_trend(dj.trend([scores]), unit="Nowhere")
+
+
+def test_a_dollar_sign_in_a_name_is_drawn_as_written(scores):
+    """Two of them are no formula."""
+    units = dataclasses.replace(scores.spec.units, root_name_zh="降本$100$班")
+    axes = dj.plot_scores(dataclasses.replace(scores, spec=dataclasses.replace(scores.spec, units=units)))
+    assert not any(text.get_parse_math() for text in axes.get_yticklabels())
+
+
 def test_heat_map_hatches_hidden_units(safe):
     axes = dj.plot_heat(safe)
     assert sum(patch.get_hatch() is not None for patch in axes.patches) == 2 * 8

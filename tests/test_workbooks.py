@@ -41,12 +41,15 @@ def test_a_stray_cell_is_named(tmp_path: Path, cell: str):
         dj.open_workspace(workspace(tmp_path, change=cell)).scores(PERIOD)
 
 
-@pytest.mark.parametrize("cell", ["Z140", "A2000", "AZ1"])
+@pytest.mark.parametrize("cell", ["A2000", "AZ1", "G9000"])
 def test_a_remark_near_the_table_is_no_stray_cell(tmp_path: Path, cell: str):
-    try:
-        dj.open_workspace(workspace(tmp_path, change=cell)).scores(PERIOD)
-    except DjError as error:
-        assert "stray_cell" not in str(error)
+    survey = dj.read_survey(
+        workspace(tmp_path, change=cell) / "responses" / f"{PERIOD}.xlsx",
+        dj.read_codebook(tmp_path / "office" / "codebook.csv"),
+        units=dj.read_units(tmp_path / "office" / "units.csv"),
+        period=PERIOD,
+    )
+    assert len(survey.frame) >= len(people())
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import numpy as np
 import pandas as pd
 
-from ..errors import UsageError
+from ..errors import UsageError, unknown
 from ..release.protect import Protected
 from ..result import Result
 from ..spec.periods import parse
@@ -32,11 +32,35 @@ def _themed(plot: Callable[P, Axes]) -> Callable[P, Axes]:
 
     @functools.wraps(plot)
     def drawn(*args: P.args, **options: P.kwargs) -> Axes:
-        result: Any = args[0] if args else options["result"]
+        result: Any = args[0] if args else options.get("result")
+        _check_drawable(plot.__name__, result, options)
         with theme.drawing(result.spec.fonts):
             return plot(*args, **options)
 
     return drawn
+
+
+#: Columns without which a plot has nothing to draw, and what makes a result that has them.
+_NEEDED = {
+    "plot_scores": (("unit", "level", "code", "form", "score", "low", "high"), "dj.score(…)"),
+    "plot_heat": (("unit", "level", "code", "form", "score"), "dj.score(…)"),
+    "plot_trend": (("unit", "code", "form", "period", "version", "score", "low", "high"), "dj.trend(…)"),
+    "plot_response": (("unit", "level", "rate"), "scores.response"),
+}
+
+
+def _check_drawable(plot: str, result: Any, options: dict[str, Any]) -> None:
+    """Refuse what the plot cannot draw, and levels, codes and units that the result does not have."""
+    needed, made_by = _NEEDED[plot]
+    table = getattr(result, "table", pd.DataFrame())
+    if any(name not in table.columns for name in needed):
+        given = "、".join(map(str, table.columns[:12])) or type(result).__name__
+        raise UsageError(f"{plot}: 需要 {made_by} 的结果,不是 {given} (it draws the result of {made_by})")
+    for name in ("level", "code", "unit"):
+        value = options.get(name)
+        known = [str(one) for one in pd.unique(table[name])] if name in table.columns else []
+        if value is not None and known and value not in known:
+            raise unknown({"level": "层级/level", "code": "代码/code", "unit": "单位/unit"}[name], str(value), known)
 
 
 @_themed

@@ -93,6 +93,7 @@ def rc_parameters(own_fonts: str = "") -> dict[str, Any]:
     return {
         "font.family": [sans_font(own_fonts)],
         "axes.unicode_minus": False,
+        "text.parse_math": False,  # a dollar sign in a name is a dollar sign
         "font.size": 9.5,
         "axes.titlesize": 11.5,
         "axes.titlelocation": "left",
