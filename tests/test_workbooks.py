@@ -12,6 +12,7 @@ from offices import PERIOD, office, people
 
 import dj_analysis as dj
 from dj_analysis.errors import DjError
+from dj_analysis.measure.intake.copies import clean_file
 
 pytestmark = pytest.mark.filterwarnings("ignore::dj_analysis.errors.DjWarning")
 
@@ -79,3 +80,32 @@ def test_another_sheet_without_names_is_let_be(tmp_path: Path):
     notes = pd.DataFrame({"题号": ["Q1"], "说明": ["五级"]})
     ws = dj.open_workspace(workspace(tmp_path, hidden=notes))
     assert ws.scores(PERIOD).at("ALL", "INDEX").n == len(people())
+
+
+ACTIVE = [
+    "=1+1",
+    '=HYPERLINK("http://x")',
+    "@SUM(A1)",
+    "+cmd|' /C calc'!A0",
+    "-2+3",
+    "\\\\server\\x",
+    "file:///c:/x",
+    "HTTPS://x.org",
+]
+PLAIN = ["-2", "+1.5", "-5%", "3", "一般=普通", "a@b", "很好"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_a_clean_copy_holds_no_formula_and_no_link(tmp_path: Path, suffix: str):
+    texts = ACTIVE + PLAIN
+    source = tmp_path / "s.csv"
+    pd.DataFrame({"=意见": texts, "分数": ["4"] * len(texts)}).to_csv(source, index=False)
+    copy = clean_file(source, out=tmp_path / f"copy{suffix}")
+    assert copy.neutralised == len(ACTIVE) + 1
+    read = pd.read_csv(copy.file, dtype=str) if suffix == ".csv" else pd.read_excel(copy.file, dtype=str)
+    assert list(read.columns) == ["'=意见", "分数"]
+    assert read["'=意见"].tolist()[: len(ACTIVE)] == [f"'{text}" for text in ACTIVE]
+    assert [text.lstrip("+") for text in read["'=意见"].tolist()[len(ACTIVE) :]] == [text.lstrip("+") for text in PLAIN]
+    if suffix == ".xlsx":
+        sheet = openpyxl.load_workbook(copy.file).active
+        assert not [cell for row in sheet.iter_rows() for cell in row if cell.data_type == "f" or cell.hyperlink]

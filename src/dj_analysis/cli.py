@@ -112,6 +112,8 @@ def clean(
     ):
         print(f"{said}: {'、'.join(columns) or '(无/none)'}")
     print(f"为使每种组合至少 {made.least} 人相同，置空 {made.blanked} 格 (cells blanked)")
+    if made.neutralised:
+        print(f"公式和链接已改为文字 {made.neutralised} 格 (formulas and links made plain text)")
     print("下一步/next: 用副本替换原文件，原文件移出工作区 (put the copy in place of the original, and move that away)")
 
 

@@ -21,7 +21,7 @@ _WRITTEN = {".csv": ".csv", ".txt": ".txt", ".tsv": ".tsv", ".xlsx": ".xlsx", ".
 
 @dataclass(frozen=True)
 class Copy:
-    """A clean copy: where it is, what was left out, what was coarsened, how many cells were blanked.
+    """A clean copy: where it is, what was left out, what was coarsened, how many cells were blanked or made plain text.
 
     Attributes
     ----------
@@ -35,6 +35,7 @@ class Copy:
     banded: tuple[str, ...]
     blanked: int
     least: int
+    neutralised: int = 0
 
 
 def clean_file(
@@ -48,7 +49,8 @@ def clean_file(
 
     Besides the columns named, 来自IP, 来源详情 and 昵称 go. Columns that ask for age, tenure, sex, education, post, title or
     form of employment, and those named as ``quasi``, are quasi-identifiers (R16): at most three together; ages and tenures
-    given as numbers are put into bands; then cells are blanked until every combination is shared by at least five rows.
+    given as numbers are put into bands; then cells are blanked until every combination is shared by at least five rows. A cell
+    that a spreadsheet would run as a formula or open as a link gets an apostrophe before it.
 
     Parameters
     ----------
@@ -96,8 +98,25 @@ def clean_file(
         problems.raise_if_any(DataError)
     frame, coarser = coarsened(left.frame, kinds)
     frame, blanked = anonymous(frame, list(kinds))
-    write_table(target, frame)
-    return Copy(target, tuple(dropped), tuple(kinds), coarser, blanked, smallest_class(frame, list(kinds)) or FEWEST)
+    least = smallest_class(frame, list(kinds)) or FEWEST
+    plain, neutralised = without_formulas(frame)
+    write_table(target, plain)
+    return Copy(target, tuple(dropped), tuple(kinds), coarser, blanked, least, neutralised)
+
+
+#: What a spreadsheet runs or opens: formulas, calls of programs (DDE), links to files and servers.
+_ACTIVE = r"^\s*(?:[=@\t\r]|[+-](?![\d.,]+%?$)|\\\\|(?:file|https?|ftp|mailto|javascript):)"
+
+
+def without_formulas(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Put an apostrophe before texts that a spreadsheet would run or open, headers too; return how many there were."""
+    made, count = frame.copy(), 0
+    for header in frame.columns:
+        active = frame[header].astype("str").str.contains(_ACTIVE, case=False, regex=True, na=False)
+        made[header] = frame[header].where(~active, "'" + frame[header].astype("str"))
+        count += int(active.sum())
+    headers = {header: f"'{header}" for header in frame.columns if re.match(_ACTIVE, str(header), re.IGNORECASE)}
+    return made.rename(columns=headers), count + len(headers)
 
 
 def check_clean(table: Table, asked: Sequence[str], source: Path) -> None:
