@@ -1,6 +1,6 @@
 """Set up the environment in .venv and run the everyday commands; the Makefile and Windows both call this file.
 
-Usage: python make.py report | test | lab | bench | lock
+Usage: python make.py report | quick | test | lab | bench | lock
 """
 
 import os
@@ -62,6 +62,14 @@ def test() -> None:
     run(PYTHON, "-m", "pytest", "-n", "auto", "--dist", "loadfile", "-rs")
 
 
+def quick() -> None:
+    """Lint, format, types and the fast part of the tests: before each commit, in under two minutes."""
+    run(PYTHON, "-m", "ruff", "check", ".")
+    run(PYTHON, "-m", "ruff", "format", "--check", ".")
+    run(PYTHON, "-m", "mypy")
+    run(PYTHON, "-m", "pytest", "-n", "auto", "--dist", "loadfile", "-m", "quick")
+
+
 def lab() -> None:
     """JupyterLab on the demo workspace and the notebooks."""
     demo()
@@ -91,7 +99,7 @@ def lock() -> None:
     )  # fmt: skip
 
 
-TARGETS = {f.__name__: f for f in (setup, report, test, lab, bench, lock)}
+TARGETS = {f.__name__: f for f in (setup, report, quick, test, lab, bench, lock)}
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in TARGETS:

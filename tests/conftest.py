@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,34 @@ import pytest
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 WriteWorkspace = Callable[[Path, Mapping[str, str | bytes]], Path]
+
+#: Modules of ``make quick``: what a change breaks most often, in seconds.
+QUICK = frozenset(
+    """architecture codes columns publish spec partition record workbooks rules shrinkage ranks composite agreement
+    orderings planning uncertainty raters""".split()
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the quick modules."""
+    for item in items:
+        if item.path.stem.removeprefix("test_") in QUICK:
+            item.add_marker("quick")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where tests were skipped for want of a program, if DJ_NOTHING_SKIPPED asks for it.
+
+    Real data lie beside the project and not in it: tests of them may be skipped.
+    """
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not os.environ.get("DJ_NOTHING_SKIPPED") or reporter is None or hasattr(session.config, "workerinput"):
+        return
+    skipped = [report for report in reporter.stats.get("skipped", []) if "real data" not in str(report.longrepr)]
+    if skipped and session.exitstatus == pytest.ExitCode.OK:
+        reporter.write_line(f"{len(skipped)} tests were skipped and nothing may be: {skipped[0].longrepr}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

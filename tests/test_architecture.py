@@ -35,7 +35,7 @@ OWNERS = {
     "xlsxwriter": {"publish/templates", "measure/intake/copies", "demo"},
     "sqlalchemy": {"spec/tables"},
     "pyreadstat": {"spec/tables"},
-    "python_calamine": {"spec/tables"},
+    "python_calamine": {"spec/workbooks"},
     "typer": {"cli"},
 }
 
