@@ -14,26 +14,11 @@ WriteWorkspace = Callable[[Path, Mapping[str, str | bytes]], Path]
 
 #: Modules of ``make quick``: what a change breaks most often, in seconds.
 QUICK = frozenset(
-    [
-        "architecture",
-        "codes",
-        "columns",
-        "publish",
-        "spec",
-        "partition",
-        "record",
-        "workbooks",
-        "rules",
-        "shrinkage",
-        "ranks",
-        "composite",
-        "agreement",
-        "orderings",
-        "planning",
-        "uncertainty",
-        "raters",
-    ]
-)
+    {
+        "architecture", "codes", "columns", "publish", "spec", "partition", "record", "workbooks", "rules", "shrinkage",
+        "ranks", "composite", "agreement", "orderings", "planning", "uncertainty", "raters",
+    }
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
