@@ -1,12 +1,14 @@
 """The rooms: imports go one way, no cycle anywhere, one owner for each heavy library."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "dj_analysis"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "dj_analysis"
 ORDER = [
     "errors",
     "result",
@@ -134,3 +136,22 @@ def test_shop_window_is_small_and_whole():
     assert len(dj.__all__) <= 52
     for name in dj.__all__:
         assert getattr(dj, name).__doc__
+
+
+@pytest.mark.parametrize("page", ["responsible-use.md", "responsible-use.zh-CN.md"])
+def test_every_test_that_a_claim_names_is_there(page: str):
+    """And every file it names."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    tests = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    named = set(re.findall(r"`(test_\w+)`", text))
+    assert len(named) >= 8
+    assert sorted(name for name in named if f"def {name}(" not in tests) == []
+    for name in set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.(?:py|toml))`", text)):
+        found = [ROOT / name, ROOT / "src" / "dj_analysis" / name, ROOT / "tests" / name]
+        assert any(path.exists() for path in found) or name in ("bands.toml", "workspace.toml"), name
+
+
+def test_both_pages_name_the_same_tests():
+    pages = [(ROOT / "docs" / f"responsible-use{kind}.md").read_text("utf-8") for kind in ("", ".zh-CN")]
+    english, chinese = ({*re.findall(r"`(test_\w+…?)`", page)} for page in pages)
+    assert english == chinese

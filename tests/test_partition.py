@@ -506,6 +506,18 @@ def test_a_group_column_that_nearly_follows_the_units_is_left_out_whole_and_no_u
     assert {row[1] for row in found.hidden} == {"男", "女"}
 
 
+def test_reasons_are_true_of_their_rows():
+    """Too few people, or enough of them and hidden for another's sake; that all answered alike is not said."""
+    people = {"A": 40, "B": 4, "C": 12, "D": 30, "E": 3, "F": 8, "G": 15}
+    found = wave_mask([(unit, "x", n) for unit, n in people.items() if unit != "G"], ("one",))
+    hidden = {unit: why for (level, unit), why in found.hidden.items() if level == "level1"}
+    assert {"B", "E", "F"} <= set(hidden)
+    for unit, why in hidden.items():
+        assert (why == "small_group") == (people[unit] < 10), unit
+    two = wave_mask([("A", "x", 40), ("B", "x", 4), ("C", "x", 12)], ("one",))
+    assert two.hidden["level1", "C"] == "complement"
+
+
 def test_a_group_column_that_crosses_the_units_is_shown():
     found = wave_mask([(u, s, 15) for u in "ABC" for s in "男女"], ("sex",))
     assert not found.left_out
