@@ -13,6 +13,7 @@ from statsmodels.stats.oneway import anova_oneway
 
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
+from dj_analysis.judge.differences import range_quantile
 from dj_analysis.spec import reasons
 from dj_analysis.spec.units import Unit, Units
 
@@ -235,3 +236,9 @@ def test_enps_intervals_hold_the_truth_at_the_stated_rate(rng, p, d, n):
 def test_enps_refuses_another_scale():
     with pytest.raises(UsageError, match="from 0 to 10"):
         dj.enps(small.wave({"A": [50.0] * 20}, units=UNITS), "q1")
+
+
+@pytest.mark.parametrize("groups", [2, 3, 8, 40])
+@pytest.mark.parametrize("df", [2.5, 4.01, 5.3, 11, 37.7, 240, 9_000, 3e6])
+def test_quantiles_of_the_studentised_range_are_those_of_scipy(groups: int, df: float):
+    assert range_quantile(groups, df) == pytest.approx(stats.studentized_range.ppf(0.95, groups, df), abs=1e-5)
