@@ -21,8 +21,9 @@ from small import codebook_of, plain_table
 import dj_analysis as dj
 from dj_analysis.measure.unitsums import STATISTICS, UnitSums
 from dj_analysis.release.counting import sums_of
+from dj_analysis.release.decision import decide_mask
 from dj_analysis.release.earlier import smallest_union
-from dj_analysis.release.mask import Mask, decide_mask
+from dj_analysis.release.mask import Mask
 from dj_analysis.release.overlaps import UNCOVERED, absorbed_by, proved_by_rank, small_overlap
 from dj_analysis.release.store import Kept
 from dj_analysis.release.tree_rule import Partition, partition

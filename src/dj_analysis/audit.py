@@ -15,8 +15,8 @@ from .errors import DjError
 from .publish.exports.document import seals_hold
 from .release.closing import same_sums
 from .release.counting import allows
+from .release.decision import decide_mask
 from .release.earlier import EarlierRelease, conflict_with
-from .release.mask import decide_mask
 from .release.ruling import ruling
 from .spec.periods import parse
 from .spec.settings import FLOOR

@@ -22,9 +22,9 @@ from ..spec.consent import Consent
 from ..spec.settings import FLOOR
 from ..spec.tables import read_text, whole_numbers
 from .counting import count_sheets, sums_of
+from .decision import decide_mask
 from .earlier import conflict_with, with_homes
 from .history import History
-from .mask import decide_mask
 from .plan import ReleasePlan
 from .ruling import ruling
 from .sheets import HASH, among, axes_in, row_table, tally

@@ -18,8 +18,9 @@ from ..measure.unitsums import UnitSums
 from ..spec.settings import FLOOR
 from ..spec.specification import CROSS
 from ..spec.units import ALL
+from .decision import decide_mask
 from .earlier import HOME, EarlierRelease
-from .mask import Mask, decide_mask
+from .mask import Mask
 from .sheets import CORE, HASH, LEFT_OUT, among, answer_counts, axes_in, row_table, tally
 from .store import Kept, Store
 

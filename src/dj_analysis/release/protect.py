@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..errors import UsageError, unknown
-from ..judge.change import q_values
-from ..measure.basis import Basis
 from ..result import Result, digest
 from ..spec import reasons
-from ..spec.columns import guarding_columns
-from ..spec.periods import order
-from ..spec.settings import FLOOR
 from ..spec.specification import CROSS, Specification
-from ..spec.units import ALL
-from .plan import ReleasePlan, WavePlan, provisional_plan, what_differs
+from .hiding import masked
+from .plan import ReleasePlan, provisional_plan, what_differs
 from .rounding import as_printed
 
 
@@ -102,10 +96,6 @@ class Protected:
         return as_html(self)
 
 
-#: The mark of a table on its way through the gate: no function of the package made it.
-MASKED = "masked"
-
-
 def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
     """Hide what would tell about fewer people than min_group; the only way to what blocks accept.
 
@@ -153,7 +143,7 @@ def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
         if official:
             _check_basis(name, one, plan)
         _check_levels(name, one, plan)
-    return _sealed(_masked(result, plan), plan)
+    return _sealed(masked(result, plan), plan)
 
 
 def _tables(result: Result, name: str = "") -> Iterator[tuple[str, Result]]:
@@ -251,242 +241,3 @@ def _check_levels(name: str, result: Result, plan: ReleasePlan) -> None:
                 " (declare the cross-classification in [publish] cross and use the workspace's plan)"
             )
         raise unknown("可发布的层级/level that can be published", level, sorted(levels))
-
-
-def _masked(result: Result, plan: ReleasePlan) -> Result:
-    result = replace(result, table=_in_order(result), mark=MASKED)
-    table = result.table.copy()
-    why = _why_hidden(table, result, plan)
-    hide = why != ""
-    if result.together and _more_hidden(result, plan):
-        for name in (name for name in result.together if name in table):
-            _clear(table, np.ones(len(table), dtype=bool), name)
-        if set(result.statistics) <= set(result.together) and "reason" in table:
-            table["reason"] = reasons.COMPLEMENT
-    if result.family and (hide.any() or "p" in result.together):
-        table = _judged_anew(table, hide, result)
-    # Whatever is no key is a statistic, declared or not.
-    for column in (name for name in table.columns if name not in (*result.keys, "reason")):
-        _clear(table, hide, column)
-    if "reason" in table.columns:
-        # What was not computed at all says why itself.
-        uncounted = result.table["n"].isna() & (result.table["reason"] != "") if "n" in table else hide & False
-        told = hide & ~np.asarray(uncounted, dtype=bool)
-        table.loc[told, "reason"] = why[told]
-    parts = {name: _masked(part, plan) for name, part in result.parts.items()}
-    return replace(result, table=table, parts=parts, mark=MASKED)
-
-
-def _clear(table: pd.DataFrame, rows: np.ndarray, column: str) -> None:
-    """Empty a column in these rows, in the missing value of its type."""
-    if table[column].dtype == bool or pd.api.types.is_integer_dtype(table[column]):
-        table[column] = table[column].astype("boolean" if table[column].dtype == bool else "Int64")
-    table.loc[rows, column] = "" if _is_text(table[column]) else np.nan if table[column].dtype == "float64" else pd.NA
-
-
-def _more_hidden(result: Result, plan: ReleasePlan) -> bool:
-    """Tell whether units are hidden that took part when units were judged together."""
-    for basis in result.basis:
-        wave = plan.waves.get((basis.programme, basis.period))
-        hidden = wave.mask.hidden if wave is not None else {}
-        known = result.withheld.get(basis.period, frozenset())
-        counted = set(_counted_units(basis))
-        if any(unit in counted for level, unit in hidden if (level, unit) not in known):
-            return True
-    return False
-
-
-def _counted_units(basis: Basis) -> Iterator[str]:
-    """Units and categories that hold somebody, along the axes a result looked at."""
-    units = basis.spec.units.at(basis.period)
-    for axis, sums in basis.sums.items():
-        for unit, n in zip(sums.units, sums.persons, strict=True):
-            if n and unit:
-                yield unit
-                yield from (units.ancestors(unit) if axis in units.trees else ())
-
-
-def _judged_anew(table: pd.DataFrame, hide: np.ndarray, result: Result) -> pd.DataFrame:
-    """Correct for many comparisons among the rows that are shown only: a q-value would tell about hidden ones."""
-    roles = {node.code: node.role for node in result.spec.codebook.tree}
-    shown, rule = pd.Series(~hide, index=table.index), result.spec.rules.change
-    keys = [table["code"].map(roles) if name == "role" else table[name] for name in result.family]
-    table["q"] = table.groupby(keys, dropna=False)["p"].transform(q_values, shown)
-    table["real"] = (table["q"] <= rule.false_discovery) & ((table["low"] > 0) | (table["high"] < 0))
-    return table
-
-
-def _why_hidden(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.ndarray:
-    """Return why each row is hidden, "" where it is shown."""
-    why = np.full(len(table), "", dtype=object)
-    if result.about == "persons":
-        _add_hidden_rows(why, table, result, plan)
-    _add_few(why, table, result, plan)
-    _add_closed_rows(why, table, result, plan)
-    return why
-
-
-def _add_few(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
-    """Add the rows whose own people are too few, or not counted."""
-    persons, least = result.about == "persons", FLOOR if result.programme == "ratings" else plan.min_group
-    if not persons and result.programme != "indicators":
-        return
-    for name in (name for name in guarding_columns() if name in table.columns):
-        n = pd.to_numeric(table[name], errors="coerce")
-        few = (n < least) | (n.isna() if name == "n" and persons else False)
-        why[(why == "") & few.to_numpy(bool)] = reasons.SMALL_GROUP
-
-
-def _add_hidden_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
-    """Add the rows that the plan hides or does not know."""
-    places = [(_levels(table, result), _distinct(table[who])) for who in ("unit", "other") if who in table]
-    places = places or [(_alike(_root(result), len(table)), _alike(ALL, len(table)))]
-    for name in ("period", "before_period"):
-        if name not in table.columns and name == "before_period":
-            continue
-        periods = _distinct(table[name]) if name in table.columns else _alike(result.period, len(table))
-        # A unit that is new holds no number of the earlier period, and the plan of that period does not know it.
-        idle = ~_uses_before(table) if name == "before_period" else np.zeros(len(table), dtype=bool)
-        judge = _earlier_verdict if name == "before_period" else _verdict
-        for levels, units in places:
-            row_of, keys = _combined(periods, levels, units, (idle.astype(int), [False, True]))
-            waves = {period: plan.waves.get((result.programme, period)) for period in periods[1]}
-            verdicts = np.array([judge(waves[key[0]], key[1:3], key[3]) for key in keys] or [""], dtype=object)
-            said = verdicts[row_of]
-            why[why == ""] = said[why == ""]
-
-
-#: The distinct values of a column: the place of each row's value in the list, and the list.
-Distinct = tuple[np.ndarray, list[Any]]
-
-
-def _distinct(values: pd.Series) -> Distinct:
-    codes, known = pd.factorize(values, use_na_sentinel=False)
-    return codes, list(known)
-
-
-def _alike(value: Any, rows: int) -> Distinct:
-    return np.zeros(rows, dtype=int), [value]
-
-
-def _combined(*columns: Distinct) -> tuple[np.ndarray, list[tuple[Any, ...]]]:
-    """Return the place of each row in the list of distinct combinations, and the list."""
-    codes = np.zeros(len(columns[0][0]), dtype=np.int64)
-    for column, known in columns:
-        codes = codes * len(known) + column
-    present, row_of = np.unique(codes, return_inverse=True)
-    keys = []
-    for code in present.tolist():
-        key = []
-        for _, known in reversed(columns):
-            code, place = divmod(code, len(known))
-            key.append(known[place])
-        keys.append(tuple(reversed(key)))
-    return row_of, keys
-
-
-def _uses_before(table: pd.DataFrame) -> np.ndarray:
-    """Tell which rows hold a number of the earlier period: those of a unit that is new hold none."""
-    names = [name for name in ("before", "n_before", "rate_before") if name in table.columns]
-    numbers = table[names].apply(pd.to_numeric, errors="coerce").fillna(0)
-    return (numbers != 0).any(axis=1).to_numpy() if names else np.ones(len(table), dtype=bool)
-
-
-def _verdict(wave: WavePlan | None, row: tuple[str, str], idle: bool) -> str:
-    """Say why a row of a wave is hidden; "" where the plan names it, or where it holds no number of that wave."""
-    if wave is None:
-        return reasons.COMPLEMENT
-    if row in wave.mask.hidden:
-        return wave.mask.hidden[row]
-    return "" if idle or wave.mask.shown is None or row in wave.mask.shown else reasons.COMPLEMENT
-
-
-def _earlier_verdict(wave: WavePlan | None, row: tuple[str, str], idle: bool) -> str:
-    """The same for the earlier wave of a comparison, where units merged since are put together of their parts."""
-    if wave is not None and row in wave.allowed | wave.refused:
-        return "" if row in wave.allowed else reasons.COMPLEMENT
-    return _verdict(wave, row, idle)
-
-
-def _add_closed_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
-    """Add the rows that are closed for one question or dimension."""
-    codes = [name for name in ("code", "scale") if name in table.columns]
-    if not codes or "unit" not in table.columns:
-        return
-    for name in ("period", "before_period"):
-        for period in table[name].unique() if name in table.columns else ():
-            wave = plan.waves.get((result.programme, period))
-            if wave is None or not wave.mask.closed:
-                continue
-            inside = (table[name] == period).to_numpy() & (why == "")
-            forms = _distinct(table["form"]) if "form" in table.columns else _alike("", len(table))
-            shut = wave.mask.closed | {(level, unit, "", code) for level, unit, _, code in wave.mask.closed}
-            for who in (who for who in ("unit", "other") if who in table.columns):
-                for code in codes:
-                    keys = (_levels(table, result), _distinct(table[who]), forms, _distinct(table[code]))
-                    why[inside & _among(shut, *keys)] = reasons.COMPLEMENT
-
-
-def _among(wanted: Iterable[tuple[Any, ...]], *columns: Distinct) -> np.ndarray:
-    """Tell which rows have one of the wanted combinations of values."""
-    places = [{value: place for place, value in enumerate(known)} for _, known in columns]
-    codes, wanted_codes = np.zeros(len(columns[0][0]), dtype=np.int64), []
-    for column, known in columns:
-        codes = codes * len(known) + column
-    for key in wanted:
-        code = 0
-        for value, place in zip(key, places, strict=True):
-            if value not in place:
-                break
-            code = code * len(place) + place[value]
-        else:
-            wanted_codes.append(code)
-    return np.isin(codes, wanted_codes)
-
-
-def _levels(table: pd.DataFrame, result: Result) -> Distinct:
-    return _distinct(table["level"]) if "level" in table.columns else _alike(_root(result), len(table))
-
-
-def _root(result: Result) -> str:
-    return str(result.spec.units.at(result.period).root.level)
-
-
-def _in_order(result: Result) -> pd.DataFrame:
-    """Put rows in their declared order: where a hidden row stands must not tell its rank."""
-    table = result.table
-    ranks = {name: _rank(name, table, result) for name in result.keys if name in table.columns}
-    if not ranks or len(table) < 2:
-        return table
-    place = np.lexsort(list(reversed(ranks.values())))
-    return table if (np.diff(place) == 1).all() else table.iloc[place].reset_index(drop=True)
-
-
-def _rank(name: str, table: pd.DataFrame, result: Result) -> np.ndarray:
-    """Place of each value of a key column in the order of its declaration; of undeclared ones, as they came."""
-    spec, values = result.spec, table[name]
-    codes, known = _distinct(values)
-    ordered = known
-    if name in ("period", "before_period"):
-        declared = order([str(value) for value in known if value])
-    elif name == "level":
-        declared = [*spec.units.levels, *spec.group_names]
-    elif name in ("unit", "other"):
-        declared = [ALL, *_declared_units(spec)]
-        ordered = sorted(known, key=str)
-    elif name == "form":
-        declared = ["anchors", "full"]
-    elif name in ("code", "scale", "parent"):
-        declared = [*spec.codebook.tree.codes, *(spec.indicators.codes if spec.indicators is not None else ())]
-    else:
-        declared = []
-    rank = {value: place for place, value in enumerate(dict.fromkeys([*declared, *ordered]))}
-    return np.array([rank[value] for value in known], dtype=float)[codes]
-
-
-def _declared_units(spec: Specification) -> Mapping[str, None]:
-    return dict.fromkeys(unit.unit for unit in spec.units.rows)
-
-
-def _is_text(column: pd.Series) -> bool:
-    return column.dtype == object or str(column.dtype) == "str"

@@ -13,9 +13,10 @@ from ..spec.settings import FLOOR
 from ..spec.specification import Specification
 from ..spec.units import ALL
 from .counting import Counted
+from .decision import decide_mask
 from .earlier import conflict_with
 from .history import History
-from .mask import ClosedCell, Mask, decide_mask, merger_mask
+from .mask import ClosedCell, Mask, merger_mask
 from .plan import Wave, WavePlan
 from .ruling import ruling
 from .store import Kept

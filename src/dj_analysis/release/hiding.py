@@ -1,0 +1,172 @@
+"""Why each row of a result is hidden under a plan, and the result without what is hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from ..judge.change import q_values
+from ..measure.basis import Basis
+from ..result import Result
+from ..spec import reasons
+from ..spec.columns import guarding_columns
+from ..spec.settings import FLOOR
+from ..spec.units import ALL
+from .plan import ReleasePlan, WavePlan
+from .rows import alike, among, combined, distinct, in_order, levels_of, root_level
+
+#: The mark of a table on its way through the gate: no function of the package made it.
+MASKED = "masked"
+
+
+def masked(result: Result, plan: ReleasePlan) -> Result:
+    """Return a result in its declared order, without a statistic in any row that the plan hides; its parts too."""
+    result = replace(result, table=in_order(result), mark=MASKED)
+    table = result.table.copy()
+    why = _why_hidden(table, result, plan)
+    hide = why != ""
+    if result.together and _more_hidden(result, plan):
+        for name in (name for name in result.together if name in table):
+            _clear(table, np.ones(len(table), dtype=bool), name)
+        if set(result.statistics) <= set(result.together) and "reason" in table:
+            table["reason"] = reasons.COMPLEMENT
+    if result.family and (hide.any() or "p" in result.together):
+        table = _judged_anew(table, hide, result)
+    # Whatever is no key is a statistic, declared or not.
+    for column in (name for name in table.columns if name not in (*result.keys, "reason")):
+        _clear(table, hide, column)
+    if "reason" in table.columns:
+        # What was not computed at all says why itself.
+        uncounted = result.table["n"].isna() & (result.table["reason"] != "") if "n" in table else hide & False
+        told = hide & ~np.asarray(uncounted, dtype=bool)
+        table.loc[told, "reason"] = why[told]
+    parts = {name: masked(part, plan) for name, part in result.parts.items()}
+    return replace(result, table=table, parts=parts, mark=MASKED)
+
+
+def _clear(table: pd.DataFrame, rows: np.ndarray, column: str) -> None:
+    """Empty a column in these rows, in the missing value of its type."""
+    if table[column].dtype == bool or pd.api.types.is_integer_dtype(table[column]):
+        table[column] = table[column].astype("boolean" if table[column].dtype == bool else "Int64")
+    table.loc[rows, column] = "" if _is_text(table[column]) else np.nan if table[column].dtype == "float64" else pd.NA
+
+
+def _more_hidden(result: Result, plan: ReleasePlan) -> bool:
+    """Tell whether units are hidden that took part when units were judged together."""
+    for basis in result.basis:
+        wave = plan.waves.get((basis.programme, basis.period))
+        hidden = wave.mask.hidden if wave is not None else {}
+        known = result.withheld.get(basis.period, frozenset())
+        counted = set(_counted_units(basis))
+        if any(unit in counted for level, unit in hidden if (level, unit) not in known):
+            return True
+    return False
+
+
+def _counted_units(basis: Basis) -> Iterator[str]:
+    """Units and categories that hold somebody, along the axes a result looked at."""
+    units = basis.spec.units.at(basis.period)
+    for axis, sums in basis.sums.items():
+        for unit, n in zip(sums.units, sums.persons, strict=True):
+            if n and unit:
+                yield unit
+                yield from (units.ancestors(unit) if axis in units.trees else ())
+
+
+def _judged_anew(table: pd.DataFrame, hide: np.ndarray, result: Result) -> pd.DataFrame:
+    """Correct for many comparisons among the rows that are shown only: a q-value would tell about hidden ones."""
+    roles = {node.code: node.role for node in result.spec.codebook.tree}
+    shown, rule = pd.Series(~hide, index=table.index), result.spec.rules.change
+    keys = [table["code"].map(roles) if name == "role" else table[name] for name in result.family]
+    table["q"] = table.groupby(keys, dropna=False)["p"].transform(q_values, shown)
+    table["real"] = (table["q"] <= rule.false_discovery) & ((table["low"] > 0) | (table["high"] < 0))
+    return table
+
+
+def _why_hidden(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.ndarray:
+    """Return why each row is hidden, "" where it is shown."""
+    why = np.full(len(table), "", dtype=object)
+    if result.about == "persons":
+        _add_hidden_rows(why, table, result, plan)
+    _add_few(why, table, result, plan)
+    _add_closed_rows(why, table, result, plan)
+    return why
+
+
+def _add_few(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
+    """Add the rows whose own people are too few, or not counted."""
+    persons, least = result.about == "persons", FLOOR if result.programme == "ratings" else plan.min_group
+    if not persons and result.programme != "indicators":
+        return
+    for name in (name for name in guarding_columns() if name in table.columns):
+        n = pd.to_numeric(table[name], errors="coerce")
+        few = (n < least) | (n.isna() if name == "n" and persons else False)
+        why[(why == "") & few.to_numpy(bool)] = reasons.SMALL_GROUP
+
+
+def _add_hidden_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
+    """Add the rows that the plan hides or does not know."""
+    places = [(levels_of(table, result), distinct(table[who])) for who in ("unit", "other") if who in table]
+    places = places or [(alike(root_level(result), len(table)), alike(ALL, len(table)))]
+    for name in ("period", "before_period"):
+        if name not in table.columns and name == "before_period":
+            continue
+        periods = distinct(table[name]) if name in table.columns else alike(result.period, len(table))
+        # A unit that is new holds no number of the earlier period, and the plan of that period does not know it.
+        idle = ~_uses_before(table) if name == "before_period" else np.zeros(len(table), dtype=bool)
+        judge = _earlier_verdict if name == "before_period" else _verdict
+        for levels, units in places:
+            row_of, keys = combined(periods, levels, units, (idle.astype(int), [False, True]))
+            waves = {period: plan.waves.get((result.programme, period)) for period in periods[1]}
+            verdicts = np.array([judge(waves[key[0]], key[1:3], key[3]) for key in keys] or [""], dtype=object)
+            said = verdicts[row_of]
+            why[why == ""] = said[why == ""]
+
+
+def _uses_before(table: pd.DataFrame) -> np.ndarray:
+    """Tell which rows hold a number of the earlier period: those of a unit that is new hold none."""
+    names = [name for name in ("before", "n_before", "rate_before") if name in table.columns]
+    numbers = table[names].apply(pd.to_numeric, errors="coerce").fillna(0)
+    return (numbers != 0).any(axis=1).to_numpy() if names else np.ones(len(table), dtype=bool)
+
+
+def _verdict(wave: WavePlan | None, row: tuple[str, str], idle: bool) -> str:
+    """Say why a row of a wave is hidden; "" where the plan names it, or where it holds no number of that wave."""
+    if wave is None:
+        return reasons.COMPLEMENT
+    if row in wave.mask.hidden:
+        return wave.mask.hidden[row]
+    return "" if idle or wave.mask.shown is None or row in wave.mask.shown else reasons.COMPLEMENT
+
+
+def _earlier_verdict(wave: WavePlan | None, row: tuple[str, str], idle: bool) -> str:
+    """The same for the earlier wave of a comparison, where units merged since are put together of their parts."""
+    if wave is not None and row in wave.allowed | wave.refused:
+        return "" if row in wave.allowed else reasons.COMPLEMENT
+    return _verdict(wave, row, idle)
+
+
+def _add_closed_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
+    """Add the rows that are closed for one question or dimension."""
+    codes = [name for name in ("code", "scale") if name in table.columns]
+    if not codes or "unit" not in table.columns:
+        return
+    for name in ("period", "before_period"):
+        for period in table[name].unique() if name in table.columns else ():
+            wave = plan.waves.get((result.programme, period))
+            if wave is None or not wave.mask.closed:
+                continue
+            inside = (table[name] == period).to_numpy() & (why == "")
+            forms = distinct(table["form"]) if "form" in table.columns else alike("", len(table))
+            shut = wave.mask.closed | {(level, unit, "", code) for level, unit, _, code in wave.mask.closed}
+            for who in (who for who in ("unit", "other") if who in table.columns):
+                for code in codes:
+                    keys = (levels_of(table, result), distinct(table[who]), forms, distinct(table[code]))
+                    why[inside & among(shut, *keys)] = reasons.COMPLEMENT
+
+
+def _is_text(column: pd.Series) -> bool:
+    return column.dtype == object or str(column.dtype) == "str"
