@@ -63,7 +63,7 @@ def forged_record(folder: Path, **changed: object) -> None:
     """Write the record anew with a whole chain, as somebody with the file could, its closing told otherwise."""
     path = folder / ".dj" / "record.sqlite"
     record = Record(path)
-    told = record.told("close")
+    told = record.payloads("close")
     path.unlink()
     for event in told:
         payload = {name: value for name, value in event.items() if name not in ("seq", "time", "kind")}
@@ -166,7 +166,7 @@ def test_a_notebook_of_another_workspace(folder: Path, tmp_path: Path):
 def test_a_hidden_set_that_is_too_small(folder: Path, left: list[list[str]]):
     """A record with a whole chain and a stored mask to fit it, in which somebody let a small unit, or what leads to it, be shown."""
     ws = dj.open_workspace(folder)
-    (told,) = ws.record.told("close")
+    (told,) = ws.record.payloads("close")
     assert told["hidden"] == [["branch", "B11"], ["branch", "B12"]]
     mask = ws.store.mask(told["store"])
     hidden = {row: why for row, why in mask.hidden.items() if list(row) in left}
@@ -183,7 +183,7 @@ def test_a_hidden_set_that_is_too_small(folder: Path, left: list[list[str]]):
 @pytest.mark.parametrize("where", ["record", "store"])
 def test_a_stored_plan_that_is_not_the_one_entered(folder: Path, where: str):
     ws = dj.open_workspace(folder)
-    (told,) = ws.record.told("close")
+    (told,) = ws.record.payloads("close")
     mask = ws.store.mask(told["store"])
     if where == "record":
         forged_record(folder, hidden=[])

@@ -103,7 +103,7 @@ def test_trial_run_at_sixty_percent_then_all_returns_then_the_report(tmp_path: P
     assert DRAFT in draft["html"].read_text("utf-8")
     assert DRAFT in text_of(draft["pdf"])
     ws = dj.open_workspace(folder)
-    assert ws.record.told("close", "publication") == []
+    assert ws.record.payloads("close", "publication") == []
     assert ws.record.publications["kind"].unique().tolist() == ["draft"]
     assert not list((folder / ".dj" / "store").glob("*.rows.parquet"))  # nothing is fixed by a draft
     assert ws.history.of(PERIOD) == []
@@ -166,13 +166,13 @@ def test_a_sent_draft_counts_as_published(tmp_path: Path):
     assert DRAFT not in sent["html"].read_text("utf-8")
     ws = dj.open_workspace(folder)
     assert ws.record.publications["kind"].unique().tolist() == ["publication"]
-    assert [told["kind"] for told in ws.history.told(PERIOD)] == ["publication"]
+    assert [told["kind"] for told in ws.history.releases(PERIOD)] == ["publication"]
     assert ws.is_draft(PERIOD)
 
     write_wave(folder, every)
     ws = dj.open_workspace(folder)
     ws.close(PERIOD)
-    (closed,) = ws.record.told("close")
+    (closed,) = ws.record.payloads("close")
     assert (closed["answers"], closed["late"]) == (len(every) - 4, 4)
     assert {unit: score(ws, unit).n for unit in SIZES} == SIZES | {"B21": SIZES["B21"] - 4}
     assert audit_workspace(ws).passed
@@ -233,13 +233,13 @@ def test_late_answers_are_registered_and_do_not_count(closed):
     assert len(ws.survey(PERIOD).frame) == len(every)
     pd.testing.assert_frame_equal(shown(ws), before)
     ws.close(PERIOD)
-    assert [told["late"] for told in ws.record.told("late")] == [21]
-    assert len(ws.record.told("close")) == 1
+    assert [told["late"] for told in ws.record.payloads("late")] == [21]
+    assert len(ws.record.payloads("close")) == 1
     with pytest.raises(UsageError, match="没有新的补报"):
         dj.open_workspace(folder).close(PERIOD)
     write_wave(folder, pd.concat([every, late, people({"B11": 2}, seed=10, first=990)]))
     dj.open_workspace(folder).close(PERIOD)
-    assert [told["late"] for told in ws.record.told("late")] == [21, 2]
+    assert [told["late"] for told in ws.record.payloads("late")] == [21, 2]
     pd.testing.assert_frame_equal(shown(dj.open_workspace(folder)), before)
     assert audit_workspace(dj.open_workspace(folder)).passed
 
@@ -280,7 +280,7 @@ def test_closing_needs_a_basis_and_says_how_to_declare_it(tmp_path: Path):
     said = people().assign(consent_use="同意")
     folder = office(tmp_path / "asked", said, consent="")
     dj.open_workspace(folder).close(PERIOD)
-    (told,) = dj.open_workspace(folder).record.told("close")
+    (told,) = dj.open_workspace(folder).record.payloads("close")
     assert (told["basis"], told["notice"]) == ("column", {})
 
 
@@ -290,12 +290,12 @@ def test_waves_before_it_are_closed_with_a_wave(tmp_path: Path):
     ws = dj.open_workspace(folder)
     ws.close("2026Q2")
     assert [ws.is_draft(period) for period in ws.periods] == [False, False, True]
-    assert [told["period"] for told in ws.record.told("close")] == ["2026Q1", "2026Q2"]
+    assert [told["period"] for told in ws.record.payloads("close")] == ["2026Q1", "2026Q2"]
 
 
 def test_the_record_of_a_closing_tells_the_notice_and_no_answer(closed):
     folder, every = closed
-    (told,) = dj.open_workspace(folder).record.told("close")
+    (told,) = dj.open_workspace(folder).record.payloads("close")
     assert told["basis"] == "notice"
     assert told["notice"] == {"date": "2026-07-01", "text": "问卷首页告知书"}
     assert told["answers"] == len(every)
@@ -318,8 +318,8 @@ def test_withdrawal_from_a_closed_wave_deletes_the_answers_and_changes_no_sum(cl
     pd.testing.assert_frame_equal(shown(again), before)
     for name, values in again.scores(PERIOD).sums[sums.axis].sums.items():
         assert (values == sums.sums[name]).all(), name
-    assert [told["answers"] for told in again.record.told("withdrawal")] == [1]
-    said = [{name: value for name, value in told.items() if name != "time"} for told in again.record.told("withdrawal")]
+    assert [told["answers"] for told in again.record.payloads("withdrawal")] == [1]
+    said = [{name: value for name, value in told.items() if name != "time"} for told in again.record.payloads("withdrawal")]
     assert "17" not in str(said), "the record tells how many, not who"
     found = audit_workspace(again)
     assert found.passed, found.table
@@ -381,7 +381,7 @@ def test_a_correction_of_few_answers_changes_nothing_published(closed):
     dj.open_workspace(folder).close(PERIOD, correct="一支部第一题录反")
     again = dj.open_workspace(folder)
     pd.testing.assert_frame_equal(shown(again), before)
-    (told,) = again.record.told("correction")
+    (told,) = again.record.payloads("correction")
     assert told["reason"] == "一支部第一题录反"
     again.survey(PERIOD)
     assert audit_workspace(again).passed
@@ -399,7 +399,7 @@ def test_a_correction_of_enough_answers_changes_that_unit_and_those_above_it(clo
     assert {code for _, _, code in changed} == {"INDEX", "D1", "Q1"}
     groups = after.index.get_level_values("level") == "age_band"
     pd.testing.assert_frame_equal(after[groups], before[groups])  # groups keep what was published
-    assert ws.record.told("correction")[0]["reason"] == "一支部第一题录反"
+    assert ws.record.payloads("correction")[0]["reason"] == "一支部第一题录反"
     ws.survey(PERIOD)
     assert audit_workspace(ws).passed
 
@@ -417,14 +417,14 @@ def test_late_answers_do_not_stand_in_the_way_of_a_correction(closed):
     changed = after.index[(after["score"] - before["score"].reindex(after.index)).abs() > 1e-9]
     assert {unit for _, unit, _ in changed} == {"ALL", "C1", "B11"}
     pd.testing.assert_series_equal(after["n"], before["n"])
-    assert ws.record.told("correction")[0]["late"] == 4
+    assert ws.record.payloads("correction")[0]["late"] == 4
     assert audit_workspace(ws).passed
     with pytest.raises(UsageError, match="没有新的补报"):
         ws.close(PERIOD)
     later = people({"B12": 3}, seed=11, first=950)
     write_wave(folder, pd.concat([corrected(every, "B11", 12), late, later], ignore_index=True))
     dj.open_workspace(folder).close(PERIOD)
-    assert [told["late"] for told in dj.open_workspace(folder).record.told("late")] == [4, 3]
+    assert [told["late"] for told in dj.open_workspace(folder).record.payloads("late")] == [4, 3]
 
 
 def test_changed_answers_are_no_late_ones(closed):
@@ -432,7 +432,7 @@ def test_changed_answers_are_no_late_ones(closed):
     write_wave(folder, corrected(every, "B11", 9))
     with pytest.raises(DataError, match="close --correct"):
         dj.open_workspace(folder).close(PERIOD)
-    assert dj.open_workspace(folder).record.told("late") == []
+    assert dj.open_workspace(folder).record.payloads("late") == []
 
 
 def test_only_a_closed_wave_is_corrected(tmp_path: Path):
@@ -457,7 +457,7 @@ def test_purge_deletes_the_answers_and_keeps_what_was_computed(closed):
     pd.testing.assert_frame_equal(shown(again), before)
     with pytest.raises(DataError, match="已按期删除"):
         again.survey(PERIOD)
-    (told,) = again.record.told("purge")
+    (told,) = again.record.payloads("purge")
     assert (told["file"], told["sha256"], told["answers"]) == (path.name, digest, len(every))
     found = audit_workspace(again)
     assert found.passed, found.table

@@ -280,7 +280,7 @@ def test_a_report_that_is_killed_leaves_what_was_there(tmp_path: Path):
 def decided(folder: Path) -> tuple[list, str]:
     """What a wave's release rests on: the mask and the sums, byte for byte."""
     ws = dj.open_workspace(folder)
-    (told,) = ws.record.told("close")
+    (told,) = ws.record.payloads("close")
     kept = ws.store.find(told["store"])
     sums = {
         axis: [block.units, *(block.sums[name].tobytes() for name in block.sums)] for axis, block in kept.sums.items()
@@ -345,6 +345,6 @@ def test_waves_closed_in_another_order_have_the_same_masks(tmp_path: Path):
         for period in order:  # a wave takes the open ones before it along
             if dj.open_workspace(folder).is_draft(period):
                 dj.open_workspace(folder).close(period)
-        events = dj.open_workspace(folder).record.told("close")
+        events = dj.open_workspace(folder).record.payloads("close")
         told.append({event["period"]: json.dumps(event["hidden"]) for event in events})
     assert told[0] == told[1]

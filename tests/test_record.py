@@ -169,13 +169,13 @@ def test_a_run_is_entered_with_its_event_and_its_files(record: Record):
 
 def test_told_gives_the_payloads_of_some_kinds_in_their_order(record: Record):
     publish(record, kind="draft", unit="C01")
-    told = record.told("draft", "publication")
+    told = record.payloads("draft", "publication")
     assert [(event["kind"], event["unit"], event["seq"]) for event in told] == [
         ("publication", "ALL", 6),
         ("draft", "C01", 7),
     ]
     assert all(event["time"].endswith("+00:00") for event in told)
-    assert record.told("purge") == []
+    assert record.payloads("purge") == []
 
 
 @pytest.mark.parametrize("wrong", [{"manifest": {"when": object()}}, {"unit": {1, 2}}, {"lang": Path("zh")}])
@@ -234,7 +234,7 @@ def test_an_entry_whose_file_is_gone_becomes_void(record: Record):
     record.finish_interrupted()
     record.verify()
     assert record.publications["state"].tolist() == ["void"]
-    assert record.told("void")[0]["event"] == 6
+    assert record.payloads("void")[0]["event"] == 6
     assert not note.exists()
     change(record, "UPDATE publications SET state = 'done'")
     broken_at(record, 6)

@@ -255,7 +255,7 @@ def test_R11_the_record_is_a_chain_whose_head_is_in_every_footer(tmp_path: Path)
     files = dj.run_report("quarterly", ws.folder, period=PERIOD).files
     for kind in ("html", "pdf"):
         assert head[:16] in text_of(files[kind])
-    (event,) = ws.record.told("publication")
+    (event,) = ws.record.payloads("publication")
     assert event["manifest"]["head"] == head
     assert {"inputs", "parameters", "codebook", "units", "plan"} <= set(event["manifest"])
     assert event["files"][f"{PERIOD}/quarterly/ALL.html"] == hashlib.sha256(files["html"].read_bytes()).hexdigest()
@@ -278,7 +278,7 @@ def test_R12_answers_are_deleted_after_twelve_months_and_the_proof_stays(tmp_pat
     before = shown(ws)
     assert (ws.settings.retention, ws.purge(date(2027, 9, 29)), ws.purge(date(2027, 9, 30))) == (12, [], [PERIOD])
     assert not path.exists()
-    (proof,) = ws.record.told("purge")
+    (proof,) = ws.record.payloads("purge")
     assert proof["sha256"] == digest
     pd.testing.assert_frame_equal(shown(dj.open_workspace(ws.folder)), before)
     with pytest.raises(SpecError, match=r"\[retention\].*1–12"):

@@ -1,4 +1,4 @@
-"""Looking back: does the record hold, do the files fit it, and is everything that left still safe."""
+"""Verify a workspace: its record, the files that left, and the disclosure control of everything published."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def audit_workspace(ws: Workspace, *, out: Path | None = None, asof: date | None
         Day for the retention limit; without it that is not looked at.
     """
     place = (out or ws.folder / "reports").resolve()
-    found: list[Finding] = [_chain(ws)]
+    findings: list[Finding] = [_chain(ws)]
     for look in (_files(ws, place), _disclosure(ws), _seals(ws, place), _raw(ws, asof), _open_ends(ws)):
-        found += look
-    return Audit(pd.DataFrame(found, columns=["check", "place", "state", "detail"]))
+        findings += look
+    return Audit(pd.DataFrame(findings, columns=["check", "place", "state", "detail"]))
 
 
 def _chain(ws: Workspace) -> Finding:
@@ -103,23 +103,23 @@ def _disclosure(ws: Workspace) -> Iterator[Finding]:
         except DjError as error:
             yield ("disclosure", period, "failed", str(error))
             continue
-        for told, release in zip(ws.history.told(period), left, strict=True):
-            where = f"{period} #{told['seq']} {told['kind']}"
-            kept = ws.store.find(told["store"])
+        for event, release in zip(ws.history.releases(period), left, strict=True):
+            where = f"{period} #{event['seq']} {event['kind']}"
+            kept = ws.store.find(event["store"])
             if kept is None:
                 yield ("disclosure", where, "failed", "汇总已丢失 (its sums are gone)")
                 continue
-            if told["ruling"] != ruling(ws.spec, period):
+            if event["ruling"] != ruling(ws.spec, period):
                 changed = (
                     "单位表、min_group 或交叉分组已改,不能按当时的口径重算 (units, min_group or crosses changed since)"
                 )
                 yield ("disclosure", where, "note", changed)
                 continue
             # A correction at everybody's place is held against the earlier releases when it is made, by its answers.
-            before = [] if told.get("as_before") else earlier
+            before = [] if event.get("as_before") else earlier
             if (
-                ws.store.mask_digest(told["store"]) != told["mask"]
-                or sorted(map(list, release.mask.hidden)) != told["hidden"]
+                ws.store.mask_digest(event["store"]) != event["mask"]
+                or sorted(map(list, release.mask.hidden)) != event["hidden"]
             ):
                 yield ("disclosure", where, "failed", "存储的方案与记录不符 (the stored plan is not the one entered)")
                 continue
@@ -153,7 +153,7 @@ def _raw(ws: Workspace, asof: date | None) -> Iterator[Finding]:
         except DjError as error:
             yield ("answers", period, "failed", str(error).splitlines()[0])
             continue
-        if not same_sums(ws.store, ws.history.told(period), survey):
+        if not same_sums(ws.store, ws.history.releases(period), survey):
             yield ("sums", period, "failed", "存储的汇总与答卷不符 (the stored sums are not those of the answers)")
         late = [notice for notice in survey.notices if "补报" in notice]
         yield ("answers", period, "note" if late else "ok", "".join(late))

@@ -60,8 +60,8 @@ def demo(folder: Folder, employees: int = 20_000, branches: int = 200, quarters:
     """
     from .demo import make_company
 
-    made = make_company(employees=employees, branches=branches, quarters=quarters, seed=seed).write(folder)
-    print(f"已写入 {made};下一步/next: dj report quarterly {folder} --period 2026Q3")
+    folder_written = make_company(employees=employees, branches=branches, quarters=quarters, seed=seed).write(folder)
+    print(f"已写入 {folder_written};下一步/next: dj report quarterly {folder} --period 2026Q3")
 
 
 @app.command()
@@ -78,9 +78,9 @@ def new(
     """
     from .proposal import propose_workspace
 
-    made = propose_workspace(folder, source, period)
-    print(made.table.to_string(index=False))
-    for notice in made.notices:
+    proposal = propose_workspace(folder, source, period)
+    print(proposal.table.to_string(index=False))
+    for notice in proposal.notices:
         print(f"提示/notice: {notice}")
     print(f"已新建 {folder},请核对 codebook.csv;下一步/next: dj check {folder}")
 
@@ -103,17 +103,17 @@ def clean(
     """
     from .measure.intake.copies import clean_file
 
-    made = clean_file(file, drop or [], out, quasi or [], sheet)
-    print(f"已写入 {made.file}")
+    copy = clean_file(file, drop or [], out, quasi or [], sheet)
+    print(f"已写入 {copy.file}")
     for said, columns in (
-        ("已删去 (left out)", made.dropped),
-        ("准标识符 (quasi-identifiers)", made.quasi),
-        ("已归入区间 (put into bands)", made.banded),
+        ("已删去 (left out)", copy.dropped),
+        ("准标识符 (quasi-identifiers)", copy.quasi),
+        ("已归入区间 (put into bands)", copy.banded),
     ):
         print(f"{said}: {'、'.join(columns) or '(无/none)'}")
-    print(f"为使每种组合至少 {made.least} 人相同，置空 {made.blanked} 格 (cells blanked)")
-    if made.neutralised:
-        print(f"公式和链接已改为文字 {made.neutralised} 格 (formulas and links made plain text)")
+    print(f"为使每种组合至少 {copy.least} 人相同，置空 {copy.blanked} 格 (cells blanked)")
+    if copy.neutralised:
+        print(f"公式和链接已改为文字 {copy.neutralised} 格 (formulas and links made plain text)")
     print("下一步/next: 用副本替换原文件，原文件移出工作区 (put the copy in place of the original, and move that away)")
 
 
@@ -211,10 +211,10 @@ def export(
     named, lang = workspace_of(notebook)
     ws = open_workspace(workspace or named, lang)  # type: ignore[arg-type]
     kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
-    made = ws.export(notebook, formats=kinds, out=out, sent=sent)
-    for path in made.values():
+    exported = ws.export(notebook, formats=kinds, out=out, sent=sent)
+    for path in exported.values():
         print(path)
-    for left_out in made.dropped:
+    for left_out in exported.dropped:
         print(f"未导出/not exported: {left_out}", file=sys.stderr)
 
 
@@ -253,10 +253,10 @@ def close(
     if dry_run:
         return
     ws.close(period, correct=correct)
-    told = ws.history.frozen(period)
-    if correct and told and told["late"]:
+    frozen = ws.history.frozen(period)
+    if correct and frozen and frozen["late"]:
         few = "更正涉及的人太少,所在单位保留原数 (sheets not counted, too few changed: their units keep what was published)"
-        print(f"{period}: {told['late']} 份未计入,{few}")
+        print(f"{period}: {frozen['late']} 份未计入,{few}")
     print(f"{period} 已记录 (entered);下一步/next: dj report quarterly {folder} --period {period}")
 
 
@@ -307,10 +307,10 @@ def audit(
     from .audit import audit_workspace
     from .workspace import open_workspace
 
-    found = audit_workspace(open_workspace(folder), out=out, asof=_day(asof))
-    for row in found.table.itertuples(index=False):
+    audited = audit_workspace(open_workspace(folder), out=out, asof=_day(asof))
+    for row in audited.table.itertuples(index=False):
         print(f"{row.state:6} {row.check:10} {row.place}  {row.detail}")
-    if not found.passed:
+    if not audited.passed:
         raise typer.Exit(1)
 
 

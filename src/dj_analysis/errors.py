@@ -1,4 +1,4 @@
-"""What can be wrong with what a user gives us, said in one place and all at once."""
+"""Errors and warnings of the package: every problem of an input in one table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in a workspace's folder: its declarations and its waves, read and checked."""
+"""Reading and checking the files of a workspace: its declarations and its waves."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def declarations(folder: Path, problems: Problems) -> tuple[Settings, Specificat
     lost = set(spec.headcounts["unit"]) - {"ALL"} - {unit.unit for unit in spec.units.rows}
     if lost and spec.units.rows:
         listed = "、".join(sorted(lost)[:5])
-        problems.add("headcounts: unit", "unknown_unit", listed, "units 表中的代码", "改正 (mend it)")
+        problems.add("headcounts: unit", "unknown_unit", listed, "units 表中的代码", "改正 (correct it)")
     return settings, spec
 
 
@@ -97,8 +97,8 @@ def wave_files(folder: Path) -> dict[str, Path]:
     """Return the files of answers by period."""
     responses = folder / "responses"
     stems = {path.stem for path in responses.glob("*") if is_period(path.stem)} if responses.is_dir() else set()
-    found = {stem: find_file(responses, stem) for stem in stems}
-    return {stem: path for stem, path in found.items() if path is not None}
+    files = {stem: find_file(responses, stem) for stem in stems}
+    return {stem: path for stem, path in files.items() if path is not None}
 
 
 def asked_by_default(spec: Specification) -> Form:
@@ -118,8 +118,8 @@ def read_wave(settings: Settings, spec: Specification, period: str, problems: Pr
             path, spec, period, asked, source, problems, place=place, derive_units=derive, door=settings.door
         )
     if source.path.lower().endswith(".parquet") and not source.sql and settings.inside(settings.folder / source.path):
-        found = settings.folder / source.path
-        return survey_of_file(found, spec, period, asked, source, problems, derive_units=derive, door=settings.door)
+        path = settings.folder / source.path
+        return survey_of_file(path, spec, period, asked, source, problems, derive_units=derive, door=settings.door)
     table = read_source(settings, "responses", problems)
     if table is None:
         return None
@@ -138,14 +138,14 @@ def periods_of_table(settings: Settings, problems: Problems) -> set[str]:
     if table is None:
         return set()
     mapped = map_columns(table, source, Problems())
-    found = set(whole_numbers(mapped.frame["period"])) if "period" in mapped.frame else set()
-    lost = sorted(period for period in found if period and not is_period(period))
-    if lost or not found:
+    periods = set(whole_numbers(mapped.frame["period"])) if "period" in mapped.frame else set()
+    lost = sorted(period for period in periods if period and not is_period(period))
+    if lost or not periods:
         advice = "用 constant 或 recode 给出时期 (give the period by constant or recode)"
         problems.add(
             "workspace.toml [tables.responses]", "bad_period", "、".join(lost[:3]) or "没有 period 列", ALLOWED, advice
         )
-    return {period for period in found if is_period(period)}
+    return {period for period in periods if is_period(period)}
 
 
 def file_hash(path: Path) -> str:

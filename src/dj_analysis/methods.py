@@ -1,4 +1,4 @@
-"""Specialist methods by field; what everybody needs every quarter stands in the shop window."""
+"""Specialist methods by field; the functions needed every quarter are in the package itself."""
 
 from .judge.differences import differences, enps
 from .measure.composites.ahp import ahp

@@ -155,7 +155,7 @@ def _guesses(table: Table, source: Path, problems: Problems) -> list[_Guess]:
     recorded = purpose.records([str(name) for name in table.frame.columns], asked=matched)
     looked_at = frame[[g.header for g in guesses if g.node is None or g.node.role != "own_code"]]
     cells_held = identifiers.identifying_cells(looked_at, mapped=used)
-    held = {column: (found, column if column in table.frame else "") for column, found in cells_held.items()}
+    held = {column: (content, column if column in table.frame else "") for column, content in cells_held.items()}
     identifiers.drop_notice(table.place, [], held, recorded, problems, file=identifiers.shown(source))
     for guess in guesses:
         subject = forbidden_subject(guess.header) if guess.node is not None and guess.node.role == "item" else None
@@ -286,28 +286,28 @@ def _write(folder: Path, source: Path, period: str, table: Table, guesses: list[
     unit = next((g.header for g in guesses if g.node is not None and g.node.code == "unit"), None)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".dj-new-", dir=folder.parent) as place:
-        made = Path(place) / "workspace"
-        (made / "responses").mkdir(parents=True)
-        write_table(made / "responses" / f"{period}{kept_kind(source)}", table.frame)
-        (made / "workspace.toml").write_text(settings, encoding="utf-8")
+        unfinished = Path(place) / "workspace"
+        (unfinished / "responses").mkdir(parents=True)
+        write_table(unfinished / "responses" / f"{period}{kept_kind(source)}", table.frame)
+        (unfinished / "workspace.toml").write_text(settings, encoding="utf-8")
         rows = [[_cell(getattr(node, name)) for name in schemas.CODEBOOK.names] for node in nodes]
-        (made / "codebook.csv").write_text(_csv(schemas.CODEBOOK.names, rows), encoding="utf-8-sig")
+        (unfinished / "codebook.csv").write_text(_csv(schemas.CODEBOOK.names, rows), encoding="utf-8-sig")
         if scales:
             options = [
                 [s.name, o.code, _cell(o.value), o.label_zh, o.label_en, "1" if o.value != o.value else ""]
                 for s in scales
                 for o in s.options
             ]
-            (made / "scales.csv").write_text(_csv(schemas.SCALES.names, options), encoding="utf-8-sig")
+            (unfinished / "scales.csv").write_text(_csv(schemas.SCALES.names, options), encoding="utf-8-sig")
         if unit is not None:
             names = sorted({cell.strip() for cell in wjx.blank_missing(table.frame)[unit] if cell.strip()})
             units = [[f"U{i:03d}", "", "", "unit", "", name] for i, name in enumerate(names, start=1)]
-            (made / "units.csv").write_text(
+            (unfinished / "units.csv").write_text(
                 _csv(("unit", "tree", "parent", "level", "type", "name_zh"), units), encoding="utf-8-sig"
             )
         if folder.exists():
             folder.rmdir()
-        made.rename(folder)
+        unfinished.rename(folder)
 
 
 def _codebook(guesses: list[_Guess]) -> tuple[list[Node], list[Scale], str]:
@@ -332,7 +332,7 @@ def _codebook(guesses: list[_Guess]) -> tuple[list[Node], list[Scale], str]:
     for guess in guesses:
         if guess.scale is not None:
             shown.setdefault(guess.scale.name, []).append(guess.scale)
-    scales = {name: _united(found) for name, found in shown.items()}
+    scales = {name: _united(same_named) for name, same_named in shown.items()}
     scales |= {node.scale: known.scales[node.scale] for node in nodes if node.scale in known.scales}
     anchors = {leaf.code for leaf in known.tree.in_form("anchors").leaves}
     full = {leaf.code for leaf in known.tree.in_form("full").leaves}

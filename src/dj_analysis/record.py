@@ -76,8 +76,8 @@ class Record:
         moves = [
             (target.with_name(f".{target.name}.{token}.tmp"), target, content) for target, content in files.values()
         ]
-        told = {name: _digest(content) for name, (_, content) in files.items()}
-        event = payload | {"files": told}
+        digests = {name: _digest(content) for name, (_, content) in files.items()}
+        event = payload | {"files": digests}
         note = self.path.parent / "pending" / f"{token}.json"
         try:
             self._enter(kind, event, moves, note, seconds)
@@ -137,16 +137,16 @@ class Record:
             "SELECT p.event, e.time, e.kind, p.state, e.payload FROM publications p JOIN events e ON e.seq = p.event"
             " ORDER BY p.event"
         )
-        told = [
+        files = [
             (seq, time, kind, state, *(event[name] for name in ("report", "period", "unit")), name, digest)
             for seq, time, kind, state, payload in rows
             for event in [json.loads(payload)]
             for name, digest in event["files"].items()
         ]
         names = ["event", "time", "kind", "state", "report", "period", "unit", "file", "sha256"]
-        return pd.DataFrame(told, columns=names)
+        return pd.DataFrame(files, columns=names)
 
-    def told(self, *kinds: str) -> list[dict[str, Any]]:
+    def payloads(self, *kinds: str) -> list[dict[str, Any]]:
         """Return the payloads of the events of these kinds, in order, each with its ``seq``, ``time`` and ``kind``."""
         marks = ",".join("?" * len(kinds))
         query = f"SELECT seq, time, kind, payload FROM events WHERE kind IN ({marks}) ORDER BY seq"
@@ -177,10 +177,10 @@ class Record:
         """
         previous, expected = GENESIS, 0
         rows = self._read("SELECT seq, time, kind, payload, previous, hash FROM events ORDER BY seq")
-        for expected, (seq, time, kind, payload, before, found) in enumerate(rows, start=1):
-            if seq != expected or before != previous or found != _hash(seq, time, kind, payload, before):
+        for expected, (seq, time, kind, payload, before, digest) in enumerate(rows, start=1):
+            if seq != expected or before != previous or digest != _hash(seq, time, kind, payload, before):
                 raise self._broken(expected)
-            previous = found
+            previous = digest
         if self.path.exists() and self._read("SELECT seq, hash FROM head") != ([(expected, previous)] if rows else []):
             raise self._broken(expected + 1)
         payloads = {seq: json.loads(payload) for seq, _, kind, payload, _, _ in rows if kind in _LEAVING}

@@ -1,4 +1,4 @@
-"""The one shape in which every function hands back what it found."""
+"""The one shape in which every function returns what it computed."""
 
 from __future__ import annotations
 

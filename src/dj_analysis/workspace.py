@@ -76,10 +76,10 @@ class Workspace:
     @cached_property
     def periods(self) -> list[str]:
         """Waves that have answers, in order."""
-        found = set(wave_files(self.settings.folder)) | set(self.history.closed)
+        periods = set(wave_files(self.settings.folder)) | set(self.history.closed)
         if "responses" in self.settings.tables:
-            found |= periods_of_table(self.settings, Problems())
-        return order(sorted(found))
+            periods |= periods_of_table(self.settings, Problems())
+        return order(sorted(periods))
 
     @cached_property
     def indicator_periods(self) -> list[str]:
@@ -97,8 +97,8 @@ class Workspace:
             Everything wrong with its file, in one table; or answers of a closed wave that are gone or were changed.
         """
         survey = self._read(period)
-        if (told := self.history.frozen(period)) is not None:
-            survey = closing.as_closed(survey, self.store, told)
+        if (frozen := self.history.frozen(period)) is not None:
+            survey = closing.as_closed(survey, self.store, frozen)
         for notice in survey.notices:
             warnings.warn(notice, DjWarning, stacklevel=2)
         return replace(survey, withheld=self._withheld(period))
@@ -110,7 +110,7 @@ class Workspace:
         For what is computed from answers and not from their sums: screening, reliability, comparability.
         """
         survey = self.survey(period)
-        if self.history.frozen(period) is None and self.history.told(period):
+        if self.history.frozen(period) is None and self.history.releases(period):
             rows = row_table(survey, self.store.secret)
             survey = chosen(survey, among(rows, tally(self._counted(period).rows)))
         return survey
@@ -280,7 +280,7 @@ class Workspace:
         if period not in self.periods or self.history.purged(period):
             return False
         planned = Basis("survey", period, self.spec, self._kept(period).sums)
-        return not self.history.told(period) or not what_differs(basis_of(self.released(period))[0], planned)
+        return not self.history.releases(period) or not what_differs(basis_of(self.released(period))[0], planned)
 
     def is_draft(self, period: str) -> bool:
         """Tell whether reports of a period are drafts still: its wave is not closed."""
@@ -407,7 +407,9 @@ class Workspace:
     def _counted(self, period: str) -> counting.Counted:
         """Return what an open wave rests on after a draft of it was sent."""
         if period not in self._after_sent:
-            self._after_sent[period] = counting.count_sheets(self._read(period), self.store, self.history.told(period))
+            self._after_sent[period] = counting.count_sheets(
+                self._read(period), self.store, self.history.releases(period)
+            )
         return self._after_sent[period]
 
     @cached_property
@@ -423,17 +425,17 @@ class Workspace:
 
     def _kept(self, period: str) -> Kept:
         """Return a wave's sums: those it was closed with, else those of the answers there are, from the store if they are there."""
-        told = self.history.frozen(period)
-        if told is None and self.history.told(period):
+        frozen = self.history.frozen(period)
+        if frozen is None and self.history.releases(period):
             return self._counted(period).kept
-        key = told["store"] if told else f"{period}-{fingerprint(self.settings, self.spec, period)}"
-        found = self.store.find(key)
-        if found is None and told is not None:
+        key = frozen["store"] if frozen else f"{period}-{fingerprint(self.settings, self.spec, period)}"
+        sums = self.store.find(key)
+        if sums is None and frozen is not None:
             raise DataError(f".dj/store: {period} 的汇总已丢失 (the sums of a closed wave are gone): {key}")
-        if found is None:
-            found = counting.sums_of(self._read(period))
-            self.store.keep(key, found)
-        return found
+        if sums is None:
+            sums = counting.sums_of(self._read(period))
+            self.store.keep(key, sums)
+        return sums
 
 
 def _until(periods: Sequence[str], period: str) -> list[str]:

@@ -161,14 +161,14 @@ def test_a_notebook_of_the_year_that_shows_an_open_wave_is_its_draft(tmp_path: P
     nbformat.write(notebook, path)
     draft = ws.export(path, formats=["html"], out=tmp_path / "look")["html"].read_text("utf-8")
     assert "内部草稿" in draft
-    assert ws.history.told(PERIOD) == []
+    assert ws.history.releases(PERIOD) == []
     sent = ws.export(path, formats=["html"], sent=PERIOD)["html"].read_text("utf-8")
     assert "内部草稿" not in sent
     write_wave(folder, every)
     later = dj.open_workspace(folder)
     later.close(PERIOD)
     assert later.scores(PERIOD).at("ALL", "INDEX").n == len(every) - 1
-    assert later.record.told("close")[0]["late"] == 1
+    assert later.record.payloads("close")[0]["late"] == 1
 
 
 # --- Points and tables of one's own -------------------------------------------------------------------------------

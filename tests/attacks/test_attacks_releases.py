@@ -195,7 +195,7 @@ def note(office: Office, kind: str, ws: dj.Workspace, scores: Scores, tables: Ta
     """Find out which sheets every number rests on, and keep what was told."""
     hashes = row_table(ws._read(NOW), ws.store.secret)[HASH]
     office.hashes |= dict(zip((int(value) for value in hashes), office.file, strict=True))
-    rows = [office.hashes[int(value)] for value in ws.store.rows(ws.history.told(NOW)[-1]["store"])[HASH]]
+    rows = [office.hashes[int(value)] for value in ws.store.rows(ws.history.releases(NOW)[-1]["store"])[HASH]]
     believed = believe(office, scores, rows)
     inside = {axis: members(office, axis, parts) for axis, parts in believed.items()}
     check_scores(office, kind, scores.table, inside)

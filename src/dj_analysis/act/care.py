@@ -1,4 +1,4 @@
-"""The individual layer: what speaks to a person alone, what counts requests that name nobody."""
+"""The individual layer: a self-check page for one person, and counts of anonymous requests for help."""
 
 from __future__ import annotations
 
@@ -211,11 +211,11 @@ def _read(asked: pd.DataFrame, states: pd.DataFrame, spec: Specification) -> tup
     for code in asked.loc[asked["obligation"].duplicated(), "obligation"].unique():
         problems.add(f"obligations: {code}", "repeated_key", code, "每行一项 (one row each)", "删去重复 (remove it)")
     for state in sorted(set(states["state"].astype("str")) - set(STATES)):
-        problems.add("obligation_events", "unknown_state", state, ", ".join(STATES), "改正 (mend it)")
+        problems.add("obligation_events", "unknown_state", state, ", ".join(STATES), "改正 (correct it)")
     units = spec.units
     for unit in sorted(set(asked["unit"].astype("str"))) if units.rows else ():
         if unit not in units:
-            problems.add(f"obligations: {unit}", "unknown_unit", unit, "units 表中的单位", "改正 (mend it)")
+            problems.add(f"obligations: {unit}", "unknown_unit", unit, "units 表中的单位", "改正 (correct it)")
     asked = asked.assign(
         unit=asked["unit"].astype("str"), opened=_days("obligations opened", asked["opened"], problems)
     )
@@ -223,15 +223,17 @@ def _read(asked: pd.DataFrame, states: pd.DataFrame, spec: Specification) -> tup
     states = states.assign(time=_days("obligation_events time", states["time"], problems))
     opened = asked.drop_duplicates("obligation").set_index("obligation")["opened"].reindex(states["obligation"])
     for code in states.loc[states["time"].to_numpy() < opened.to_numpy(), "obligation"].unique():
-        problems.add(f"obligation_events: {code}", "before_opened", code, "time >= opened", "改正日期 (mend the date)")
+        problems.add(
+            f"obligation_events: {code}", "before_opened", code, "time >= opened", "改正日期 (correct the date)"
+        )
     problems.raise_if_any(DataError)
     return asked, states
 
 
 def _days(place: str, cells: pd.Series, problems: Problems) -> pd.Series:
     days = pd.to_datetime(cells.astype("str").str.slice(0, 10), format="%Y-%m-%d", errors="coerce")
-    for found in cells[days.isna()].astype("str").unique()[:3]:
-        problems.add(place, "bad_date", found or "(空)", "2026-09-30", "改为日期 (write a date)")
+    for text in cells[days.isna()].astype("str").unique()[:3]:
+        problems.add(place, "bad_date", text or "(空)", "2026-09-30", "改为日期 (write a date)")
     return days
 
 

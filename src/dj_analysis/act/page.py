@@ -1,4 +1,4 @@
-"""What the self-check page is made of: questions and words as text, the scoring tree and the rule as data."""
+"""Content of the self-check page: questions and words as text, the scoring tree and the rule as data."""
 
 from __future__ import annotations
 
@@ -169,8 +169,8 @@ def _check_items(items: Iterable[Node], codebook: Codebook) -> None:
         values = [value for value, _, _ in _options(node, codebook) if value is not None]
         outside = [value for value in values if not node.minimum <= value <= node.maximum]
         if outside:
-            found = ", ".join(f"{value:g}" for value in outside)
-            problems.add(where, "out_of_range", found, allowed, "改正量表或两端 (mend the scale or the range)")
+            numbers = ", ".join(f"{value:g}" for value in outside)
+            problems.add(where, "out_of_range", numbers, allowed, "改正量表或两端 (correct the scale or the range)")
     problems.raise_if_any(SpecError)
 
 
@@ -215,12 +215,12 @@ def _method(spec: Specification, words: Mapping[str, Any]) -> list[str]:
 def _services(services: Sequence[Service], language: str) -> list[dict[str, Any]]:
     if not services or len({service.code for service in services}) < len(services):
         raise UsageError("services: 至少一项服务,代码不重复 (at least one service, each with a code of its own)")
-    made = []
+    pages: list[dict[str, Any]] = []
     for service in services:
         if len(service.urgency) != 4:
             raise UsageError(f"services {service.code}: urgency 要四个数 (four numbers: none, orange, red, black)")
         name = (service.name_en or service.name_zh) if language == "en" else service.name_zh
         about = (service.about_en or service.about_zh) if language == "en" else service.about_zh
         shown = {"code": service.code, "name": name, "contact": service.contact, "about": about}
-        made.append({**shown, "urgency": list(service.urgency), "answers": service.answers})
-    return sorted(made, key=lambda service: service["urgency"][0])
+        pages.append({**shown, "urgency": list(service.urgency), "answers": service.answers})
+    return sorted(pages, key=lambda service: service["urgency"][0])

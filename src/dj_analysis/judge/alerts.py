@@ -96,14 +96,14 @@ def alerts(
     units = anchors[anchors["code"] == index].drop_duplicates(["level", "unit"]).reset_index(drop=True)
     response = now.response.table.set_index(["level", "unit"])
     keys = list(zip(units["level"], units["unit"], strict=True))
-    found = [
+    findings = [
         _index_low(units, spec),
         _dimension_low(anchors, keys, spec),
         _low_share(now, keys, spec),
         _fall(change, keys, spec),
     ]
     table = pd.DataFrame({"period": now.period, "level": units["level"], "unit": units["unit"]})
-    table = pd.concat([table, _gravest(found, len(keys))], axis=1)
+    table = pd.concat([table, _gravest(findings, len(keys))], axis=1)
     unsure = (table["warning"] == "") & units["se"].isna()
     table.loc[unsure, "reason"] = units.loc[unsure, "reason"]
     table["n"] = [int(response.at[key, "n"]) for key in keys]
@@ -168,17 +168,17 @@ def _finding(rule: str, codes: np.ndarray, probability: np.ndarray) -> pd.DataFr
     return pd.DataFrame({"warning": codes, "rule": rule, "probability": probability, "reason": reason})
 
 
-def _gravest(found: list[pd.DataFrame], rows: int) -> pd.DataFrame:
+def _gravest(findings: list[pd.DataFrame], rows: int) -> pd.DataFrame:
     """Keep the gravest warning of each unit; the reasons of all rules that gave one are printed together."""
     best = pd.DataFrame({"warning": "", "rule": "", "probability": np.nan, "reason": ""}, index=range(rows)).astype(
         {"warning": "str", "rule": "str", "reason": "str"}
     )
     for row in range(rows):
-        given = [part.loc[row] for part in found if part.at[row, "warning"]]
-        if given:
-            grave = max(given, key=lambda finding: ORDER.index(finding["warning"]))
+        warnings_of_unit = [part.loc[row] for part in findings if part.at[row, "warning"]]
+        if warnings_of_unit:
+            grave = max(warnings_of_unit, key=lambda finding: ORDER.index(finding["warning"]))
             best.loc[row, ["warning", "rule", "probability"]] = [grave["warning"], grave["rule"], grave["probability"]]
-            best.loc[row, "reason"] = ";".join(finding["reason"] for finding in given)
+            best.loc[row, "reason"] = ";".join(finding["reason"] for finding in warnings_of_unit)
     return best
 
 

@@ -74,19 +74,21 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     left = now.table[now.table["form"] == form]
     right = earlier.table[earlier.table["form"] == form]
     table = left.merge(right, on=keys, how="left", suffixes=("", "_before"))
-    made = table[["period", *keys]].copy()
-    made.insert(1, "before_period", before.period)
-    made["n"], made["n_before"] = table["n"], table["n_before"]
-    made["now"], made["before"] = table["score"], table["score_before"]
-    made["difference"] = made["now"] - made["before"]
-    made = _with_interval(made, table, spec.rules.change.confidence)
+    changes = table[["period", *keys]].copy()
+    changes.insert(1, "before_period", before.period)
+    changes["n"], changes["n_before"] = table["n"], table["n_before"]
+    changes["now"], changes["before"] = table["score"], table["score_before"]
+    changes["difference"] = changes["now"] - changes["before"]
+    changes = _with_interval(changes, table, spec.rules.change.confidence)
     withheld = {**before.withheld, **now.withheld}
-    made["q"] = made.groupby(["level", "code"])["p"].transform(q_values, told_apart(made, withheld))
-    made["mix"], made["within"] = _decomposition(made, *_of_shown_units(now, earlier))
-    made["real"] = (made["q"] <= spec.rules.change.false_discovery) & ((made["low"] > 0) | (made["high"] < 0))
-    made["reason"] = _reasons(made)
+    changes["q"] = changes.groupby(["level", "code"])["p"].transform(q_values, told_apart(changes, withheld))
+    changes["mix"], changes["within"] = _decomposition(changes, *_of_shown_units(now, earlier))
+    changes["real"] = (changes["q"] <= spec.rules.change.false_discovery) & (
+        (changes["low"] > 0) | (changes["high"] < 0)
+    )
+    changes["reason"] = _reasons(changes)
     return Change(
-        table=made, keys=("period", "before_period", *keys), statistics=("n", "n_before", *COLUMNS), period=now.period,
+        table=changes, keys=("period", "before_period", *keys), statistics=("n", "n_before", *COLUMNS), period=now.period,
         about=now.about, programme=now.programme, periods=(before.period, now.period), spec=spec,
         parts={"response": _response(now, earlier, before.period)}, withheld=withheld, basis=(*before.basis, *now.basis),
         family=("level", "code"), together=("mix", "within"),
@@ -107,20 +109,20 @@ def _response(now: Scores, before: Scores, period_before: str) -> Result:
     )  # fmt: skip
 
 
-def _with_interval(made: pd.DataFrame, table: pd.DataFrame, confidence: float) -> pd.DataFrame:
+def _with_interval(changes: pd.DataFrame, table: pd.DataFrame, confidence: float) -> pd.DataFrame:
     first, second = table["se_before"].to_numpy(float), table["se"].to_numpy(float)
     variance = first**2 + second**2
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = first**4 / table["df_before"].to_numpy(float) + second**4 / table["df"].to_numpy(float)
         df = variance**2 / parts
-        difference = made["difference"].to_numpy(float)
+        difference = changes["difference"].to_numpy(float)
         se = np.sqrt(variance)
         df = np.where(np.isfinite(df), df, 1e6)  # a declared error comes without degrees of freedom
-        made["se"] = se
+        changes["se"] = se
         half = stats.t.ppf(0.5 + confidence / 2, df) * se
-        made["low"], made["high"] = difference - half, difference + half
-        made["p"] = 2 * stats.t.sf(np.abs(difference) / se, df)
-    return made
+        changes["low"], changes["high"] = difference - half, difference + half
+        changes["p"] = 2 * stats.t.sf(np.abs(difference) / se, df)
+    return changes
 
 
 def told_apart(table: pd.DataFrame, withheld: Mapping[str, frozenset[tuple[str, str]]]) -> pd.Series:
@@ -167,14 +169,14 @@ def _of_shown_units(now: Scores, before: Scores) -> tuple[Scores, Scores]:
     return waves[0], waves[1]
 
 
-def _decomposition(made: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.ndarray, np.ndarray]:
-    mix, within = np.full(len(made), np.nan), np.full(len(made), np.nan)
+def _decomposition(changes: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.ndarray, np.ndarray]:
+    mix, within = np.full(len(changes), np.nan), np.full(len(changes), np.nan)
     if not now.sums or not before.sums:
         return mix, within
     later, before_units = now.spec.units.at(now.period), now.spec.units.at(before.period)
     successors = now.spec.units.successors
-    position = {key: i for i, key in enumerate(zip(made["level"], made["unit"], made["code"], strict=True))}
-    for level in made["level"].unique():
+    position = {key: i for i, key in enumerate(zip(changes["level"], changes["unit"], changes["code"], strict=True))}
+    for level in changes["level"].unique():
         axis = later.tree_of(level) if level in later.levels else level
         if axis not in now.sums or axis not in before.sums:
             continue
@@ -194,7 +196,7 @@ def _decomposition(made: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.
                 i = position.get((level, unit, code))
                 if i is not None:
                     mix[i], within[i] = change_mix, change_within
-    unknown = made["difference"].isna().to_numpy()
+    unknown = changes["difference"].isna().to_numpy()
     mix[unknown], within[unknown] = np.nan, np.nan
     return mix, within
 
@@ -218,9 +220,9 @@ def _kitagawa(blocks: list[UnitSums], held: list[dict[str, list[str]]]) -> Mappi
     return {code: (mix[j], within[j]) for j, (_, code) in enumerate(blocks[1].cells)}
 
 
-def _reasons(made: pd.DataFrame) -> pd.Series:
-    reason = pd.Series("", index=made.index, dtype="str")
-    reason[made["p"].notna() & made["q"].isna()] = reasons.TOO_FEW_TO_JUDGE
-    reason[made["se"].isna()] = reasons.NO_ERROR_SOURCE
-    reason[made["difference"].isna()] = reasons.NOT_IN_BOTH
+def _reasons(changes: pd.DataFrame) -> pd.Series:
+    reason = pd.Series("", index=changes.index, dtype="str")
+    reason[changes["p"].notna() & changes["q"].isna()] = reasons.TOO_FEW_TO_JUDGE
+    reason[changes["se"].isna()] = reasons.NO_ERROR_SOURCE
+    reason[changes["difference"].isna()] = reasons.NOT_IN_BOTH
     return reason

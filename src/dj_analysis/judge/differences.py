@@ -91,8 +91,8 @@ def differences(survey: Survey, by: str | Sequence[str]) -> Differences:
     scores = score(survey, by=names)
     # Only ranks need everybody's score, and they have no weighted form.
     persons = person_scores(survey) if survey.weight is None else {}
-    found = [_of_grouping(survey, scores, name, persons) for name in names]
-    table = pd.concat([tests for tests, _ in found], ignore_index=True)
+    by_grouping = [_of_grouping(survey, scores, name, persons) for name in names]
+    table = pd.concat([tests for tests, _ in by_grouping], ignore_index=True)
     table["q"] = table.groupby(["by", "test"], sort=False)["p"].transform(q_values)
     table = _worded(table, scores)
     root, common = scores.spec.units.at(scores.period).root, {
@@ -102,7 +102,7 @@ def differences(survey: Survey, by: str | Sequence[str]) -> Differences:
     table.insert(0, "period", scores.period)
     table.insert(1, "level", root.level)
     table.insert(2, "unit", ALL)
-    pairs = pd.concat([pairs for _, pairs in found], ignore_index=True)
+    pairs = pd.concat([pairs for _, pairs in by_grouping], ignore_index=True)
     pairs.insert(0, "period", scores.period)
     return Differences(
         table=table, keys=KEYS, statistics=STATISTICS, together=STATISTICS, parts={"pairs": Result(
@@ -175,11 +175,11 @@ def _of_grouping(
         rows = [_welch(mean, kept), _anova(mean, kept, weighted=weighted)]
         rows += [_kruskal(ranked.get((form, code)), np.flatnonzero(there), weighted=weighted)]
         rows += [_chi2(kept)] if code in leaves else []
-        told = {"by": by, "form": form, "code": code, "n": int(kept["n"].sum()), "groups": int(there.sum())}
-        tests += [told | row for row in rows]
+        keys = {"by": by, "form": form, "code": code, "n": int(kept["n"].sum()), "groups": int(there.sum())}
+        tests += [keys | row for row in rows]
         chosen = [name for name, inside in zip(names, there, strict=True) if inside]
-        told = {"level": by, "form": form, "code": code}
-        pairs += [told | pair for pair in _pairs(chosen, mean, kept["n"])]
+        keys = {"level": by, "form": form, "code": code}
+        pairs += [keys | pair for pair in _pairs(chosen, mean, kept["n"])]
     columns = [
         "by",
         "form",
@@ -206,12 +206,12 @@ def _in_groups(
     """(form, code) → number of the group and score of everybody in a group."""
     number = {finest: i for i, inside in enumerate(groups.values()) for finest in inside}
     place = places.map(number).to_numpy(float)
-    found, there = {}, ~np.isnan(place)
+    values_by_cell, there = {}, ~np.isnan(place)
     for cell, column in persons.items():
         values = column.to_numpy()
         kept = there & ~np.isnan(values)
-        found[cell] = (place[kept].astype(int), values[kept])
-    return found
+        values_by_cell[cell] = (place[kept].astype(int), values[kept])
+    return values_by_cell
 
 
 def _test(test: str, reason: str = "", **values: Any) -> dict[str, Any]:
@@ -293,11 +293,9 @@ def _chi2(sums: dict[str, np.ndarray]) -> dict[str, Any]:
         return _test("chi2", reasons.TOO_FEW_TO_JUDGE)
     if (table.sum(axis=1) <= 0).any():
         return _test("chi2", reasons.NO_VARIANCE)
-    found = stats.chi2_contingency(table, correction=False)
-    v = np.sqrt(found.statistic / table.sum())  # of a table with two rows
-    return _test(
-        "chi2", statistic=found.statistic, df=float(found.dof), p=found.pvalue, effect=v, effect_name="cramers_v"
-    )
+    chi2 = stats.chi2_contingency(table, correction=False)
+    v = np.sqrt(chi2.statistic / table.sum())  # of a table with two rows
+    return _test("chi2", statistic=chi2.statistic, df=float(chi2.dof), p=chi2.pvalue, effect=v, effect_name="cramers_v")
 
 
 def _pairs(names: list[str], mean: uncertainty.Means, n: np.ndarray) -> list[dict[str, Any]]:
@@ -306,15 +304,15 @@ def _pairs(names: list[str], mean: uncertainty.Means, n: np.ndarray) -> list[dic
     for i in range(k):
         for j in range(i + 1, k):
             row = {"unit": names[i], "other": names[j], "n": int(n[i]), "n_other": int(n[j]), "reason": ""}
-            variance, told = mean.se[[i, j]] ** 2, float(mean.mean[i] - mean.mean[j])
-            row |= dict.fromkeys(("se", "low", "high", "p"), np.nan) | {"difference": told}
+            variance, difference = mean.se[[i, j]] ** 2, float(mean.mean[i] - mean.mean[j])
+            row |= dict.fromkeys(("se", "low", "high", "p"), np.nan) | {"difference": difference}
             if not np.isfinite(variance).all():
                 rows.append(row | {"reason": reasons.NO_VARIANCE})
                 continue
             se, df = np.sqrt(variance.sum()), variance.sum() ** 2 / (variance**2 / mean.df[[i, j]]).sum()
             half = range_quantile(k, float(df)) * se / np.sqrt(2)
-            p = stats.studentized_range.sf(abs(told) / se * np.sqrt(2), k, df)
-            rows.append(row | {"se": se, "low": told - half, "high": told + half, "p": float(p)})
+            p = stats.studentized_range.sf(abs(difference) / se * np.sqrt(2), k, df)
+            rows.append(row | {"se": se, "low": difference - half, "high": difference + half, "p": float(p)})
     return rows
 
 

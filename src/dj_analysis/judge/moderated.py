@@ -1,4 +1,4 @@
-"""Tests of many units at once: each unit's few answers borrow the spread and the skewness of all.
+"""Tests of many units at once, with the variance and the skewness of each unit moderated by those of all.
 
 Student's t of one unit near the end of the scale is too often extreme on one side: who by chance answer high also scatter
 little. One test hardly shows it; of a thousand units without any difference .25 of waves then have a false statement where
@@ -40,7 +40,7 @@ class Spread:
     skewness: np.ndarray
 
 
-def moderated(sums: Mapping[str, np.ndarray], found: Means, kept: np.ndarray) -> Spread:
+def moderated(sums: Mapping[str, np.ndarray], means: Means, kept: np.ndarray) -> Spread:
     """Moderate the variance of every unit towards that of all (Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3:3).
 
     Variances are read as scaled F: s² ~ s0²·F(df, d0), with s0 and d0 from the mean and variance of log s²; the posterior
@@ -50,16 +50,16 @@ def moderated(sums: Mapping[str, np.ndarray], found: Means, kept: np.ndarray) ->
     ----------
     sums
         Additive sums, units × codes.
-    found
+    means
         Their means.
     kept
         Units that may be learned from (those that can be told apart); fewer than ten leave each variance its own.
     """
-    spread, df = found.sd**2, found.df
+    spread, df = means.sd**2, means.df
     ratio, total, own = np.ones_like(spread), df.copy(), np.ones_like(spread)
     skewness = np.zeros(spread.shape[1])
     for j in range(spread.shape[1]):
-        usable = kept & np.isfinite(found.se[:, j]) & (df[:, j] > 1)
+        usable = kept & np.isfinite(means.se[:, j]) & (df[:, j] > 1)
         if usable.sum() < LEAST_UNITS:
             continue
         prior, scale = _prior(spread[usable, j], df[usable, j])
@@ -68,9 +68,9 @@ def moderated(sums: Mapping[str, np.ndarray], found: Means, kept: np.ndarray) ->
             if np.isinf(prior):
                 ratio[:, j], total[:, j], own[:, j] = scale / spread[:, j], np.inf, 0.0
             else:
-                made = (prior * scale + df[:, j] * spread[:, j]) / (prior + df[:, j])
+                pooled = (prior * scale + df[:, j] * spread[:, j]) / (prior + df[:, j])
                 ratio[:, j], total[:, j], own[:, j] = (
-                    made / spread[:, j],
+                    pooled / spread[:, j],
                     prior + df[:, j],
                     df[:, j] / (prior + df[:, j]),
                 )

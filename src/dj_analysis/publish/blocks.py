@@ -152,14 +152,14 @@ def table(
     """
     safe = _printed(safe)
     own_words("caption", caption)
-    made = shown(safe, columns, across, value)
-    total, language, hidden = len(made.rows), safe.spec.language, safe.hidden
-    rows, values = (cells[:most] if most is not None else cells for cells in (made.rows, made.values))
+    printed = shown(safe, columns, across, value)
+    total, language, hidden = len(printed.rows), safe.spec.language, safe.hidden
+    rows, values = (cells[:most] if most is not None else cells for cells in (printed.rows, printed.values))
     remarks = [say(language, "table_hidden", count=hidden, min_group=safe.plan.min_group)] if hidden else []
     remarks += [say(language, "table_cut", shown=len(rows), total=total)] if len(rows) < total else []
     columns_ = [
         {"label": label, "kind": form, "width": _width([label, *(row[i] for row in rows)])}
-        for i, (label, form) in enumerate(zip(made.headers, made.forms, strict=True))
+        for i, (label, form) in enumerate(zip(printed.headers, printed.forms, strict=True))
     ]
     content = {"caption": caption, "columns": columns_, "rows": rows, "values": values, "note": "".join(remarks)}
     return _block("table", content, safe)
@@ -338,9 +338,9 @@ OWN_WORK = "作者自行计算，未经披露控制 (the author's own work, not 
 
 def _block(kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str, Protected | None] | None) -> Block:
     """Make a block that carries the seal of the plan its numbers were protected with; literal words carry none."""
-    made = list(safe.values()) if isinstance(safe, Mapping) else [safe]
-    plans = {given.plan.id: given.plan for given in made if given is not None}
-    waves = sorted({wave for given in made if given is not None for wave in given.waves})
+    results = list(safe.values()) if isinstance(safe, Mapping) else [safe]
+    plans = {result.plan.id: result.plan for result in results if result is not None}
+    waves = sorted({wave for result in results if result is not None for wave in result.waves})
     content = {**content, "waves": [list(wave) for wave in waves]} if waves else content
     if len(plans) > 1:
         raise UsageError("一段内容只能用同一发布方案的结果 (results of one block must share one release plan)")

@@ -130,9 +130,9 @@ def run_notebook(
     contents = {kind: FORMATS[kind](document, spec.fonts) for kind in formats}
     contents["ipynb"] = _notebook_bytes(stripped(executed), folder)
     names = {kind: (target / f"{file_name(unit)}.{kind}").as_posix() for kind in contents}
-    told = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
+    payload = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
     record.publish(
-        "draft" if draft else "publication", told | _releases(waves, draft, sent, entered),
+        "draft" if draft else "publication", payload | _releases(waves, draft, sent, entered),
         {names[kind]: (place / names[kind], content) for kind, content in contents.items()},
         seconds=round(time.perf_counter() - started, 2),
     )  # fmt: skip
@@ -180,10 +180,10 @@ def export_notebook(
     manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
     target = (out or notebook.parent).resolve()
     files = {kind: (target / f"{notebook.stem}.{kind}", FORMATS[kind](document, spec.fonts)) for kind in formats}
-    told = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
+    payload = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
     names = {_within(path, (folder / "reports").resolve()): (path, content) for path, content in files.values()}
-    told |= _releases(waves, draft, sent, None if entered is None else partial(entered, ruling))
-    record.publish("draft" if draft else "publication", told, names, seconds=0.0)
+    payload |= _releases(waves, draft, sent, None if entered is None else partial(entered, ruling))
+    record.publish("draft" if draft else "publication", payload, names, seconds=0.0)
     return Exported({kind: path for kind, (path, _) in files.items()}, document.dropped)
 
 
@@ -210,8 +210,8 @@ def _releases(
     shown = [period for programme, period in waves if programme == "survey"]
     if draft or not shown:
         return {}
-    releases = [dict(told) for told in sent if told["period"] in shown]
-    open_waves = {told["period"] for told in sent}
+    releases = [dict(snapshot) for snapshot in sent if snapshot["period"] in shown]
+    open_waves = {snapshot["period"] for snapshot in sent}
     releases += entered([wave for wave in shown if wave not in open_waves]) if entered is not None else []
     return {"releases": releases} if releases else {}
 

@@ -50,13 +50,13 @@ def parameters(notebook: Path) -> list[Parameter]:
     comments = {
         line.split(":")[0].strip(): line.split("#", 1)[1].strip() for line in source.splitlines() if "#" in line
     }
-    found = []
+    annotated = []
     for statement in ast.parse(source).body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             name = statement.target.id
             default = REQUIRED if statement.value is None else ast.literal_eval(statement.value)
-            found.append(Parameter(name, ast.unparse(statement.annotation), default, comments.get(name, "")))
-    return found
+            annotated.append(Parameter(name, ast.unparse(statement.annotation), default, comments.get(name, "")))
+    return annotated
 
 
 def own_parameters(report: str, given: Sequence[str]) -> dict[str, Any]:
@@ -71,18 +71,18 @@ def own_parameters(report: str, given: Sequence[str]) -> dict[str, Any]:
     if source is None:
         raise unknown("报告/report", report, reports())
     declared = {parameter.name: parameter for parameter in parameters(source)}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for text in given:
         name, _, value = text.partition("=")
         if name not in declared:
             raise unknown("参数/parameter", name, declared)
         try:
-            found[name] = value if declared[name].type == "str" else ast.literal_eval(value)
+            values[name] = value if declared[name].type == "str" else ast.literal_eval(value)
         except (ValueError, SyntaxError) as error:
             raise UsageError(
                 f"参数 {name} 应为 {declared[name].type},不是 {value} (wrong type of parameter)"
             ) from error
-    return found
+    return values
 
 
 def check_parameters(source: Path, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,8 +100,8 @@ def check_parameters(source: Path, values: Mapping[str, Any]) -> dict[str, Any]:
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, wanted) or (wanted is not bool and isinstance(value, bool)):
-            found = type(value).__name__
-            raise UsageError(f"参数 {name} 应为 {parameter.type},不是 {found}:{value} (wrong type of parameter)")
+            kind = type(value).__name__
+            raise UsageError(f"参数 {name} 应为 {parameter.type},不是 {kind}:{value} (wrong type of parameter)")
         if parameter.allowed and value not in parameter.allowed:
             raise unknown(f"参数/parameter {name}", value, parameter.allowed)
         checked[name] = value
@@ -110,7 +110,7 @@ def check_parameters(source: Path, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def parameters_given(executed: nbformat.NotebookNode) -> list[Parameter]:
     """Read the values a notebook was run with: its declared parameters, then the injected ones."""
-    found: dict[str, Parameter] = {}
+    assigned: dict[str, Parameter] = {}
     for cell in executed.cells:
         if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
             for statement in ast.parse(cell.source).body:
@@ -119,8 +119,8 @@ def parameters_given(executed: nbformat.NotebookNode) -> list[Parameter]:
                 )
                 value = getattr(statement, "value", None)
                 if isinstance(targets[0], ast.Name) and isinstance(value, ast.expr):
-                    found[targets[0].id] = Parameter(targets[0].id, "", ast.literal_eval(value))
-    return list(found.values())
+                    assigned[targets[0].id] = Parameter(targets[0].id, "", ast.literal_eval(value))
+    return list(assigned.values())
 
 
 def _notebook_folder() -> Path:

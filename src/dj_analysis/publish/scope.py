@@ -49,8 +49,8 @@ class Scope:
     def levels(self) -> list[str]:
         """Levels below the unit, from the top down."""
         tree = self._units.trees[0] if self.unit == ALL else self._units[self.unit].tree
-        found = [unit.level for unit in self._units.below(self.unit) if unit.tree == tree]
-        return [level for level in self._units.levels if level in set(found)]
+        below = [unit.level for unit in self._units.below(self.unit) if unit.tree == tree]
+        return [level for level in self._units.levels if level in set(below)]
 
     @cached_property
     def tiers(self) -> list[str]:

@@ -61,22 +61,22 @@ def write_templates(folder: Path, spec: Specification | None = None) -> list[Pat
     """
     spec = spec or Specification(codebook=default_codebook())
     (folder / "tables").mkdir(parents=True, exist_ok=True)
-    made = [_write_table(folder / "tables" / f"{name}.xlsx", schema) for name, schema in SCHEMAS.items()]
+    written = [_write_table(folder / "tables" / f"{name}.xlsx", schema) for name, schema in SCHEMAS.items()]
     forms = ("full", "pulse") if spec.codebook.tree.has_forms else ("full",)
     for form in forms:
         path = folder / f"questionnaire-{form}.pdf"
         path.write_bytes(_pdf(questionnaire(spec, form), spec))
-        made.append(path)
+        written.append(path)
     notice_path = folder / "notice.pdf"
     notice_path.write_bytes(_pdf(notice(spec), spec))
-    made.append(notice_path)
+    written.append(notice_path)
     form_path = folder / assessment.FILE
     form_path.write_text(assessment.template(spec.language), encoding="utf-8")
-    made.append(form_path)
+    written.append(form_path)
     if spec.codebook.index:
-        made.append(write_self_check(folder / "self-check.html", spec, language="zh"))
-        made.append(write_self_check(folder / "self-check-en.html", spec, language="en"))
-    return made
+        written.append(write_self_check(folder / "self-check.html", spec, language="zh"))
+        written.append(write_self_check(folder / "self-check-en.html", spec, language="en"))
+    return written
 
 
 def questionnaire(spec: Specification, form: str) -> list[Block]:
@@ -118,8 +118,8 @@ def notice(spec: Specification) -> list[Block]:
         "help_line": HELP_LINE,
         "months": spec.retention,
     }
-    made = [Block("text", {"text": paragraph.format(**values), "place": "body"}) for paragraph in paragraphs]
-    return [heading(title, depth=0), *made, note(spec.purpose)] if spec.purpose else [heading(title, depth=0), *made]
+    texts = [Block("text", {"text": paragraph.format(**values), "place": "body"}) for paragraph in paragraphs]
+    return [heading(title, depth=0), *texts, note(spec.purpose)] if spec.purpose else [heading(title, depth=0), *texts]
 
 
 def _grid(questions: list[tuple[int, Node]], scale: Scale, language: str) -> Block:

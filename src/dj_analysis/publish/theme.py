@@ -120,5 +120,5 @@ def rc_parameters(own_fonts: str = "") -> dict[str, Any]:
 def _fonts_below(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    found = [Path(place) / name for place, _, names in os.walk(folder) for name in names]
-    return sorted(path for path in found if path.suffix.lower() in _FILES)
+    paths = [Path(place) / name for place, _, names in os.walk(folder) for name in names]
+    return sorted(path for path in paths if path.suffix.lower() in _FILES)

@@ -78,8 +78,8 @@ class View:
     def row(self, unit: str = "ALL", code: str | None = None, **values: Any) -> dict[str, Any]:
         """Return the one row of a unit (and code) as a dictionary, empty when there is none."""
         wanted: dict[str, Any] = {"unit": unit} | ({"code": code} if code else {}) | values
-        found = self.rows(**wanted)
-        return found[0] if found else {}
+        rows = self.rows(**wanted)
+        return rows[0] if rows else {}
 
     def rows(
         self, *, sort: str | None = None, most: int | None = None, down: bool = False, **values: Any

@@ -1,4 +1,4 @@
-"""May it be seen: the room every number passes before it leaves.
+"""The release room: disclosure control of every number that leaves.
 
 1. A release plan is an allow list: for each wave it names the rows that may be seen, for every code and statistic alike.
 2. In a tree, what is left of a shown unit when the shown units below it are taken away is nobody or at least min_group

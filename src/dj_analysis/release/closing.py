@@ -33,19 +33,19 @@ from .store import Store
 
 def close_wave(survey: Survey, history: History, notice: Consent, *, correct: str = "") -> None:
     """Close a wave, register what came after it was closed, or correct it; see ``Workspace.close``."""
-    period, told = survey.period, history.frozen(survey.period)
-    if told is None and correct:
+    period, frozen = survey.period, history.frozen(survey.period)
+    if frozen is None and correct:
         raise UsageError(f"{period} 尚未关闭,不需要更正 (it is open: nothing to correct)")
-    if told is None or correct:
-        kind = "correction" if told else "close"
+    if frozen is None or correct:
+        kind = "correction" if frozen else "close"
         history.record.append(kind, snapshot(survey, history, notice) | ({"reason": correct} if correct else {}))
         return
     rows = row_table(survey, history.store.secret)
-    waits = ~_counting(rows, history.store, told)  # changed answers are not late ones
+    waits = ~_counting(rows, history.store, frozen)  # changed answers are not late ones
     new = int(waits.sum()) - history.waiting(period)
     if new <= 0:
         raise UsageError(f"{period} 已关闭,没有新的补报 (it is closed, and nothing came later)")
-    history.store.keep_rows(f"{told['store']}.waiting", rows[waits])
+    history.store.keep_rows(f"{frozen['store']}.waiting", rows[waits])
     history.record.append("late", {"period": period, "late": new})
 
 
@@ -60,10 +60,10 @@ def snapshot(survey: Survey, history: History, notice: Consent | None = None) ->
     if not survey.consent:
         problems, allowed = Problems(), "consent_use 列，或 [consent] basis, date, text"
         advice = "在 workspace.toml 写明告知的日期和内容 (declare when and how people were told)"
-        found = "没有同意栏，也没有告知依据 (no basis)"
-        problems.add(f"responses/{survey.period}", "no_basis", found, allowed, advice)
+        absent = "没有同意栏，也没有告知依据 (no basis)"
+        problems.add(f"responses/{survey.period}", "no_basis", absent, allowed, advice)
         raise DataError(problems=problems)
-    period, store, earlier = survey.period, history.store, history.told(survey.period)
+    period, store, earlier = survey.period, history.store, history.releases(survey.period)
     counted = count_sheets(survey, store, earlier)
     content = hashlib.sha256(np.sort(counted.rows[HASH].to_numpy()).tobytes() + f"{len(earlier)}".encode())
     key = f"{period}-r{len(earlier)}-{content.hexdigest()[:12]}"
@@ -80,9 +80,9 @@ def snapshot(survey: Survey, history: History, notice: Consent | None = None) ->
         store.keep_rows(f"{key}.lost", counted.lost)
     if len(counted.waiting):
         store.keep_rows(f"{key}.waiting", counted.waiting)
-    told = {"date": notice.date, "text": notice.text} if survey.consent == "notice" and notice is not None else {}
+    declared = {"date": notice.date, "text": notice.text} if survey.consent == "notice" and notice is not None else {}
     return {
-        "period": period, "store": key, "basis": survey.consent, "notice": told, "answers": len(counted.rows),
+        "period": period, "store": key, "basis": survey.consent, "notice": declared, "answers": len(counted.rows),
         "late": counted.late, "hidden": sorted(mask.hidden), "mask": digest, "left_out": [one.name for one in mask.left_out],
         "ruling": ruling(survey.spec, period), "as_before": counted.mask is not None,
         "min_group": survey.spec.min_group, "codebook": survey.spec.codebook.version, "units": survey.spec.units.version,
@@ -109,10 +109,10 @@ def delete_answers(path: Path, sheet: str, number: str) -> None:
 
 def register_withdrawal(before: pd.DataFrame, survey: Survey, history: History) -> int:
     """Note the answer sheets that are gone; the record tells how many, not which."""
-    told = history.frozen(survey.period)
-    if told is not None:
-        before = pd.concat([before, history.store.rows(told["store"])]).drop_duplicates(HASH)
-    known = Counter(history.store.missing(survey.period, told["store"] if told else ""))
+    frozen = history.frozen(survey.period)
+    if frozen is not None:
+        before = pd.concat([before, history.store.rows(frozen["store"])]).drop_duplicates(HASH)
+    known = Counter(history.store.missing(survey.period, frozen["store"] if frozen else ""))
     gone = before[~among(before, tally(row_table(survey, history.store.secret)) + known)]
     if gone.empty:
         raise UsageError(f"{survey.period}: 没有新撤回的答卷 (no answer sheet is gone)")
@@ -124,11 +124,13 @@ def register_withdrawal(before: pd.DataFrame, survey: Survey, history: History) 
 
 def purge_answers(period: str, path: Path, history: History) -> None:
     """Delete a closed wave's answers; what was computed of them stays, and the record keeps the proof."""
-    told = history.frozen(period)
-    if told is None or history.store.find(told["store"]) is None:
+    frozen = history.frozen(period)
+    if frozen is None or history.store.find(frozen["store"]) is None:
         raise UsageError(f"{period} 没有固定的汇总,不能删除答卷 (no stored sums of a closed wave: close it first)")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    history.record.append("purge", {"period": period, "file": path.name, "sha256": digest, "answers": told["answers"]})
+    history.record.append(
+        "purge", {"period": period, "file": path.name, "sha256": digest, "answers": frozen["answers"]}
+    )
     path.unlink()
     history.forget(period, rows=True)
 
@@ -146,7 +148,7 @@ def shown_under(plan: ReleasePlan, waves: Iterable[str], history: History) -> li
         planned, last = plan.waves.get(("survey", wave)), history.last(wave)
         if planned is None or last is None or last["ruling"] == ruling(planned.basis.spec, wave):
             continue
-        store, number = history.store, len(history.told(wave))
+        store, number = history.store, len(history.releases(wave))
         kept, answers = store.find(last["store"]), store.answers(last["store"])
         assert kept is not None, "what was released is kept"
         key = f"{wave}-p{number}-{plan.id}"
@@ -163,13 +165,13 @@ def shown_under(plan: ReleasePlan, waves: Iterable[str], history: History) -> li
     return releases
 
 
-def same_sums(store: Store, told: Sequence[Mapping[str, Any]], survey: Survey) -> bool:
+def same_sums(store: Store, releases: Sequence[Mapping[str, Any]], survey: Survey) -> bool:
     """Tell whether the stored sums of a closed wave are those of its answers.
 
     It cannot be told any more where answers were withdrawn, or only some parts were computed anew by a correction; sums
     that are gone are told of elsewhere.
     """
-    last, kept = told[-1], store.find(told[-1]["store"])
+    last, kept = releases[-1], store.find(releases[-1]["store"])
     if kept is None or len(row_table(survey, store.secret)) != last["answers"] or last["kind"] == "correction":
         return True
     for axis, block in sums_of(survey).sums.items():
@@ -183,7 +185,7 @@ def same_sums(store: Store, told: Sequence[Mapping[str, Any]], survey: Survey) -
     return True
 
 
-def as_closed(survey: Survey, store: Store, told: Mapping[str, Any]) -> Survey:
+def as_closed(survey: Survey, store: Store, frozen: Mapping[str, Any]) -> Survey:
     """Return the answers a closed wave rests on; later ones are left out with a notice.
 
     Raises
@@ -191,23 +193,23 @@ def as_closed(survey: Survey, store: Store, told: Mapping[str, Any]) -> Survey:
     DataError
         Answers the wave was closed with are gone or were changed, and no withdrawal or correction says so.
     """
-    keep = _counting(row_table(survey, store.secret), store, told)
+    keep = _counting(row_table(survey, store.secret), store, frozen)
     late = int((~keep).sum())
-    notice = f"{told['period']}: 关闭后补报 {late} 份,不计入 ({late} answers came after closing and do not count)"
+    notice = f"{frozen['period']}: 关闭后补报 {late} 份,不计入 ({late} answers came after closing and do not count)"
     return replace(chosen(survey, keep), notices=(*survey.notices, *((notice,) if late else ())))
 
 
-def _counting(rows: pd.DataFrame, store: Store, told: Mapping[str, Any]) -> np.ndarray:
+def _counting(rows: pd.DataFrame, store: Store, frozen: Mapping[str, Any]) -> np.ndarray:
     """Tell which answer sheets a closed wave rests on; an error where some of them are not there any more."""
-    closed = store.rows(told["store"])
-    allowed = store.missing(told["period"], told["store"])
+    closed = store.rows(frozen["store"])
+    allowed = store.missing(frozen["period"], frozen["store"])
     missing = tally(closed) - tally(rows) - Counter(int(value) for value in allowed)
     if missing:
         problems = Problems()
         lost = closed[closed[HASH].map(lambda value: int(value) in missing)]
         where = "、".join(sorted(set(lost[axes_in(lost)[0]]))[:5])
-        advice = f"撤回用 dj withdraw,更正用 dj close --correct (withdraw or correct {told['period']})"
-        found = f"{sum(missing.values())} 份答卷缺失或被改动 (gone or changed): {where}"
-        problems.add(f"responses/{told['period']}", "closed_wave_changed", found, "与关闭时相同 (as closed)", advice)
+        advice = f"撤回用 dj withdraw,更正用 dj close --correct (withdraw or correct {frozen['period']})"
+        damage = f"{sum(missing.values())} 份答卷缺失或被改动 (gone or changed): {where}"
+        problems.add(f"responses/{frozen['period']}", "closed_wave_changed", damage, "与关闭时相同 (as closed)", advice)
         raise DataError(problems=problems)
     return among(rows, tally(closed))

@@ -1,4 +1,4 @@
-"""Which answers a release of a wave rests on, given what left before: what two releases differ by is about enough people."""
+"""Which answers a release of a wave rests on, so that two releases differ by nobody or by enough people."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def sums_of(survey: Survey) -> Kept:
     return Kept(unit_sums(survey, _all_axes(survey)), joint_counts(survey))
 
 
-def count_sheets(survey: Survey, store: Store, told: Sequence[Mapping[str, Any]]) -> Counted:
+def count_sheets(survey: Survey, store: Store, events: Sequence[Mapping[str, Any]]) -> Counted:
     """Decide which answers a release rests on, given what left before.
 
     Without an earlier release it is all of them. After some, what this one and each of them differ by must be about enough
@@ -73,22 +73,22 @@ def count_sheets(survey: Survey, store: Store, told: Sequence[Mapping[str, Any]]
 
     Parameters
     ----------
-    told
+    events
         The events of the earlier releases, in order, as the record tells them.
     """
     rows = row_table(survey, store.secret)
-    if not told:
+    if not events:
         return _whole(survey, rows)
-    releases = [EarlierRelease(store.mask(event["store"]), store.rows(event["store"])) for event in told]
-    last, old = releases[-1], store.find(told[-1]["store"])
+    releases = [EarlierRelease(store.mask(event["store"]), store.rows(event["store"])) for event in events]
+    last, old = releases[-1], store.find(events[-1]["store"])
     assert old is not None, "what was released is kept"
     old_rows = last.rows[[column for column in last.rows.columns if not column.endswith(HOME)]]
-    least, released = max(survey.spec.min_group, FLOOR), [store.answers(event["store"]) for event in told]
+    least, released = max(survey.spec.min_group, FLOOR), [store.answers(event["store"]) for event in events]
     stay = Counted(old, old_rows, answers=pd.DataFrame() if released[-1] is None else released[-1], mask=last.mask)
     came, gone = ~among(rows, tally(old_rows)), ~among(old_rows, tally(rows))
     if not came.any() and not gone.any():
         return stay
-    known = store.waiting(told[-1]["store"])
+    known = store.waiting(events[-1]["store"])
     waits = came & among(rows, tally(known)) if known is not None else np.zeros(len(rows), dtype=bool)
     as_it_was = replace(stay, late=int(came.sum()), lost=old_rows[gone], waiting=rows[waits])
     earlier = [answers for answers in released if answers is not None]
@@ -97,18 +97,18 @@ def count_sheets(survey: Survey, store: Store, told: Sequence[Mapping[str, Any]]
     homes = _part_of(rows, releases, survey)
     if not gone.any():
         keep = _kept_of_new(rows, came, last, survey, least)
-        made = replace(_whole(chosen(survey, keep), rows[keep]), late=int((~keep).sum()), waiting=rows[~keep])
-        return made if not _few(earlier, made.answers, homes, least) else replace(as_it_was, waiting=rows[came])
+        counted = replace(_whole(chosen(survey, keep), rows[keep]), late=int((~keep).sum()), waiting=rows[~keep])
+        return counted if not _few(earlier, counted.answers, homes, least) else replace(as_it_was, waiting=rows[came])
     there = rows[~waits].reset_index(drop=True)
     if _places(there).equals(_places(old_rows)):
         change = _Change(there, old_rows, came[~waits], gone)
-        made = _parts_anew(chosen(survey, ~waits), change, old, releases, earlier, homes, least)
+        counted = _parts_anew(chosen(survey, ~waits), change, old, releases, earlier, homes, least)
         # Nobody moved: what was shown may be shown, unless all of a unit now answer alike.
-        needed = decide_mask(made.kept.sums, made.kept.joint, survey.spec, survey.period)
-        made = replace(made, mask=last.mask, late=made.late + int(waits.sum()), waiting=rows[waits])
-        return made if allows(needed, last.mask) else as_it_was
-    made = _whole(survey, rows)
-    return made if not _few(earlier, made.answers, homes, least) else as_it_was
+        needed = decide_mask(counted.kept.sums, counted.kept.joint, survey.spec, survey.period)
+        counted = replace(counted, mask=last.mask, late=counted.late + int(waits.sum()), waiting=rows[waits])
+        return counted if allows(needed, last.mask) else as_it_was
+    counted = _whole(survey, rows)
+    return counted if not _few(earlier, counted.answers, homes, least) else as_it_was
 
 
 def allows(needed: Mask, shown: Mask) -> bool:
@@ -173,15 +173,15 @@ def _places(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _part_of(rows: pd.DataFrame, releases: Sequence[EarlierRelease], survey: Survey) -> dict[tuple[str, str], set[str]]:
     """(axis, finest unit) → the parts it was shown in, by any earlier release; and the root."""
-    found: dict[tuple[str, str], set[str]] = {}
+    homes_below: dict[tuple[str, str], set[str]] = {}
     for release in releases:
         for axis in axes_in(rows):
             if f"{axis}{HOME}" not in release.rows:
                 continue
             homes = _homes(axis, pd.concat([rows[[axis]], release.rows[[axis]]]), release, survey)
             for unit, home in dict(zip(pd.concat([rows[axis], release.rows[axis]]), homes, strict=True)).items():
-                found.setdefault((axis, unit), set()).add(home)
-    return found
+                homes_below.setdefault((axis, unit), set()).add(home)
+    return homes_below
 
 
 def _few(
@@ -205,7 +205,7 @@ def _few(
     parts = [(axis, unit, part) for (axis, unit), named in homes.items() for part in named]
     parts += [(axis, unit, "") for axis, unit in homes]  # all people of an axis together
     place = pd.DataFrame(parts, columns=["axis", "unit", "part"]).drop_duplicates()
-    now, found = _by_part(answers, place), set()
+    now, too_few = _by_part(answers, place), set()
     for before in earlier:
         moved = now.sub(_by_part(before, place), fill_value=0).to_frame("more")
         moved = moved.assign(less=(-moved["more"]).clip(lower=0), more=moved["more"].clip(lower=0))
@@ -213,8 +213,8 @@ def _few(
         people = people[people > 0]
         several = people.groupby(level=["axis", "part"]).transform("size") > 1 if alone else True
         few = people.index[(people < least) & several]
-        found |= {(axis, part) for axis, part, _ in few}
-    return found
+        too_few |= {(axis, part) for axis, part, _ in few}
+    return too_few
 
 
 def _by_part(answers: pd.DataFrame, place: pd.DataFrame) -> pd.Series:

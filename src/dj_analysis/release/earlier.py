@@ -1,4 +1,4 @@
-"""What this release and earlier ones of the same wave tell together about few people."""
+"""Small groups identifiable by comparing releases of the same wave."""
 
 from __future__ import annotations
 
@@ -133,15 +133,15 @@ def _smallest_part(homes: Mapping[str, pd.Series], apart: np.ndarray) -> tuple[s
 
 def _matched(new: pd.DataFrame, releases: Sequence[EarlierRelease]) -> pd.DataFrame:
     """Put the answers of this release and of earlier ones side by side; the same answer twice is matched twice."""
-    made = new.assign(_twin=new.groupby(HASH).cumcount(), _in=1)
+    sheets = new.assign(_twin=new.groupby(HASH).cumcount(), _in=1)
     for number, release in enumerate(releases):
         homes = [name for name in release.rows if name.endswith(HOME)]
         side = release.rows[[HASH, LEFT_OUT, *homes]].rename(columns={name: f"{number}:{name}" for name in homes})
         side = side.assign(_twin=side.groupby(HASH).cumcount(), **{f"_in{number}": 1})
-        made = made.merge(side, on=[HASH, "_twin"], how="outer", suffixes=("", "_other"))
-        made[LEFT_OUT] = made[LEFT_OUT].fillna(made.pop(f"{LEFT_OUT}_other"))
-    there = made[["_in", *(f"_in{number}" for number in range(len(releases)))]].notna()
-    return made.assign(gone=made["_in"].isna(), always=there.all(axis=1))
+        sheets = sheets.merge(side, on=[HASH, "_twin"], how="outer", suffixes=("", "_other"))
+        sheets[LEFT_OUT] = sheets[LEFT_OUT].fillna(sheets.pop(f"{LEFT_OUT}_other"))
+    there = sheets[["_in", *(f"_in{number}" for number in range(len(releases)))]].notna()
+    return sheets.assign(gone=sheets["_in"].isna(), always=there.all(axis=1))
 
 
 def _codes(home: pd.Series) -> np.ndarray:
@@ -163,10 +163,10 @@ def _smallest_combination(atoms: np.ndarray, people: np.ndarray, least: int) -> 
         return None
     chosen = np.zeros(len(atoms), dtype=bool)
     held = space.any(axis=0)
-    found = _fewest(space[:, held], people[small][held], least)
-    if found is None:
+    fewest = _fewest(space[:, held], people[small][held], least)
+    if fewest is None:
         return None
-    chosen[np.flatnonzero(small)[held]] = found
+    chosen[np.flatnonzero(small)[held]] = fewest
     return chosen
 
 
@@ -207,7 +207,7 @@ def _fewest(space: np.ndarray, people: np.ndarray, least: int) -> np.ndarray | N
     follows = np.zeros((len(others), size))  # x at the other places follows from x at the pivots
     follows[np.arange(len(others)), others] = 1
     follows[:, pivots] -= space[:, others].T
-    found = milp(
+    solution = milp(
         np.concatenate([np.zeros(size), people, people]),  # x, and where it is above and below 0
         constraints=[
             LinearConstraint(np.hstack([follows, nothing, nothing]), 0, 0),
@@ -219,4 +219,4 @@ def _fewest(space: np.ndarray, people: np.ndarray, least: int) -> np.ndarray | N
         integrality=np.concatenate([np.zeros(size), np.ones(2 * size)]),
         bounds=Bounds(np.repeat([-RATIO, 0, 0], size), np.repeat([RATIO, 1, 1], size)),
     )  # fmt: skip
-    return None if found.x is None else found.x[size:].reshape(2, -1).sum(axis=0) > 0.5
+    return None if solution.x is None else solution.x[size:].reshape(2, -1).sum(axis=0) > 0.5

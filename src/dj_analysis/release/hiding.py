@@ -41,8 +41,8 @@ def masked(result: Result, plan: ReleasePlan) -> Result:
     if "reason" in table.columns:
         # What was not computed at all says why itself.
         uncounted = result.table["n"].isna() & (result.table["reason"] != "") if "n" in table else hide & False
-        told = hide & ~np.asarray(uncounted, dtype=bool)
-        table.loc[told, "reason"] = why[told]
+        because = hide & ~np.asarray(uncounted, dtype=bool)
+        table.loc[because, "reason"] = why[because]
     parts = {name: masked(part, plan) for name, part in result.parts.items()}
     return replace(result, table=table, parts=parts, mark=MASKED)
 

@@ -136,8 +136,8 @@ def proved_by_rank(
     starts = np.flatnonzero(np.diff(block.ravel()[order], prepend=-1))
     sizes = np.diff(np.append(starts, len(order)))
     # What is the same throughout every part of a single large breakdown is a sum of its parts.
-    told = design[order] - design[np.repeat(order[starts], sizes)] if large.shape[1] == 1 else design
-    rank = len(_span(np.unique(told.round(9), axis=0)))
+    contrasts = design[order] - design[np.repeat(order[starts], sizes)] if large.shape[1] == 1 else design
+    rank = len(_span(np.unique(contrasts.round(9), axis=0)))
     people, batch_least, spanned = 0.0, np.inf, np.zeros((0, design.shape[1]))
     for number in np.argsort(-sizes, kind="stable") if rank else ():
         if sizes[number] < 2:

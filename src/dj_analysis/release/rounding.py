@@ -1,4 +1,4 @@
-"""Results as they are printed: rounded by how many people stand behind them, each number told once."""
+"""Results as they are printed: rounded by how many people stand behind each number."""
 
 from __future__ import annotations
 

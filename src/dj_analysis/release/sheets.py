@@ -1,4 +1,4 @@
-"""Which answer sheets a wave holds, told by hashes: to know later whether one came, went or was changed."""
+"""Which answer sheets a wave holds, as keyed hashes: whether one came, went or was changed."""
 
 from __future__ import annotations
 

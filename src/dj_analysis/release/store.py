@@ -58,10 +58,10 @@ class Store:
     def find(self, key: str) -> Kept | None:
         """Return what is kept under a key, None where nothing is."""
         done = self.folder / f"{key}.done"
-        told = done.read_text(encoding="utf-8") if done.exists() else ""
-        if not told:
+        text = done.read_text(encoding="utf-8") if done.exists() else ""
+        if not text:
             return None
-        axes = json.loads(told)
+        axes = json.loads(text)
         sums = {axis: _load_sums(self.folder / f"{key}@{axis}.npz") for axis in axes}
         return Kept(sums, pd.read_parquet(self.folder / f"{key}.parquet"))
 
@@ -106,11 +106,11 @@ class Store:
         path = self.folder / f"{key}.mask.json"
         if not path.exists():
             raise DataError(f".dj/store: {path.name} 已丢失 (what a release showed is gone)")
-        told = json.loads(path.read_text(encoding="utf-8"))
-        rows = {name: [tuple(row) for row in told[name]] for name in ("shown", "closed")}
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        rows = {name: [tuple(row) for row in stored[name]] for name in ("shown", "closed")}
         return Mask(
-            frozenset(rows["shown"]), {(level, unit): why for level, unit, why in told["hidden"]}, frozenset(rows["closed"]),
-            tuple(LeftOut(*one) for one in told["left_out"]), told["homes"],
+            frozenset(rows["shown"]), {(level, unit): why for level, unit, why in stored["hidden"]}, frozenset(rows["closed"]),
+            tuple(LeftOut(*one) for one in stored["left_out"]), stored["homes"],
         )  # fmt: skip
 
     def mask_digest(self, key: str) -> str:
@@ -120,12 +120,12 @@ class Store:
 
     def keep_mask(self, key: str, mask: Mask) -> str:
         """Keep what a release showed; returns the hash of it, for the record."""
-        told = {
+        stored = {
             "shown": sorted(mask.shown or ()), "closed": sorted(mask.closed), "homes": mask.homes,
             "hidden": [[level, unit, why] for (level, unit), why in sorted(mask.hidden.items())],
             "left_out": [[one.name, one.parts, one.people] for one in mask.left_out],
         }  # fmt: skip
-        content = json.dumps(told, ensure_ascii=False, sort_keys=True).encode()
+        content = json.dumps(stored, ensure_ascii=False, sort_keys=True).encode()
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f"{key}.{secrets.token_hex(6)}.tmp"
         temporary.write_bytes(content)

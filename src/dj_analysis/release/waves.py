@@ -58,9 +58,9 @@ def survey_mask(
     counted_of
         Tells on what an open wave rests of which a draft was sent.
     """
-    told = history.frozen(wave)
-    if told is not None and told["ruling"] == ruling(spec, wave):
-        return history.store.mask(told["store"])
+    frozen = history.frozen(wave)
+    if frozen is not None and frozen["ruling"] == ruling(spec, wave):
+        return history.store.mask(frozen["store"])
     if history.purged(wave):
         raise DataError(
             f"{wave}: 答卷已删除,单位、min_group 或交叉分组却已改变,无法重新判定 (purged, but its units, min_group or crosses"
@@ -68,7 +68,7 @@ def survey_mask(
         )
     left = history.of(wave)
     rows = left[-1].rows if left else None
-    if left and told is None:
+    if left and frozen is None:
         counted = counted_of(wave)
         if counted.mask is not None:
             return counted.mask

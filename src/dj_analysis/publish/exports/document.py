@@ -171,7 +171,7 @@ _NEEDS = {
 
 def _numbered(blocks: list[Block], language: str) -> list[Block]:
     """Number headings as official documents do: 一、 (一) 1. (1); titles (depth 0) start again."""
-    counts, made = [0] * 5, []
+    counts, numbered = [0] * 5, []
     for block in blocks:
         if block.kind == "heading":
             depth = int(block.content["depth"])
@@ -179,8 +179,8 @@ def _numbered(blocks: list[Block], language: str) -> list[Block]:
             counts[depth + 1 :] = [0] * (4 - depth)
             number = _number(depth, counts[depth], language)
             block = Block("heading", {**block.content, "number": number})
-        made.append(block)
-    return made
+        numbered.append(block)
+    return numbered
 
 
 def _number(depth: int, count: int, language: str) -> str:

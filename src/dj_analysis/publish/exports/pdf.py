@@ -34,6 +34,6 @@ def to_pdf(document: Document, fonts: str = "") -> bytes:
     data = json.dumps({"meta": dict(document.meta), "blocks": blocks}, ensure_ascii=False)
     source = resources.files(__package__).joinpath("report.typ").read_bytes()
     compiler: Any = typst
-    made = compiler.compile(source, font_paths=folders, ignore_system_fonts=True, sys_inputs={"document": data})
-    assert isinstance(made, bytes), "one PDF is one file"
-    return made
+    document = compiler.compile(source, font_paths=folders, ignore_system_fonts=True, sys_inputs={"document": data})
+    assert isinstance(document, bytes), "one PDF is one file"
+    return document
