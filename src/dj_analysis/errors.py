@@ -80,7 +80,16 @@ class Problems:
 
 
 class DjError(Exception):
-    """Every error of this package; ``.problems.table`` lists what was found."""
+    """Every error of this package; ``.problems.table`` lists what was found.
+
+    Examples
+    --------
+    >>> try:
+    ...     scores.where(level="brunch")
+    ... except dj.DjError as error:
+    ...     print(error)
+    level 的值/value “brunch” 不存在;可用/valid: branch, age_band, company
+    """
 
     def __init__(self, message: str = "", problems: Problems | None = None):
         self.problems = problems if problems is not None else Problems()
@@ -117,7 +126,15 @@ class FontError(DjError):
 
 
 class DjWarning(UserWarning):
-    """Something was done differently from what might be expected; the text says what."""
+    """Something was done differently from what might be expected; the text says what.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", dj.DjWarning)
+    ...     survey = ws.survey("2026Q3")  # would raise where something was dropped or left out
+    """
 
 
 _GRAVE: tuple[tuple[str, type[DjError]], ...] = (("identifier", IdentifierError), ("purpose", PurposeError))

@@ -62,6 +62,11 @@ class Result:
         What was counted in each wave (:class:`dj_analysis.measure.basis.Basis`): sheets, weights, units, categories.
     mark
         Digest of the table as a function of this package made it; a table put in by hand does not fit it.
+
+    Examples
+    --------
+    >>> scores.keys
+    ('period', 'level', 'unit', 'form', 'code')
     """
 
     table: pd.DataFrame

@@ -497,6 +497,12 @@ def run_report(
     ------
     UsageError
         A report, period, unit, format or parameter that does not exist: nothing was started or written.
+
+    Examples
+    --------
+    >>> run = dj.run_report("quarterly", folder, period="2026Q3", formats=["html"])
+    >>> run.files["html"].relative_to(folder).as_posix()
+    'reports/drafts/2026Q3/quarterly/ALL.html'
     """
     if lang not in (None, "zh", "en"):
         raise unknown("语言/lang", lang, ("zh", "en"))

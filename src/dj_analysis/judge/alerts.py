@@ -83,6 +83,11 @@ def alerts(
     Alerts
         Units below min_group are 数据不足; a participation below the declared minimum, or fallen by more than the
         declared amount, gives a hint of that instead of a warning, so that silence is no shelter. Without headcounts that guard is off.
+
+    Examples
+    --------
+    >>> dj.alerts(scores).where(level="branch").table[["unit", "warning"]].values.tolist()
+    [['B1', 'red'], ['B2', 'black'], ['B3', '']]
     """
     if now.about != "persons":
         raise UsageError("预警只用于问卷 (warnings are for surveys)")

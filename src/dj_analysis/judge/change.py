@@ -61,6 +61,12 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     Change
         One row for each unit and code of ``now``'s anchors; a unit, code or form missing from ``before`` has no
         difference, with the reason.
+
+    Examples
+    --------
+    >>> changes = dj.compare(scores, before).where(unit="ALL", code="INDEX")
+    >>> changes.table[["before", "now", "difference", "real"]].round(1).values.tolist()
+    [[51.3, 47.6, -3.7, False]]
     """
     if pairs is not None:
         raise UsageError("pairs: 配对比较尚未提供 (paired comparison is not available yet)")

@@ -47,6 +47,11 @@ def contrast(scores: Scores) -> Contrast:
     -------
     Contrast
         Anchors rows of every unit but the root. ``real``: the interval excludes 0 and q is at most the declared rate.
+
+    Examples
+    --------
+    >>> dj.contrast(scores).where(level="branch", code="INDEX").table["difference"].round(1).tolist()
+    [3.0, -3.7, -1.2]
     """
     if not scores.sums:
         raise UsageError("contrast 只用于问卷得分 (for survey scores only)")

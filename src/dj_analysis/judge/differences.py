@@ -84,6 +84,12 @@ def differences(survey: Survey, by: str | Sequence[str]) -> Differences:
     ------
     UsageError
         A level or group that does not exist, or a cross-classification.
+
+    Examples
+    --------
+    >>> tests = dj.differences(survey, "age_band").where(code="INDEX").table
+    >>> tests[["test", "p"]].round(2).values.tolist()
+    [['welch', 0.92], ['anova', 0.92], ['kruskal', 0.99]]
     """
     names = [by] if isinstance(by, str) else list(by)
     if any(is_cross(name) or not isinstance(name, str) for name in names):
@@ -128,6 +134,11 @@ def enps(survey: Survey, code: str, by: str | Sequence[str] | None = None) -> Re
     ------
     UsageError
         The question does not exist or is not asked from 0 to 10.
+
+    Examples
+    --------
+    >>> dj.enps(survey, "O4").where(unit="ALL").table[["n", "promoters", "detractors", "enps"]].round(2).values.tolist()
+    [[77.0, 0.18, 0.64, -45.45]]
     """
     tree = survey.codebook.tree
     if code not in tree or (tree[code].minimum, tree[code].maximum) != (0, 10):

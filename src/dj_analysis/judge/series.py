@@ -35,6 +35,11 @@ def trend(waves: Sequence[Scores]) -> Trend:
     -------
     Trend
         Rows of every wave with the version of the questions behind each code.
+
+    Examples
+    --------
+    >>> dj.trend([before, scores]).where(unit="ALL", code="INDEX").table[["period", "score"]].round(1).values.tolist()
+    [['2026Q2', 51.3], ['2026Q3', 47.6]]
     """
     if not waves:
         raise UsageError("trend: 至少一期 (at least one wave)")

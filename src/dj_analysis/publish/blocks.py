@@ -60,7 +60,13 @@ class Block:
 
 
 def heading(text: str, depth: int = 1) -> Block:
-    """Head a section (depth 1–4; exporters number them 一、 (一) 1. (1)); depth 0 is a title and begins a page."""
+    """Head a section (depth 1–4; exporters number them 一、 (一) 1. (1)); depth 0 is a title and begins a page.
+
+    Examples
+    --------
+    >>> dj.heading("总体情况").content
+    {'text': '总体情况', 'depth': 1}
+    """
     if not 0 <= depth <= 4:
         raise UsageError(f"depth {depth}: 应为 0–4 (use 0 to 4)")
     return Block("heading", {"text": text, "depth": depth})
@@ -82,6 +88,11 @@ def text(
         ``body``, ``salutation``, ``signature`` or ``attachment``: how the layout sets it.
     names
         Further plain values for the gaps.
+
+    Examples
+    --------
+    >>> dj.text("指数{{ safe.row('ALL', 'INDEX').score | num }}分。", safe).content["text"]
+    '指数47.5分。'
     """
     places = ("body", "salutation", "signature", "attachment", "mark")
     if place not in places:
@@ -93,7 +104,13 @@ def text(
 
 
 def note(text: str, safe: Protected | Mapping[str, Protected] | None = None, **names: Any) -> Block:
-    """Write a remark in small print."""
+    """Write a remark in small print.
+
+    Examples
+    --------
+    >>> dj.note("口径与上期一致。").content["text"]
+    '口径与上期一致。'
+    """
     _check_names(names)
     return _block("note", {"text": fill(text, safe, names)}, safe)
 
@@ -109,6 +126,12 @@ def keyfigure(
         What the number is.
     safe
         A protected result; its row of this unit and code gives ``column``.
+
+    Examples
+    --------
+    >>> figure = dj.keyfigure("指数", safe.where(unit="ALL", code="INDEX")).content
+    >>> figure["value"], figure["detail"]
+    ('47.5', '估计范围43.5—51.5分')
     """
     safe = _printed(safe)
     own_words("label", label)
@@ -149,6 +172,15 @@ def table(
         What the table shows.
     most
         Show only the first rows and say how many there are.
+
+    Examples
+    --------
+    >>> block = dj.table(safe.where(level="branch", code="INDEX"), columns=["unit", "n", "score", "reason"])
+    >>> for row in block.content["rows"]:
+    ...     print(row)
+    ['一支部', '40', '51.0', '']
+    ['二支部', '—', '—', '为避免推算，不单列']
+    ['三支部', '—', '—', '填答人数不足，按规定不单列']
     """
     safe = _printed(safe)
     own_words("caption", caption)
@@ -174,6 +206,11 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
         One of the package's ``plot_*`` functions; another function cannot be checked and is refused.
     options
         Passed to it (``level=…``, ``code=…``).
+
+    Examples
+    --------
+    >>> dj.figure(dj.plot_scores, safe, level="branch").kind
+    'figure'
     """
     safe = _printed(safe)
     own_words("caption", caption)
@@ -319,6 +356,13 @@ def own_figure(axes: Any, note: str, *, about: str = "persons") -> Block:
         Matplotlib axes; the whole figure they are in is shown.
     note, about
         As in :func:`own_table`.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> axes = plt.figure().add_subplot()
+    >>> dj.own_figure(axes, "各支部活动次数", about="units").kind
+    'figure'
     """
     figure_ = getattr(axes, "get_figure", lambda: None)()
     if figure_ is None:

@@ -77,6 +77,12 @@ def plot_scores(result: Drawable, *, level: str | None = None, code: str | None 
         Index, dimension or item; the index by default.
     ax
         Axes to draw on; new ones by default.
+
+    Examples
+    --------
+    >>> axes = dj.plot_scores(safe, level="branch")
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['一支部']
     """
     spec = result.spec
     code = code or spec.codebook.index or result.table["code"].iloc[0]
@@ -120,6 +126,12 @@ def plot_heat(result: Drawable, *, level: str | None = None, ax: Axes | None = N
     ----------
     level
         Level of the units drawn; by default the first below the root.
+
+    Examples
+    --------
+    >>> axes = dj.plot_heat(safe)
+    >>> [label.get_text() for label in axes.get_xticklabels()]
+    ['负荷', '支持']
     """
     import seaborn as sns
 
@@ -164,6 +176,12 @@ def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, 
     ----------
     result
         What :func:`dj_analysis.trend` returned, protected or not.
+
+    Examples
+    --------
+    >>> axes = dj.plot_trend(dj.trend([before, scores]))
+    >>> len(axes.get_xticks())
+    2
     """
     spec = result.spec
     code = code or spec.codebook.index or result.table["code"].iloc[0]
@@ -201,6 +219,14 @@ def plot_response(result: Drawable, *, level: str | None = None, ax: Axes | None
     ----------
     result
         A participation table (``scores.response``), protected or not.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> headcounts = pd.DataFrame({"unit": ["B1", "B2"], "period": "2026Q3", "group": "", "category": "", "headcount": [80, 40]})
+    >>> axes = dj.plot_response(dj.score(replace(survey, spec=replace(survey.spec, headcounts=headcounts)), by="branch").response)
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['一支部', '二支部']
     """
     spec = result.spec
     level = level or _first_level(result)

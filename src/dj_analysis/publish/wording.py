@@ -27,7 +27,13 @@ def say(language: str, key: str, **values: Any) -> str:
 
 
 def words(language: str = "zh") -> Mapping[str, str]:
-    """Return the sentences of the package's reports by name, with their gaps, for :func:`dj_analysis.text`."""
+    """Return the sentences of the package's reports by name, with their gaps, for :func:`dj_analysis.text`.
+
+    Examples
+    --------
+    >>> dj.words("en")["h_data"], dj.words()["h_data"]
+    ('Data', '数据来源')
+    """
     return _words()[language]["sentences"]
 
 

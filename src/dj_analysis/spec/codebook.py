@@ -111,7 +111,7 @@ class Codebook:
 
     @property
     def warnings(self) -> Problems:
-        """Questions that are asked badly; they do not stop anything."""
+        """Poorly worded questions; these are warnings, not errors."""
         return craft_warnings(
             self.tree,
             recall_declared=bool(self.recall),
@@ -135,6 +135,11 @@ def read_codebook(path: str | Path, scales: str | Path | None = None) -> Codeboo
     ------
     SpecError
         Lists everything that is wrong, forbidden subjects among it.
+
+    Examples
+    --------
+    >>> dj.read_codebook(folder / "codebook.csv").index
+    'INDEX'
     """
     problems, path = Problems(), Path(path)
     table = read_text(path, problems)
@@ -171,22 +176,22 @@ def load_indicators(settings: Settings, problems: Problems) -> Tree | None:
 
 
 def build_codebook(table: Table | None, scales: Table | None, problems: Problems) -> Codebook:
-    """Make a codebook of checked tables; forbidden subjects and broken trees go into ``problems``."""
+    """Build a codebook from checked tables; forbidden subjects and invalid trees go into ``problems``."""
     if table is None:
         return Codebook(Tree(()))
     nodes = read_nodes(table, problems)
     scored = [node for node in nodes if node.role in SCORED]
     others = [node for node in nodes if node.role not in SCORED]
-    made = _scales(scales, problems)
+    scales_by_name = _scales(scales, problems)
     check_tree(table.place, scored, problems)
     check_subjects(table.place, nodes, problems)
     check_records(table.place, nodes, problems)
     for node in nodes:
-        if node.scale and node.scale not in made:
+        if node.scale and node.scale not in scales_by_name:
             advice = "在 scales 表补上 (add it to scales)"
-            known = ", ".join(made) or "scales 表中的量表 (a scale of the table scales)"
-            problems.add(f"{table.place}: {node.code}", "unknown_scale", node.scale, known, advice)
-    return Codebook(Tree(_sound(scored)), tuple(others), made)
+            allowed = ", ".join(scales_by_name) or "scales 表中的量表 (a scale of the table scales)"
+            problems.add(f"{table.place}: {node.code}", "unknown_scale", node.scale, allowed, advice)
+    return Codebook(Tree(_sound(scored)), tuple(others), scales_by_name)
 
 
 @cache
@@ -198,7 +203,7 @@ def default_codebook() -> Codebook:
 
 
 def _check_cross(settings: Settings, groups: set[str], problems: Problems) -> None:
-    """Note cross-classifications of more group columns than may stand together (R16)."""
+    """Note cross-classifications of more group columns than are allowed together (R16)."""
     for crossed in settings.cross:
         together = [name for name in crossed if name in groups]
         if len(together) > MOST_TOGETHER:
@@ -220,12 +225,14 @@ def _scales(table: Table | None, problems: Problems) -> dict[str, Scale]:
         if value != value and cells["missing"] != "1":
             advice = "填分值,或 missing 写 1 (give a value, or missing = 1)"
             problems.add(f"{table.place}: {cells['scale']} {option.code}", "no_value", "(空)", "数 (number)", advice)
-    return {name: Scale(name, tuple(found)) for name, found in options.items()}
+    return {name: Scale(name, tuple(scale_options)) for name, scale_options in options.items()}
 
 
 def _sound(nodes: list[Node]) -> tuple[Node, ...]:
-    """Keep what can be computed with, so that one wrong row does not hide the faults of the data that follow."""
+    """Keep the valid nodes, so that one wrong row does not hide errors in the data read next."""
     codes = {node.code for node in nodes}
-    kept = [node for node in nodes if (not node.parent or node.parent in codes) and node.weight >= 0]
-    parents = {node.parent for node in kept}
-    return tuple(node for node in kept if node.code in parents or (node.role == "item" and node.minimum < node.maximum))
+    sound = [node for node in nodes if (not node.parent or node.parent in codes) and node.weight >= 0]
+    parents = {node.parent for node in sound}
+    return tuple(
+        node for node in sound if node.code in parents or (node.role == "item" and node.minimum < node.maximum)
+    )

@@ -1,4 +1,4 @@
-"""Organisation trees: which units there are, where they belong, and since when."""
+"""Organisation trees: units, their parents, their periods of validity."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ class Units:
 
     @property
     def names(self) -> list[str]:
-        """What the units are called: codes and names in both languages."""
+        """Codes and names of the units, in both languages."""
         return [name for unit in self.rows for name in (unit.unit, unit.name_zh, unit.name_en)]
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a unit and span: the columns of units.csv."""
+        """One row per unit and span, with the columns of units.csv."""
         return pd.DataFrame([astuple(unit) for unit in self.rows], columns=list(Unit.__dataclass_fields__))
 
     @cached_property
@@ -110,10 +110,10 @@ class Units:
         """Return the tree that has a level (the first tree for the root's own)."""
         if level == self.root.level:
             return self.trees[0]
-        found = next((unit.tree for unit in self.rows if unit.level == level and unit.unit != ALL), None)
-        if found is None:
+        tree = next((unit.tree for unit in self.rows if unit.level == level and unit.unit != ALL), None)
+        if tree is None:
             raise unknown("层级/level", level, self.levels)
-        return found
+        return tree
 
     def at_level(self, level: str) -> list[Unit]:
         """Return the units of a level in their declared order."""
@@ -125,10 +125,10 @@ class Units:
     def __getitem__(self, code: str) -> Unit:
         if code == ALL:
             return self.root
-        found = self._by_code.get(code)
-        if found is None:
+        unit = self._by_code.get(code)
+        if unit is None:
             raise unknown("单位/unit", code, [ALL, *self._by_code])
-        return found
+        return unit
 
     def __contains__(self, code: object) -> bool:
         return code == ALL or code in self._by_code
@@ -145,14 +145,14 @@ class Units:
         return code
 
     def resolve(self, texts: Iterable[str], tree: str | None = None) -> Mapping[str, str]:
-        """Map what people wrote (code, name, alias) to unit codes; what matches nothing is left out."""
-        found = {}
+        """Map texts (code, name, alias) to unit codes; texts that match nothing are left out."""
+        codes = {}
         for text in texts:
             wanted = _plain(text)
             code = wanted if wanted in self else self._names.get(wanted)
             if code is not None and (tree is None or code == ALL or self._by_code[code].tree == tree):
-                found[text] = code
-        return found
+                codes[text] = code
+        return codes
 
     def ancestors(self, code: str) -> list[str]:
         """Return the codes above a unit, nearest first, ``ALL`` last."""
@@ -172,7 +172,7 @@ class Units:
 
     @cached_property
     def successors(self) -> Mapping[str, str]:
-        """Which unit an ended unit became, followed to its end."""
+        """Final successor of each unit that ended."""
         became = {unit.unit: unit.became for unit in self.rows if unit.became}
         final = {}
         for start in became:
@@ -184,11 +184,11 @@ class Units:
 
     @cached_property
     def _children(self) -> dict[tuple[str, str], list[Unit]]:
-        found: dict[tuple[str, str], list[Unit]] = {}
+        children: dict[tuple[str, str], list[Unit]] = {}
         for unit in self.rows:
             if unit.unit != ALL:
-                found.setdefault((unit.tree, unit.parent or ALL), []).append(unit)
-        return found
+                children.setdefault((unit.tree, unit.parent or ALL), []).append(unit)
+        return children
 
     def _of(self, tree: str) -> list[Unit]:
         return [unit for unit in self.rows if unit.tree == tree and unit.unit != ALL]
@@ -203,7 +203,7 @@ class Units:
 
     @cached_property
     def _named(self) -> dict[str, list[str]]:
-        """Names and aliases with the units that bear them; two at once cannot tell which is meant."""
+        """Names and aliases with the units that have them; a name of several units is ambiguous."""
         named: dict[str, list[str]] = {}
         for unit in (*self.rows, self.root):
             for text in (unit.name_zh, unit.name_en, *unit.aliases.split("|")):
@@ -230,6 +230,11 @@ def read_units(path: str | Path) -> Units:
     ------
     SpecError
         Lists everything that is wrong: orphans, cycles, overlapping spans, …
+
+    Examples
+    --------
+    >>> dj.read_units(folder / "units.csv").find("一支部")
+    'B1'
     """
     problems, path = Problems(), Path(path)
     table = read_text(path, problems)
@@ -241,8 +246,8 @@ def read_units(path: str | Path) -> Units:
 def load_units(settings: Settings, problems: Problems) -> Units:
     """Read a workspace's unit trees without the excluded types; no file means a root alone."""
     units = build_units(load_table(settings, "units", UNITS, problems), problems)
-    kept = tuple(unit for unit in units.rows if unit.type not in settings.exclude_types)
-    return Units(kept, settings.name or units.root_name_zh, settings.name_en or units.root_name_en)
+    included = tuple(unit for unit in units.rows if unit.type not in settings.exclude_types)
+    return Units(included, settings.name or units.root_name_zh, settings.name_en or units.root_name_en)
 
 
 def excluded_units(settings: Settings, problems: Problems) -> set[str]:
@@ -265,7 +270,7 @@ def load_headcounts(settings: Settings, problems: Problems) -> pd.DataFrame:
 
 
 def build_units(table: Table | None, problems: Problems) -> Units:
-    """Make unit trees of a checked table; what does not hold together goes into ``problems``."""
+    """Build unit trees from a checked table; inconsistencies go into ``problems``."""
     if table is None:
         return Units(())
     frame, place = table.frame.copy(), table.place
@@ -297,19 +302,19 @@ def _check_units(place: str, rows: list[Unit], problems: Problems) -> None:
             problems.add(where, "bad_code", fault, CODE_ALLOWED, advice)
         for unit in spans:
             if unit.parent not in codes and unit.parent not in (ALL, ""):
-                advice = "补上该上级单位或改正 parent (add it or mend parent)"
+                advice = "补上该上级单位或改正 parent (add it or correct parent)"
                 problems.add(where, "orphan_unit", unit.parent, "已有单位代码 (an existing unit)", advice)
             if unit.became and unit.became not in codes:
-                problems.add(where, "unknown_unit", unit.became, "已有单位代码", "改正 became (mend became)")
+                problems.add(where, "unknown_unit", unit.became, "已有单位代码", "改正 became (correct became)")
             if not unit.level:
                 problems.add(where, "missing_level", "(空)", "层级名", "填上 level (give a level)")
         dates = sorted(validity(unit.valid_from, unit.valid_to) for unit in spans)
         if any(start <= end for (_, end), (start, _) in itertools.pairwise(dates)):
-            found = f"{len(spans)} 行有效期重叠"
+            overlap = f"{len(spans)} 行有效期重叠"
             advice = "给前一行填 valid_to (end the earlier span)"
-            problems.add(where, "overlapping_validity", found, "有效期不重叠", advice)
+            problems.add(where, "overlapping_validity", overlap, "有效期不重叠", advice)
         if _in_cycle(code, codes):
-            problems.add(where, "cycle", code, "无环 (no cycle)", "改正 parent (mend parent)")
+            problems.add(where, "cycle", code, "无环 (no cycle)", "改正 parent (correct parent)")
 
 
 def _in_cycle(code: str, codes: dict[str, list[Unit]]) -> bool:

@@ -1,4 +1,4 @@
-"""问卷星, Excel, CSV, Parquet, SPSS or any dataframe into one checked wave; identifiers stop here."""
+"""Import of one checked wave from 问卷星, Excel, CSV, Parquet, SPSS or any dataframe; identifiers are rejected."""
 
 from __future__ import annotations
 
@@ -69,6 +69,12 @@ def read_survey(
         A column holds records about people: 考核, 奖惩, 积分, 信访, 考勤, 聊天, 定位.
     DataError
         Everything else that is wrong, in one table.
+
+    Examples
+    --------
+    >>> wave = dj.read_survey(folder / "responses/2026Q3.csv", ws.spec.codebook, units=ws.units, period="2026Q3")
+    >>> len(wave.frame)
+    77
     """
     problems = Problems()
     spec = Specification(codebook=codebook, units=units or Units(()))
@@ -123,5 +129,5 @@ def survey_of_file(
 
 
 def raise_for(problems: Problems) -> None:
-    """Raise what was found, as the gravest kind of error among it."""
+    """Raise the collected problems as the most serious error class among them."""
     problems.raise_if_any(DataError)
