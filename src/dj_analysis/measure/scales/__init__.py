@@ -1,1 +1,1 @@
-"""What the answers are worth: careless sheets, reliability, agreement, factors, comparability."""
+"""Psychometric quality of answers: careless responding, reliability, agreement, factors, invariance."""

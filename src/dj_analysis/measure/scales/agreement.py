@@ -1,4 +1,4 @@
-"""Whether the people of a unit see it alike: ICC(1), ICC(2), rwg(J), AD."""
+"""Agreement of answers within units: ICC(1), ICC(2), rwg(J), AD(M)."""
 
 from __future__ import annotations
 
@@ -85,33 +85,33 @@ def icc_one_way(
     w, ww
         Σw and Σw² by unit; both n without weights.
     """
-    there = np.asarray(n) > 0
-    n, x, xx = (np.asarray(values, dtype=float)[there] for values in (n, total, squares))
-    w, ww = (n if v is None else np.asarray(v, dtype=float)[there] for v in (w, ww))
-    some = w > 0
-    n, x, xx, w, ww = n[some], x[some], xx[some], w[some], ww[some]
+    occupied = np.asarray(n) > 0
+    n, x, xx = (np.asarray(values, dtype=float)[occupied] for values in (n, total, squares))
+    w, ww = (n if v is None else np.asarray(v, dtype=float)[occupied] for v in (w, ww))
+    weighted = w > 0
+    n, x, xx, w, ww = n[weighted], x[weighted], xx[weighted], w[weighted], ww[weighted]
     if len(n) < 2:
         return _no_icc(ONE_UNIT)
-    effective, means, mass = w**2 / ww, x / w, w.sum()
-    own = (w - ww / w).sum()
-    other = (ww / w).sum() - ww.sum() / mass
+    effective, means, total_weight = w**2 / ww, x / w, w.sum()
+    within_divisor = (w - ww / w).sum()
+    between_divisor = (ww / w).sum() - ww.sum() / total_weight
     df = (len(n) - 1.0, float(effective.sum() - len(n)))
     if not df[1] > 1e-9:
         return _no_icc(NO_REPEATS)
-    grand = x.sum() / mass
-    between = float((w * (means - grand) ** 2).sum() / other)
-    within = float(np.maximum(xx - x**2 / w, 0).sum() / own)
-    size, size0 = float(effective.mean()), float((mass - (w**2).sum() / mass) / other)
-    if not within > max(1e-12, grand**2 * mass * np.finfo(float).eps / df[1]):
+    grand = x.sum() / total_weight
+    between = float((w * (means - grand) ** 2).sum() / between_divisor)
+    within = float(np.maximum(xx - x**2 / w, 0).sum() / within_divisor)
+    size, size0 = float(effective.mean()), float((total_weight - (w**2).sum() / total_weight) / between_divisor)
+    if not within > max(1e-12, grand**2 * total_weight * np.finfo(float).eps / df[1]):
         return _no_icc(reasons.NO_VARIANCE)
     rho = (_icc(between / within, size), *_bounds(effective, means, within, df, confidence))
     rho0 = np.array([_icc(between / within, size0), *rho[1:]])
     with np.errstate(divide="ignore"):  # equal means: minus infinity, which is left to the caller
-        of_mean = np.array([1 - within / np.float64(between), *stepped_up(rho0[1:], size)])
-        means_of = stepped_up(rho0[:, None], effective[None, :]).mean(axis=1)
-        values = (rho, of_mean, rho0, stepped_up(rho0, size), means_of)
-    made = {name: (float(v[0]), float(v[1]), float(v[2])) for name, v in zip(ICCS, values, strict=True)}
-    return OneWay(between, within, size, size0, df, made)
+        icc2 = np.array([1 - within / np.float64(between), *stepped_up(rho0[1:], size)])
+        icc2_mean = stepped_up(rho0[:, None], effective[None, :]).mean(axis=1)
+        values = (rho, icc2, rho0, stepped_up(rho0, size), icc2_mean)
+    coefficients = {name: (float(v[0]), float(v[1]), float(v[2])) for name, v in zip(ICCS, values, strict=True)}
+    return OneWay(between, within, size, size0, df, coefficients)
 
 
 def _icc(ratio: float, size: float) -> float:
@@ -127,19 +127,19 @@ def _bounds(
         w = n / (1 + n * theta)
         return float((w * (means - (w * means).sum() / w.sum()) ** 2).sum() / df[0] / within - quantile)
 
-    found, least = [], -(1 - 1e-9) / n.max()
+    limits, least = [], -(1 - 1e-9) / n.max()
     for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
         quantile, high = stats.f.isf(tail, *df), 1.0
         while excess(high, quantile) > 0:
             high *= 4
         inside = excess(least, quantile) > 0
         theta = optimize.brentq(excess, least, high, args=(quantile,), xtol=1e-12) if inside else least
-        found.append(theta / (1 + theta))
-    return found[0], found[1]
+        limits.append(theta / (1 + theta))
+    return limits[0], limits[1]
 
 
 def stepped_up(rho: Any, n: Any) -> Any:
-    """Return the reliability of the mean of n persons, of whom one has reliability rho (Spearman 1910; Brown 1910)."""
+    """Return the reliability of a mean of n persons from rho, that of one person (Spearman 1910; Brown 1910)."""
     return n * rho / (1 + (n - 1) * rho)
 
 
@@ -168,7 +168,7 @@ RWGS = {
 
 
 def uniform_variance(options: Sequence[float]) -> float:
-    """Return the variance of answers spread evenly over the options; (A²−1)/12 for A options one apart."""
+    """Return the variance of a uniform distribution over the options; (A²−1)/12 for A consecutive whole numbers."""
     return float(np.var(np.asarray(options, dtype=float)))
 
 
@@ -185,35 +185,35 @@ def rwg_j(
     item, the variance of answers without any agreement (:func:`uniform_variance`). NaN where an item has fewer than two
     answers. Items should be parallel measures of one thing.
     """
-    mass = n if w is None else w
+    sum_w = n if w is None else w
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = np.maximum(squares / mass - (total / mass) ** 2, 0) * np.where(n > 1, n / (n - 1), np.nan)
+        variance = np.maximum(squares / sum_w - (total / sum_w) ** 2, 0) * np.where(n > 1, n / (n - 1), np.nan)
         ratio = (variance / expected).mean(axis=1)
-    kept, items = np.minimum(ratio, 1), n.shape[1]
-    return items * (1 - kept) / (items * (1 - kept) + kept), 1 - ratio
+    truncated, items = np.minimum(ratio, 1), n.shape[1]
+    return items * (1 - truncated) / (items * (1 - truncated) + truncated), 1 - ratio
 
 
 def mean_deviation(counts: OptionCounts, groups: Sequence[Sequence[int]]) -> np.ndarray:
-    """Return AD(M) of one item: the mean distance from the group's mean (Burke, Finkelstein & Dusig 1999), by group.
+    """Return AD(M) of one item by group, the mean absolute deviation from its mean (Burke, Finkelstein & Dusig 1999).
 
     It needs the distribution of answers, which ``counts`` by finest unit give; ``groups`` are the places of the finest units
     in each group. NaN with fewer than two persons.
     """
     rows = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
     columns = np.array([place for group in groups for place in group], dtype=int)
-    into = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(groups), len(counts.n)))
-    n, w = (into @ counts.n).sum(axis=1), into @ counts.w
+    membership = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(groups), len(counts.n)))
+    n, w = (membership @ counts.n).sum(axis=1), membership @ counts.w
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = w @ counts.values / w.sum(axis=1)
-        found = (w * np.abs(counts.values - mean[:, None])).sum(axis=1) / w.sum(axis=1)
-    return np.where(n > 1, found, np.nan)
+        deviation = (w * np.abs(counts.values - mean[:, None])).sum(axis=1) / w.sum(axis=1)
+    return np.where(n > 1, deviation, np.nan)
 
 
 @lru_cache(maxsize=4096)
 def rwg_by_chance(
     n: int, options: tuple[tuple[float, ...], ...], quantile: float = CHANCE, draws: int = 1000, seed: int = 0
 ) -> float:
-    """Return which rwg(J) n persons reach by chance who answer at random.
+    """Return the quantile of rwg(J) among groups of n persons who answer at random.
 
     Every one of the ``options`` of each of the J items is equally likely, items independent (Cohen, Doveh & Eick 2001; Dunlap,
     Burke & Smith-Crowe 2003); the quantile of ``draws`` simulated groups. Customary cuts as .70 are often passed so (Harvey &
@@ -232,7 +232,7 @@ def rwg_by_chance(
 
 
 def agreement(survey: Survey, level: str = "branch", *, draws: int = 1000, seed: int = 0) -> Result:
-    """Say how far units differ, and how far the people in them agree: may answers be averaged by unit.
+    """Estimate how far units differ and how far their members agree, to judge whether answers may be averaged by unit.
 
     ICC for every dimension and the index, from the sums of their scores by unit; rwg(J), r*wg(J) and AD(M) for every
     dimension, from its items. An index is no set of parallel items, so there is no rwg(J) of it. Respondents' weights are
@@ -277,17 +277,17 @@ def agreement(survey: Survey, level: str = "branch", *, draws: int = 1000, seed:
     groups = members(level, axis, units, scored.sums[axis])
     block = scored.sums[axis].rolled_up(groups)
     hidden = {unit for at, unit in survey.withheld.get(survey.period, ()) if at == level}
-    table = _unit_table(survey, level, block, _deviations(survey, axis, groups), draws, seed)
+    unit_table = _unit_table(survey, level, block, _deviations(survey, axis, groups), draws, seed)
     shown = np.array([unit not in hidden for unit in block.units])
-    judged = table[~table["unit"].isin(hidden)] if hidden else table
-    made = _summary((survey.period, units.root.level, ALL, level), block, judged, survey, shown)
+    visible = unit_table[~unit_table["unit"].isin(hidden)] if hidden else unit_table
+    summary = _summary((survey.period, units.root.level, ALL, level), block, visible, survey, shown)
     common: dict[str, Any] = {
         "period": survey.period, "periods": (survey.period,), "spec": survey.spec, "withheld": survey.withheld,
         "basis": scored.basis,
     }  # fmt: skip
     statistics = ("estimate", "low", "high", "n", "groups")
-    parts = {"units": Result(table, UNIT_KEYS, ("n", "rwg", "rwg_star", "ad", "chance"), **common)}
-    return Result(made, KEYS, statistics, parts=parts, together=(*statistics, "notice"), **common)
+    parts = {"units": Result(unit_table, UNIT_KEYS, ("n", "rwg", "rwg_star", "ad", "chance"), **common)}
+    return Result(summary, KEYS, statistics, parts=parts, together=(*statistics, "notice"), **common)
 
 
 def _unit_table(
@@ -296,18 +296,18 @@ def _unit_table(
     """Agreement of every unit on every dimension."""
     codebook, tables = survey.codebook, []
     for form, code, items in _dimensions(survey, block):
-        at = [block.cells.index((form, item.code)) for item in items]
-        n, x, xx, w = (block.sums[name][:, at] for name in ("n", "wx", "wxx", "w"))
+        cells = [block.cells.index((form, item.code)) for item in items]
+        n, x, xx, w = (block.sums[name][:, cells] for name in ("n", "wx", "wxx", "w"))
         options = tuple(_options(item, codebook) for item in items)
-        rwg, star = rwg_j(n, x, xx, np.array([uniform_variance(values) for values in options]), w)
+        rwg, rwg_star = rwg_j(n, x, xx, np.array([uniform_variance(values) for values in options]), w)
         least = n.min(axis=1).astype(int)
         few = np.where(least == 1, reasons.ONE_PERSON, reasons.NOT_ENOUGH_ANSWERED)
         columns = {
             "period": survey.period, "level": level, "unit": list(block.units), "form": form, "scale": code, "n": least,
-            "items": len(items), "rwg": rwg, "rwg_star": star,
+            "items": len(items), "rwg": rwg, "rwg_star": rwg_star,
             "ad": np.mean([deviations[item.code] for item in items], axis=0),
             "chance": [rwg_by_chance(int(k), options, CHANCE, draws, seed) if k > 1 else np.nan for k in least],
-            "reason": np.where(np.isfinite(star), "", np.where(block.persons == 0, reasons.NO_ANSWERS, few)),
+            "reason": np.where(np.isfinite(rwg_star), "", np.where(block.persons == 0, reasons.NO_ANSWERS, few)),
         }  # fmt: skip
         tables.append(pd.DataFrame(columns))
     empty = pd.DataFrame(columns=[*UNIT_KEYS, "n", "items", "rwg", "rwg_star", "ad", "chance", "reason"])
@@ -317,16 +317,16 @@ def _unit_table(
 
 def _dimensions(survey: Survey, block: UnitSums) -> list[tuple[str, str, list[Node]]]:
     """Form, code and items of every dimension that was asked."""
-    found: list[tuple[str, str, list[Node]]] = []
+    dimensions: list[tuple[str, str, list[Node]]] = []
     for form, tree in survey.trees().items():
         for code in [node.code for node in survey.codebook.dimensions if node.code in tree]:
             items = [leaf for leaf in tree.leaves_of(code) if (form, leaf.code) in block.cells]
-            found += [(form, code, items)] if items else []
-    return found
+            dimensions += [(form, code, items)] if items else []
+    return dimensions
 
 
 def _options(item: Node, codebook: Codebook) -> tuple[float, ...]:
-    """Return what may be answered, in points 0–100: the scale's values, else whole steps, else a hundred even ones."""
+    """Return the possible answers in points 0–100: the scale's values, else whole steps, else a hundred equal steps."""
     low, high = item.minimum, item.maximum
     scale = codebook.scales.get(item.scale)
     steps = high - low if float(high - low).is_integer() else 100
@@ -340,56 +340,56 @@ def _deviations(survey: Survey, axis: str, groups: Mapping[str, list[str]]) -> d
     tree, column = units if axis in units.trees else None, survey.axes.get(axis)
     answers = read_answers(survey.frame, leaves, weight=survey.weight, column=column, units=tree)
     place = {unit: i for i, unit in enumerate(answers.units)}
-    held = [[place[unit] for unit in inside if unit in place] for inside in groups.values()]
+    members_of = [[place[unit] for unit in inside if unit in place] for inside in groups.values()]
     spans = {item.code: item.maximum - item.minimum for item in answers.items}
-    return {code: mean_deviation(found, held) * 100 / spans[code] for code, found in answers.counts().items()}
+    return {code: mean_deviation(counts, members_of) * 100 / spans[code] for code, counts in answers.counts().items()}
 
 
 def _summary(
     keys: tuple[str, ...], block: UnitSums, table: pd.DataFrame, survey: Survey, shown: np.ndarray
 ) -> pd.DataFrame:
-    """Rows of the main table from the units that are ``shown``, in the same order whichever these are."""
+    """Rows of the main table, computed from the units that are ``shown``; the order of rows is always the same."""
     rows: list[tuple] = []
-    kept = set(np.array(block.units, dtype=object)[shown])
+    shown_units = set(np.array(block.units, dtype=object)[shown])
     codes = [*(node.code for node in survey.codebook.dimensions), survey.codebook.index]
     with_rwg = {(form, code) for form, code, _ in _dimensions(survey, block)}
     for form in survey.forms:
         for code in [code for code in codes if code and (form, code) in block.cells]:
-            own = {name: values[shown] for name, values in block.column((form, code)).items()}
-            rows += [(*keys, form, code, *row) for row in _icc_rows(own)]
-            mine = table[(table["form"] == form) & (table["scale"] == code) & table["unit"].isin(kept)]
-            rows += [(*keys, form, code, *row) for row in _rwg_rows(mine)] if (form, code) in with_rwg else []
+            sums = {name: values[shown] for name, values in block.column((form, code)).items()}
+            rows += [(*keys, form, code, *row) for row in _icc_rows(sums)]
+            unit_rows = table[(table["form"] == form) & (table["scale"] == code) & table["unit"].isin(shown_units)]
+            rows += [(*keys, form, code, *row) for row in _rwg_rows(unit_rows)] if (form, code) in with_rwg else []
     columns = [*KEYS, "estimate", "low", "high", "n", "groups", "method", "notice", "reason"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys((*KEYS, "method", "notice", "reason"), "str"))
 
 
 def _icc_rows(sums: Mapping[str, np.ndarray]) -> list[tuple]:
-    found = icc_one_way(sums["n"], sums["wx"], sums["wxx"], w=sums["w"], ww=sums["ww"])
+    anova = icc_one_way(sums["n"], sums["wx"], sums["wxx"], w=sums["w"], ww=sums["ww"])
     rows = []
-    for name, values in found.coefficients.items():
-        equal = not found.reason and not np.isfinite(values[0])
-        told = [np.nan if equal or not np.isfinite(value) else value for value in values]
-        reason = EQUAL_MEANS if equal else found.reason
-        rows.append((name, *told, int(sums["n"].sum()), int((sums["n"] > 0).sum()), ICCS[name], "", reason))
+    for name, values in anova.coefficients.items():
+        equal = not anova.reason and not np.isfinite(values[0])
+        estimates = [np.nan if equal or not np.isfinite(value) else value for value in values]
+        reason = EQUAL_MEANS if equal else anova.reason
+        rows.append((name, *estimates, int(sums["n"].sum()), int((sums["n"] > 0).sum()), ICCS[name], "", reason))
     return rows
 
 
 def _rwg_rows(units: pd.DataFrame) -> list[tuple]:
-    """Minimum, median and mean over units, and what chance does."""
-    told = units[units["n"] > 1]
-    n, groups = int(told["n"].sum()), len(told)
+    """Minimum, median and mean of the agreement indices over units, with the values expected by chance."""
+    eligible = units[units["n"] > 1]
+    n, groups = int(eligible["n"].sum()), len(eligible)
     reason = reasons.NO_ERROR_SOURCE if groups else reasons.TOO_FEW_TO_JUDGE
-    chance = float(told["chance"].median()) if groups else np.nan
+    chance = float(eligible["chance"].median()) if groups else np.nan
     notice = NOTICE.format(f"{chance:.2f}") if groups else ""
     rows: list[tuple] = []
     for name, (column, method) in RWGS.items():
-        values = told[column]
+        values = eligible[column]
         for statistic in ("min", "median", "mean"):
-            said = notice if column == "rwg" else ""
-            found = float(values.agg(statistic)) if groups else np.nan
-            rows.append((f"{name} {statistic}", found, np.nan, np.nan, n, groups, method, said, reason))
+            row_notice = notice if column == "rwg" else ""
+            estimate = float(values.agg(statistic)) if groups else np.nan
+            rows.append((f"{name} {statistic}", estimate, np.nan, np.nan, n, groups, method, row_notice, reason))
     shares = {"rwg(J) chance": chance}
-    for name, cut in (("rwg(J) over chance", told["chance"]), ("rwg(J) over .70", CUSTOMARY)):
-        shares[name] = float((told["rwg"] > cut).mean()) if groups else np.nan
+    for name, cut in (("rwg(J) over chance", eligible["chance"]), ("rwg(J) over .70", CUSTOMARY)):
+        shares[name] = float((eligible["rwg"] > cut).mean()) if groups else np.nan
     method = f"{RWGS['rwg(J)'][1]}; uniform answers, independent items, {100 * CHANCE:g} % quantile"
     return rows + [(name, value, np.nan, np.nan, n, groups, method, notice, reason) for name, value in shares.items()]

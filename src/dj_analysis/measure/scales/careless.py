@@ -1,4 +1,4 @@
-"""Indices of careless responding, each from a block of answers: sheets × questions, NaN where none was given."""
+"""Indices of careless responding, each from a block of answers: sheets × questions, NaN for a missing answer."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ def longstring(answers: np.ndarray) -> np.ndarray:
     """
     last, run, longest = (np.full(len(answers), start) for start in (np.nan, 0.0, 0.0))
     for answer in answers.T:
-        given = ~np.isnan(answer)
-        run = np.where(given, np.where(answer == last, run + 1, 1), run)
-        last = np.where(given, answer, last)
+        answered = ~np.isnan(answer)
+        run = np.where(answered, np.where(answer == last, run + 1, 1), run)
+        last = np.where(answered, answer, last)
         longest = np.maximum(longest, run)
     return longest
 
 
 def variability(answers: np.ndarray) -> np.ndarray:
     """Standard deviation (n − 1) of a person's answers over the questions, IRV (Dunn et al. 2018); NaN under two."""
-    given = ~np.isnan(answers)
-    n = given.sum(axis=1)
+    answered = ~np.isnan(answers)
+    n = answered.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(given, answers, 0).sum(axis=1) / n
-        squares = np.where(given, answers - mean[:, None], 0) ** 2
+        mean = np.where(answered, answers, 0).sum(axis=1) / n
+        squares = np.where(answered, answers - mean[:, None], 0) ** 2
         return np.sqrt(squares.sum(axis=1) / np.where(n > 1, n - 1, np.nan))
 
 
 def even_odd(answers: np.ndarray, scales: Sequence[Sequence[int]], least: int = 2) -> np.ndarray:
-    """Even–odd consistency (Johnson 2005): how well a person's two halves of every scale go together; low is bad.
+    """Even–odd consistency (Johnson 2005): correlation of a person's half-scale means over the scales; low is bad.
 
     The correlation, over scales, of the mean of a scale's 1st, 3rd, … and of its 2nd, 4th, … question, stepped up to the
     full length by Spearman–Brown, 2r/(1 + r), and cut at −1. R careless::evenodd (1.2) gives the same number with its
@@ -70,7 +70,7 @@ def even_odd(answers: np.ndarray, scales: Sequence[Sequence[int]], least: int = 
 
 @dataclass(frozen=True)
 class PairSums:
-    """Sums over all sheets in which a pair of questions was answered; blocks just add up.
+    """Sums over the sheets in which both questions of a pair were answered; sums of blocks can be added.
 
     Attributes
     ----------
@@ -99,17 +99,17 @@ class PairSums:
 
 
 def pair_sums(answers: np.ndarray) -> PairSums:
-    """Sum a block of sheets up."""
-    given = ~np.isnan(answers)
-    there, filled = given.astype("float64"), np.where(given, answers, 0.0)
-    return PairSums(there.T @ there, filled.T @ there, filled.T @ filled)
+    """Return the pairwise sums of a block of sheets."""
+    answered = ~np.isnan(answers)
+    indicator, filled = answered.astype("float64"), np.where(answered, answers, 0.0)
+    return PairSums(indicator.T @ indicator, filled.T @ indicator, filled.T @ filled)
 
 
 def mahalanobis(answers: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Squared Mahalanobis distance of every sheet on the questions it answered.
 
-    The distance uses the block of the covariance matrix that belongs to the answers given. It is got from the inverse P of
-    the whole: with z the deviation (0 where missing) and u = Pz, D² = z'u − u_m' P_mm⁻¹ u_m over the missing questions m;
+    The distance uses the block of the covariance matrix that belongs to the answers given. It is computed from the inverse P
+    of the whole: with z the deviation (0 where missing) and u = Pz, D² = z'u − u_m' P_mm⁻¹ u_m over the missing questions m;
     likewise log|Σ_o| = log|Σ| + log|P_mm|. psych::outlier leaves out the second term, so that sheets with missing
     answers look too far off; with every question answered both are the same.
 
@@ -119,30 +119,30 @@ def mahalanobis(answers: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -
         D², for multivariate normal answers χ² with as many degrees of freedom as answers; log|Σ_o|.
     """
     precision = np.linalg.inv(covariance)
-    given = ~np.isnan(answers)
-    z = np.where(given, answers - mean, 0.0)
+    answered = ~np.isnan(answers)
+    z = np.where(answered, answers - mean, 0.0)
     u = z @ precision
     distance = np.einsum("ij,ij->i", z, u)
-    determinant = np.full(len(answers), np.linalg.slogdet(covariance)[1])
-    missing = (~given).sum(axis=1)
+    log_determinant = np.full(len(answers), np.linalg.slogdet(covariance)[1])
+    missing = (~answered).sum(axis=1)
     for m in np.unique(missing[missing > 0]):
         rows = np.flatnonzero(missing == m)
-        columns = np.nonzero(~given[rows])[1].reshape(-1, m)
+        columns = np.nonzero(~answered[rows])[1].reshape(-1, m)
         block, part = precision[columns[:, :, None], columns[:, None, :]], u[rows[:, None], columns]
         distance[rows] -= np.einsum("ij,ij->i", part, np.linalg.solve(block, part[:, :, None])[:, :, 0])
-        determinant[rows] += np.linalg.slogdet(block)[1]
-    return distance, determinant
+        log_determinant[rows] += np.linalg.slogdet(block)[1]
+    return distance, log_determinant
 
 
 def same_answers(answers: np.ndarray) -> np.ndarray:
     """Count the other sheets that have exactly the same answers, missing ones included."""
     codes = np.column_stack([pd.factorize(answer)[0].astype(np.int16) for answer in answers.T])
     rows = np.ascontiguousarray(codes).view(np.dtype((np.void, codes.dtype.itemsize * codes.shape[1]))).ravel()
-    _, which, count = np.unique(rows, return_inverse=True, return_counts=True)
-    return count[which] - 1
+    _, pattern, count = np.unique(rows, return_inverse=True, return_counts=True)
+    return count[pattern] - 1
 
 
 def _mean(answers: np.ndarray) -> np.ndarray:
-    given = ~np.isnan(answers)
+    answered = ~np.isnan(answers)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(given, answers, 0).sum(axis=1) / given.sum(axis=1)
+        return np.where(answered, answers, 0).sum(axis=1) / answered.sum(axis=1)

@@ -114,17 +114,17 @@ def fit(model: Model, n: Any, means: Any, covariances: Any) -> Fit:
     flat, lead = sample.flat(), sample.definite.shape
     elements = np.full((flat.definite.size, *model.free.shape), np.nan)
     reason = np.where(flat.definite, "", SINGULAR).astype(object)
-    some = np.flatnonzero(flat.definite)
+    fittable = np.flatnonzero(flat.definite)
     with _one_thread():
-        if some.size:
-            elements[some], reason[some] = _maximised(model, flat.take(some))
+        if fittable.size:
+            elements[fittable], reason[fittable] = _maximised(model, flat.take(fittable))
         elements[reason != ""] = np.nan
-        return _described(model, sample, elements.reshape(*lead, *model.free.shape), reason.reshape(lead))
+        return _fit_measures(model, sample, elements.reshape(*lead, *model.free.shape), reason.reshape(lead))
 
 
 @dataclass(frozen=True)
 class FreedParameter:
-    """What freeing one item's parameter in every group would do.
+    """Score test of one item's equality across groups, with the parameter of each group once it is free.
 
     ``chi2``, ``df``, ``p``: score (Lagrange multiplier) test of its equality. ``estimates`` (…, G) and ``covariance``
     (…, G, G): the parameter of each group after one scoring step from the constrained solution; the maximum-likelihood
@@ -139,28 +139,28 @@ class FreedParameter:
 
 
 def release(fitted: Fit, kind: Kind, item: str) -> FreedParameter:
-    """Test one equality across groups and estimate each group's own parameter, without fitting again (Sörbom 1989).
+    """Test one equality across groups and estimate each group's own parameter without refitting (Sörbom 1989).
 
     Uses the expected information, as ``lavTestScore`` of lavaan does.
     """
-    freer = fitted.model.releasing(kind, item)
-    element = freer.slices[kind].start + freer.items.index(item)
-    j = int(np.flatnonzero(~freer.shared).searchsorted(element))
+    released = fitted.model.releasing(kind, item)
+    element = released.slices[kind].start + released.items.index(item)
+    j = int(np.flatnonzero(~released.shared).searchsorted(element))
     with _one_thread():
-        step = step_of(freer, *fitted.slope)
+        step = step_of(released, *fitted.slope)
         unit = np.eye(step.own.shape[-1])[:, [j]]
         alone = np.linalg.solve(step.own, np.broadcast_to(unit, (*step.own.shape[:-1], 1)))[..., j, 0]
         through = step.carried[..., j, :]
         covariance = through @ np.linalg.solve(step.common, np.swapaxes(through, -1, -2))
-    df = fitted.df - freer.df
+    df = fitted.df - released.df
     return FreedParameter(
         step.gain, df, _p_value(step.gain, df), (fitted.elements + step.delta)[..., element],
-        covariance + alone[..., None] * np.eye(freer.groups),
+        covariance + alone[..., None] * np.eye(released.groups),
     )  # fmt: skip
 
 
 def _one_thread() -> Any:
-    """Keep linear algebra on one thread: on matrices this small, threads wait for each other many times longer."""
+    """Limit linear algebra to one thread: on matrices this small, synchronising threads costs more than it saves."""
     return _pools().limit(limits=1, user_api="blas")
 
 
@@ -170,22 +170,24 @@ def _pools() -> ThreadpoolController:
 
 
 def _maximised(model: Model, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """Return elements (samples × G × q) at the maximum, and for each sample "" or why there is none."""
-    elements, left = start(model, sample), np.arange(len(sample.n))
+    """Return elements (samples × G × q) at the maximum, and for each sample the reason there is none, or ""."""
+    elements, active = start(model, sample), np.arange(len(sample.n))
     reason = np.full(len(sample.n), NOT_CONVERGED, dtype=object)
     value = _loss(model, sample, elements)
     for _ in range(ITERATIONS):
-        part, here = sample.take(left), elements[left]
-        step = step_of(model, *derivatives(model, part, here))
+        part, current = sample.take(active), elements[active]
+        step = step_of(model, *derivatives(model, part, current))
         done = step.gain < PRECISION
         if done.any():
-            elements[left[done]] += step.delta[done]
-            reason[left[done]] = np.where(step.identified(done), "", NOT_IDENTIFIED)
-        left, moved, delta = left[~done], np.ones(int((~done).sum()), dtype=bool), step.delta[~done]
-        if left.size:
-            elements[left], value[left], moved = _moved(model, part.take(~done), here[~done], delta, value[left])
-        left = left[moved]
-        if not left.size:
+            elements[active[done]] += step.delta[done]
+            reason[active[done]] = np.where(step.identified(done), "", NOT_IDENTIFIED)
+        active, moved, delta = active[~done], np.ones(int((~done).sum()), dtype=bool), step.delta[~done]
+        if active.size:
+            elements[active], value[active], moved = _halved_step(
+                model, part.take(~done), current[~done], delta, value[active]
+            )
+        active = active[moved]
+        if not active.size:
             break
     return elements, reason
 
@@ -195,49 +197,49 @@ def _loss(model: Model, sample: Sample, elements: np.ndarray) -> np.ndarray:
     return (sample.n * discrepancy(model, sample, elements)).sum(axis=-1) / sample.n.sum(axis=-1)
 
 
-def _moved(
-    model: Model, sample: Sample, here: np.ndarray, delta: np.ndarray, value: np.ndarray
+def _halved_step(
+    model: Model, sample: Sample, current: np.ndarray, delta: np.ndarray, value: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Go along the step, halved as often as it takes not to lose: where to, the loss there, which samples moved."""
+    """Take the step, halved until the loss does not rise: the new elements, their loss, which samples moved."""
     allowed, size = value + 1e-13 * (1 + np.abs(value)), np.ones(len(value))
     for _ in range(HALVINGS):
-        there = here + size[:, None, None] * delta
-        found = _loss(model, sample, there)
-        moved = found <= allowed
+        proposed = current + size[:, None, None] * delta
+        loss = _loss(model, sample, proposed)
+        moved = loss <= allowed
         if moved.all():
             break
         size = np.where(moved, size, size / 2)
-    return np.where(moved[:, None, None], there, here), np.where(moved, found, value), moved
+    return np.where(moved[:, None, None], proposed, current), np.where(moved, loss, value), moved
 
 
-def _described(model: Model, sample: Sample, elements: np.ndarray, reason: np.ndarray) -> Fit:
-    """Turn estimates into measures of fit and readable parameters."""
-    known = reason == ""
-    filled, s = np.where(known[..., None, None], elements, _neutral(model)), sample.covariances
+def _fit_measures(model: Model, sample: Sample, elements: np.ndarray, reason: np.ndarray) -> Fit:
+    """Compute the measures of fit and unpack the parameters."""
+    solved = reason == ""
+    filled, s = np.where(solved[..., None, None], elements, _independence_elements(model)), sample.covariances
     f = discrepancy(model, sample, filled)
     *_, sigma, mu = implied(model, filled)
     phi, df, total = factor_covariances(model, elements), model.df, sample.n.sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         variances = np.diagonal(s, axis1=-2, axis2=-1)
-        chi2 = np.where(known, np.maximum((sample.n * f).sum(axis=-1), 0), np.nan)
+        chi2 = np.where(solved, np.maximum((sample.n * f).sum(axis=-1), 0), np.nan)
         independent = (np.log(variances).sum(axis=-1) - sample.logdet) * sample.n
-        base = np.where(known, independent.sum(axis=-1), np.nan)
-        spread, own = (np.sqrt(np.diagonal(x, axis1=-2, axis2=-1)) for x in (np.abs(sigma), np.abs(phi)))
+        baseline = np.where(solved, independent.sum(axis=-1), np.nan)
+        item_sd, factor_sd = (np.sqrt(np.diagonal(x, axis1=-2, axis2=-1)) for x in (np.abs(sigma), np.abs(phi)))
         loadings = elements[..., model.slices["loading"]]
-        standardised = loadings * (own @ model.pattern.T) / spread
+        standardised = loadings * (factor_sd @ model.pattern.T) / item_sd
         srmr = _srmr(model, sample, sigma, mu)
-    base_df = model.groups * len(model.items) * (len(model.items) - 1) // 2
-    negative = (elements[..., model.slices["residual"]] < 0).any(axis=(-1, -2))
-    twisted = np.linalg.eigvalsh(factor_covariances(model, filled))[..., 0].min(axis=-1) <= 0
-    excess, base_excess = np.maximum(chi2 - df, 0), np.maximum(base - base_df, 0)
-    worst, ratio = np.maximum(excess, base_excess), base / base_df
+    baseline_df = model.groups * len(model.items) * (len(model.items) - 1) // 2
+    negative_residual = (elements[..., model.slices["residual"]] < 0).any(axis=(-1, -2))
+    not_definite = np.linalg.eigvalsh(factor_covariances(model, filled))[..., 0].min(axis=-1) <= 0
+    excess, baseline_excess = np.maximum(chi2 - df, 0), np.maximum(baseline - baseline_df, 0)
+    worst, ratio = np.maximum(excess, baseline_excess), baseline / baseline_df
     return Fit(
         model, sample, elements, reason[()], chi2[()], df, _p_value(chi2, df),
-        cfi=(1 - np.divide(excess, worst, out=np.where(known, 0.0, np.nan), where=worst > 0))[()],
-        tli=((ratio - chi2 / df) / (ratio - 1) if df else np.where(known, 1.0, np.nan))[()],
-        rmsea=(np.sqrt(excess / (total * df) * model.groups) if df else np.where(known, 0.0, np.nan))[()],
-        srmr=np.where(known, srmr, np.nan)[()], baseline_chi2=base[()], baseline_df=base_df,
-        improper=(known & (negative | twisted))[()], loadings=loadings,
+        cfi=(1 - np.divide(excess, worst, out=np.where(solved, 0.0, np.nan), where=worst > 0))[()],
+        tli=((ratio - chi2 / df) / (ratio - 1) if df else np.where(solved, 1.0, np.nan))[()],
+        rmsea=(np.sqrt(excess / (total * df) * model.groups) if df else np.where(solved, 0.0, np.nan))[()],
+        srmr=np.where(solved, srmr, np.nan)[()], baseline_chi2=baseline[()], baseline_df=baseline_df,
+        improper=(solved & (negative_residual | not_definite))[()], loadings=loadings,
         residuals=elements[..., model.slices["residual"]], intercepts=elements[..., model.slices["intercept"]],
         standardised=standardised, covariances=phi, means=elements[..., model.slices["mean"]],
     )  # fmt: skip
@@ -255,12 +257,12 @@ def _srmr(model: Model, sample: Sample, sigma: np.ndarray, mu: np.ndarray) -> np
     return (sample.n * np.sqrt(squares / count)).sum(axis=-1) / sample.n.sum(axis=-1)
 
 
-def _neutral(model: Model) -> np.ndarray:
-    """Elements of independent items, put where nothing was estimated so that shapes can be computed with."""
-    made = np.zeros(model.free.shape)
-    made[:, model.slices["residual"]] = 1
-    made[:, model.slices["covariance"]] = model.pairs[0] == model.pairs[1]
-    return made
+def _independence_elements(model: Model) -> np.ndarray:
+    """Elements of the independence model, placeholders that keep the shape of arrays where nothing was estimated."""
+    elements = np.zeros(model.free.shape)
+    elements[:, model.slices["residual"]] = 1
+    elements[:, model.slices["covariance"]] = model.pairs[0] == model.pairs[1]
+    return elements
 
 
 def _p_value(chi2: Any, df: int) -> Any:

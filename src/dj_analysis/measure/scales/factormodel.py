@@ -1,4 +1,4 @@
-"""The simple-structure factor model: its parameters, the moments it implies, the slope of its likelihood."""
+"""The simple-structure factor model: its parameters, implied moments, likelihood derivatives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RIDGE = 1e-10  # keeps steps finite where the information is nearly singular; it
 
 @dataclass(frozen=True)
 class Model:
-    """Which item belongs to which factor, and what is held equal across groups.
+    """Factor structure of the items, with the parameters held equal across groups.
 
     Every item loads on one factor; factors covary freely; residuals do not covary. Factors are identified by variance, not
     by a marker item: variance 1 and mean 0 in the first group, and in every group as long as loadings (intercepts) are not
@@ -84,7 +84,7 @@ class Model:
 
     @cached_property
     def slices(self) -> Mapping[str, slice]:
-        """Where each kind of parameter stands among the q elements of a group."""
+        """Positions of each kind of parameter among the q elements of a group."""
         p, m = self.pattern.shape
         sizes = {"loading": p, "residual": p, "covariance": len(self.pairs[0]), "intercept": p, "mean": m}
         ends = np.cumsum(list(sizes.values())).tolist()
@@ -92,30 +92,30 @@ class Model:
 
     @property
     def lone_pair(self) -> bool:
-        """Tell whether there is but one factor, with two items."""
+        """Tell whether the model is a single factor with two items."""
         return self.pattern.shape == (2, 1)
 
     @cached_property
     def shared(self) -> np.ndarray:
         """Elements with one value for all groups, length q."""
-        made = np.zeros(self.slices["mean"].stop, dtype=bool)
+        is_shared = np.zeros(self.slices["mean"].stop, dtype=bool)
         for kind in EQUAL[self.level]:
-            made[self.slices[kind]] = [(kind, item) not in self.freed for item in self.items]
-        made[self.slices["loading"]] &= not self.lone_pair
-        made[self.slices["intercept"]] &= self.with_means
-        return made
+            is_shared[self.slices[kind]] = [(kind, item) not in self.freed for item in self.items]
+        is_shared[self.slices["loading"]] &= not self.lone_pair
+        is_shared[self.slices["intercept"]] &= self.with_means
+        return is_shared
 
     @cached_property
     def free(self) -> np.ndarray:
         """Elements that are estimated, groups × q."""
-        made = np.ones((self.groups, self.shared.size), dtype=bool)
-        later, equal = np.arange(self.groups) > 0, EQUAL[self.level]
-        scaled = later & ("loading" in equal) | self.lone_pair
-        made[:, self.slices["loading"]] = not self.lone_pair
-        made[:, self.slices["covariance"]] = (self.pairs[0] != self.pairs[1]) | scaled[:, None]
-        made[:, self.slices["intercept"]] = self.with_means
-        made[:, self.slices["mean"]] = (later & self.with_means & ("intercept" in equal))[:, None]
-        return made
+        is_free = np.ones((self.groups, self.shared.size), dtype=bool)
+        not_first, equal = np.arange(self.groups) > 0, EQUAL[self.level]
+        free_variance = not_first & ("loading" in equal) | self.lone_pair
+        is_free[:, self.slices["loading"]] = not self.lone_pair
+        is_free[:, self.slices["covariance"]] = (self.pairs[0] != self.pairs[1]) | free_variance[:, None]
+        is_free[:, self.slices["intercept"]] = self.with_means
+        is_free[:, self.slices["mean"]] = (not_first & self.with_means & ("intercept" in equal))[:, None]
+        return is_free
 
     @property
     def df(self) -> int:
@@ -153,47 +153,47 @@ class Sample:
 
 
 def sample_of(model: Model, n: Any, means: Any, covariances: Any) -> Sample:
-    """Check sufficient statistics against the model; means do not matter where the model has none."""
+    """Check sufficient statistics against the model; means are ignored where the model has none."""
     s, p, groups = np.asarray(covariances, dtype=float), len(model.items), model.groups
     if s.shape[-3:] != (groups, p, p):
         raise UsageError(f"协方差阵应为 (…, {groups}, {p}, {p}),得到 {s.shape} (groups × items × items)")
     n = np.broadcast_to(np.asarray(n, dtype=float), s.shape[:-2])
     m = np.broadcast_to(np.asarray(means if model.with_means else 0.0, dtype=float), s.shape[:-1])
     variances = np.diagonal(s, axis1=-2, axis2=-1)
-    sound = (np.isfinite(s).all(axis=-1) & np.isfinite(m) & (variances > 0)).all(axis=-1)
-    spread = np.sqrt(np.where(sound[..., None], variances, 1))
-    r = np.where(sound[..., None, None], s, np.eye(p)) / (spread[..., :, None] * spread[..., None, :])
-    roots = np.linalg.eigvalsh(r)
-    logdet = np.log(np.maximum(roots, SOUND)).sum(axis=-1) + 2 * np.log(spread).sum(axis=-1)
-    return Sample(n, m, s, logdet, (sound & (roots[..., 0] > SOUND)).all(axis=-1))
+    usable = (np.isfinite(s).all(axis=-1) & np.isfinite(m) & (variances > 0)).all(axis=-1)
+    sd = np.sqrt(np.where(usable[..., None], variances, 1))
+    r = np.where(usable[..., None, None], s, np.eye(p)) / (sd[..., :, None] * sd[..., None, :])
+    eigenvalues = np.linalg.eigvalsh(r)
+    logdet = np.log(np.maximum(eigenvalues, SOUND)).sum(axis=-1) + 2 * np.log(sd).sum(axis=-1)
+    return Sample(n, m, s, logdet, (usable & (eigenvalues[..., 0] > SOUND)).all(axis=-1))
 
 
 def start(model: Model, sample: Sample) -> np.ndarray:
-    """Return elements to begin with, (…, G, q): loadings from the sums of covariances within each factor."""
+    """Return starting values, (…, G, q): loadings from the sums of covariances within each factor."""
     weight = (sample.n / sample.n.sum(axis=-1, keepdims=True))[..., None]
-    s, of, size = sample.covariances, model.pattern.argmax(axis=1), model.pattern.sum(axis=0)
+    s, factor_of, size = sample.covariances, model.pattern.argmax(axis=1), model.pattern.sum(axis=0)
     pooled = s if model.level == "configural" else (weight[..., None] * s).sum(axis=-3, keepdims=True)
-    own, spread = (np.diagonal(x, axis1=-2, axis2=-1) for x in (s, np.sqrt(np.abs(pooled))))
-    within = (pooled * (model.pattern @ model.pattern.T - np.eye(len(of)))).sum(axis=-1)
-    total = (within @ model.pattern)[..., of]
-    usable = total > 0.01 * ((spread @ model.pattern) ** 2)[..., of]
-    loading = within / np.sqrt(np.where(usable, total, 1)) * np.sqrt(size / (size - 1))[of]
-    loading = np.where(usable, np.clip(loading, -0.9 * spread, 0.9 * spread), 0.5 * spread)
+    variance, sd = (np.diagonal(x, axis1=-2, axis2=-1) for x in (s, np.sqrt(np.abs(pooled))))
+    within = (pooled * (model.pattern @ model.pattern.T - np.eye(len(factor_of)))).sum(axis=-1)
+    total = (within @ model.pattern)[..., factor_of]
+    usable = total > 0.01 * ((sd @ model.pattern) ** 2)[..., factor_of]
+    loading = within / np.sqrt(np.where(usable, total, 1)) * np.sqrt(size / (size - 1))[factor_of]
+    loading = np.where(usable, np.clip(loading, -0.9 * sd, 0.9 * sd), 0.5 * sd)
     sums = np.maximum((np.abs(loading) @ model.pattern), 1e-300)
     cross = model.pattern.T @ pooled @ model.pattern / (sums[..., :, None] * sums[..., None, :])
     covariance = np.clip(0.7 * cross, -0.8, 0.8)[..., model.pairs[0], model.pairs[1]]
     covariance[..., model.pairs[0] == model.pairs[1]] = 1
-    residual = np.maximum(own - loading**2, 0.15 * own)
+    residual = np.maximum(variance - loading**2, 0.15 * variance)
     if model.lone_pair:
         covariance, loading = (loading**2).mean(axis=-1, keepdims=True), np.ones_like(loading)
     intercept = (weight * sample.means).sum(axis=-2, keepdims=True)
     equal = model.shared[model.slices["intercept"]]
-    made = np.zeros((*s.shape[:-2], model.shared.size))
-    made[..., model.slices["loading"]] = loading
-    made[..., model.slices["residual"]] = residual
-    made[..., model.slices["covariance"]] = covariance
-    made[..., model.slices["intercept"]] = np.where(equal, intercept, sample.means)
-    return made
+    elements = np.zeros((*s.shape[:-2], model.shared.size))
+    elements[..., model.slices["loading"]] = loading
+    elements[..., model.slices["residual"]] = residual
+    elements[..., model.slices["covariance"]] = covariance
+    elements[..., model.slices["intercept"]] = np.where(equal, intercept, sample.means)
+    return elements
 
 
 def factor_covariances(model: Model, elements: np.ndarray) -> np.ndarray:
@@ -207,12 +207,12 @@ def factor_covariances(model: Model, elements: np.ndarray) -> np.ndarray:
 def implied(model: Model, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return Λ, ΛΦ, the implied covariances ΛΦΛ′ + Θ and the implied means ν + Λκ of each group."""
     loadings = elements[..., model.slices["loading"]][..., None] * model.pattern
-    carried = loadings @ factor_covariances(model, elements)
-    sigma = carried @ np.swapaxes(loadings, -1, -2)
+    loadings_phi = loadings @ factor_covariances(model, elements)
+    sigma = loadings_phi @ np.swapaxes(loadings, -1, -2)
     p = np.arange(len(model.items))
     sigma[..., p, p] += elements[..., model.slices["residual"]]
     means = elements[..., model.slices["intercept"]] + (loadings @ elements[..., model.slices["mean"], None])[..., 0]
-    return loadings, carried, sigma, means
+    return loadings, loadings_phi, sigma, means
 
 
 def discrepancy(model: Model, sample: Sample, elements: np.ndarray) -> np.ndarray:
@@ -220,12 +220,12 @@ def discrepancy(model: Model, sample: Sample, elements: np.ndarray) -> np.ndarra
     with np.errstate(over="ignore", invalid="ignore"):
         *_, sigma, means = implied(model, elements)
     finite = np.isfinite(sigma).all(axis=(-1, -2)) & np.isfinite(means).all(axis=-1)
-    roots, vectors = np.linalg.eigh(np.where(finite[..., None, None], sigma, np.eye(sigma.shape[-1])))
-    definite = finite & (roots[..., 0] > 0)
-    roots = np.where(definite[..., None], roots, 1)
+    eigenvalues, vectors = np.linalg.eigh(np.where(finite[..., None, None], sigma, np.eye(sigma.shape[-1])))
+    definite = finite & (eigenvalues[..., 0] > 0)
+    eigenvalues = np.where(definite[..., None], eigenvalues, 1)
     gap = np.where(definite[..., None], sample.means - means, 0) * model.with_means
-    turned = (vectors * (sample.covariances @ vectors)).sum(axis=-2) + (gap[..., None, :] @ vectors)[..., 0, :] ** 2
-    value = (np.log(roots) + turned / roots).sum(axis=-1) - sample.logdet - sigma.shape[-1]
+    projected = (vectors * (sample.covariances @ vectors)).sum(axis=-2) + (gap[..., None, :] @ vectors)[..., 0, :] ** 2
+    value = (np.log(eigenvalues) + projected / eigenvalues).sum(axis=-1) - sample.logdet - sigma.shape[-1]
     return np.where(definite, value, np.inf)
 
 
@@ -236,15 +236,15 @@ def derivatives(model: Model, sample: Sample, elements: np.ndarray) -> tuple[np.
     d = m − μ and W = A(S + dd′ − Σ)A the score is n(c·u′Wv + D′Ad), and the information is
     n(cc′∘[(U′AU)∘(V′AV) + (U′AV)∘(V′AU)] + D′AD).
     """
-    loadings, carried, sigma, means = implied(model, elements)
+    loadings, loadings_phi, sigma, means = implied(model, elements)
     p = len(model.items)
-    of, (rows, columns) = model.pattern.argmax(axis=1), model.pairs
-    one, r = np.broadcast_to(np.eye(p), sigma.shape), 2 * p + len(rows)
-    u = np.concatenate([one, one, loadings[..., rows]], axis=-1)
-    v = np.concatenate([carried[..., of], one, loadings[..., columns]], axis=-1)
+    factor_of, (rows, columns) = model.pattern.argmax(axis=1), model.pairs
+    eye, r = np.broadcast_to(np.eye(p), sigma.shape), 2 * p + len(rows)
+    u = np.concatenate([eye, eye, loadings[..., rows]], axis=-1)
+    v = np.concatenate([loadings_phi[..., factor_of], eye, loadings[..., columns]], axis=-1)
     c = np.concatenate([np.ones(p), np.full(p, 0.5), np.where(rows == columns, 0.5, 1)])
-    by_loading = elements[..., model.slices["mean"]][..., None, of] * np.eye(p)
-    d = np.concatenate([by_loading, np.zeros((*sigma.shape[:-1], r - p)), one, loadings], axis=-1) * model.with_means
+    by_loading = elements[..., model.slices["mean"]][..., None, factor_of] * np.eye(p)
+    d = np.concatenate([by_loading, np.zeros((*sigma.shape[:-1], r - p)), eye, loadings], axis=-1) * model.with_means
     a = np.linalg.inv(sigma)
     gap = (sample.means - means)[..., None] * model.with_means
     w = a @ (sample.covariances + gap @ np.swapaxes(gap, -1, -2) - sigma) @ a
@@ -253,14 +253,14 @@ def derivatives(model: Model, sample: Sample, elements: np.ndarray) -> tuple[np.
     score[..., :r] += c * (u * (w @ v)).sum(axis=-2)
     ut, av = np.swapaxes(u, -1, -2), a @ v
     uav = ut @ av
-    curved = (ut @ (a @ u)) * (np.swapaxes(v, -1, -2) @ av) + uav * np.swapaxes(uav, -1, -2)
-    information[..., :r, :r] += np.outer(c, c) * curved
+    curvature = (ut @ (a @ u)) * (np.swapaxes(v, -1, -2) @ av) + uav * np.swapaxes(uav, -1, -2)
+    information[..., :r, :r] += np.outer(c, c) * curvature
     return sample.n[..., None] * score, sample.n[..., None, None] * information
 
 
 @dataclass(frozen=True)
 class Step:
-    """A scoring step with what it gains in chi-squared, and the parts of the information it was solved from.
+    """A Fisher scoring step, its predicted gain in chi-squared, and the blocks of information it was solved from.
 
     ``own`` (…, G, o, o) is the information of each group's own parameters, ``carried`` its inverse times that across to the
     shared ones, ``common`` what is left of the information of the shared ones, ``raw``.
@@ -275,14 +275,14 @@ class Step:
 
     def identified(self, rows: np.ndarray) -> np.ndarray:
         """Tell for these samples whether the information is positive definite beyond rounding."""
-        smallest = _smallest_root(self.own[rows], self.own[rows]).min(axis=-1)
+        smallest = _smallest_eigenvalue(self.own[rows], self.own[rows]).min(axis=-1)
         if self.raw.shape[-1]:
-            smallest = np.minimum(smallest, _smallest_root(self.common[rows], self.raw[rows]))
+            smallest = np.minimum(smallest, _smallest_eigenvalue(self.common[rows], self.raw[rows]))
         return smallest > SOUND
 
 
 def step_of(model: Model, score: np.ndarray, information: np.ndarray) -> Step:
-    """Solve information × step = score; own parameters of groups are eliminated first, so cost is linear in groups."""
+    """Solve information × step = score; each group's own parameters are eliminated first: cost is linear in groups."""
     o, s = np.flatnonzero(~model.shared), np.flatnonzero(model.shared)
     free = model.free[:, o].astype(float)
     own = information[..., o[:, None], o] * free[:, :, None] * free[:, None, :]
@@ -291,17 +291,17 @@ def step_of(model: Model, score: np.ndarray, information: np.ndarray) -> Step:
     across = information[..., o[:, None], s] * free[:, :, None]
     raw = information[..., s[:, None], s].sum(axis=-3)
     solved = np.linalg.solve(own, np.concatenate([across, (score[..., o] * free)[..., None]], axis=-1))
-    carried, back = solved[..., :-1], np.swapaxes(across, -1, -2)
-    common = raw * (1 + RIDGE * np.eye(s.size)) - (back @ carried).sum(axis=-3)
-    pull = (score[..., s, None] - back @ solved[..., -1:]).sum(axis=-3)
-    together = np.linalg.solve(common, pull)
+    carried, across_transposed = solved[..., :-1], np.swapaxes(across, -1, -2)
+    common = raw * (1 + RIDGE * np.eye(s.size)) - (across_transposed @ carried).sum(axis=-3)
+    reduced_score = (score[..., s, None] - across_transposed @ solved[..., -1:]).sum(axis=-3)
+    shared_step = np.linalg.solve(common, reduced_score)
     delta = np.zeros_like(score)
-    delta[..., o] = (solved[..., -1:] - carried @ together[..., None, :, :])[..., 0] * free
-    delta[..., s] = np.swapaxes(together, -1, -2)
+    delta[..., o] = (solved[..., -1:] - carried @ shared_step[..., None, :, :])[..., 0] * free
+    delta[..., s] = np.swapaxes(shared_step, -1, -2)
     gain = np.where(model.free, delta * score, 0).sum(axis=(-1, -2))
     return Step(delta, gain, own, carried, common, raw)
 
 
-def _smallest_root(matrix: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    root = np.sqrt(np.diagonal(scale, axis1=-2, axis2=-1))
-    return np.linalg.eigvalsh(matrix / (root[..., :, None] * root[..., None, :]))[..., 0]
+def _smallest_eigenvalue(matrix: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    sd = np.sqrt(np.diagonal(scale, axis1=-2, axis2=-1))
+    return np.linalg.eigvalsh(matrix / (sd[..., :, None] * sd[..., None, :]))[..., 0]

@@ -74,12 +74,12 @@ def minres(correlation: np.ndarray, factors: int, iterations: int = 10_000) -> S
     if not invertible(correlation):
         return _unsolved(k, factors, SINGULAR)
     model = Factor(corr=np.array(correlation), n_factor=factors, method="pa")
-    found = model.fit(maxiter=iterations, tol=1e-10)
-    loadings = found.loadings
-    common = (loadings**2).sum(axis=1)
-    if common.max() >= 1:
+    fitted = model.fit(maxiter=iterations, tol=1e-10)
+    loadings = fitted.loadings
+    communality = (loadings**2).sum(axis=1)
+    if communality.max() >= 1:
         return _unsolved(k, factors, HEYWOOD)
-    return Solution(loadings, 1 - common, _residual(correlation, loadings))
+    return Solution(loadings, 1 - communality, _residual(correlation, loadings))
 
 
 def one_factor(correlation: np.ndarray) -> Solution:
@@ -101,26 +101,26 @@ def one_factor(correlation: np.ndarray) -> Solution:
     start = np.clip(0.5 / np.diag(np.linalg.inv(correlation)), _LEAST_UNIQUE, 1)
     bounds = [(_LEAST_UNIQUE, 1.0)] * k
     options = {"ftol": 1e-14, "gtol": 1e-9, "maxiter": 1000}
-    found = optimize.minimize(
+    optimum = optimize.minimize(
         _misfit, start, (correlation,), jac=True, bounds=bounds, method="L-BFGS-B", options=options
     )
-    loadings = _signed(_ml_loadings(found.x, correlation)[0])
-    reason = HEYWOOD if found.x.min() <= _LEAST_UNIQUE * (1 + 1e-6) else ""
-    return Solution(loadings, found.x, _residual(correlation, loadings), reason)
+    loadings = _signed(_ml_loadings(optimum.x, correlation)[0])
+    reason = HEYWOOD if optimum.x.min() <= _LEAST_UNIQUE * (1 + 1e-6) else ""
+    return Solution(loadings, optimum.x, _residual(correlation, loadings), reason)
 
 
 def _misfit(unique: np.ndarray, correlation: np.ndarray) -> tuple[float, np.ndarray]:
     """Discrepancy of one factor with these uniquenesses, up to a constant, with its gradient."""
-    loadings, values = _ml_loadings(unique, correlation)
-    rest = values[:-1]
-    implied = loadings @ loadings.T + np.diag(unique) - correlation
-    return float((rest - np.log(rest)).sum()), np.diag(implied) / unique**2
+    loadings, eigenvalues = _ml_loadings(unique, correlation)
+    minor_eigenvalues = eigenvalues[:-1]
+    residual = loadings @ loadings.T + np.diag(unique) - correlation
+    return float((minor_eigenvalues - np.log(minor_eigenvalues)).sum()), np.diag(residual) / unique**2
 
 
 def _ml_loadings(unique: np.ndarray, correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    root = np.sqrt(unique)
-    values, vectors = np.linalg.eigh(correlation / np.outer(root, root))
-    return root[:, None] * vectors[:, -1:] * np.sqrt(max(values[-1] - 1, 0.0)), values
+    sd = np.sqrt(unique)
+    eigenvalues, vectors = np.linalg.eigh(correlation / np.outer(sd, sd))
+    return sd[:, None] * vectors[:, -1:] * np.sqrt(max(eigenvalues[-1] - 1, 0.0)), eigenvalues
 
 
 def varimax(loadings: np.ndarray) -> np.ndarray:
@@ -167,12 +167,12 @@ def parallel(
     """
     random = _random_correlations(n, len(correlation), draws, np.random.default_rng(seed))
     tables = []
-    for kind, values in (("component", _descending), ("factor", factor_values)):
-        mine, drawn = values(correlation[None])[0], values(random)
-        chance = drawn.mean(axis=0) if quantile is None else np.quantile(drawn, quantile, axis=0)
-        retained = np.cumprod(mine > chance).astype(bool)
-        number = np.arange(1, len(mine) + 1)
-        columns = {"kind": kind, "number": number, "eigenvalue": mine, "chance": chance, "retained": retained}
+    for kind, eigenvalues_of in (("component", _descending), ("factor", factor_values)):
+        observed, simulated = eigenvalues_of(correlation[None])[0], eigenvalues_of(random)
+        chance = simulated.mean(axis=0) if quantile is None else np.quantile(simulated, quantile, axis=0)
+        retained = np.cumprod(observed > chance).astype(bool)
+        number = np.arange(1, len(observed) + 1)
+        columns = {"kind": kind, "number": number, "eigenvalue": observed, "chance": chance, "retained": retained}
         tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True).astype({"kind": "str"})
 
@@ -197,18 +197,20 @@ def factor_values(correlations: np.ndarray) -> np.ndarray:
     ``correlations`` is draws × k × k; the factor is found item by item, for all matrices at once.
     """
     k = correlations.shape[-1]
-    values, vectors = np.linalg.eigh(correlations)
-    a = vectors[:, :, -1] * np.sqrt(np.maximum(values[:, -1:] - 1, 0.01))
-    most = np.sqrt(1 - _LEAST_UNIQUE)
+    eigenvalues, vectors = np.linalg.eigh(correlations)
+    loadings = vectors[:, :, -1] * np.sqrt(np.maximum(eigenvalues[:, -1:] - 1, 0.01))
+    bound = np.sqrt(1 - _LEAST_UNIQUE)
     for _ in range(500):
-        before = a.copy()
+        previous = loadings.copy()
         for j in range(k):
-            rest = np.maximum((a**2).sum(axis=1) - a[:, j] ** 2, 1e-12)
-            a[:, j] = np.clip(((correlations[:, j] * a).sum(axis=1) - a[:, j]) / rest, -most, most)
-        if np.abs(a - before).max() < _STEADY:
+            others = np.maximum((loadings**2).sum(axis=1) - loadings[:, j] ** 2, 1e-12)
+            loadings[:, j] = np.clip(
+                ((correlations[:, j] * loadings).sum(axis=1) - loadings[:, j]) / others, -bound, bound
+            )
+        if np.abs(loadings - previous).max() < _STEADY:
             break
     reduced = correlations.copy()
-    reduced[:, np.arange(k), np.arange(k)] = a**2
+    reduced[:, np.arange(k), np.arange(k)] = loadings**2
     return _descending(reduced)
 
 
@@ -225,7 +227,7 @@ def efa(
     draws: int = 500,
     seed: int = 0,
 ) -> Result:
-    """Explore how many factors items share, and which items go together (minres).
+    """Explore how many factors the items share and which items load on which (minres).
 
     Parameters
     ----------
@@ -259,39 +261,45 @@ def efa(
     --------
     >>> efa(ws.survey("2026Q3"), scale="D4").table  # doctest: +SKIP
     """
-    found, keys, spec = _correlations(data, scale, form, missing, n)
-    k = len(found.items)
+    correlations, keys, spec = _correlations(data, scale, form, missing, n)
+    k = len(correlations.items)
     if k < 3:
         raise UsageError(f"因子分析至少需要 3 题,现有 {k} 题 (factor analysis needs three items or more)")
     if factors is not None and not 0 < factors < k:
         raise UsageError(f"因子数应在 1 与 {k - 1} 之间,现为 {factors} (number of factors)")
     if rotation not in ("varimax", None):
         raise unknown("旋转/rotation", rotation, ["varimax", "None"])
-    solvable = found.effective > k and invertible(found.correlation)
+    solvable = correlations.effective > k and invertible(correlations.correlation)
     eigen = pd.DataFrame(columns=["kind", "number", "eigenvalue", "chance", "retained"])
     if solvable:
-        eigen = parallel(found.correlation, found.effective, draws=draws, quantile=quantile, seed=seed)
-    wanted, method = factors, f"minres (Harman & Jones 1966), {rotation or 'unrotated'}, {missing}"
-    if wanted is None:
-        wanted = int(eigen.loc[eigen["kind"] == "component", "retained"].sum())
+        eigen = parallel(correlations.correlation, correlations.effective, draws=draws, quantile=quantile, seed=seed)
+    n_factors, method = factors, f"minres (Harman & Jones 1966), {rotation or 'unrotated'}, {missing}"
+    if n_factors is None:
+        n_factors = int(eigen.loc[eigen["kind"] == "component", "retained"].sum())
         method += f"; parallel analysis of components (Horn 1965), {_rule(quantile)}, {draws} draws"
-    solution = _solved(found, wanted, rotation, solvable)
-    tables = {"table": _loading_table(found, solution, method), "eigen": eigen, "factors": _variance_table(solution)}
-    made = {name: _keyed(table, keys, found.n) for name, table in tables.items()}
+    solution = _solved(correlations, n_factors, rotation, solvable)
+    tables = {
+        "table": _loading_table(correlations, solution, method),
+        "eigen": eigen,
+        "factors": _variance_table(solution),
+    }
+    keyed = {name: _keyed(table, keys, correlations.n) for name, table in tables.items()}
     basis = basis_of(data) if isinstance(data, Survey) else ()
     common: dict[str, Any] = {"period": keys["period"], "spec": spec, "periods": (keys["period"],), "basis": basis}
-    of = tuple(keys)
+    names = tuple(keys)
     parts = {
-        "eigen": Result(made["eigen"], (*of, "kind", "number"), ("eigenvalue", "chance", "retained", "n"), **common),
-        "factors": Result(made["factors"], (*of, "factor"), ("variance", "share", "cumulative", "n"), **common),
+        "eigen": Result(
+            keyed["eigen"], (*names, "kind", "number"), ("eigenvalue", "chance", "retained", "n"), **common
+        ),
+        "factors": Result(keyed["factors"], (*names, "factor"), ("variance", "share", "cumulative", "n"), **common),
     }
-    return Result(made["table"], (*of, "code", "factor"), ("loading", "uniqueness", "n"), parts=parts, **common)
+    return Result(keyed["table"], (*names, "code", "factor"), ("loading", "uniqueness", "n"), parts=parts, **common)
 
 
 def _correlations(
     data: Any, scale: str | None, form: Form | None, missing: Missing, n: float | None
 ) -> tuple[Covariances, dict[str, str], Specification]:
-    """Return correlations, the keys of the rows and the specification, whatever was handed in."""
+    """Return correlations, the keys of the rows and the specification, for every kind of data accepted."""
     keys = {"period": "", "level": "", "unit": ALL, "form": "", "scale": scale or ""}
     if isinstance(data, Survey):
         return _of_survey(data, scale, form, missing)
@@ -308,10 +316,10 @@ def _of_survey(
     data: Survey, scale: str | None, form: Form | None, missing: Missing
 ) -> tuple[Covariances, dict[str, str], Specification]:
     trees = data.trees()
-    wide: Form = form or ("full" if "full" in trees else "anchors")
-    if wide not in trees:
-        raise unknown("问卷形式/form", wide, list(trees))
-    codebook, tree = data.codebook, trees[wide]
+    asked_form: Form = form or ("full" if "full" in trees else "anchors")
+    if asked_form not in trees:
+        raise unknown("问卷形式/form", asked_form, list(trees))
+    codebook, tree = data.codebook, trees[asked_form]
     tops = [scale] if scale else [codebook.index] if codebook.index else [node.code for node in codebook.dimensions]
     items: list[Node] = [leaf for top in tops for leaf in tree.leaves_of(tree[top].code)]
     answers = read_answers(data.frame, items, weight=data.weight)
@@ -320,7 +328,7 @@ def _of_survey(
         "period": data.period,
         "level": root.level,
         "unit": ALL,
-        "form": wide,
+        "form": asked_form,
         "scale": scale or codebook.index or ALL,
     }
     return _moments(answers).covariances(missing, medians(answers)), keys, data.spec
@@ -343,21 +351,21 @@ def _rule(quantile: float | None) -> str:
     return "mean" if quantile is None else f"{100 * quantile:g}th percentile"
 
 
-def _solved(found: Covariances, factors: int, rotation: Rotation | None, solvable: bool) -> Solution:
-    k = len(found.items)
+def _solved(correlations: Covariances, factors: int, rotation: Rotation | None, solvable: bool) -> Solution:
+    k = len(correlations.items)
     if not solvable:
-        return _unsolved(k, 1, reasons.TOO_FEW_TO_JUDGE if found.effective <= k else SINGULAR)
+        return _unsolved(k, 1, reasons.TOO_FEW_TO_JUDGE if correlations.effective <= k else SINGULAR)
     if factors == 0:
         return _unsolved(k, 1, NO_FACTOR)
-    solution = minres(found.correlation, factors)
-    turned = varimax(solution.loadings) if rotation and not solution.reason else _signed(solution.loadings)
-    return Solution(turned, solution.uniqueness, solution.residual, solution.reason)
+    solution = minres(correlations.correlation, factors)
+    rotated = varimax(solution.loadings) if rotation and not solution.reason else _signed(solution.loadings)
+    return Solution(rotated, solution.uniqueness, solution.residual, solution.reason)
 
 
-def _loading_table(found: Covariances, solution: Solution, method: str) -> pd.DataFrame:
+def _loading_table(correlations: Covariances, solution: Solution, method: str) -> pd.DataFrame:
     m = solution.loadings.shape[1]
     columns = {
-        "code": np.repeat(found.items, m), "factor": np.tile(np.arange(1, m + 1), len(found.items)),
+        "code": np.repeat(correlations.items, m), "factor": np.tile(np.arange(1, m + 1), len(correlations.items)),
         "loading": solution.loadings.ravel(), "uniqueness": np.repeat(solution.uniqueness, m),
     }  # fmt: skip
     return pd.DataFrame(columns).assign(method=method, reason=solution.reason)
@@ -372,12 +380,12 @@ def _variance_table(solution: Solution) -> pd.DataFrame:
 
 
 def _keyed(table: pd.DataFrame, keys: dict[str, str], n: float) -> pd.DataFrame:
-    for place, (name, value) in enumerate(keys.items()):
-        table.insert(place, name, value)
-    made = table.assign(n=int(n))
-    last = [name for name in ("n", "method", "reason") if name in made]
-    text = [name for name in (*keys, "code", "method", "reason") if name in made]
-    return made[[name for name in made if name not in last] + last].astype(dict.fromkeys(text, "str"))
+    for position, (name, value) in enumerate(keys.items()):
+        table.insert(position, name, value)
+    counted = table.assign(n=int(n))
+    trailing = [name for name in ("n", "method", "reason") if name in counted]
+    text = [name for name in (*keys, "code", "method", "reason") if name in counted]
+    return counted[[name for name in counted if name not in trailing] + trailing].astype(dict.fromkeys(text, "str"))
 
 
 def _unsolved(k: int, factors: int, reason: str) -> Solution:
@@ -390,5 +398,5 @@ def invertible(correlation: np.ndarray) -> bool:
 
 
 def _residual(correlation: np.ndarray, loadings: np.ndarray) -> float:
-    rest = correlation - loadings @ loadings.T
-    return float((np.triu(rest, 1) ** 2).sum())
+    residual = correlation - loadings @ loadings.T
+    return float((np.triu(residual, 1) ** 2).sum())

@@ -1,4 +1,4 @@
-"""Whether the items measure alike in every group or quarter, as a caution beside the index."""
+"""Measurement invariance of the items across groups or waves, as a caution beside the index."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Invariance(Result):
 
     @property
     def holds(self) -> Literal["unknown", "none", "configural", "metric", "scalar"]:
-        """The highest level that holds with all below it; a level that cannot be tested is taken as given.
+        """The highest level that holds together with all below it; a level that cannot be tested is assumed to hold.
 
         ``unknown`` where nothing could be estimated, or nothing but what cannot be tested.
         """
@@ -75,7 +75,7 @@ class Invariance(Result):
 
     @property
     def items(self) -> Result:
-        """Items compared, the most suspicious first: loadings where metric exceeds its limits, else intercepts.
+        """Items compared, the largest score statistic first: loadings where metric exceeds its limits, else intercepts.
 
         period, level, unit, code, parameter (``loading``, ``intercept``), n, difference (of the group's parameter from its
         mean over groups by n, the dimension being equal: in points of the 0–100 score; for a loading points per standard
@@ -94,7 +94,7 @@ def invariance(
     form: Form = "anchors",
     rule: InvarianceRule | None = None,
 ) -> Invariance:
-    """Test whether items measure alike across groups of one wave, or across waves.
+    """Test measurement invariance of the items across groups of one wave, or across waves.
 
     A caution beside the index, never a gate: scores are given all the same. If scalar invariance fails, groups are
     compared item by item and differences of means are read with reserve.
@@ -140,11 +140,11 @@ def invariance(
     """
     rule = rule or InvarianceRule()
     data = _read(survey, by, dimensions, form)
-    why = _left_out(data, rule)
-    used = data.take(np.flatnonzero(why == ""))
-    lacking = NO_DIMENSION if not data.structure else TOO_FEW_GROUPS if len(used.rows) < 2 else ""
-    fits = [] if lacking else [_fitted(Model(data.structure, len(used.rows), level), used) for level in LEVELS]
-    table = _model_table(used, fits, rule, lacking, data.periods[-1])
+    reason_by_group = _left_out(data, rule)
+    used = data.take(np.flatnonzero(reason_by_group == ""))
+    no_test_reason = NO_DIMENSION if not data.structure else TOO_FEW_GROUPS if len(used.rows) < 2 else ""
+    fits = [] if no_test_reason else [_fitted(Model(data.structure, len(used.rows), level), used) for level in LEVELS]
+    table = _model_table(used, fits, rule, no_test_reason, data.periods[-1])
     search = _search(fits, rule, table)
     items = _item_table(used, search, rule)
     if items["differs"].any() and table["holds"].all():
@@ -159,7 +159,7 @@ def invariance(
         "partial": Result(
             _partial_table(table, search), ("period", "by", "model", "step", "code"), ("n", *_FIT), **common
         ),
-        "groups": Result(_group_table(data, why), keys, ("n", "effective", "used"), **common),
+        "groups": Result(_group_table(data, reason_by_group), keys, ("n", "effective", "used"), **common),
         "dimensions": Result(_dimension_table(data), ("period", "code"), ("n", "items", "used"), **common),
     }
     statistics = ("n", "effective", "complete", *_FIT)
@@ -171,7 +171,7 @@ def invariance(
 def comparability(
     survey: Survey, by: Sequence[str] = (), earlier: Sequence[Survey] = (), *, rule: InvarianceRule | None = None
 ) -> dict[str, Invariance]:
-    """Check every comparison a report makes: with waves before it, and among groups.
+    """Test invariance for every comparison a report makes: with earlier waves, and among groups.
 
     Parameters
     ----------
@@ -187,8 +187,8 @@ def comparability(
     dict
         ``period`` (where there are waves before) and every name of ``by`` → its :func:`invariance`.
     """
-    made = {"period": invariance([*earlier, survey], rule=rule)} if earlier else {}
-    return made | {name: invariance(survey, by=name, rule=rule) for name in by}
+    results = {"period": invariance([*earlier, survey], rule=rule)} if earlier else {}
+    return results | {name: invariance(survey, by=name, rule=rule) for name in by}
 
 
 def _read(
@@ -209,11 +209,11 @@ def _read(
 
 def _left_out(data: ItemGroups, rule: InvarianceRule) -> np.ndarray:
     """Say for each group why it is not compared, or ``""``."""
-    spread = np.diagonal(data.covariances, axis1=1, axis2=2)
-    flat = ~(spread > NO_SPREAD).all(axis=1)
+    variances = np.diagonal(data.covariances, axis1=1, axis2=2)
+    flat = ~(variances > NO_SPREAD).all(axis=1)
     few = data.effective < rule.least
-    told = [reasons.COMPLEMENT, TOO_FEW_PEOPLE, reasons.NO_VARIANCE]
-    return np.select([data.hidden, few, flat], told, default="").astype(object)
+    exclusion_reasons = [reasons.COMPLEMENT, TOO_FEW_PEOPLE, reasons.NO_VARIANCE]
+    return np.select([data.hidden, few, flat], exclusion_reasons, default="").astype(object)
 
 
 def _fitted(model: Model, data: ItemGroups) -> Fit:
@@ -221,9 +221,9 @@ def _fitted(model: Model, data: ItemGroups) -> Fit:
 
 
 def _model_table(
-    used: ItemGroups, fits: Sequence[Fit], rule: InvarianceRule, lacking: str, period: str
+    used: ItemGroups, fits: Sequence[Fit], rule: InvarianceRule, no_test_reason: str, period: str
 ) -> pd.DataFrame:
-    rows: list[dict[str, Any]] = [{"reason": lacking} for _ in LEVELS if not fits]
+    rows: list[dict[str, Any]] = [{"reason": no_test_reason} for _ in LEVELS if not fits]
     lower_fails = False
     for place, fitted in enumerate(fits):
         before = fits[place - 1] if place else None
@@ -244,7 +244,7 @@ def _model_table(
 
 @dataclass(frozen=True)
 class _Search:
-    """Items freed one at a time: their tests while all are equal, a row for each model after, the last one solved."""
+    """Partial invariance: score tests while all items are equal, a row for each item freed, the last model solved."""
 
     level: Level
     kind: Kind
@@ -254,51 +254,51 @@ class _Search:
 
 
 def _search(fits: Sequence[Fit], rule: InvarianceRule, table: pd.DataFrame) -> _Search | None:
-    """Free items at the first level that exceeds its own limits, else at the last, until none is left to be freed."""
-    solved = [place for place, holds in enumerate(table["holds"]) if place and not pd.isna(holds)]
-    if not solved:
+    """Free items one by one at the first level that exceeds its limits, else at the last, until none qualifies."""
+    testable = [place for place, holds in enumerate(table["holds"]) if place and not pd.isna(holds)]
+    if not testable:
         return None
-    place = next((place for place in solved if not rule.judged(fits[place], fits[place - 1])[0]), solved[-1])
+    place = next((place for place in testable if not rule.judged(fits[place], fits[place - 1])[0]), testable[-1])
     last, before = fits[place], fits[place - 1]
     kind, sample = _TESTED[last.model.level], last.sample
     tests = {item: release(last, kind, item) for item in last.model.items}
     rows: list[dict[str, Any]] = []
     while chosen := _next_freed(last, before, kind, rule):
-        found = cfa.fit(last.model.releasing(kind, chosen), sample.n, sample.means, sample.covariances)
-        holds, reason = judged(found, before, rule, False)
-        rows.append({"step": len(rows) + 1, "code": chosen, "holds": holds, "reason": reason} | measures(found, before))
-        if found.reason:
+        freed = cfa.fit(last.model.releasing(kind, chosen), sample.n, sample.means, sample.covariances)
+        holds, reason = judged(freed, before, rule, False)
+        rows.append({"step": len(rows) + 1, "code": chosen, "holds": holds, "reason": reason} | measures(freed, before))
+        if freed.reason:
             break
-        last = found
+        last = freed
     return _Search(last.model.level, kind, tests, tuple(rows), last)
 
 
 def _next_freed(last: Fit, before: Fit, kind: Kind, rule: InvarianceRule) -> str:
-    """The item with the largest score statistic: any while the rule does not hold, then those that differ; or ``""``."""
+    """The item with the largest score statistic of all until the rule holds, then of those that differ; or ``""``."""
     tests = {item: release(last, kind, item) for item in _may_be_freed(last.model, kind)}
     chosen = max(tests, key=lambda item: tests[item].chi2, default="")
     if not chosen or not rule.judged(last, before)[0]:
         return chosen
     q = stats.false_discovery_control([test.p for test in tests.values()])
-    far = [np.abs(_differences(test, last.sample.n)[0]).max() for test in tests.values()]
-    told = zip(tests, q <= rule.false_discovery, np.array(far) >= rule.smallest, strict=True)
-    differ = [item for item, unlikely, large in told if unlikely and large]
+    largest_difference = [np.abs(_differences(test, last.sample.n)[0]).max() for test in tests.values()]
+    flags = zip(tests, q <= rule.false_discovery, np.array(largest_difference) >= rule.smallest, strict=True)
+    differ = [item for item, unlikely, large in flags if unlikely and large]
     return max(differ, key=lambda item: tests[item].chi2, default="")
 
 
-def _differences(found: FreedParameter, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _differences(freed: FreedParameter, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each group's parameter less the mean over groups by n, and its standard error."""
     centred = np.eye(len(n)) - n / n.sum()
-    return centred @ found.estimates, np.sqrt(np.maximum(np.diag(centred @ found.covariance @ centred.T), 0))
+    return centred @ freed.estimates, np.sqrt(np.maximum(np.diag(centred @ freed.covariance @ centred.T), 0))
 
 
 def _may_be_freed(model: Model, kind: Kind) -> list[str]:
-    """Items whose dimension keeps two equal ones without them (one where it has but two)."""
-    may = []
+    """Items that can be freed while two items of their dimension stay equal (one in a dimension of two)."""
+    candidates = []
     for items in model.structure.values():
         equal = [item for item in items if (kind, item) not in model.freed]
-        may += equal if len(equal) > min(2, len(items) - 1) else []
-    return may
+        candidates += equal if len(equal) > min(2, len(items) - 1) else []
+    return candidates
 
 
 def _item_table(used: ItemGroups, search: _Search | None, rule: InvarianceRule) -> pd.DataFrame:
@@ -309,15 +309,15 @@ def _item_table(used: ItemGroups, search: _Search | None, rule: InvarianceRule) 
     q = stats.false_discovery_control([test.p for test in search.tests.values()])
     blocks = []
     for place, (item, test) in enumerate(search.tests.items()):
-        found = release(_where_it_may_differ(search, item), search.kind, item)
-        difference, se = _differences(found, search.last.sample.n)
-        half = stats.norm.ppf(0.5 + CONFIDENCE / 2) * se
-        beyond = (np.abs(difference) >= rule.smallest) & (np.abs(difference) > half)
+        freed = release(_fit_to_release_from(search, item), search.kind, item)
+        difference, se = _differences(freed, search.last.sample.n)
+        margin = stats.norm.ppf(0.5 + CONFIDENCE / 2) * se
+        exceeds = (np.abs(difference) >= rule.smallest) & (np.abs(difference) > margin)
         block = pd.DataFrame(used.rows, columns=["period", "level", "unit"])
         values = {
             "code": item, "parameter": search.kind, "n": used.n, "difference": difference, "se": se,
-            "low": difference - half, "high": difference + half, "chi2": test.chi2, "df": test.df, "p": test.p,
-            "q": q[place], "step": steps.get(item, np.nan), "differs": beyond & (q[place] <= rule.false_discovery),
+            "low": difference - margin, "high": difference + margin, "chi2": test.chi2, "df": test.df, "p": test.p,
+            "q": q[place], "step": steps.get(item, np.nan), "differs": exceeds & (q[place] <= rule.false_discovery),
             "reason": _pair_reason(search, item),
         }  # fmt: skip
         blocks.append(block.assign(**values))
@@ -326,13 +326,13 @@ def _item_table(used: ItemGroups, search: _Search | None, rule: InvarianceRule) 
 
 
 def _partner(search: _Search, item: str) -> str:
-    """The other item of a dimension of two."""
+    """The other item of a dimension of two; ``""`` in larger dimensions."""
     items = next(items for items in search.last.model.structure.values() if item in items)
     return next((other for other in items if other != item), "") if len(items) == 2 else ""
 
 
-def _where_it_may_differ(search: _Search, item: str) -> Fit:
-    """The last model; for an item that stayed equal beside its freed partner the same one with their parts exchanged."""
+def _fit_to_release_from(search: _Search, item: str) -> Fit:
+    """The last model; for an item held equal beside its freed partner, the model with the two exchanged."""
     last, partner = search.last, (search.kind, _partner(search, item))
     if partner not in last.model.freed:
         return last
@@ -342,7 +342,7 @@ def _where_it_may_differ(search: _Search, item: str) -> Fit:
 
 
 def _pair_reason(search: _Search, item: str) -> str:
-    """Two items: freeing either is the same model, so which of them differs cannot be told."""
+    """Reason of a dimension of two: freeing either item is the same model, so which one differs is not identified."""
     either = {(search.kind, item), (search.kind, _partner(search, item))}
     return ONE_OF_A_PAIR if _partner(search, item) and either & set(search.last.model.freed) else ""
 
@@ -356,10 +356,12 @@ def _partial_table(table: pd.DataFrame, search: _Search | None) -> pd.DataFrame:
     return _typed(rows)
 
 
-def _group_table(data: ItemGroups, why: Iterable[str]) -> pd.DataFrame:
+def _group_table(data: ItemGroups, reason_by_group: Iterable[str]) -> pd.DataFrame:
     table = pd.DataFrame(data.rows, columns=["period", "level", "unit"])
     return _typed(
-        table.assign(n=data.n, effective=data.effective, reason=list(why)).assign(used=lambda t: t["reason"] == "")
+        table.assign(n=data.n, effective=data.effective, reason=list(reason_by_group)).assign(
+            used=lambda t: t["reason"] == ""
+        )
     )
 
 
@@ -373,7 +375,7 @@ def _dimension_table(data: ItemGroups) -> pd.DataFrame:
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    """Give columns their types, whatever is missing in them: texts, counts, marks, else floats."""
+    """Set the column types, also where values are missing: texts, counts, marks, else floats."""
     for name in table.columns:
         if name in _TEXT:
             table[name] = table[name].fillna("").astype("str")

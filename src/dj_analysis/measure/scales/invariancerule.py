@@ -1,4 +1,4 @@
-"""When a level of measurement invariance is said to hold."""
+"""Decision rule for the levels of measurement invariance."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ ITEMS_DIFFER = "single_items_differ_see_comparison"
 
 @dataclass(frozen=True)
 class InvarianceRule:
-    """When a level of invariance is said to hold: conventions without a stated error rate, not tests.
+    """Criteria for a level of invariance to hold: conventions without a stated error rate, not tests.
 
     The fall of CFI decides (Cheung & Rensvold 2002; the main criterion of Chen 2007). The rise of RMSEA supplements it: it is
-    told where it exceeds its limit, and counts by itself only if ``strict``, for with few degrees of freedom it
+    reported where it exceeds its limit, and counts by itself only if ``strict``, for with few degrees of freedom it
     exceeds any limit by chance (Kenny, Kaniskan & McCoach 2015).
 
     Attributes
@@ -67,37 +67,37 @@ class InvarianceRule:
     def judged(self, fitted: Fit, before: Fit | None) -> tuple[bool, str]:
         """Tell whether a model holds, alone (configural) or against the model before it, and which limits it exceeds."""
         if before is None:
-            told = {f"CFI {fitted.cfi:.3f} < {self.cfi:.3f}": fitted.cfi < self.cfi}
-            told |= {f"RMSEA {fitted.rmsea:.3f} > {self.rmsea:.3f}": fitted.rmsea > self.rmsea}
-            return not any(told.values()), "; ".join(text for text, over in told.items() if over)
+            exceeded = {f"CFI {fitted.cfi:.3f} < {self.cfi:.3f}": fitted.cfi < self.cfi}
+            exceeded |= {f"RMSEA {fitted.rmsea:.3f} > {self.rmsea:.3f}": fitted.rmsea > self.rmsea}
+            return not any(exceeded.values()), "; ".join(text for text, over in exceeded.items() if over)
         fall, rise = before.cfi - fitted.cfi, fitted.rmsea - before.rmsea
         most_fall, most_rise = self.limits(float(fitted.sample.n.sum()))
-        told = {f"ΔCFI {fall:.4f} > {most_fall:.3f}": fall > most_fall}
-        told |= {f"ΔRMSEA {rise:.4f} > {most_rise:.3f}": rise > most_rise}
+        exceeded = {f"ΔCFI {fall:.4f} > {most_fall:.3f}": fall > most_fall}
+        exceeded |= {f"ΔRMSEA {rise:.4f} > {most_rise:.3f}": rise > most_rise}
         holds = fall <= most_fall and not (self.strict and rise > most_rise)
-        return bool(holds), "; ".join(text for text, over in told.items() if over)
+        return bool(holds), "; ".join(text for text, over in exceeded.items() if over)
 
 
 def judged(fitted: Fit, before: Fit | None, rule: InvarianceRule, lower_fails: bool) -> tuple[Any, str]:
-    """Tell whether a model holds, and why not or why it cannot be told."""
+    """Tell whether a model holds, missing where it cannot be judged, and the reason."""
     unsolved = fitted.reason or (before.reason if before is not None else "")
     if unsolved:
         return pd.NA, unsolved
     improper = cfa.IMPROPER if fitted.improper else ""
     if fitted.df == (before.df if before is not None else 0):
         return pd.NA, "; ".join(filter(None, [NOT_TESTABLE, improper]))
-    holds, told = rule.judged(fitted, before)
-    return holds and not lower_fails, "; ".join(filter(None, [LOWER_FAILS if lower_fails else "", told, improper]))
+    holds, exceeded = rule.judged(fitted, before)
+    return holds and not lower_fails, "; ".join(filter(None, [LOWER_FAILS if lower_fails else "", exceeded, improper]))
 
 
 def measures(fitted: Fit, before: Fit | None) -> dict[str, Any]:
-    """Measures of fit, and how they changed against the model before; nothing of a model without a solution."""
+    """Measures of fit and their change from the model before; empty for a model without a solution."""
     if fitted.reason:
         return {}
     names = ("chi2", "df", "p", "cfi", "tli", "rmsea", "srmr")
-    made = {name: getattr(fitted, name) for name in names}
+    values = {name: getattr(fitted, name) for name in names}
     if before is None or before.reason:
-        return made
+        return values
     chi2, df = max(0.0, fitted.chi2 - before.chi2), fitted.df - before.df
-    made |= {"delta_chi2": chi2, "delta_df": df, "delta_p": stats.chi2.sf(chi2, df) if df else np.nan}
-    return made | {"delta_cfi": before.cfi - fitted.cfi, "delta_rmsea": fitted.rmsea - before.rmsea}
+    values |= {"delta_chi2": chi2, "delta_df": df, "delta_p": stats.chi2.sf(chi2, df) if df else np.nan}
+    return values | {"delta_cfi": before.cfi - fitted.cfi, "delta_rmsea": fitted.rmsea - before.rmsea}

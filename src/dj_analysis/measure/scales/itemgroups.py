@@ -1,4 +1,4 @@
-"""Complete answers of groups or waves as sums, to be compared item by item."""
+"""Item moments of groups or waves, from complete answers."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ItemGroups:
 
     @property
     def hidden(self) -> np.ndarray:
-        """Tell which groups may not be told apart."""
+        """Tell which groups are withheld by disclosure control."""
         return np.array([row[1:] in self.withheld.get(row[0], ()) for row in self.rows], dtype=bool)
 
     def take(self, chosen: np.ndarray) -> ItemGroups:
@@ -94,15 +94,15 @@ def groups_of_wave(survey: Survey, by: str, dimensions: Sequence[str] | None, fo
     sums = unit_sums(survey, by)
     axis = units.tree_of(by) if by in units.levels else by
     structure, left_out = _structure([survey], dimensions, form)
-    found = _moments(survey, structure, axis)
+    by_unit = _moments(survey, structure, axis)
     groups = members(by, axis, units, sums[axis])
-    made = [_added([found[unit] for unit in finest if unit in found], structure) for finest in groups.values()]
+    totals = [_pooled([by_unit[unit] for unit in finest if unit in by_unit], structure) for finest in groups.values()]
     rows = [(survey.period, by, unit) for unit in groups]
-    return _packed([survey], by, rows, structure, left_out, made, basis_of(survey, sums))
+    return _item_groups([survey], by, rows, structure, left_out, totals, basis_of(survey, sums))
 
 
 def groups_of_waves(surveys: Sequence[Survey], dimensions: Sequence[str] | None, form: Form) -> ItemGroups:
-    """Sum the complete answers of each wave to the questions asked alike in all of them, the earliest wave first.
+    """Sum the complete answers of each wave to the items asked identically in all waves, the earliest wave first.
 
     A question is the same where code, wording, scale, range and direction are.
     """
@@ -111,27 +111,27 @@ def groups_of_waves(surveys: Sequence[Survey], dimensions: Sequence[str] | None,
         raise UsageError("各期须不同,至少一期 (waves of different periods, at least one)")
     waves = [by_period[period] for period in order(list(by_period))]
     structure, left_out = _structure(waves, dimensions, form)
-    made, rows = [], []
+    totals, rows = [], []
     for wave in waves:
-        made.append(_added(list(_moments(wave, structure, None).values()), structure))
+        totals.append(_pooled(list(_moments(wave, structure, None).values()), structure))
         rows.append((wave.period, wave.spec.units.at(wave.period).root.level, ALL))
     basis = tuple(basis for wave in waves for basis in basis_of(wave))
-    return _packed(waves, "period", rows, structure, left_out, made, basis)
+    return _item_groups(waves, "period", rows, structure, left_out, totals, basis)
 
 
 def _structure(
     waves: Sequence[Survey], dimensions: Sequence[str] | None, form: Form
 ) -> tuple[dict[str, tuple[Node, ...]], dict[str, str]]:
-    """Return the items of each dimension that every wave asked alike, and why dimensions are left out."""
+    """Return the items of each dimension asked identically in every wave, and why dimensions are left out."""
     asked = [_asked(wave, form) for wave in waves]
     codebook = waves[-1].codebook
     tree = codebook.tree.in_form(form)
     for code in dimensions or ():
         if code not in codebook.tree:
             raise unknown("维度/dimension", code, [node.code for node in codebook.tree.inner])
-    usual = [node.code for node in codebook.dimensions if tree.children(node.code)] or [codebook.index or ""]
+    default_codes = [node.code for node in codebook.dimensions if tree.children(node.code)] or [codebook.index or ""]
     structure, left_out = {}, {}
-    for code in dict.fromkeys(dimensions if dimensions is not None else filter(None, usual)):
+    for code in dict.fromkeys(dimensions if dimensions is not None else filter(None, default_codes)):
         items = tuple(
             leaf for leaf in tree.leaves_of(code) if all(wave.get(leaf.code) == _question(leaf) for wave in asked)
         )
@@ -160,41 +160,41 @@ def _moments(
     column = survey.axes.get(axis) if axis is not None else None
     resolving = units if axis in units.trees else None
     answers = read_answers(survey.frame, items, weight=survey.weight, column=column, units=resolving)
-    found: dict[str, tuple[int, Moments]] = {}
+    by_unit: dict[str, tuple[int, Moments]] = {}
     for unit, x, w in answers.blocks():
         complete = ~np.isnan(x).any(axis=1)
-        made = moments_of(x[complete], None if w is None else w[complete], [item.code for item in items])
-        people, before = found.get(unit, (0, None))
-        found[unit] = (people + len(x), made if before is None else before + made)
-    return found
+        block = moments_of(x[complete], None if w is None else w[complete], [item.code for item in items])
+        people, earlier = by_unit.get(unit, (0, None))
+        by_unit[unit] = (people + len(x), block if earlier is None else earlier + block)
+    return by_unit
 
 
-def _added(parts: Sequence[tuple[int, Moments]], structure: Mapping[str, tuple[Node, ...]]) -> tuple[int, Moments]:
+def _pooled(parts: Sequence[tuple[int, Moments]], structure: Mapping[str, tuple[Node, ...]]) -> tuple[int, Moments]:
     codes = [item.code for nodes in structure.values() for item in nodes]
     people, total = 0, moments_of(np.empty((0, len(codes))), None, codes)
-    for some, made in parts:
-        people, total = people + some, total + made
+    for count, moments in parts:
+        people, total = people + count, total + moments
     return people, total
 
 
-def _packed(
+def _item_groups(
     waves: Sequence[Survey], by: str, rows: list[Row], structure: Mapping[str, tuple[Node, ...]],
-    left_out: Mapping[str, str], made: Sequence[tuple[int, Moments]], basis: tuple[Basis, ...],
+    left_out: Mapping[str, str], parts: Sequence[tuple[int, Moments]], basis: tuple[Basis, ...],
 ) -> ItemGroups:  # fmt: skip
     """Turn sums into means and covariances on the 0–100 score; sums of whole answers stay exact until here."""
     items = [item for nodes in structure.values() for item in nodes]
     span = np.array([100 / (item.maximum - item.minimum) for item in items])
     low = np.array([item.minimum for item in items])
-    n, w, ww = (np.array([float(sums.complete[name]) for _, sums in made]) for name in ("n", "w", "ww"))
+    n, w, ww = (np.array([float(sums.complete[name]) for _, sums in parts]) for name in ("n", "w", "ww"))
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.array([sums.complete["x"] for _, sums in made]).reshape(len(rows), len(items)) / w[:, None]
-        square = np.array([sums.complete["xx"] for _, sums in made]).reshape(len(rows), len(items), len(items))
+        mean = np.array([sums.complete["x"] for _, sums in parts]).reshape(len(rows), len(items)) / w[:, None]
+        square = np.array([sums.complete["xx"] for _, sums in parts]).reshape(len(rows), len(items), len(items))
         covariance = square / w[:, None, None] - mean[:, :, None] * mean[:, None, :]
         effective = np.where(ww > 0, w**2 / ww, 0.0)
     codes = {code: tuple(item.code for item in nodes) for code, nodes in structure.items()}
     withheld = {period: hidden for wave in waves for period, hidden in wave.withheld.items()}
     return ItemGroups(
         waves[-1].spec, by, tuple(wave.period for wave in waves), tuple(rows), codes, left_out,
-        np.array([people for people, _ in made]), n, effective, (mean - low) * span, covariance * np.outer(span, span),
+        np.array([people for people, _ in parts]), n, effective, (mean - low) * span, covariance * np.outer(span, span),
         withheld, basis,
     )  # fmt: skip

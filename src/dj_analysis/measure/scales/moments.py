@@ -1,4 +1,4 @@
-"""Additive moments of item answers, on which reliability, factors and agreement rest."""
+"""Additive moments of item answers, the input of reliability, factor and agreement analysis."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Covariances:
 
 @dataclass(frozen=True)
 class Moments:
-    """Sums over persons of the answers to k items; files, blocks and units just add up.
+    """Sums over persons of the answers to k items; sums of files, blocks and units can be added.
 
     Whole-number answers without weights give sums equal to the last bit for blocks of any size. Confidential.
 
@@ -90,7 +90,7 @@ class Moments:
         return Moments(self.items, self.people + other.people, complete, pairs)
 
     def covariances(self, missing: Missing = "listwise", medians: np.ndarray | None = None) -> Covariances:
-        """Turn sums into covariances.
+        """Compute means, covariances and correlations from the sums.
 
         With weights a covariance is Σw(x−x̄)(y−ȳ)/Σw · n/(n−1), which does not depend on the scale of the weights and is
         the textbook one where they are equal.
@@ -120,31 +120,33 @@ class Moments:
         n, w, ww = self.people
         pairs, count = self.pairs, np.diag(self.pairs["w"])
         total = np.diag(pairs["x"])
-        lone = total[:, None] - pairs["x"]  # Σwx_j over rows that left k out
-        both = w - count[:, None] - count[None, :] + pairs["w"]  # weight of rows that left out both
-        filled = pairs["xx"] + lone * medians[None, :] + lone.T * medians[:, None] + both * np.outer(medians, medians)
-        return _covariances(self.items, n, w, ww, total + (w - count) * medians, filled)
+        only_j = total[:, None] - pairs["x"]  # Σwx_j over rows that left k out
+        neither = w - count[:, None] - count[None, :] + pairs["w"]  # weight of rows that left out both
+        xx = (
+            pairs["xx"] + only_j * medians[None, :] + only_j.T * medians[:, None] + neither * np.outer(medians, medians)
+        )
+        return _covariances(self.items, n, w, ww, total + (w - count) * medians, xx)
 
     def _pairwise(self) -> Covariances:
         n, w, ww, x, xx, q = (self.pairs[name] for name in ("n", "w", "ww", "x", "xx", "q"))
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = x / w
             covariance = (xx / w - mean * mean.T) * np.where(n > 1, n / (n - 1), np.nan)
-            spread = (q / w - mean**2) * np.where(n > 1, n / (n - 1), np.nan)
-            spread = np.where(_flat(spread, mean, n), 0.0, spread)
-            correlation = np.where(spread * spread.T > 0, covariance / np.sqrt(spread * spread.T), np.nan)
+            variance = (q / w - mean**2) * np.where(n > 1, n / (n - 1), np.nan)
+            variance = np.where(_flat(variance, mean, n), 0.0, variance)
+            correlation = np.where(variance * variance.T > 0, covariance / np.sqrt(variance * variance.T), np.nan)
             effective = w**2 / ww
-        np.fill_diagonal(covariance, np.diag(spread))
-        least = np.unravel_index(np.argmin(n), n.shape) if n.size else None
-        found = (float(n[least]), float(effective[least])) if least is not None else (0.0, 0.0)
-        return Covariances(self.items, np.diag(mean).copy(), covariance, correlation, *found)
+        np.fill_diagonal(covariance, np.diag(variance))
+        rarest = np.unravel_index(np.argmin(n), n.shape) if n.size else None
+        persons = (float(n[rarest]), float(effective[rarest])) if rarest is not None else (0.0, 0.0)
+        return Covariances(self.items, np.diag(mean).copy(), covariance, correlation, *persons)
 
 
 def _covariances(items: tuple[str, ...], n: float, w: float, ww: float, x: np.ndarray, xx: np.ndarray) -> Covariances:
     if n < 2 or not w > 0:
-        nothing = np.full((len(items), len(items)), np.nan)
+        undefined = np.full((len(items), len(items)), np.nan)
         mean = x / w if w > 0 else np.full(len(items), np.nan)
-        return Covariances(items, mean, nothing, nothing, n, n)
+        return Covariances(items, mean, undefined, undefined, n, n)
     mean = x / w
     covariance = (xx / w - np.outer(mean, mean)) * (n / (n - 1))
     flat = _flat(np.diag(covariance), mean, n)
@@ -156,12 +158,12 @@ def _covariances(items: tuple[str, ...], n: float, w: float, ww: float, x: np.nd
 
 
 def _flat(variance: np.ndarray, mean: np.ndarray, n: Any) -> np.ndarray:
-    """Tell which variances are the rounding noise of answers that are all equal."""
+    """Tell which variances are only rounding noise, of answers that are all equal."""
     return variance <= np.maximum(1e-12, np.nan_to_num(mean) ** 2 * n * np.finfo(float).eps)
 
 
 def moments_of(x: np.ndarray, weights: np.ndarray | None = None, items: Sequence[str] = ()) -> Moments:
-    """Sum the answers of persons.
+    """Return the moments of a block of answers.
 
     Parameters
     ----------
@@ -181,30 +183,30 @@ def moments_of(x: np.ndarray, weights: np.ndarray | None = None, items: Sequence
     names = tuple(items) or tuple(str(j + 1) for j in range(x.shape[1]))
     total = _block_sums(x[:0], None if weights is None else weights[:0], names)
     for start in range(0, len(x), BLOCK):
-        part = slice(start, start + BLOCK)
-        total = total + _block_sums(x[part], None if weights is None else np.asarray(weights[part], float), names)
+        rows = slice(start, start + BLOCK)
+        total = total + _block_sums(x[rows], None if weights is None else np.asarray(weights[rows], float), names)
     return total
 
 
 def _block_sums(x: np.ndarray, w: np.ndarray | None, items: tuple[str, ...]) -> Moments:
-    full = not np.isnan(np.ones(len(x), x.dtype) @ x).any()
-    given = None if full else x == x
-    filled = x if given is None else np.where(given, x, x.dtype.type(0))
+    no_missing = not np.isnan(np.ones(len(x), x.dtype) @ x).any()
+    answered = None if no_missing else x == x
+    filled = x if answered is None else np.where(answered, x, x.dtype.type(0))
     filled = _narrow(filled) if w is None else filled.astype(float, copy=False)
     n = float(len(x))
     people = np.array([n, n, n] if w is None else [n, w.sum(), (w**2).sum()])
-    rows = slice(None) if given is None else given.all(axis=1)
+    rows = slice(None) if answered is None else answered.all(axis=1)
     complete = _complete(filled[rows], None if w is None else w[rows])
-    return Moments(items, people, complete, _spread(complete) if given is None else _pairs(filled, given, w))
+    return Moments(items, people, complete, _full_pairs(complete) if answered is None else _pairs(filled, answered, w))
 
 
 def _narrow(x: np.ndarray) -> np.ndarray:
-    """Go over to single precision where every sum of products stays exact in it, and there are so many items that it pays."""
+    """Convert to single precision where every sum of products stays exact and there are enough items to gain speed."""
     if x.dtype == np.float64 and x.shape[1] < MANY:
         return x
     largest = float(np.abs(x).max()) if x.size else 0.0
-    whole = largest**2 * len(x) < _EXACT and bool((x == np.rint(x)).all())
-    return x.astype(np.float32 if whole else float, copy=False)
+    exact = largest**2 * len(x) < _EXACT and bool((x == np.rint(x)).all())
+    return x.astype(np.float32 if exact else float, copy=False)
 
 
 def _complete(x: np.ndarray, w: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -214,16 +216,16 @@ def _complete(x: np.ndarray, w: np.ndarray | None) -> dict[str, np.ndarray]:
     return sums | {"x": (np.ones(len(x), x.dtype) @ weighted).astype(float), "xx": (x.T @ weighted).astype(float)}
 
 
-def _pairs(x: np.ndarray, given: np.ndarray, w: np.ndarray | None) -> dict[str, np.ndarray]:
-    m = given.astype(x.dtype)
+def _pairs(x: np.ndarray, answered: np.ndarray, w: np.ndarray | None) -> dict[str, np.ndarray]:
+    m = answered.astype(x.dtype)
     mw, xw = (m, x) if w is None else (m * w[:, None], x * w[:, None])
     n = m.T @ m
-    mass = (n, n) if w is None else (m.T @ mw, mw.T @ mw)
-    sums = {"n": n, "w": mass[0], "ww": mass[1], "x": x.T @ mw, "xx": x.T @ xw, "q": (x * x).T @ mw}
+    weight_sums = (n, n) if w is None else (m.T @ mw, mw.T @ mw)
+    sums = {"n": n, "w": weight_sums[0], "ww": weight_sums[1], "x": x.T @ mw, "xx": x.T @ xw, "q": (x * x).T @ mw}
     return {name: value.astype(float) for name, value in sums.items()}
 
 
-def _spread(complete: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _full_pairs(complete: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Pairwise sums of rows without a missing answer: those of complete rows, for every pair."""
     k = len(complete["x"])
     sums = {name: np.full((k, k), float(complete[name])) for name in ("n", "w", "ww")}
@@ -233,7 +235,7 @@ def _spread(complete: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers of a wave, column by column, narrow; confidential, and dropped as soon as they are summed.
+    """The answers of a wave by column, in narrow types; confidential, and discarded once they are summed.
 
     Attributes
     ----------
@@ -256,35 +258,35 @@ class Answers:
     place: np.ndarray
 
     def blocks(self, rows: int = BLOCK, *, whole: bool = False) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
-        """Hand out (unit, answers, weights), at most ``rows`` at a time: of one unit, or ``whole`` of any."""
-        one = whole or len(self.units) == 1
-        order = np.arange(len(self.place)) if one else np.argsort(self.place, kind="stable")
-        ends = [len(self.place)] if one else np.cumsum(np.bincount(self.place, minlength=len(self.units)))
+        """Yield (unit, answers, weights) in blocks of at most ``rows``, each of one unit; of any units if ``whole``."""
+        single_block = whole or len(self.units) == 1
+        order = np.arange(len(self.place)) if single_block else np.argsort(self.place, kind="stable")
+        ends = [len(self.place)] if single_block else np.cumsum(np.bincount(self.place, minlength=len(self.units)))
         for unit, start, end in zip(self.units, [0, *ends[:-1]], ends, strict=False):
             for at in range(start, end, rows):
-                part = slice(at, min(at + rows, end)) if one else order[at : min(at + rows, end)]
+                part = slice(at, min(at + rows, end)) if single_block else order[at : min(at + rows, end)]
                 yield unit, self.matrix(part), None if self.weights is None else self.weights[part]
 
     def matrix(self, rows: Any = slice(None)) -> np.ndarray:
         """Return rows × items with NaN for missing answers, in single precision where all are 16-bit integers."""
-        kind = np.float32 if all(column.dtype == np.int16 for column in self.columns) else np.float64
-        made = [column[rows].astype(kind) for column in self.columns]
-        for values, blank in zip(made, self.blank, strict=True):
+        dtype = np.float32 if all(column.dtype == np.int16 for column in self.columns) else np.float64
+        columns = [column[rows].astype(dtype) for column in self.columns]
+        for values, blank in zip(columns, self.blank, strict=True):
             values[values == blank] = np.nan
-        return np.column_stack(made) if made else np.empty((len(self.place[rows]), 0))
+        return np.column_stack(columns) if columns else np.empty((len(self.place[rows]), 0))
 
     def counts(self) -> dict[str, OptionCounts]:
         """Count how often each answer was given in each unit, by item code."""
-        found = {}
+        counts = {}
         for item, column, blank in zip(self.items, self.columns, self.blank, strict=True):
-            given = column == column if math.isnan(blank) else column != blank
-            values, at = np.unique(column[given], return_inverse=True)
+            answered = column == column if math.isnan(blank) else column != blank
+            values, option = np.unique(column[answered], return_inverse=True)
             shape = (len(self.units), len(values))
-            cell = self.place[given] * shape[1] + at
-            weights = None if self.weights is None else self.weights[given]
+            cell = self.place[answered] * shape[1] + option
+            weights = None if self.weights is None else self.weights[answered]
             n, w = (np.bincount(cell, v, minlength=shape[0] * shape[1]).reshape(shape) for v in (None, weights))
-            found[item.code] = OptionCounts(values.astype(float), n.astype(float), w.astype(float))
-        return found
+            counts[item.code] = OptionCounts(values.astype(float), n.astype(float), w.astype(float))
+        return counts
 
 
 @dataclass(frozen=True)
@@ -338,30 +340,30 @@ def read_answers(
     asked = tuple(item for item in items if item.code in schema.names())
     columns = {f"x{j}": _narrowed(item, schema[item.code]) for j, item in enumerate(asked)}
     if weight:
-        given = nw.col(weight).cast(nw.Float64)
-        columns["w"] = nw.when(~given.is_nan(), given < math.inf).then(given).otherwise(nw.lit(-1.0)).fill_null(-1.0)
+        value = nw.col(weight).cast(nw.Float64)
+        columns["w"] = nw.when(~value.is_nan(), value < math.inf).then(value).otherwise(nw.lit(-1.0)).fill_null(-1.0)
     columns |= {"unit": nw.col(column).cast(nw.String).fill_null("")} if column else {"unit": nw.lit("")}
-    made = wrapped.select(**columns)
-    told = collected(made)
-    found = (told[f"x{j}"].to_numpy() for j in range(len(asked)))
-    raw = tuple(x if x.dtype == np.int16 else x.astype(float) for x in found)
+    selected = wrapped.select(**columns)
+    data = collected(selected)
+    arrays = (data[f"x{j}"].to_numpy() for j in range(len(asked)))
+    raw = tuple(x if x.dtype == np.int16 else x.astype(float) for x in arrays)
     blank = tuple(float("nan") if x.dtype.kind == "f" else item.minimum - 2 for x, item in zip(raw, asked, strict=True))
-    weights = told["w"].to_numpy().astype(float) if weight else None
-    turned = tuple(_turned(item, x, b) for item, x, b in zip(asked, raw, blank, strict=True))
-    place, keys = pd.factorize(told["unit"].to_pandas().astype(object))
+    weights = data["w"].to_numpy().astype(float) if weight else None
+    scored = tuple(_in_scored_direction(item, x, b) for item, x, b in zip(asked, raw, blank, strict=True))
+    place, keys = pd.factorize(data["unit"].to_pandas().astype(object))
     names = pd.Series([str(key) for key in keys] or [NO_UNIT], dtype=object)
     if column and schema[column].is_float():  # numbers with gaps arrive as floats
         names = whole_numbers(names).replace("nan", NO_UNIT)
     if units is not None:
         names = resolved(names, units)
     at, unique = pd.factorize(names.to_numpy(dtype=object))
-    answers = Answers(asked, turned, blank, weights, tuple(unique), at[place])
+    answers = Answers(asked, scored, blank, weights, tuple(unique), at[place])
     _check(answers, weight)
     return answers
 
 
 def _narrowed(item: Node, dtype: Any) -> Any:
-    """Bring answers to 16 bits where they are whole, with what is out of range one step beyond its end."""
+    """Cast whole-number answers to 16 bits, those out of range clipped to one step beyond it."""
     value, ends = nw.col(item.code), (item.minimum, item.maximum)
     if dtype.is_integer() and all(float(end).is_integer() and abs(end) < _SHORT for end in ends):
         low, high = int(ends[0]), int(ends[1])
@@ -379,20 +381,20 @@ def _check(answers: Answers, weight: str | None) -> None:
         low, high = item.minimum - SLACK, item.maximum + SLACK
         outside = int(((x != blank) & ((x < low) | (x > high))).sum())
         if outside:
-            found, allowed = f"{outside} 行/rows", f"{item.minimum:g}–{item.maximum:g}"
-            advice = "改正数据或量表 (mend the data or the range)"
-            problems.add(f"答案/responses: {item.code}", "out_of_range", found, allowed, advice)
+            value, allowed = f"{outside} 行/rows", f"{item.minimum:g}–{item.maximum:g}"
+            advice = "改正数据或量表 (correct the data or the range)"
+            problems.add(f"答案/responses: {item.code}", "out_of_range", value, allowed, advice)
     if weights is not None and len(weights) and (weights.min() < 0 or not weights.sum() > 0):
-        found = f"{(weights < 0).sum()} 行缺失或为负/rows missing or negative" if weights.min() < 0 else "和为 0/sum 0"
-        problems.add(f"答案/responses: {weight}", "weights", found, ">= 0,和 > 0", "改正权重 (mend the weights)")
+        value = f"{(weights < 0).sum()} 行缺失或为负/rows missing or negative" if weights.min() < 0 else "和为 0/sum 0"
+        problems.add(f"答案/responses: {weight}", "weights", value, ">= 0,和 > 0", "改正权重 (correct the weights)")
     problems.raise_if_any()
 
 
-def _turned(item: Node, x: np.ndarray, blank: float) -> np.ndarray:
+def _in_scored_direction(item: Node, x: np.ndarray, blank: float) -> np.ndarray:
     if item.direction == 1:
         return x
     if math.isnan(blank):
         return item.minimum + item.maximum - x
-    turned = np.full_like(x, blank)
-    turned[x != blank] = int(item.minimum + item.maximum) - x[x != blank]
-    return turned
+    scored = np.full_like(x, blank)
+    scored[x != blank] = int(item.minimum + item.maximum) - x[x != blank]
+    return scored

@@ -1,4 +1,4 @@
-"""Screening of answer sheets for signs that a form was filled in without reading it."""
+"""Screening of answer sheets for careless responding."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from .careless import NOISE, PairSums, even_odd, longstring, mahalanobis, pair_s
 from .screeningrule import NOT_LOOKED_FOR, SIGNS, TOO_LITTLE, ScreeningRule
 
 BLOCK = 16_384  # rows at a time: what is held beside the answers stays under some hundred megabytes
-SPREAD = 1e-6  # smallest eigenvalue of the correlations with which distances are still told
+SPREAD = 1e-6  # smallest eigenvalue of the correlations with which distances are still computed
 
 
 @dataclass(frozen=True)
 class Screened(Result):
-    """Signs of carelessness, one row a sheet; nothing is dropped, and nothing of it may leave but the summary.
+    """Signs of careless responding, one row per sheet; no sheet is dropped, and only the summary may be published.
 
     ``.table``: period, row (number in the wave, from 1), answered (answers given), longstring, irv, mahalanobis (D²),
     mahalanobis_p, even_odd (low is bad), seconds_per_item, instructed (check questions answered wrongly), duplicate
@@ -45,7 +45,7 @@ class Screened(Result):
     rule: ScreeningRule = field(default_factory=ScreeningRule)
 
     def unflagged(self, survey: Survey, at_least: int = 2) -> Survey:
-        """Return the survey without the sheets that show at least so many signs, for a run beside the whole.
+        """Return the survey without the sheets that show at least so many signs, for a sensitivity analysis.
 
         A weight column is kept as it is: a survey that was raked is raked again afterwards. A lazy frame is collected.
 
@@ -56,17 +56,17 @@ class Screened(Result):
         """
         rows = collected(nw.from_native(survey.frame).select(nw.len())).item()
         if survey.period != self.period or rows != len(self.table):
-            found = f"{survey.period}: {rows} / {self.period}: {len(self.table)}"
-            raise UsageError(f"不是核查过的那一期数据,行数或时期不同 (not the wave that was screened): {found}")
+            mismatch = f"{survey.period}: {rows} / {self.period}: {len(self.table)}"
+            raise UsageError(f"不是核查过的那一期数据,行数或时期不同 (not the wave that was screened): {mismatch}")
         keep = (self.table["flags"] < at_least).to_numpy()
-        said = (
+        notice = (
             f"已去除 {np.sum(~keep)} 份有至少 {at_least} 项疑点的答卷,仅供对照"
             f" ({np.sum(~keep)} sheets with {at_least} signs of carelessness or more left out, for comparison only)"
         )
-        return replace(chosen(survey, keep), notices=(*survey.notices, said))
+        return replace(chosen(survey, keep), notices=(*survey.notices, notice))
 
     def sensitivity(self, survey: Survey, at_least: int = 2) -> Result:
-        """Tell by how much the scores of the whole would move without the sheets that show at least so many signs.
+        """Compute how much the scores of the whole change without the sheets that show at least so many signs.
 
         Returns
         -------
@@ -80,15 +80,15 @@ class Screened(Result):
             Another wave than the one screened, or another number of rows.
         """
         root = survey.spec.units.at(survey.period).root.level
-        every, rest = (score(given, by=root) for given in (survey, self.unflagged(survey, at_least)))
-        table, left = every.table[[*KEYS, "n"]].copy(), rest.table
-        table["n_other"] = table["n"] - left["n"]
-        judged = (table["n_other"] > 0) & (left["n"] >= max(survey.spec.min_group, FLOOR))
-        table["difference"] = (left["score"] - every.table["score"]).where(judged)
+        all_scores, unflagged_scores = (score(wave, by=root) for wave in (survey, self.unflagged(survey, at_least)))
+        table, unflagged = all_scores.table[[*KEYS, "n"]].copy(), unflagged_scores.table
+        table["n_other"] = table["n"] - unflagged["n"]
+        judged = (table["n_other"] > 0) & (unflagged["n"] >= max(survey.spec.min_group, FLOOR))
+        table["difference"] = (unflagged["score"] - all_scores.table["score"]).where(judged)
         table["reason"] = np.where(judged, "", TOO_FEW_TO_JUDGE)
         return Result(
             table=table, keys=KEYS, statistics=("n", "n_other", "difference"), period=survey.period,
-            periods=(survey.period,), spec=survey.spec, withheld=every.withheld, basis=every.basis,
+            periods=(survey.period,), spec=survey.spec, withheld=all_scores.withheld, basis=all_scores.basis,
         )  # fmt: skip
 
     def _repr_html_(self) -> str:
@@ -96,7 +96,7 @@ class Screened(Result):
 
 
 def screen(survey: Survey, *, rule: ScreeningRule | None = None) -> Screened:
-    """Look for signs that answer sheets were filled in without reading; flag them and drop none.
+    """Screen answer sheets for signs of careless responding; flag them and drop none.
 
     Respondents' weights play no part: an index says how one sheet was filled in, and the covariance behind Mahalanobis
     distances is that of the sheets at hand, not of a population. A straight line through an instrument without reversed
@@ -129,11 +129,11 @@ def screen(survey: Survey, *, rule: ScreeningRule | None = None) -> Screened:
     """
     rule = rule or ScreeningRule()
     sheets = _read(survey)
-    found = _indices(sheets, rule)
-    judged, signs = _signs(found, sheets, rule)
-    table = pd.DataFrame({"period": survey.period, "row": np.arange(1, len(sheets.answers) + 1), **found})
+    indices = _indices(sheets, rule)
+    judged, signs = _signs(indices, sheets, rule)
+    table = pd.DataFrame({"period": survey.period, "row": np.arange(1, len(sheets.answers) + 1), **indices})
     table["flags"] = np.sum(list(signs.values()), axis=0, dtype=np.int64)
-    table["reason"] = _reasons(signs, found["answered"] < sheets.least(rule))
+    table["reason"] = _reasons(signs, indices["answered"] < sheets.least(rule))
     common: dict[str, Any] = {
         "period": survey.period, "spec": survey.spec, "periods": (survey.period,), "basis": basis_of(survey),
     }  # fmt: skip
@@ -143,7 +143,7 @@ def screen(survey: Survey, *, rule: ScreeningRule | None = None) -> Screened:
     )  # fmt: skip
     return Screened(
         table=table.astype({"period": "str", "reason": "str"}), keys=("period", "row"),
-        statistics=("answered", *found, "flags"), n=None, parts={"summary": summary}, rule=rule, **common,
+        statistics=("answered", *indices, "flags"), n=None, parts={"summary": summary}, rule=rule, **common,
     )  # fmt: skip
 
 
@@ -159,37 +159,37 @@ class _Sheets:
     expected: np.ndarray
 
     def least(self, rule: ScreeningRule) -> float:
-        """Answers a sheet needs to be judged by them."""
+        """Number of answers a sheet needs to be judged."""
         return max(rule.items, rule.answered * len(self.leaves))
 
     @property
     def alike(self) -> list[int]:
-        """Columns of the commonest range: only among answers on one scale is the same number the same answer."""
+        """Columns with the most common range: equal numbers are equal answers only on the same scale."""
         ranges = [(leaf.minimum, leaf.maximum) for leaf in self.leaves]
         commonest = max(ranges, key=ranges.count, default=None)
         return [column for column, span in enumerate(ranges) if span == commonest]
 
     @property
     def span(self) -> float:
-        """Steps from end to end of that range."""
+        """Width of the most common range."""
         return self.leaves[self.alike[0]].maximum - self.leaves[self.alike[0]].minimum if self.leaves else np.nan
 
     @property
     def scales(self) -> list[list[int]]:
-        """Columns of every node with two questions or more right below it."""
+        """Columns of the questions directly below each node that has two or more."""
         place = {leaf.code: column for column, leaf in enumerate(self.leaves)}
         below = [[place[c.code] for c in self.tree.children(node.code) if c.code in place] for node in self.tree.inner]
         return [columns for columns in below if len(columns) > 1]
 
     def turned(self, answers: np.ndarray) -> np.ndarray:
-        """Return answers from 0 at the bad end to 1."""
+        """Return answers in the scored direction, from 0 (worst) to 1 (best)."""
         low, high = (np.array([getattr(leaf, end) for leaf in self.leaves]) for end in ("minimum", "maximum"))
         share = (answers - low) / (high - low)
         return np.where([leaf.direction == 1 for leaf in self.leaves], share, 1 - share)
 
 
 def _read(survey: Survey) -> _Sheets:
-    """Take the closed answers of a wave out of whatever frame they lie in."""
+    """Read the closed answers of a wave from a frame of any engine."""
     wrapped = nw.from_native(survey.frame)
     schema = wrapped.collect_schema()
     codebook = survey.codebook
@@ -213,11 +213,11 @@ def _read(survey: Survey) -> _Sheets:
 
 @dataclass(frozen=True)
 class _Shape:
-    """Where the answers of a wave lie and how they hang together, on the questions that vary at all."""
+    """Means, covariances and answer steps of the questions that vary."""
 
     columns: np.ndarray
     mean: np.ndarray
-    covariance: np.ndarray  # its diagonal alone where the whole is not known
+    covariance: np.ndarray  # its diagonal alone where the whole cannot be estimated
     known: bool
     steps: np.ndarray  # from an answer to the next one, logarithms
 
@@ -226,83 +226,83 @@ def _indices(sheets: _Sheets, rule: ScreeningRule) -> dict[str, np.ndarray]:
     """Compute every index, block by block; NaN where a sheet has too little for it."""
     n, least, scales = len(sheets.answers), sheets.least(rule), sheets.scales
     names = ("answered", "longstring", "irv", "mahalanobis", "mahalanobis_p", "even_odd", "chance")
-    found = {name: np.full(n, np.nan) for name in names}
+    indices = {name: np.full(n, np.nan) for name in names}
     blocks = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
     shape = _shape(sheets, blocks, rule)
     for rows in blocks:
         answers = sheets.answers[rows].astype("float64")
         alike, answered = answers[:, sheets.alike], (~np.isnan(answers)).sum(axis=1)
         enough = answered >= least
-        string = enough & ((~np.isnan(alike)).sum(axis=1) >= rule.items)
-        made = _distances(answers, shape)
+        enough_alike = enough & ((~np.isnan(alike)).sum(axis=1) >= rule.items)
+        block_indices = _distances(answers, shape)
         if len(scales) >= rule.scales:
-            made["even_odd"] = even_odd(sheets.turned(answers), scales, rule.scales)
-        for name, values in made.items():
-            found[name][rows] = np.where(enough, values, np.nan)
+            block_indices["even_odd"] = even_odd(sheets.turned(answers), scales, rule.scales)
+        for name, values in block_indices.items():
+            indices[name][rows] = np.where(enough, values, np.nan)
         for name, index in (("longstring", longstring), ("irv", variability)):
-            found[name][rows] = np.where(string, index(alike), np.nan)
-        found["answered"][rows] = answered
-    chance = n * np.exp(np.minimum(found.pop("chance"), 0))
-    varied = (found["irv"] >= rule.irv * sheets.span) & (chance < rule.chance)
-    same = np.where(varied, same_answers(sheets.answers), 0) if sheets.leaves else np.zeros(n)
-    found |= _beside(sheets, found["answered"])
-    found["duplicate"] = np.where(np.isnan(found["irv"]), np.nan, same)
-    return found | {"answered": found["answered"].astype(int)}
+            indices[name][rows] = np.where(enough_alike, index(alike), np.nan)
+        indices["answered"][rows] = answered
+    chance = n * np.exp(np.minimum(indices.pop("chance"), 0))
+    varied = (indices["irv"] >= rule.irv * sheets.span) & (chance < rule.chance)
+    duplicates = np.where(varied, same_answers(sheets.answers), 0) if sheets.leaves else np.zeros(n)
+    indices |= _times_and_checks(sheets, indices["answered"])
+    indices["duplicate"] = np.where(np.isnan(indices["irv"]), np.nan, duplicates)
+    return indices | {"answered": indices["answered"].astype(int)}
 
 
-def _beside(sheets: _Sheets, answered: np.ndarray) -> dict[str, np.ndarray]:
-    """Seconds an answer, and check questions answered wrongly."""
-    given = ~np.isnan(sheets.checks)
-    wrong = (given & (np.abs(sheets.checks - sheets.expected) > NOISE)).sum(axis=1)
-    closed = answered + given.sum(axis=1)
+def _times_and_checks(sheets: _Sheets, answered: np.ndarray) -> dict[str, np.ndarray]:
+    """Seconds per answer, and the number of check questions answered wrongly."""
+    answered_checks = ~np.isnan(sheets.checks)
+    wrong = (answered_checks & (np.abs(sheets.checks - sheets.expected) > NOISE)).sum(axis=1)
+    closed = answered + answered_checks.sum(axis=1)
     seconds = sheets.seconds / np.where(closed > 0, closed, np.nan)
-    return {"seconds_per_item": seconds, "instructed": np.where(given.any(axis=1), wrong, np.nan)}
+    return {"seconds_per_item": seconds, "instructed": np.where(answered_checks.any(axis=1), wrong, np.nan)}
 
 
 def _shape(sheets: _Sheets, blocks: Sequence[slice], rule: ScreeningRule) -> _Shape:
-    """Sum the blocks up; the covariance is known where there are enough sheets and no question follows from others."""
+    """Estimate means and covariances; covariances need enough sheets and no linear dependence among the questions."""
     k = len(sheets.leaves)
     total = PairSums(*(np.zeros((k, k)) for _ in range(3)))
     for rows in blocks:
         total += pair_sums(sheets.answers[rows].astype("float64"))
     columns = np.flatnonzero(np.nan_to_num(np.diag(total.covariance)) > NOISE)
     covariance = total.covariance[np.ix_(columns, columns)]
-    scale = np.sqrt(np.diag(covariance))
-    known = bool(len(columns)) and total.n[np.ix_(columns, columns)].min() >= rule.people * len(columns)
-    known = known and np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] > SPREAD
+    sd = np.sqrt(np.diag(covariance))
+    estimable = bool(len(columns)) and total.n[np.ix_(columns, columns)].min() >= rule.people * len(columns)
+    estimable = estimable and np.linalg.eigvalsh(covariance / np.outer(sd, sd))[0] > SPREAD
     steps = np.array([np.nanmin(np.diff(np.sort(pd.unique(sheets.answers[:, j])))) for j in columns])
-    return _Shape(columns, total.mean[columns], covariance if known else np.diag(scale**2), known, np.log(steps))
+    return _Shape(columns, total.mean[columns], covariance if estimable else np.diag(sd**2), estimable, np.log(steps))
 
 
 def _distances(answers: np.ndarray, shape: _Shape) -> dict[str, np.ndarray]:
-    """D² with its p, and the logarithm of the chance that somebody gives exactly these answers.
+    """D² with its p-value, and the log probability of exactly these answers.
 
-    That chance is the volume of the answer's cell times the density of a normal distribution of the same covariance.
+    That probability is the volume of the answer's cell times the normal density with the same covariance.
     """
-    chosen = answers[:, shape.columns]
-    given = ~np.isnan(chosen)
-    distance, determinant = mahalanobis(chosen, shape.mean, shape.covariance)
-    n = given.sum(axis=1)
-    made = {"chance": given @ shape.steps - (n * np.log(2 * np.pi) + determinant + distance) / 2}
+    varying = answers[:, shape.columns]
+    answered = ~np.isnan(varying)
+    distance, log_determinant = mahalanobis(varying, shape.mean, shape.covariance)
+    n = answered.sum(axis=1)
+    indices = {"chance": answered @ shape.steps - (n * np.log(2 * np.pi) + log_determinant + distance) / 2}
     if shape.known:
-        made |= {"mahalanobis": distance, "mahalanobis_p": stats.chi2.sf(distance, n)}
-    return made
+        indices |= {"mahalanobis": distance, "mahalanobis_p": stats.chi2.sf(distance, n)}
+    return indices
 
 
 def _signs(
-    found: Mapping[str, np.ndarray], sheets: _Sheets, rule: ScreeningRule
+    indices: Mapping[str, np.ndarray], sheets: _Sheets, rule: ScreeningRule
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Tell of every sign which sheets were looked at for it, and which show it."""
-    judged = {name: ~np.isnan(found[name]) for name in SIGNS}
-    string = (~np.isnan(sheets.answers[:, sheets.alike])).sum(axis=1)
+    """Return, for every sign, which sheets could be judged on it and which show it."""
+    judged = {name: ~np.isnan(indices[name]) for name in SIGNS}
+    answered_alike = (~np.isnan(sheets.answers[:, sheets.alike])).sum(axis=1)
     signs = {
-        "longstring": found["longstring"] >= rule.longstring * string,
-        "irv": found["irv"] < rule.irv * sheets.span,
-        "mahalanobis": found["mahalanobis_p"] < rule.mahalanobis,
-        "even_odd": found["even_odd"] < rule.even_odd,
-        "seconds_per_item": found["seconds_per_item"] < rule.seconds,
-        "instructed": found["instructed"] >= 1,
-        "duplicate": found["duplicate"] >= 1,
+        "longstring": indices["longstring"] >= rule.longstring * answered_alike,
+        "irv": indices["irv"] < rule.irv * sheets.span,
+        "mahalanobis": indices["mahalanobis_p"] < rule.mahalanobis,
+        "even_odd": indices["even_odd"] < rule.even_odd,
+        "seconds_per_item": indices["seconds_per_item"] < rule.seconds,
+        "instructed": indices["instructed"] >= 1,
+        "duplicate": indices["duplicate"] >= 1,
     }
     if signs["even_odd"].sum() > rule.contradicting * judged["even_odd"].sum():
         signs["even_odd"] = judged["even_odd"] = np.zeros_like(judged["even_odd"])
@@ -310,11 +310,11 @@ def _signs(
 
 
 def _reasons(signs: Mapping[str, np.ndarray], too_little: np.ndarray) -> np.ndarray:
-    """Every sign a sheet shows, joined; there are few combinations, however many sheets."""
-    every = {TOO_LITTLE: too_little, **signs}
-    number = np.sum([sign.astype(int) << bit for bit, sign in enumerate(every.values())], axis=0)
-    combined = [";".join(word for bit, word in enumerate(every) if i >> bit & 1) for i in range(2 ** len(every))]
-    return np.array(combined, dtype=object)[number]
+    """The signs each sheet shows, joined; texts are made once per combination, because combinations are few."""
+    words = {TOO_LITTLE: too_little, **signs}
+    combination = np.sum([sign.astype(int) << bit for bit, sign in enumerate(words.values())], axis=0)
+    texts = [";".join(word for bit, word in enumerate(words) if i >> bit & 1) for i in range(2 ** len(words))]
+    return np.array(texts, dtype=object)[combination]
 
 
 def _summary(survey: Survey, signs: Mapping[str, np.ndarray], judged: Mapping[str, np.ndarray]) -> pd.DataFrame:

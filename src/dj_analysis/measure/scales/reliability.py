@@ -73,11 +73,11 @@ def omegas(correlation: np.ndarray) -> tuple[float, float, str]:
     First (Σλ)²/((Σλ)²+Σθ) (McDonald 1999), with the variance the model gives in the denominator; then 1 − Σθ/Σr (as
     ``psych::omega(nfactors = 1)``), with the total of the observed correlations. The reason says why they are missing.
     """
-    found = one_factor(correlation)
-    if found.reason:
-        return float("nan"), float("nan"), found.reason
-    common, own = float(found.loadings.sum()) ** 2, float(found.uniqueness.sum())
-    return common / (common + own), float(1 - own / correlation.sum()), ""
+    solution = one_factor(correlation)
+    if solution.reason:
+        return float("nan"), float("nan"), solution.reason
+    common, unique = float(solution.loadings.sum()) ** 2, float(solution.uniqueness.sum())
+    return common / (common + unique), float(1 - unique / correlation.sum()), ""
 
 
 def kmo(correlation: np.ndarray) -> tuple[float, np.ndarray]:
@@ -100,11 +100,11 @@ def bartlett(correlation: np.ndarray, n: float) -> tuple[float, float, float]:
 
 def item_total(covariance: np.ndarray) -> np.ndarray:
     """Return the correlation of each item with the sum of the others (corrected item–total; psych's ``r.drop``)."""
-    own = np.diag(covariance)
-    others = covariance.sum(axis=1) - own
-    rest = covariance.sum() - 2 * covariance.sum(axis=1) + own
+    variance = np.diag(covariance)
+    covariance_with_rest = covariance.sum(axis=1) - variance
+    rest_variance = covariance.sum() - 2 * covariance.sum(axis=1) + variance
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(own * rest > 0, others / np.sqrt(own * rest), np.nan)
+        return np.where(variance * rest_variance > 0, covariance_with_rest / np.sqrt(variance * rest_variance), np.nan)
 
 
 def alpha_without(covariance: np.ndarray) -> np.ndarray:
@@ -126,11 +126,13 @@ def sums_by_total(x: np.ndarray, weights: np.ndarray | None = None) -> pd.DataFr
     rows = ~np.isnan(x).any(axis=1)
     complete = x[rows].astype(float)
     w = np.ones(len(complete)) if weights is None else weights[rows]
-    total, at = np.unique(np.round(complete.sum(axis=1), 6), return_inverse=True)
-    into = sparse.csr_array((np.ones(len(w)), (at, np.arange(len(w)))), shape=(len(total), len(w)))
+    total, group = np.unique(np.round(complete.sum(axis=1), 6), return_inverse=True)
+    membership = sparse.csr_array((np.ones(len(w)), (group, np.arange(len(w)))), shape=(len(total), len(w)))
     weighted = complete if weights is None else complete * w[:, None]
-    mass = np.column_stack([np.ones(len(w)), w, w**2])
-    return pd.DataFrame(np.hstack([into @ mass, into @ weighted, into @ (weighted * complete)]), index=total)
+    weight_powers = np.column_stack([np.ones(len(w)), w, w**2])
+    return pd.DataFrame(
+        np.hstack([membership @ weight_powers, membership @ weighted, membership @ (weighted * complete)]), index=total
+    )
 
 
 def upper_lower(sums: pd.DataFrame, share: float = OUTER) -> dict[str, np.ndarray]:
@@ -142,21 +144,21 @@ def upper_lower(sums: pd.DataFrame, share: float = OUTER) -> dict[str, np.ndarra
     with fewer than ten persons at an end or where the ends meet.
     """
     k, values = (sums.shape[1] - 3) // 2, sums.sort_index().to_numpy()
-    nothing = dict.fromkeys(ENDS, np.full(k, np.nan))
-    reached = np.cumsum(values[:, 1])
-    if not len(reached) or not reached[-1] > 0:
-        return nothing
-    low, high = np.searchsorted(reached / reached[-1], [share - 1e-12, 1 - share + 1e-12])
+    undefined = dict.fromkeys(ENDS, np.full(k, np.nan))
+    cumulative_weight = np.cumsum(values[:, 1])
+    if not len(cumulative_weight) or not cumulative_weight[-1] > 0:
+        return undefined
+    low, high = np.searchsorted(cumulative_weight / cumulative_weight[-1], [share - 1e-12, 1 - share + 1e-12])
     ends = [values[high:].sum(axis=0), values[: low + 1].sum(axis=0)]
     if low >= high or min(end[0] for end in ends) < _LEAST_OUTER:
-        return nothing
-    (n1, mean1, sd1), (n2, mean2, sd2) = (_described(end, k) for end in ends)
+        return undefined
+    (n1, mean1, sd1), (n2, mean2, sd2) = (_mean_and_sd(end, k) for end in ends)
     with np.errstate(divide="ignore", invalid="ignore"):
         t, p = stats.ttest_ind_from_stats(mean1, sd1, n1, mean2, sd2, n2, equal_var=False)
     return dict(zip(ENDS, (mean1, mean2, mean1 - mean2, t, p), strict=True))
 
 
-def _described(sums: np.ndarray, k: int) -> tuple[float, np.ndarray, np.ndarray]:
+def _mean_and_sd(sums: np.ndarray, k: int) -> tuple[float, np.ndarray, np.ndarray]:
     """Effective number, means and standard deviations of a group, from n, w, ww, Σwx, Σwx²."""
     n, w, ww = sums[:3]
     mean = sums[3 : 3 + k] / w
@@ -177,7 +179,7 @@ class ItemSet:
         return tuple(item.code for item in self.items)
 
     def points(self, answers: np.ndarray) -> np.ndarray:
-        """Bring answers (… × items) to points 0–100."""
+        """Convert answers (… × items) to points 0–100."""
         return (answers - [item.minimum for item in self.items]) * self.factors
 
     @property
@@ -189,14 +191,14 @@ class ItemSet:
 def scales_of(survey: Survey) -> list[ItemSet]:
     """Return the scales a wave asked: every dimension, then the whole instrument, for each form; empty ones left out."""
     codebook, asked = survey.codebook, set(nw.from_native(survey.frame).collect_schema().names())
-    found = []
+    scales = []
     for form, tree in survey.trees().items():
         dimensions = [node.code for node in codebook.dimensions if node.role == "dimension" and node.code in tree]
         whole = [codebook.index] if codebook.index else [node.code for node in codebook.dimensions]
         for code, tops in [*((code, [code]) for code in dimensions), (codebook.index or ALL, whole)]:
             leaves = [leaf for top in tops if top in tree for leaf in tree.leaves_of(top) if leaf.code in asked]
-            found += [ItemSet(form, code, tuple(leaves))] if leaves else []
-    return found
+            scales += [ItemSet(form, code, tuple(leaves))] if leaves else []
+    return scales
 
 
 def reliability(
@@ -206,7 +208,7 @@ def reliability(
     missing: Missing = "listwise",
     confidence: float = CONFIDENCE,
 ) -> Result:
-    """Measure how well the items of each scale hang together.
+    """Estimate the internal consistency of each scale.
 
     Scales are the dimensions of the codebook and the whole instrument, in each form the wave has. Items are taken in the
     scored direction on 0–100, so that alpha is that of what is scored where answers differ in range; their weights in the
@@ -265,14 +267,14 @@ def reliability(
             root = level == units.root.level
             groups = members(level, axis, units, scored.sums[axis]) if scored and not root else {ALL: list(sums)}
             ends = _ends(answers, scales) if root else []
-            for unit, inside in groups.items():
+            for unit, finest_units in groups.items():
                 for i, scale in enumerate(scales):
                     keys = (survey.period, level, unit, scale.form, scale.code)
-                    total = sum((sums[u][i] for u in inside if u in sums), _none(scale))
-                    fill = np.array([medians.get(code, np.nan) for code in scale.codes])
-                    found = total.covariances(missing, fill).scaled(scale.factors)
-                    rows += [(*keys, *row) for row in _coefficients(found, missing, confidence)]
-                    items += _item_rows(keys, scale, total, found, ends[i] if root else {})
+                    moments = sum((sums[u][i] for u in finest_units if u in sums), _no_moments(scale))
+                    item_medians = np.array([medians.get(code, np.nan) for code in scale.codes])
+                    covariances = moments.covariances(missing, item_medians).scaled(scale.factors)
+                    rows += [(*keys, *row) for row in _coefficients(covariances, missing, confidence)]
+                    items += _item_rows(keys, scale, moments, covariances, ends[i] if root else {})
     return _result(survey, rows, items, scored.basis if scored else basis_of(survey))
 
 
@@ -286,15 +288,15 @@ def _axes(names: list[str], units: Units) -> dict[str, list[str]]:
     return {first: [root, *axes.get(first, [])]} | {axis: levels for axis, levels in axes.items() if axis != first}
 
 
-def _none(scale: ItemSet) -> Moments:
+def _no_moments(scale: ItemSet) -> Moments:
     return moments_of(np.empty((0, len(scale.items))), None, scale.codes)
 
 
 def _moments_by_unit(answers: Answers, scales: list[ItemSet]) -> dict[str, list[Moments]]:
-    picks, sums = _picks(answers, scales), {unit: [_none(scale) for scale in scales] for unit in answers.units}
+    picks, sums = _picks(answers, scales), {unit: [_no_moments(scale) for scale in scales] for unit in answers.units}
     for unit, x, w in answers.blocks():
-        made = (moments_of(x[:, pick], w, scale.codes) for scale, pick in zip(scales, picks, strict=True))
-        sums[unit] = [a + b for a, b in zip(sums[unit], made, strict=True)]
+        block_moments = (moments_of(x[:, pick], w, scale.codes) for scale, pick in zip(scales, picks, strict=True))
+        sums[unit] = [a + b for a, b in zip(sums[unit], block_moments, strict=True)]
     return sums
 
 
@@ -307,74 +309,74 @@ def _ends(answers: Answers, scales: list[ItemSet]) -> list[dict[str, np.ndarray]
     """Compare high and low scorers of the whole wave, for each scale."""
     picks, blocks = _picks(answers, scales), [[sums_by_total(np.empty((0, len(scale.items))))] for scale in scales]
     for _, x, w in answers.blocks(whole=True):
-        for scale, pick, found in zip(scales, picks, blocks, strict=True):
-            found.append(sums_by_total(scale.points(x[:, pick]), w))
-    return [upper_lower(pd.concat(found).groupby(level=0).sum()) for found in blocks]
+        for scale, pick, scale_blocks in zip(scales, picks, blocks, strict=True):
+            scale_blocks.append(sums_by_total(scale.points(x[:, pick]), w))
+    return [upper_lower(pd.concat(scale_blocks).groupby(level=0).sum()) for scale_blocks in blocks]
 
 
-def _coefficients(found: Covariances, missing: Missing, confidence: float) -> list[tuple]:
+def _coefficients(covariances: Covariances, missing: Missing, confidence: float) -> list[tuple]:
     """Rows of one scale: coefficient, estimate, low, high, n, method, reason."""
-    values, why = _estimates(found)
-    bounds = {"alpha": feldt(values["alpha"], found.effective, len(found.items), confidence)}
+    values, why = _estimates(covariances)
+    bounds = {"alpha": feldt(values["alpha"], covariances.effective, len(covariances.items), confidence)}
     rows = []
     for name, method in METHODS.items():
-        plain = "" if name in ("alpha", *_TESTS) else reasons.NO_ERROR_SOURCE  # the others have no interval
+        default = "" if name in ("alpha", *_TESTS) else reasons.NO_ERROR_SOURCE  # the others have no interval
         low, high = bounds.get(name, (np.nan, np.nan))
-        rows.append((name, values[name], low, high, int(found.n), f"{method}; {missing}", why.get(name, plain)))
+        rows.append((name, values[name], low, high, int(covariances.n), f"{method}; {missing}", why.get(name, default)))
     return rows
 
 
-def _estimates(found: Covariances) -> tuple[dict[str, float], dict[str, str]]:
-    """Coefficients of one scale, and why some are missing."""
-    k, r, values = len(found.items), found.correlation, dict.fromkeys(METHODS, np.nan)
-    if stopped := _stopped(found):
+def _estimates(covariances: Covariances) -> tuple[dict[str, float], dict[str, str]]:
+    """Coefficients of one scale by name, and the reason for each that is missing."""
+    k, r, values = len(covariances.items), covariances.correlation, dict.fromkeys(METHODS, np.nan)
+    if stopped := _stopped(covariances):
         return values, dict.fromkeys(METHODS, stopped)
-    values["alpha"] = alpha(found.covariance)
-    if unsolvable := _unsolvable(found):
+    values["alpha"] = alpha(covariances.covariance)
+    if unsolvable := _unsolvable(covariances):
         return values, {name: unsolvable for name in METHODS if name != "alpha"}
     values["alpha_standardised"], values["mean_r"] = alpha(r), float((r.sum() - k) / (k * (k - 1)))
-    values |= dict(zip(_TESTS, bartlett(r, found.effective), strict=True))
+    values |= dict(zip(_TESTS, bartlett(r, covariances.effective), strict=True))
     if k == 2:
         return values, dict.fromkeys(("kmo", *_OMEGAS), TWO_ITEMS)
-    *both, reason = omegas(r)
-    values |= {"kmo": kmo(r)[0]} | dict(zip(_OMEGAS, both, strict=True))
+    *omega_values, reason = omegas(r)
+    values |= {"kmo": kmo(r)[0]} | dict(zip(_OMEGAS, omega_values, strict=True))
     return values, dict.fromkeys(_OMEGAS, reason) if reason else {}
 
 
-def _stopped(found: Covariances) -> str:
-    """Why nothing can be computed; empty where something can."""
-    if len(found.items) < 2:
+def _stopped(covariances: Covariances) -> str:
+    """Reason why no coefficient can be computed; empty where one can."""
+    if len(covariances.items) < 2:
         return ONE_ITEM
-    if found.n < 2:
-        return reasons.NO_ANSWERS if found.n == 0 else reasons.ONE_PERSON
-    return "" if found.covariance.sum() > 0 and np.trace(found.covariance) > 0 else reasons.NO_VARIANCE
+    if covariances.n < 2:
+        return reasons.NO_ANSWERS if covariances.n == 0 else reasons.ONE_PERSON
+    return "" if covariances.covariance.sum() > 0 and np.trace(covariances.covariance) > 0 else reasons.NO_VARIANCE
 
 
-def _unsolvable(found: Covariances) -> str:
-    """Why correlations cannot be worked with; empty where they can."""
-    if not (np.diag(found.covariance) > 0).all():
+def _unsolvable(covariances: Covariances) -> str:
+    """Reason why the correlations cannot be analysed; empty where they can."""
+    if not (np.diag(covariances.covariance) > 0).all():
         return NO_ITEM_VARIANCE
-    if found.effective <= len(found.items):
+    if covariances.effective <= len(covariances.items):
         return reasons.TOO_FEW_TO_JUDGE
-    return "" if invertible(found.correlation) else SINGULAR
+    return "" if invertible(covariances.correlation) else SINGULAR
 
 
 def _item_rows(
-    keys: tuple[str, ...], scale: ItemSet, total: Moments, found: Covariances, ends: Mapping[str, np.ndarray]
+    keys: tuple[str, ...], scale: ItemSet, moments: Moments, covariances: Covariances, ends: Mapping[str, np.ndarray]
 ) -> list[tuple]:
-    own, stopped, k = total.covariances("pairwise"), _stopped(found), len(scale.items)
-    nothing = np.full(k, np.nan)
+    pairwise, stopped, k = moments.covariances("pairwise"), _stopped(covariances), len(scale.items)
+    undefined = np.full(k, np.nan)
     with np.errstate(invalid="ignore"):
-        sd = np.sqrt(np.diag(own.covariance)) * scale.factors
+        sd = np.sqrt(np.diag(pairwise.covariance)) * scale.factors
     columns = [
         scale.codes,
-        np.diag(total.pairs["n"]).astype(int),
-        scale.points(own.mean),
+        np.diag(moments.pairs["n"]).astype(int),
+        scale.points(pairwise.mean),
         sd,
-        nothing if stopped else item_total(found.covariance),
-        nothing if stopped else alpha_without(found.covariance),
-        nothing if stopped or k < 3 or _unsolvable(found) else kmo(found.correlation)[1],
-        *(ends.get(name, nothing) for name in ENDS),
+        undefined if stopped else item_total(covariances.covariance),
+        undefined if stopped else alpha_without(covariances.covariance),
+        undefined if stopped or k < 3 or _unsolvable(covariances) else kmo(covariances.correlation)[1],
+        *(ends.get(name, undefined) for name in ENDS),
     ]
     return [(*keys, *row, stopped) for row in zip(*columns, strict=True)]
 
@@ -389,8 +391,8 @@ def _result(survey: Survey, rows: list[tuple], items: list[tuple], basis: tuple[
         "withheld": survey.withheld,
         "basis": basis,
     }
-    told = ("n", "mean", "sd", "item_total", "alpha_without", "kmo", *ENDS)
-    part = pd.DataFrame(items, columns=[*KEYS, "code", *told, "reason"])
-    table, part = (t.astype({name: "str" for name in t if name in _TEXT}) for t in (table, part))
-    parts = {"items": Result(part, (*KEYS, "code"), told, **common)}
+    item_statistics = ("n", "mean", "sd", "item_total", "alpha_without", "kmo", *ENDS)
+    item_table = pd.DataFrame(items, columns=[*KEYS, "code", *item_statistics, "reason"])
+    table, item_table = (t.astype({name: "str" for name in t if name in _TEXT}) for t in (table, item_table))
+    parts = {"items": Result(item_table, (*KEYS, "code"), item_statistics, **common)}
     return Result(table, (*KEYS, "coefficient"), statistics, parts=parts, **common)

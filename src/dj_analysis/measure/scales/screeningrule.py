@@ -1,4 +1,4 @@
-"""Which signs of carelessness are looked for, and from where on they count."""
+"""Signs of careless responding, with their cut-offs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOT_LOOKED_FOR: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class ScreeningRule:
-    """When an answer sheet shows a sign of carelessness; every cut can be changed, none depends on the other sheets.
+    """Cut-offs for the signs of careless responding; each can be changed, none depends on the other sheets.
 
     Cuts marked [D] were decided for this package, because the literature gives none that is fixed in advance: a cut
     such as "the lowest 5 %" would flag 5 % of careful people.

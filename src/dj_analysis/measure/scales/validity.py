@@ -1,4 +1,4 @@
-"""Whether dimensions are measured by their items, and told apart: confirmatory factor analysis of one wave; split halves."""
+"""Construct validity of dimensions by confirmatory factor analysis of one wave; split-half reliability."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ _FIT = ("chi2", "df", "p", "cfi", "tli", "rmsea", "srmr")
 
 
 def validity(survey: Survey, *, dimensions: Sequence[str] | None = None, form: Form = "anchors") -> Result:
-    """Fit every item to its dimension (maximum likelihood, dimensions correlated) and say how well each is measured.
+    """Assess convergent and discriminant validity of the dimensions by confirmatory factor analysis.
+
+    Every item loads on its dimension, dimensions correlate, estimates are maximum likelihood.
 
     Composite reliability CR = (Σλ)²/((Σλ)² + Σ(1 − λ²)) and average variance extracted AVE = Σλ²/k from completely standardised
     loadings; a dimension is distinct where √AVE exceeds its correlation with every other one (Fornell & Larcker 1981, whose
@@ -42,7 +44,7 @@ def validity(survey: Survey, *, dimensions: Sequence[str] | None = None, form: F
     Result
         period, level, unit (the whole), form, scale, n, cr, ave, root_ave, nearest (the dimension it correlates with most),
         correlation, distinct, reason. ``.parts["loadings"]``: scale, code, loading. ``.parts["fit"]``: chi2, df, p, cfi, tli,
-        rmsea, srmr. With an improper solution (a loading above 1) nothing is told but the fit.
+        rmsea, srmr. With an improper solution (a loading above 1) only the fit is reported.
 
     Raises
     ------
@@ -53,32 +55,32 @@ def validity(survey: Survey, *, dimensions: Sequence[str] | None = None, form: F
     root = survey.spec.units.at(survey.period).root
     keys = {"period": survey.period, "level": root.level, "unit": ALL, "form": form}
     n, codes = int(data.n[0]), list(data.structure)
-    lacking = NO_DIMENSION if not codes else TOO_FEW_PEOPLE if data.effective[0] < LEAST else ""
+    reason = NO_DIMENSION if not codes else TOO_FEW_PEOPLE if data.effective[0] < LEAST else ""
     table = pd.DataFrame({"scale": codes}).assign(
-        n=n, cr=np.nan, ave=np.nan, root_ave=np.nan, nearest="", correlation=np.nan, distinct=pd.NA, reason=lacking
+        n=n, cr=np.nan, ave=np.nan, root_ave=np.nan, nearest="", correlation=np.nan, distinct=pd.NA, reason=reason
     )
     rows = [(code, item, np.nan) for code in codes for item in data.structure[code]]
-    fit = dict.fromkeys(_FIT, np.nan)
-    if not lacking:
-        found = cfa.fit(Model(data.structure, with_means=False), data.effective, data.means, data.covariances)
-        table["reason"] = str(np.ravel(found.reason)[0]) or (cfa.IMPROPER if np.ravel(found.improper)[0] else "")
-        fit = {name: float(np.ravel(getattr(found, name))[0]) for name in _FIT}
+    fit_values = dict.fromkeys(_FIT, np.nan)
+    if not reason:
+        fitted = cfa.fit(Model(data.structure, with_means=False), data.effective, data.means, data.covariances)
+        table["reason"] = str(np.ravel(fitted.reason)[0]) or (cfa.IMPROPER if np.ravel(fitted.improper)[0] else "")
+        fit_values = {name: float(np.ravel(getattr(fitted, name))[0]) for name in _FIT}
         if not table["reason"].iloc[0]:
             items = [item for code in codes for item in data.structure[code]]
-            loading = dict(zip(items, np.asarray(found.standardised)[0], strict=True))
+            loading = dict(zip(items, np.asarray(fitted.standardised)[0], strict=True))
             rows = [(code, item, loading[item]) for code, item, _ in rows]
-            _fill(table, data.structure, loading, _correlations(np.asarray(found.covariances)[0]))
-    loadings = pd.DataFrame(rows, columns=["scale", "code", "loading"]).assign(n=n, reason=lacking)
-    measures = pd.DataFrame([fit]).assign(n=n, reason=lacking)
+            _fill(table, data.structure, loading, _correlations(np.asarray(fitted.covariances)[0]))
+    loadings = pd.DataFrame(rows, columns=["scale", "code", "loading"]).assign(n=n, reason=reason)
+    fit_table = pd.DataFrame([fit_values]).assign(n=n, reason=reason)
     common: dict[str, Any] = {
         "period": survey.period, "periods": (survey.period,), "spec": data.spec, "basis": data.basis,
     }  # fmt: skip
-    made = {name: _keyed(given, keys) for name, given in {"": table, "loadings": loadings, "fit": measures}.items()}
+    keyed = {name: _keyed(frame, keys) for name, frame in {"": table, "loadings": loadings, "fit": fit_table}.items()}
     return Result(
-        made[""], (*keys, "scale"), ("n", "cr", "ave", "root_ave", "nearest", "correlation", "distinct"),
+        keyed[""], (*keys, "scale"), ("n", "cr", "ave", "root_ave", "nearest", "correlation", "distinct"),
         parts={
-            "loadings": Result(made["loadings"], (*keys, "scale", "code"), ("loading", "n"), **common),
-            "fit": Result(made["fit"], tuple(keys), ("n", *_FIT), **common),
+            "loadings": Result(keyed["loadings"], (*keys, "scale", "code"), ("loading", "n"), **common),
+            "fit": Result(keyed["fit"], tuple(keys), ("n", *_FIT), **common),
         }, **common,
     )  # fmt: skip
 
@@ -131,8 +133,8 @@ def _correlations(covariance: np.ndarray) -> np.ndarray:
 
 
 def _keyed(table: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
-    for place, (name, value) in enumerate(keys.items()):
-        table.insert(place, name, value)
+    for position, (name, value) in enumerate(keys.items()):
+        table.insert(position, name, value)
     text = [name for name in (*keys, "scale", "code", "nearest", "reason") if name in table]
-    made = table.astype(dict.fromkeys(text, "str"))
-    return made.astype({"distinct": "boolean"}) if "distinct" in made else made
+    typed = table.astype(dict.fromkeys(text, "str"))
+    return typed.astype({"distinct": "boolean"}) if "distinct" in typed else typed
