@@ -143,3 +143,12 @@ def test_every_reason_has_words_in_both_languages():
 @pytest.mark.parametrize(("share", "n", "printed"), [(1.0, 12, "≥90%"), (0.0, 12, "≤10%"), (1.0, 400, "100.0%")])
 def test_a_share_of_everybody_or_nobody_in_a_small_unit_prints_a_bound(share, n, printed):
     assert written(share, "favourable", n=n).replace(" ", "") == printed
+
+
+def test_a_share_of_many_is_no_bound_where_few_show_the_sign(ws):
+    """n counts those who show the sign, ``of`` those looked at: the share is one of these."""
+    summary = dj.screen(ws.survey(PERIOD)).parts["summary"].table
+    row = summary[(summary["of"] > 100) & (summary["n"].between(10, 49))].iloc[0]
+    safe = dj.protect(dj.screen(ws.survey(PERIOD)).parts["summary"], ws.release_plan(PERIOD))
+    cells = dict(zip(safe.table["flag"], dj.table(safe, columns=["share"]).content["rows"], strict=True))
+    assert cells[row["flag"]] == [f"{100 * row['n'] / row['of']:.1f}%"]

@@ -14,7 +14,7 @@ import pandas as pd
 from ..errors import UsageError, unknown
 from ..judge.alerts import reason_words
 from ..release.protect import Protected
-from ..spec.columns import bounded, in_form, kind_of, written
+from ..spec.columns import base_of, bounded, in_form, kind_of, written
 from ..spec.reasons import printed_reason
 
 
@@ -99,12 +99,13 @@ class View:
         spec = self._safe.spec
         rows = table.head(most if most is not None else len(table)).to_dict("records")
         shares = [name for name in table.columns if kind_of(name, list(table.columns)).name == "share"]
+        base = base_of(table.columns)
         for row in rows:
             row |= {name: None for name, value in row.items() if value is pd.NA}
             for name in shares:  # of few people a share near 0 or 1 is a bound
-                low, high, few = bounded(name, np.array([row.get("n", np.nan)], dtype=float), list(table.columns))
+                low, high, few = bounded(name, np.array([row.get(base, np.nan)], dtype=float), list(table.columns))
                 if few[0] and row[name] is not None and not low < row[name] < high:
-                    row[name] = written(row[name], name, n=row["n"], beside=list(table.columns))
+                    row[name] = written(row[name], name, n=row[base], beside=list(table.columns))
             for name in (name for name in ("scale", "code") if name in row):
                 row["label"] = spec.code_label(row[name])
             if "unit" in row:

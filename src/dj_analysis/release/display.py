@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..errors import unknown
 from ..judge.alerts import reason_words
-from ..spec.columns import header, kind_of, value_word, written
+from ..spec.columns import base_of, header, kind_of, value_word, written
 
 _DEFAULT = ("unit", "code", "n", "score", "low", "high", "favourable", "reason")
 _NAMES = {"code", "scale", "parent", "nearest"}  # hold codes of the codebook or of the indicators
@@ -121,7 +121,9 @@ def _plain(safe: Any, columns: Sequence[str] | None) -> Shown:
 
 def _written(safe: Any, source: pd.DataFrame, names: Sequence[str], headers: Sequence[str]) -> Shown:
     language, beside = safe.spec.language, list(source.columns)
-    n = pd.to_numeric(source["n"], errors="coerce").to_numpy(float) if "n" in source else np.full(len(source), np.nan)
+    n, base = np.full(len(source), np.nan), base_of(beside)
+    if base in source:
+        n = pd.to_numeric(source[base], errors="coerce").to_numpy(float)
     texts, values = [], []
     for name in names:
         words = cell_names(safe, source, name)
@@ -164,7 +166,7 @@ def _spread(safe: Any, names: list[str], across: str, value: str) -> Shown:
     for key in keys:
         part = source[source[across] == key].drop_duplicates(names).set_index(names)
         column = part[value].reindex(index)
-        people = part["n"].reindex(index) if "n" in part else pd.Series(np.nan, index=index)
+        people = part[base_of(beside)].reindex(index) if base_of(beside) in part else pd.Series(np.nan, index=index)
         written_cells = [
             written(v, value, safe.spec.language, n=k, beside=beside)
             for v, k in zip(column, pd.to_numeric(people, errors="coerce"), strict=True)

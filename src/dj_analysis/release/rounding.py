@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..result import Result
-from ..spec.columns import bounded, guarding_columns, kind_of, kinds, step
+from ..spec.columns import base_of, bounded, guarding_columns, kind_of, kinds, step
 from ..spec.units import ALL
 from .plan import ReleasePlan
 from .skipped import row_shifts
@@ -50,7 +50,8 @@ def _rounded(table: pd.DataFrame, result: Result) -> pd.DataFrame:
             inside = pd.to_numeric(printed[name], errors="coerce")
             printed[name] = inside.mask(points > 0.1, inside.clip(kind.coarse, 1 - kind.coarse).round(6))
     _keep_together(printed, table, points)
-    _bound_shares(printed, n)
+    base = base_of(names)
+    _bound_shares(printed, n if base == "n" or not counted else table[base].to_numpy(float))
     return printed
 
 

@@ -1,4 +1,4 @@
-"""What every column of a result is: its kind, its rounding, its header, how a cell of it is written."""
+"""Declarations of result columns: kind, rounding, header, cell format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Kind:
-    """How the columns of one kind are rounded and written.
+    """Rounding and format of the columns of one kind.
 
     Attributes
     ----------
@@ -48,26 +48,26 @@ class Column:
 
 
 def column(name: str) -> Column | None:
-    """Return what is declared of a column, None where nothing is."""
+    """Return the declaration of a column, or None."""
     return columns().get(name)
 
 
 def header(name: str, language: str = "zh") -> str:
-    """Return what heads a column in print; the name itself where nothing is declared."""
-    known = column(name)
-    return known.labels[language] if known is not None else name
+    """Return the printed header of a column; its name where none is declared."""
+    declared = column(name)
+    return declared.labels[language] if declared is not None else name
 
 
 def value_word(name: str, value: str, language: str = "zh") -> str:
-    """Return what a value of a text column is called in print; the value itself where nothing is declared."""
-    told = _table()["values"].get(name, {}).get(value)
-    return str(told[language]) if told else value
+    """Return the printed word for a value of a text column; the value itself where none is declared."""
+    words = _table()["values"].get(name, {}).get(value)
+    return str(words[language]) if words else value
 
 
 def kind_of(name: str, beside: Collection[str] = ()) -> Kind:
-    """Return the kind of a column; ends of a range, and errors, are of the kind of what they belong to."""
-    known = column(name)
-    kind = known.kind if known is not None else kinds()["text"]
+    """Return the kind of a column; interval bounds and errors have the kind of their estimate."""
+    declared = column(name)
+    kind = declared.kind if declared is not None else kinds()["text"]
     if kind.name in ("end", "width"):
         for other in _CENTRES:
             if other in beside:
@@ -87,11 +87,11 @@ _CENTRES = {
 
 def guarding_columns() -> list[str]:
     """Return the columns with a count of people that must reach min_group, or their row is hidden."""
-    return [name for name, known in columns().items() if known.kind.guards]
+    return [name for name, declared in columns().items() if declared.kind.guards]
 
 
 def step(n: np.ndarray) -> np.ndarray:
-    """Return to which step of points scores are printed, by the number of people behind them."""
+    """Return the rounding step of printed scores, in points, by number of people."""
     steps = sorted((least, float(points)) for points, least in _table()["steps"].items())
     with np.errstate(invalid="ignore"):
         return np.select(
@@ -99,8 +99,13 @@ def step(n: np.ndarray) -> np.ndarray:
         )
 
 
+def base_of(columns: Collection[str]) -> str:
+    """Return which column counts the people that the shares of a table are shares of."""
+    return "of" if "of" in columns else "n"
+
+
 def bounded(name: str, n: np.ndarray, beside: Collection[str] = ()) -> tuple[float, float, np.ndarray]:
-    """Return the bounds within which a share is told, and which rows have so few people that they hold."""
+    """Return the bounds within which shares of few people are reported, and the rows they apply to."""
     bounds = _table()["bounds"]
     share = kind_of(name, beside).name == "share" and name not in ("rate", "rate_before", "response", "availability")
     with np.errstate(invalid="ignore"):
@@ -108,7 +113,7 @@ def bounded(name: str, n: np.ndarray, beside: Collection[str] = ()) -> tuple[flo
 
 
 def written(value: Any, name: str, language: str = "zh", *, n: float = np.nan, beside: Collection[str] = ()) -> str:
-    """Write one cell as readers see it; a dash where there is none.
+    """Format one cell for the reader; a dash where it is missing.
 
     Parameters
     ----------
@@ -117,9 +122,9 @@ def written(value: Any, name: str, language: str = "zh", *, n: float = np.nan, b
     beside
         The other columns of the table: what a range belongs to.
     """
-    kind, known = kind_of(name, beside), column(name)
-    if kind.form == "flag" and known is not None:
-        return "" if pd.isna(value) else known.words[bool(value)][language]
+    kind, declared = kind_of(name, beside), column(name)
+    if kind.form == "flag" and declared is not None:
+        return "" if pd.isna(value) else declared.words[bool(value)][language]
     if kind.form == "text":
         number = isinstance(value, (float, np.floating)) and not pd.isna(value)
         return in_form(value, "value") if number else str(value) if not pd.isna(value) else _table()["missing"]["mark"]
@@ -132,7 +137,7 @@ def written(value: Any, name: str, language: str = "zh", *, n: float = np.nan, b
 
 
 def in_form(value: Any, form: str) -> str:
-    """Write a number in one of the forms of a kind; a dash where there is none."""
+    """Format a number in one of the forms of a kind; a dash where it is missing."""
     if pd.isna(value):
         return str(_table()["missing"]["mark"])
     number = float(value)
@@ -155,24 +160,24 @@ def in_form(value: Any, form: str) -> str:
 @cache
 def kinds() -> Mapping[str, Kind]:
     """Return the kinds of columns by name."""
-    made = {}
-    for name, told in _table()["kinds"].items():
-        by_people = told.get("step") == "people"
-        given = 0.0 if by_people else float(told.get("step", 0.0))
-        made[name] = Kind(
-            name, told["form"], given, float(told.get("coarse", 0.0)), by_people, told.get("guards", False)
+    kinds_by_name = {}
+    for name, entry in _table()["kinds"].items():
+        by_people = entry.get("step") == "people"
+        points = 0.0 if by_people else float(entry.get("step", 0.0))
+        kinds_by_name[name] = Kind(
+            name, entry["form"], points, float(entry.get("coarse", 0.0)), by_people, entry.get("guards", False)
         )
-    return made
+    return kinds_by_name
 
 
 @cache
 def columns() -> Mapping[str, Column]:
     """Return every declared column by name."""
-    made = {}
-    for name, told in _table()["columns"].items():
-        words = {True: told["yes"], False: told["no"]} if "yes" in told else {}
-        made[name] = Column(name, kinds()[told["kind"]], {"zh": told["zh"], "en": told["en"]}, words)
-    return made
+    columns_by_name = {}
+    for name, entry in _table()["columns"].items():
+        words = {True: entry["yes"], False: entry["no"]} if "yes" in entry else {}
+        columns_by_name[name] = Column(name, kinds()[entry["kind"]], {"zh": entry["zh"], "en": entry["en"]}, words)
+    return columns_by_name
 
 
 @cache
