@@ -1,4 +1,4 @@
-"""A synthetic enterprise with known truth."""
+"""A synthetic enterprise whose true scores are known."""
 
 from __future__ import annotations
 
@@ -58,8 +58,10 @@ def make_company(
     ['period', 'level', 'unit', 'form', 'code', 'score']
     """
     if branches < 2 or employees < 2 * branches or quarters < 1 or seed < 0 or parse(last).cycle != "quarter":
-        found = f"{employees=}, {branches=}, {quarters=}, {seed=}, {last=}"
-        raise UsageError(f"{found}: branches >= 2, employees >= 2 × branches, quarters >= 1, seed >= 0, last = 2026Q3")
+        arguments = f"{employees=}, {branches=}, {quarters=}, {seed=}, {last=}"
+        raise UsageError(
+            f"{arguments}: branches >= 2, employees >= 2 × branches, quarters >= 1, seed >= 0, last = 2026Q3"
+        )
     rng = np.random.default_rng([seed])
     layout = draw_layout(
         employees, branches, tuple(parse(last).shift(step).text for step in range(1 - quarters, 1)), rng

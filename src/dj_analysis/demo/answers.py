@@ -1,4 +1,4 @@
-"""The model by which people answer."""
+"""The model that generates survey answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS, CARELESS_SECONDS = 7.0, 1.5  # an item
 
 @dataclass(frozen=True)
 class AnswerModel:
-    """Everything answers follow from, effects of units apart.
+    """Parameters of the answer model, apart from unit effects.
 
     ``selection`` is the probit slope of answering on mood, ``careless`` and ``straight`` are shares of respondents.
     """
@@ -33,13 +33,13 @@ class AnswerModel:
 
     @property
     def readiness(self) -> np.ndarray:
-        """Probit intercept that makes the share of those who answer, over all moods, the cell's rate."""
+        """Probit intercept at which the response rate, averaged over moods, equals the cell's rate."""
         return ndtri(self.staff.rate) * np.sqrt(1 + self.selection**2)
 
 
 @dataclass(frozen=True)
 class Wave:
-    """One wave, ready to be drawn."""
+    """Inputs of one wave to the answer model."""
 
     questions: Questions
     shift: np.ndarray  # cells × items
@@ -49,7 +49,7 @@ class Wave:
 
 @dataclass(frozen=True)
 class _Unread:
-    """Who answers without reading."""
+    """Respondents who answer without reading: careless or straightlining."""
 
     careless: np.ndarray  # positions among the respondents
     straight: np.ndarray  # likewise
@@ -57,7 +57,7 @@ class _Unread:
 
 
 def draw_answers(wave: Wave, model: AnswerModel, rng: np.random.Generator) -> pl.DataFrame:
-    """Draw everybody's mood, who answers, what they tick; one row a respondent, in the order of the staff list."""
+    """Draw moods, respondents and their answers; one row per respondent, in the order of the staff list."""
     questions, staff = wave.questions, model.staff
     chosen, mood = _respondents(model, rng)
     cell = staff.cell[chosen]
@@ -76,7 +76,7 @@ def draw_answers(wave: Wave, model: AnswerModel, rng: np.random.Generator) -> pl
 
 
 def same_option(option: np.ndarray, questions: Questions) -> np.ndarray:
-    """What somebody ticks who ticks the same option everywhere; on the 0–10 question twice its number."""
+    """Return the answers of a straightliner: the same option throughout, doubled on the 0–10 question."""
     return np.where(questions.steps == len(CUTS5), option[:, None], 2 * option[:, None])
 
 
@@ -89,7 +89,7 @@ def _respondents(model: AnswerModel, rng: np.random.Generator) -> tuple[np.ndarr
 
 
 def _steps(questions: Questions, shift: np.ndarray, mood: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Latent answers cut into steps from the bad end: 0 to 4, or 0 to 10."""
+    """Draw latent answers and cut them into steps from the unfavourable end: 0 to 4, or 0 to 10."""
     latent = rng.standard_normal(shift.shape)
     latent *= questions.noise
     latent += rng.standard_normal((len(mood), questions.factors.shape[1])) @ questions.factors.T
@@ -103,7 +103,7 @@ def _steps(questions: Questions, shift: np.ndarray, mood: np.ndarray, rng: np.ra
 
 
 def _raw(steps: np.ndarray, questions: Questions) -> np.ndarray:
-    """Steps from the bad end into the option ticked: reversed items are ticked the other way round."""
+    """Convert steps from the unfavourable end to option numbers, reversed for reverse-coded items."""
     low, high, forward = questions.ends
     return np.where(forward, low + steps, high - steps).astype(np.int16)
 
@@ -120,7 +120,7 @@ def _at_random(n: int, questions: Questions, rng: np.random.Generator) -> np.nda
 
 
 def _seconds(shape: tuple[int, ...], unread: _Unread, rng: np.random.Generator) -> pl.Series:
-    """Time taken for the whole form."""
+    """Draw the seconds each respondent takes for the whole form."""
     n, items = shape
     usual = np.full(n, SECONDS)
     usual[unread.careless] = CARELESS_SECONDS
@@ -132,7 +132,7 @@ def _with_nulls(values: np.ndarray, missing: np.ndarray) -> pl.Series:
 
 
 def _check(n: int, unread: _Unread, rng: np.random.Generator) -> pl.Series:
-    """Answers to the attention check, whose right answer is the fourth option."""
+    """Draw answers to the attention check, whose correct answer is the fourth option."""
     check = np.where(rng.random(n) < 0.98, 4, 3)
     check[unread.careless], check[unread.straight] = rng.integers(1, 6, len(unread.careless)), unread.option
     return pl.Series(check.astype(np.int16))

@@ -1,4 +1,4 @@
-"""A synthetic enterprise, its answers, its truth."""
+"""The synthetic enterprise: declarations, survey answers, true scores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STREAM = 1  # of random numbers; exports take the second, branch indicators the 
 
 @dataclass(frozen=True, eq=False)
 class Company:
-    """A synthetic enterprise: its declarations, what was planted, any number of draws of its answers.
+    """A synthetic enterprise: its declarations, the planted effects, any number of draws of its answers.
 
     Attributes
     ----------
@@ -68,11 +68,11 @@ class Company:
         return pd.concat([self._truth(period) for period in self.periods], ignore_index=True)
 
     def survey(self, period: str) -> Survey:
-        """Return the wave as the workspace's file holds it, without any file."""
+        """Return the wave with the same answers as the workspace's file, without writing a file."""
         return self.draw(period, self.seed)
 
     def draw(self, period: str, seed: int) -> Survey:
-        """Draw one wave afresh: everybody's mood, who answers, what they tick.
+        """Draw one wave anew: moods, respondents, answers.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class Company:
         return Survey(answers, self.spec, period, forms, axes=axes, consent="notice")
 
     def write(self, path: str | Path, *, closed: bool = True) -> Path:
-        """Write a workspace as a real office would have it: settings, declarations, 问卷星 exports, branch indicators.
+        """Write a complete workspace: settings, declarations, 问卷星 exports, branch indicators.
 
         Its waves are closed, as those of past quarters are; so its reports are no drafts.
 
@@ -123,7 +123,7 @@ class Company:
         return wave_truth(self._wave(period), self._model, codebook, units, period)
 
     def _wave(self, period: str) -> Wave:
-        """Collect what a wave's draws share; kept, for simulations draw thousands of them."""
+        """Return the inputs shared by all draws of a wave, cached because simulations draw thousands."""
         if period not in self.periods:
             raise UsageError(f"没有 {period} 这一期 (no such wave);可用/valid: {', '.join(self.periods)}")
         if period not in self._waves:

@@ -1,4 +1,4 @@
-"""What is planted."""
+"""Effects planted in the synthetic answers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Shifts = tuple[np.ndarray, ...]  # latent shifts of each wave: cells × items
 
 
 def no_effects(model: AnswerModel, layout: Layout) -> tuple[Shifts, list[Planted]]:
-    """Shift nothing."""
+    """Return zero shifts for every wave, with an empty list of planted effects."""
     none = np.zeros((len(model.staff.branch), len(model.questions.nodes)))
     return (none,) * len(layout.periods), []
 
 
 def draw_effects(model: AnswerModel, layout: Layout, rng: np.random.Generator) -> tuple[Shifts, list[Planted]]:
-    """Latent shifts, cells × items, of every wave, with the list of what was planted."""
+    """Draw the latent shifts (cells × items) of every wave, with the list of planted effects."""
     base, planted = _unit_effects(model, layout, rng), _everywhere(model, layout)
     everything = np.arange(len(model.questions.nodes))
     for branch, points in _low_branches(layout):
@@ -43,7 +43,7 @@ def draw_effects(model: AnswerModel, layout: Layout, rng: np.random.Generator) -
 
 
 def _unit_effects(model: AnswerModel, layout: Layout, rng: np.random.Generator) -> np.ndarray:
-    """Cities and departments, their single dimensions, branches, positions: latent shifts that leave the whole as it is."""
+    """Draw latent shifts by place, dimension within place, branch and position, without changing the overall level."""
     branch, homes = model.staff.branch, layout.cities + layout.departments
     places = _centred(rng.standard_normal(homes), layout.cities) * CITY_SD
     branches = _centred(rng.standard_normal(len(layout.home)), len(layout.home)) * BRANCH_SD
@@ -55,13 +55,13 @@ def _unit_effects(model: AnswerModel, layout: Layout, rng: np.random.Generator) 
 
 
 def _centred(draws: np.ndarray, first: int) -> np.ndarray:
-    """Standardise by the first so many draws: of a dozen cities the spread asked for should be the spread there is."""
+    """Standardise draws by the mean and SD of the first ones, so that even a few cities have the intended spread."""
     spread = draws[:first].std()
     return (draws - draws[:first].mean()) / spread if spread > 0 else np.zeros(len(draws))
 
 
 def _everywhere(model: AnswerModel, layout: Layout) -> list[Planted]:
-    """List what is planted from the first wave on by position, by rate of response, by manner of answering."""
+    """List the effects present from the first wave on: position, low and selective response, careless answering."""
     first = layout.periods[0]
     groups: list[Planted] = [("group_effect", zh, "position", first, points) for zh, points in POSITION.items()]
     return [
@@ -74,7 +74,7 @@ def _everywhere(model: AnswerModel, layout: Layout) -> list[Planted]:
 
 
 def _low_branches(layout: Layout) -> list[tuple[int, float]]:
-    """A few small city branches, large enough that ten answer, and how far each lies below its place."""
+    """Choose a few small city branches, large enough for ten respondents, with the points each lies below its city."""
     taken = {*layout.merged, layout.silent}
     fit = [b for b in np.argsort(layout.sizes, kind="stable").tolist() if layout.in_city[b] and b not in taken]
     fit = [b for b in fit if layout.sizes[b] >= 24] or fit
@@ -86,7 +86,7 @@ def _low_branches(layout: Layout) -> list[tuple[int, float]]:
 def _with_trends(
     shifts: list[np.ndarray], model: AnswerModel, layout: Layout
 ) -> tuple[list[np.ndarray], list[Planted]]:
-    """Let one city fall, another rise, by as many points from each wave to the next."""
+    """Add a falling trend to one city and a rising one to another, constant in points per wave."""
     everything, place = np.arange(len(model.questions.nodes)), layout.home[model.staff.branch]
     start, planted = max(0, len(shifts) - TREND_WAVES), []
     for city, points in zip(range(len(_weak(layout)), layout.cities), (-TREND_POINTS, TREND_POINTS), strict=False):
@@ -101,7 +101,7 @@ def _with_trends(
 def _with_weak_dimensions(
     shifts: list[np.ndarray], model: AnswerModel, layout: Layout
 ) -> tuple[list[np.ndarray], list[Planted]]:
-    """Let each of the first cities have one weak dimension from some wave on."""
+    """Give each of the first cities one weak dimension from a certain wave on."""
     place, planted = layout.home[model.staff.branch], []
     for city, (code, when) in enumerate(_weak(layout)):
         items = np.flatnonzero([node.parent == code for node in model.questions.nodes])
@@ -115,12 +115,12 @@ def _with_weak_dimensions(
 
 
 def _weak(layout: Layout) -> tuple[tuple[str, float], ...]:
-    """Take as many weak dimensions as leave two cities for the trends."""
+    """Return the weak dimensions, limited so that two cities remain for the trends."""
     return WEAK[: max(1, layout.cities - 2)]
 
 
 def _moved(shift: np.ndarray, cells: np.ndarray, items: np.ndarray, points: float, model: AnswerModel) -> np.ndarray:
-    """Return the shifts with the observed score of each item, over those cells together, moved by exactly so many points."""
+    """Return shifts that change each item's expected score over the given cells by exactly ``points``."""
     cells = np.flatnonzero(cells & (model.staff.size > 0))
     chosen, here = model.questions.take(items), shift[np.ix_(cells, items)]
     weights = model.staff.expected[cells] / model.staff.expected[cells].sum()
@@ -134,13 +134,13 @@ def _moved(shift: np.ndarray, cells: np.ndarray, items: np.ndarray, points: floa
 
 
 def _solved(score: Callable[[np.ndarray], np.ndarray], items: int, points: float) -> np.ndarray:
-    """Newton steps, every item for itself, until the score has moved by the points."""
+    """Find by Newton steps, item by item, the latent shift that changes the score by ``points``."""
     delta, small = np.zeros(items), 1e-4
-    found = score(delta)
-    target = found + points
+    current = score(delta)
+    target = current + points
     for _ in range(30):
-        if np.abs(found - target).max() < 1e-9:
+        if np.abs(current - target).max() < 1e-9:
             return delta
-        delta = delta + (target - found) * small / (score(delta + small) - found)
-        found = score(delta)
+        delta = delta + (target - current) * small / (score(delta + small) - current)
+        current = score(delta)
     raise AssertionError("what is planted lies outside the range of scores")

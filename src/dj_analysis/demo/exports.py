@@ -25,7 +25,7 @@ STREAM = 2  # of random numbers; answers take the first, branch indicators the t
 
 @dataclass(frozen=True)
 class _Style:
-    """How one wave was exported: kind of file, option text or number, questions in a grid, with a total, with consent."""
+    """Export style of one wave: file type, option text or number, questions in a grid, with a total, with consent."""
 
     suffix: str = ".csv"
     encoding: str = "utf-8-sig"
@@ -36,7 +36,7 @@ class _Style:
 
 
 def write_wave(folder: Path, survey: Survey, seed: int, back: int) -> None:
-    """Write one wave into the folder, in the style of its time.
+    """Write one wave as an export file; the style depends on how many waves ago it was.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def write_wave(folder: Path, survey: Survey, seed: int, back: int) -> None:
 
 
 def _style(back: int) -> _Style:
-    """The latest wave is Excel by option text, the one before GB 18030 by option number, and so on back."""
+    """Return a wave's export style: the latest is Excel with option texts, the one before GB 18030 with numbers."""
     recent = (
         _Style(suffix=".xlsx", consent=True),
         _Style(encoding="gb18030", text=False),
@@ -66,13 +66,13 @@ def _style(back: int) -> _Style:
 
 
 def _export(survey: Survey, seed: int, style: _Style) -> pl.DataFrame:
-    """Turn a wave's answers into text cells, in the order they came in."""
+    """Convert a wave's answers to text cells, in order of submission."""
     rng = np.random.default_rng([seed, parse(survey.period).index, STREAM])
     frame = survey.frame[pl.Series(rng.permutation(len(survey.frame)))]
     units, codebook = survey.spec.units.at(survey.period), survey.spec.codebook.at(survey.period)
     columns = _meta(frame, units, survey.period, rng)
     for code, question in (("unit", names.UNIT_QUESTION), ("line", names.LINE_QUESTION)):
-        columns[question] = _spoken(frame[code], units, rng)
+        columns[question] = _units_as_written(frame[code], units, rng)
     columns |= _questions(frame, codebook, is_full(survey.period), style, rng)
     if style.total:
         asked = [leaf.code for leaf in codebook.tree.leaves if leaf.code in frame.columns]
@@ -82,7 +82,7 @@ def _export(survey: Survey, seed: int, style: _Style) -> pl.DataFrame:
 
 
 def _with_refusals(table: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """Ask for consent before the first question; one in fifty refused and was asked nothing more."""
+    """Add a consent question before the first question; one respondent in fifty refuses and skips the rest."""
     first = table.columns.index(names.UNIT_QUESTION)
     agreed = table.insert_column(first, pl.lit(names.AGREED).alias(names.CONSENT_QUESTION))
     refused = agreed[np.sort(rng.integers(0, len(agreed), max(2, len(agreed) // 50)))]
@@ -94,7 +94,7 @@ def _with_refusals(table: pl.DataFrame, rng: np.random.Generator) -> pl.DataFram
 
 
 def _meta(frame: pl.DataFrame, units: Units, period: str, rng: np.random.Generator) -> dict[str, pl.Series]:
-    """The six leading columns of an export."""
+    """Return the six leading columns of an export."""
     n = len(frame)
     opened = np.datetime64(parse(period).start, "s") + np.timedelta64(40, "D")
     after = np.sort(rng.integers(0, 14, n) * 86_400 + rng.integers(7 * 3600, 22 * 3600, n))
@@ -116,23 +116,23 @@ def _duration(seconds: int, split: bool) -> str:
 
 
 def _addresses(codes: pl.Series, units: Units) -> pl.Series:
-    """Network addresses, masked; what they name is an invented place."""
+    """Return masked network addresses with invented place names."""
     cities = {unit.unit: place for unit, (place, _) in zip(units.at_level("city"), names.PLACES, strict=False)}
     place = {unit.unit: cities.get(unit.parent, names.COMPANY[0][:2]) for unit in units.at_level("branch")}
     return pl.Series([f"x.x.x.x({place[code]})" for code in codes], dtype=pl.String)
 
 
-def _spoken(codes: pl.Series, units: Units, rng: np.random.Generator) -> pl.Series:
-    """Units as people write them: mostly by name, some by a short name."""
+def _units_as_written(codes: pl.Series, units: Units, rng: np.random.Generator) -> pl.Series:
+    """Return units as respondents write them: mostly the full name, some a short name."""
     short = rng.random(len(codes)) < 0.2
-    said = {unit.unit: (unit.name_zh, unit.aliases.split("|")[0]) for unit in units.rows}
-    return pl.Series([said[code][int(alias)] for code, alias in zip(codes, short, strict=True)], dtype=pl.String)
+    spellings = {unit.unit: (unit.name_zh, unit.aliases.split("|")[0]) for unit in units.rows}
+    return pl.Series([spellings[code][int(alias)] for code, alias in zip(codes, short, strict=True)], dtype=pl.String)
 
 
 def _questions(
     frame: pl.DataFrame, codebook: Codebook, full: bool, style: _Style, rng: np.random.Generator
 ) -> dict[str, pl.Series]:
-    """The numbered columns: groups, items, the check, free texts; the rows of a grid share its number."""
+    """Return the numbered columns: groups, items, the check, free texts; the rows of a grid share its number."""
     columns, number, before = {}, 2, ""
     for node in (*codebook.groups, *codebook.tree.leaves, *(n for n in codebook.others if n.role in ("check", "text"))):
         if node.code in frame.columns:
@@ -149,12 +149,12 @@ def _questions(
 
 
 def _ticked(values: pl.Series, scale: Scale | None, text: bool, rng: np.random.Generator) -> pl.Series:
-    """Answers as option text or option number, with the marks of what was left out."""
+    """Return answers as option texts or option numbers, with the marks of missing answers."""
     options = scale.options if scale is not None else ()
     if values.dtype == pl.String:
         return values if text else values.replace({option.label_zh: option.code for option in options})
-    said = {option.value: option.label_zh if text else option.code for option in options}
-    lookup = [said.get(value, str(value)) for value in range(len(CUTS11) + 1)]
+    cell_by_value = {option.value: option.label_zh if text else option.code for option in options}
+    lookup = [cell_by_value.get(value, str(value)) for value in range(len(CUTS11) + 1)]
     way_out = [option.label_zh if text else option.code for option in options if option.value != option.value]
     blanks = ["(空)", "", "(空)"] if text else ["-2", "-3", ""]
     mark = len(lookup) + _left_out(len(values), len(way_out), len(blanks), rng)
@@ -163,7 +163,7 @@ def _ticked(values: pl.Series, scale: Scale | None, text: bool, rng: np.random.G
 
 
 def _left_out(n: int, ways_out: int, blanks: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the mark of what was left out: a way out if the scale offers one, or some kind of blank."""
+    """Draw the marks of missing answers: the not-applicable option if the scale has one, or a kind of blank."""
     out = NOT_APPLICABLE / (BLANK + NOT_APPLICABLE) * ways_out
     return rng.choice(ways_out + blanks, n, p=[out] * ways_out + [(1 - out) / blanks] * blanks)
 

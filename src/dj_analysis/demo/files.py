@@ -40,7 +40,7 @@ real enterprise, place or person and must not be quoted as such.
 
 
 def write_declarations(folder: Path, spec: Specification, layout: Layout, seed: int) -> None:
-    """Write the settings, the tables they refer to, a note that all of it is synthetic."""
+    """Write the settings, the tables they refer to, a note that all data are synthetic."""
     assert spec.indicators is not None, "the demo declares branch indicators"
     (folder / "README.md").write_text(_readme(layout, seed), encoding="utf-8")
     (folder / "workspace.toml").write_text(_settings(spec, layout.periods), encoding="utf-8")
@@ -53,7 +53,7 @@ def write_declarations(folder: Path, spec: Specification, layout: Layout, seed: 
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table so that Excel opens it with its Chinese intact."""
+    """Write a CSV file that Excel opens with its Chinese characters intact."""
     table.to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\n")
 
 
@@ -119,14 +119,14 @@ def _scales(codebook: Codebook) -> pd.DataFrame:
 
 
 def _units(units: Units) -> pd.DataFrame:
-    """Table of units, the unit with its tree in front."""
+    """Return the table of units, with the unit and its tree as the first columns."""
     columns = list(Unit.__dataclass_fields__)
     table = pd.DataFrame([[_plain(value) for value in astuple(unit)] for unit in units.rows], columns=columns)
     return table[["unit", "tree", *(name for name in columns if name not in ("unit", "tree"))]]
 
 
 def _plain(value: object) -> str:
-    """Write a cell as a person would: no decimals on whole numbers, nothing for a number that is not there."""
+    """Return a cell's text: no decimals on whole numbers, empty for a missing number."""
     if isinstance(value, float):
         return "" if value != value else f"{value:g}"
     return str(value)

@@ -1,4 +1,4 @@
-"""The branch indicators."""
+"""Branch indicators of the synthetic enterprise."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def indicator_tree() -> Tree:
 
 
 def draw_values(units: Units, last: str, seed: int, lasting: bool) -> pd.DataFrame:
-    """Draw twelve months of values up to the last wave; a few are blank, a few were never handed in.
+    """Draw twelve months of values up to the last wave; a few are blank, a few were never submitted.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def draw_values(units: Units, last: str, seed: int, lasting: bool) -> pd.DataFra
 
 
 def _values(shape: tuple[int, int, int], lasting: float, rng: np.random.Generator) -> np.ndarray:
-    """Branches × months × indicators: what lasts, what the month brings, within the indicator's bounds."""
+    """Draw values (branches × months × indicators): lasting branch effect plus monthly noise, within bounds."""
     low, high, usual, spread = np.array([row[5:9] for row in names.INDICATORS], dtype=float).T
     branch = rng.standard_normal((shape[0], 1, shape[2])) * lasting
     return np.clip(usual + spread * (branch + rng.standard_normal(shape)), low, high)

@@ -1,4 +1,4 @@
-"""The plan of the enterprise: which branch is where, how large it is, when what happens."""
+"""The structure of the enterprise: place, size of each branch, timing of changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..spec.periods import parse
 
 @dataclass(frozen=True)
 class Layout:
-    """Which branch is where, how large it is, when what happens."""
+    """Place and size of each branch, with the waves of the series."""
 
     cities: int
     departments: int
@@ -27,7 +27,7 @@ class Layout:
 
     @property
     def in_city(self) -> np.ndarray:
-        """Tell of each branch whether it is a city's; else it is a department's."""
+        """Whether each branch belongs to a city; the others belong to departments."""
         return self.home < self.cities
 
     @property
@@ -37,12 +37,12 @@ class Layout:
 
     @property
     def middle(self) -> str:
-        """The wave from which the merger and the new wording hold; none in a series of one."""
+        """The wave from which the merger and the new wording hold; empty in a series of one wave."""
         return self.periods[len(self.periods) // 2] if len(self.periods) > 1 else ""
 
     @cached_property
     def merged(self) -> tuple[int, ...]:
-        """Two of the smaller branches of the last city that can spare them."""
+        """The two branches that merge: the smallest ones of the last city with at least three."""
         for city in reversed(range(self.cities if self.middle else 0)):
             here = np.flatnonzero(self.home == city)
             if len(here) >= 3:
@@ -51,7 +51,7 @@ class Layout:
 
     @property
     def silent(self) -> int:
-        """Where most are silent: the city branch of the middle size, so that ten answer all the same."""
+        """The low-response branch: the city branch of median size, so that ten people still answer."""
         order = [int(b) for b in np.argsort(self.sizes, kind="stable") if self.in_city[b] and b not in self.merged]
         return order[len(order) // 2]
 
@@ -85,7 +85,7 @@ def _sizes(employees: int, in_city: np.ndarray, rng: np.random.Generator) -> np.
 
 
 def _unequal(staff: int, branches: int, rng: np.random.Generator) -> np.ndarray:
-    """Share out staff with a heavy tail, in whole numbers by largest remainders."""
+    """Allocate staff to branches with a heavy tail, rounded by largest remainders."""
     least = min(20, int(0.35 * staff / branches))
     weights = np.minimum(rng.lognormal(0.0, 0.7, branches), rng.uniform(2.8, 3.8, branches))
     share = (staff - least * branches) * weights / weights.sum()

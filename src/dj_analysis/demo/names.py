@@ -1,4 +1,4 @@
-"""Invented names for the synthetic enterprise: no place, company or person behind them exists."""
+"""Invented names for the synthetic enterprise; no such place, company or person exists."""
 
 from __future__ import annotations
 

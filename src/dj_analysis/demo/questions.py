@@ -1,4 +1,4 @@
-"""The questions of the survey: their wording, their difficulty, what they depend on."""
+"""The questions of the synthetic survey: wording, difficulty, factor loadings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POINTS = 24.0  # points of observed score a latent unit is worth, about
 
 @dataclass(frozen=True)
 class Questions:
-    """How every item, in every version, is answered: arrays with a row an item."""
+    """Answer-model parameters of every item version: arrays with one row per item."""
 
     nodes: tuple[Node, ...]
     raised: np.ndarray  # items × 8: how the effects on dimensions move it
@@ -57,7 +57,7 @@ class Questions:
 
 
 def demo_codebook(middle: str) -> Codebook:
-    """Return the package's instrument with groups as choices; from the middle on one item of the full form is reworded."""
+    """Return the package's instrument with groups as choices and one full-form item reworded from ``middle`` on."""
     base = default_codebook()
     others = tuple(replace(node, scale=node.code) if node.code in names.GROUPS else node for node in base.others)
     choices = {
@@ -69,7 +69,7 @@ def demo_codebook(middle: str) -> Codebook:
 
 
 def draw_questions(codebook: Codebook, rng: np.random.Generator) -> Questions:
-    """Draw each item's loadings and difficulty; outcome items take a share of every dimension."""
+    """Draw each item's loadings and difficulty; outcome items load on every dimension."""
     leaves = codebook.tree.leaves
     dimensions = np.array([node.code for node in codebook.dimensions])
     outcome = np.array([leaf.parent not in dimensions for leaf in leaves])
@@ -82,7 +82,7 @@ def draw_questions(codebook: Codebook, rng: np.random.Generator) -> Questions:
 
 
 def _reworded(nodes: Sequence[Node], middle: str) -> tuple[Node, ...]:
-    """Return the items with one of them ended before the middle, its new wording behind it."""
+    """Return the items with one ended before ``middle`` and followed by its reworded version."""
     place = next(i for i, node in enumerate(nodes) if node.code == names.REWORDED_CODE)
     old = replace(nodes[place], valid_to=parse(middle).previous.text)
     new = replace(nodes[place], **names.REWORDED, valid_from=middle, replaces=old.code)
@@ -90,7 +90,7 @@ def _reworded(nodes: Sequence[Node], middle: str) -> tuple[Node, ...]:
 
 
 def _cuts(leaves: Sequence[Node], ease: np.ndarray) -> np.ndarray:
-    """Where on the latent answer each item's options begin."""
+    """Return the thresholds of each item's options on the latent scale."""
     cuts = np.full((len(leaves), len(CUTS11)), np.inf)
     for row, leaf in enumerate(leaves):
         shares = CUTS5 if leaf.maximum - leaf.minimum == len(CUTS5) else CUTS11

@@ -1,4 +1,4 @@
-"""Everybody on the books."""
+"""Employees of the synthetic enterprise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLAIN_RATE = 0.70  # where nothing is planted
 
 @dataclass(frozen=True)
 class Staff:
-    """Everybody on the books, in cells of one position within one branch; what people are does not change over time."""
+    """All employees, in cells of one position within one branch; their characteristics do not change over time."""
 
     branch: np.ndarray  # cells: position of the branch in the layout
     size: np.ndarray  # cells
@@ -33,7 +33,7 @@ class Staff:
 
 
 def draw_staff(layout: Layout, rate: float | None, rng: np.random.Generator) -> Staff:
-    """Put people in cells, two a branch (management, front line).
+    """Assign employees to cells, two per branch (management, front line).
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def draw_staff(layout: Layout, rate: float | None, rng: np.random.Generator) -> 
 
 
 def cell_labels(layout: Layout, staff: Staff, units: Units, period: str) -> list[str]:
-    """Unit code of each cell in a wave: the branch, or what it became."""
+    """Return each cell's unit code in a wave: its branch, or the successor of that branch."""
     now = units.at(period)
     codes = [code if code in now else units.successors[code] for code in layout.codes]
     return [codes[branch] for branch in staff.branch]
@@ -57,7 +57,9 @@ def cell_labels(layout: Layout, staff: Staff, units: Units, period: str) -> list
 def headcounts(layout: Layout, staff: Staff, units: Units) -> pd.DataFrame:
     """Count people by unit and by category, for every wave: unit, period, group, category, headcount."""
     groups = {code: staff.persons[code].value_counts(name="n").rows() for code in ("line", *names.GROUPS)}
-    counts = {(column, category): float(n) for column, found in groups.items() for category, n in found}
+    counts = {
+        (column, category): float(n) for column, category_counts in groups.items() for category, n in category_counts
+    }
     rows: list[tuple[str, str, str, str, float]] = []
     for period in layout.periods:
         now, totals = units.at(period), {code: counts.get(("line", code), 0.0) for code, *_ in names.LINES}
@@ -78,7 +80,7 @@ def _rates(layout: Layout, rng: np.random.Generator) -> np.ndarray:
 
 
 def _persons(layout: Layout, cell: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
-    """Give everybody a line, an age, a job, a contract; the position is the cell's."""
+    """Draw each employee's business line, age band, job type and employment; the position is the cell's."""
     usual = np.array([line for *_, line in names.FUNCTIONS])[layout.numbers % len(names.FUNCTIONS)]
     usual = np.where(layout.in_city, usual, names.GENERAL)[cell // 2]
     line = np.where(rng.random(len(cell)) < 0.85, usual, rng.integers(0, len(names.LINES), len(cell)))

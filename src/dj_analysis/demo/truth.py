@@ -19,7 +19,7 @@ NODES = 33  # quadrature over mood
 
 
 def wave_truth(wave: Wave, model: AnswerModel, codebook: Codebook, units: Units, period: str) -> pd.DataFrame:
-    """Expected scores of every unit of the first tree in one wave: period, level, unit, form, code, score (0–100).
+    """Return expected scores of the first tree's units in one wave: period, level, unit, form, code, score (0–100).
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def wave_truth(wave: Wave, model: AnswerModel, codebook: Codebook, units: Units,
 def expected_scores(
     questions: Questions, shift: np.ndarray, model: AnswerModel, cells: Any = slice(None)
 ) -> np.ndarray:
-    """Expected observed score of each item among those of each cell who answer: cells × items."""
+    """Return each item's expected observed score among the respondents of each cell: cells × items."""
     points, weights = np.polynomial.hermite_e.hermegauss(NODES)
     answering = weights * ndtr(model.readiness[cells, None] + model.selection * points)
     answering /= answering.sum(axis=1, keepdims=True)
@@ -56,35 +56,35 @@ def expected_scores(
 
 
 def _straight_scores(questions: Questions) -> np.ndarray:
-    """Expected score of each item, from 0 to 1, among those who tick the same option everywhere."""
+    """Return each item's expected score among straightliners, from 0 to 1."""
     low, high, forward = questions.ends
     ticked = STRAIGHT_SHARES @ same_option(STRAIGHT_OPTIONS, questions)
     return np.where(forward, ticked - low, high - ticked) / (high - low)
 
 
 def _below(rows: list[Unit], labels: list[str], units: Units) -> np.ndarray:
-    """Tell of each unit and each cell whether the cell belongs to the unit: units × cells."""
+    """Return whether each cell belongs to each unit: units × cells."""
     above = {label: {label, *units.ancestors(label)} for label in set(labels)}
     return np.array([[unit.unit in above[label] for label in labels] for unit in rows])
 
 
 def _item_weights(tree: Tree, codes: list[str]) -> dict[str, np.ndarray]:
-    """Weight of every item in the expected score of each code.
+    """Return the weight of every item in the expected score of each code.
 
     Answers are missing at random, so an item's expected weight in a node is its mean share over the patterns of answers
     that give the node a score; likewise for a dimension within the index.
     """
-    made = {leaf.code: np.eye(len(codes))[codes.index(leaf.code)] for leaf in tree.leaves}
-    scored = dict.fromkeys(made, 1 - BLANK - NOT_APPLICABLE)
+    item_weights = {leaf.code: np.eye(len(codes))[codes.index(leaf.code)] for leaf in tree.leaves}
+    scored = dict.fromkeys(item_weights, 1 - BLANK - NOT_APPLICABLE)
     for node in tree.inner:
         children = [child.code for child in tree.children(node.code)]
         weights, scored[node.code] = _pattern_weights(np.array([scored[code] for code in children]), tree.least(node))
-        made[node.code] = weights @ np.array([made[code] for code in children])
-    return {code: made[code] for code in tree.codes}
+        item_weights[node.code] = weights @ np.array([item_weights[code] for code in children])
+    return {code: item_weights[code] for code in tree.codes}
 
 
 def _pattern_weights(chance: np.ndarray, least: int) -> tuple[np.ndarray, float]:
-    """Expected weight of each of k equal children, present with their chances, given that at least so many are."""
+    """Return each child's expected weight in the mean, and the probability that enough children are present."""
     weights, total = np.zeros(len(chance)), 0.0
     for size in range(least, len(chance) + 1):
         for present in combinations(range(len(chance)), size):

@@ -11,7 +11,7 @@ from .layout import Layout
 
 
 def demo_units(layout: Layout) -> Units:
-    """Return both trees; where branches merge, the old ones end in the wave before."""
+    """Return both trees; branches that merge end in the wave before the merger."""
     zh, en = names.COMPANY
     rows = [Unit(ALL, "", "company", "admin", name_zh=zh, name_en=en), *_places(layout)]
     joined = _joined(layout)
@@ -26,7 +26,7 @@ def demo_units(layout: Layout) -> Units:
 
 
 def _places(layout: Layout) -> list[Unit]:
-    """Cities, then departments."""
+    """Return the units of the cities, then of the departments."""
     rows = []
     for i, (zh, en) in enumerate(names.PLACES[: layout.cities]):
         name, also = f"{zh}供电公司", f"{zh}公司|{zh}"
@@ -37,7 +37,7 @@ def _places(layout: Layout) -> list[Unit]:
 
 
 def _joined(layout: Layout) -> list[Unit]:
-    """The branch that two others become, if any do."""
+    """Return the branch formed by the merger, if there is one."""
     if not layout.merged:
         return []
     city, code = int(layout.home[layout.merged[0]]), f"B{len(layout.home) + 1:03d}"

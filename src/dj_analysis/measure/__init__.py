@@ -1,1 +1,1 @@
-"""From files to numbers, each with n and an error, or a stated reason why not."""
+"""Measurement: from data files to estimates with n and standard error, or the reason why one is missing."""

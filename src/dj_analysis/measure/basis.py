@@ -1,4 +1,4 @@
-"""What a result counted, so that results of other people, weights, units or categories can be told from it."""
+"""The data basis of a result, by which results on different people, weights, units or categories are told apart."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHOLE = "*"  # the axis of totals that part nobody
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """What was counted of one wave.
+    """The data of one wave on which a result rests.
 
     Confidential like the sums it holds: results carry it to the release room, and nothing prints it.
 
@@ -46,32 +46,32 @@ class Basis:
 
 
 def basis_of(survey: Survey, sums: Mapping[str, UnitSums] | None = None) -> tuple[Basis, ...]:
-    """Return what a function counted of a survey: its sums along the axes it looked at, else totals over everybody."""
+    """Return the basis of a survey result: its sums along the axes used, else totals over all respondents."""
     counted = sums if sums is not None else {WHOLE: totals(survey)}
     return (Basis("survey", survey.period, survey.spec, counted),)
 
 
 def bases_of(*inputs: Any) -> tuple[Basis, ...]:
-    """Return what the inputs of a function counted: results, surveys, branch indicators; a frame of one's own counted nothing known."""
-    found: list[Basis] = []
-    for given in inputs:
-        if isinstance(given, Survey):
-            found += basis_of(given)
-        elif isinstance(given, Indicators):
-            found.append(Basis("indicators", given.period, given.spec, values=digest_of(given.values)))
+    """Return the combined basis of inputs (results, surveys, branch indicators); a plain dataframe has none."""
+    bases: list[Basis] = []
+    for source in inputs:
+        if isinstance(source, Survey):
+            bases += basis_of(source)
+        elif isinstance(source, Indicators):
+            bases.append(Basis("indicators", source.period, source.spec, values=digest_of(source.values)))
         else:
-            found += getattr(given, "basis", ())
-    return tuple(found)
+            bases += getattr(source, "basis", ())
+    return tuple(bases)
 
 
 def digest_of(table: pd.DataFrame) -> str:
-    """Return a hash of a table's rows in any order."""
+    """Return a hash of a table's rows that does not depend on their order."""
     rows = np.sort(pd.util.hash_pandas_object(table.astype("str"), index=False).to_numpy())
     return hashlib.sha256(repr(list(table.columns)).encode() + rows.tobytes()).hexdigest()
 
 
 def totals(survey: Survey) -> UnitSums:
-    """Add up everybody's answers to each question: people who answered, their weight, their weighted scores.
+    """Sum the answers of all respondents to each question: respondents, their weight, their weighted scores.
 
     One pass over the columns; on a lazy frame only the totals are collected.
     """
@@ -86,8 +86,8 @@ def totals(survey: Survey) -> UnitSums:
         columns[f"n:{leaf.code}"] = present
         columns[f"w:{leaf.code}"] = present * weight
         columns[f"wx:{leaf.code}"] = value.fill_null(0.0) * present * weight
-    made = frame.with_columns(**columns).select(*(nw.col(name).sum() for name in columns))
-    row = collected(made).to_pandas().iloc[0]
+    summed = frame.with_columns(**columns).select(*(nw.col(name).sum() for name in columns))
+    row = collected(summed).to_pandas().iloc[0]
     leaves = {leaf.code: leaf for leaf in plan.leaves}
     cells = tuple(cell for cell in plan.cells if cell[1] in leaves)
     sums = {name: np.zeros((1, len(cells))) for name in ("n", "w", "wx")}

@@ -8,12 +8,12 @@ from ..spec.specification import CROSS
 
 
 def cell_name(parts: Sequence[str]) -> str:
-    """Return the name of a level, axis or cell made of several: ``branch×age_band``, ``B001×36–45岁``."""
+    """Return the name of a level, axis or cell made of several parts: ``branch×age_band``, ``B001×36–45岁``."""
     return CROSS.join(parts)
 
 
 def parts_of(name: str) -> list[str]:
-    """Return what a cross-classified name is made of; one part where it is none."""
+    """Return the parts of a cross-classified name; any other name is its only part."""
     return name.split(CROSS)
 
 

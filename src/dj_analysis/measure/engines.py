@@ -1,4 +1,4 @@
-"""Frames of any engine: what every module does with them."""
+"""Shared operations on dataframes of any engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 
 def collected(frame: Any) -> Any:
-    """Collect a frame (narwhals) that is lazy; another is returned as it is."""
+    """Collect a lazy narwhals frame; return an eager one unchanged."""
     return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
 
 

@@ -76,19 +76,19 @@ def score_indicators(data: Indicators, spec: Specification, by: Any) -> Scores:
 def _indicator_row(
     period: str, unit: Unit, code: str, leaf: Any, scored: pd.DataFrame, errors: pd.DataFrame
 ) -> list[Any]:
-    """One unit and code; an error is only ever the one declared with the value."""
-    column, known = f"full__{code}", unit.unit in scored.index
+    """Return the row of one unit and code; its only possible standard error is the one declared with the value."""
+    column, has_scores = f"full__{code}", unit.unit in scored.index
     se = n = float("nan")
     reason = ""
     if leaf is not None:
-        value = scored.at[unit.unit, code] if known and code in scored else float("nan")
+        value = scored.at[unit.unit, code] if has_scores and code in scored else float("nan")
         span = leaf.maximum - leaf.minimum
         points = 100 * ((value - leaf.minimum) if leaf.direction == 1 else (leaf.maximum - value)) / span
         if (unit.unit, code) in errors.index:
-            given = errors.loc[(unit.unit, code)]
-            se, n, reason = 100 * float(given["se"]) / span, float(given["n"]), str(given["reason"])
+            value_row = errors.loc[(unit.unit, code)]
+            se, n, reason = 100 * float(value_row["se"]) / span, float(value_row["n"]), str(value_row["reason"])
     else:
-        points = scored.at[unit.unit, column] if known and column in scored else float("nan")
+        points = scored.at[unit.unit, column] if has_scores and column in scored else float("nan")
     missing = points != points
     declared = se == se and not missing
     low, high = (max(0.0, points - 1.959964 * se), min(100.0, points + 1.959964 * se)) if declared else (np.nan, np.nan)
@@ -118,7 +118,7 @@ def _indicator_row(
 
 
 def _wide(data: Indicators, units: Units) -> pd.DataFrame:
-    """One row a unit, one column an indicator; units above get their value as the indicator's roll-up says."""
+    """Return values as units × indicators; higher units get theirs by the indicator's roll-up."""
     tree = data.tree
     codes = [leaf.code for leaf in tree.leaves]
     wide = data.values.pivot(index="unit", columns="code", values="value").reindex(columns=codes).astype("float64")
@@ -127,9 +127,13 @@ def _wide(data: Indicators, units: Units) -> pd.DataFrame:
     for code, leaf in leaves.items():
         bad = wide.index[(wide[code] < leaf.minimum) | (wide[code] > leaf.maximum)]
         if len(bad):
-            found, allowed = f"{bad[0]} {wide.at[bad[0], code]:g}", f"{leaf.minimum:g}–{leaf.maximum:g}"
+            bad_value, allowed = f"{bad[0]} {wide.at[bad[0], code]:g}", f"{leaf.minimum:g}–{leaf.maximum:g}"
             problems.add(
-                f"indicator_values: {code}", "out_of_range", found, allowed, "改正数值或区间 (mend value or range)"
+                f"indicator_values: {code}",
+                "out_of_range",
+                bad_value,
+                allowed,
+                "改正数值或区间 (correct value or range)",
             )
     problems.raise_if_any()
     parents = sorted((u.unit for u in units.rows), key=lambda unit: -len(units.ancestors(unit)))
@@ -145,12 +149,12 @@ def _wide(data: Indicators, units: Units) -> pd.DataFrame:
 
 
 def _rolled(values: pd.Series, how: str, data: Indicators) -> float:
-    known = values.dropna()
-    if known.empty:
+    present = values.dropna()
+    if present.empty:
         return float("nan")
     if how == "sum":
-        return float(known.sum())
+        return float(present.sum())
     if how == "weighted":
-        heads = np.array([data.spec.headcount(unit, data.period) for unit in known.index])
-        return float(np.average(known, weights=heads)) if np.isfinite(heads).all() and heads.sum() else float("nan")
-    return float(known.mean())
+        heads = np.array([data.spec.headcount(unit, data.period) for unit in present.index])
+        return float(np.average(present, weights=heads)) if np.isfinite(heads).all() and heads.sum() else float("nan")
+    return float(present.mean())

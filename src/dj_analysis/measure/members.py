@@ -1,4 +1,4 @@
-"""Which finest units, or categories, each row of a level holds."""
+"""Finest units, or categories, that belong to each row of a level."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .unitsums import UnitSums
 
 
 def members(level: str, axis: str, units: Units, sums: UnitSums) -> dict[str, list[str]]:
-    """Which finest units (or categories) each row of a level holds; every unit of the level is there, empty or not."""
+    """Return the finest units (or categories) of each row of a level; units without any are included."""
     if is_cross(level):
         return _cell_members(level, units, sums)
     if axis not in units.trees:
@@ -26,12 +26,12 @@ def members(level: str, axis: str, units: Units, sums: UnitSums) -> dict[str, li
 
 
 def finest(parts: list[str], units: Units, sums: UnitSums) -> list[str]:
-    """Return the finest units of the sums that lie in any of these parts."""
+    """Return the finest units of the sums that belong to any of the given units."""
     return [unit for unit in sums.units if set(parts) & {unit, *units.ancestors(unit)}]
 
 
 def merged_parts(unit: str, spec: Specification, period: str) -> list[str]:
-    """Return the units of an earlier period that a later unit was merged of; empty where nothing was merged into it."""
+    """Return the units of an earlier period that merged into a unit; empty where there was no merger."""
     parts = [part for part, became in spec.units.successors.items() if became == unit]
     if not parts:  # nearly every unit: the units of the earlier period are looked up for the few others only
         return []
@@ -41,7 +41,7 @@ def merged_parts(unit: str, spec: Specification, period: str) -> list[str]:
 
 
 def _cell_members(level: str, units: Units, sums: UnitSums) -> dict[str, list[str]]:
-    """Which finest cells each cell of a cross-classification holds: every unit of the level with every category."""
+    """Return the finest cells of each cell of a cross-classification: every unit of the level with every category."""
     at, *_ = parts_of(level)
     keys = [parts_of(key) for key in sums.units]
     names: list[list[str]] = [sorted({key[i] for key in keys} - {NO_UNIT}) for i in range(len(parts_of(level)))]

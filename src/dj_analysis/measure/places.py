@@ -1,4 +1,4 @@
-"""Where on every axis each answer sheet of a survey lies."""
+"""Unit or category of each answer sheet on every axis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .survey import Survey
 
 
 def places(survey: Survey) -> pd.DataFrame:
-    """Return the place of every answer sheet on every axis: code of its finest unit, or its category; "" where not told."""
+    """Return each answer sheet's finest unit, or category, on every axis; "" where unknown."""
     units = survey.spec.units.at(survey.period)
     columns = list(dict.fromkeys(survey.axes.values())) or nw.from_native(survey.frame).collect_schema().names()[:1]
     frame = collected(nw.from_native(survey.frame).select(*columns)).to_pandas()
@@ -31,20 +31,20 @@ def places(survey: Survey) -> pd.DataFrame:
 
 
 def resolved(texts: pd.Series, units: Units) -> pd.Series:
-    """Turn what people wrote into codes of units; what is no unit, or everything where no units are declared, into ""."""
-    found = units.resolve([name for name in texts.unique() if name]) if units.rows else {}
-    return texts.map(lambda name: found.get(name, NO_UNIT))
+    """Convert names of units to unit codes; "" for unknown names, and for all names where no units are declared."""
+    codes = units.resolve([name for name in texts.unique() if name]) if units.rows else {}
+    return texts.map(lambda name: codes.get(name, NO_UNIT))
 
 
 def chosen(survey: Survey, keep: np.ndarray) -> Survey:
-    """Return the survey with some of its rows only."""
+    """Return the survey restricted to the rows to keep."""
     if keep.all():
         return survey
     return replace(survey, frame=nw.to_native(collected(nw.from_native(survey.frame)).filter(keep.tolist())))
 
 
 def person_scores(survey: Survey) -> pd.DataFrame:
-    """Return everybody's scores, one column a cell ``(form, code)``; questions as answered. Only ranks need them."""
+    """Return each person's scores, one column per cell ``(form, code)``; questions as answered. Used by ranks only."""
     frame = score_frame(survey.frame, survey.trees())
     plan = plan_cells(survey.trees(), nw.from_native(frame).collect_schema().names())
     leaves = {leaf.code for leaf in plan.leaves}

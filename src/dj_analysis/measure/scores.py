@@ -1,4 +1,4 @@
-"""The shape in which scores are handed on."""
+"""The result class of scores."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Scores(Result):
 
 
 def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Put tables of one shape under each other, text as text."""
+    """Concatenate tables with the same columns, with text columns as strings."""
     table = pd.concat(tables, ignore_index=True)
     text = [name for name in table.columns if table[name].dtype == object or str(table[name].dtype) == "str"]
     return table.astype(dict.fromkeys(text, "str"))

@@ -1,4 +1,4 @@
-"""Person or branch rows into dimension scores and an index: one expression on any dataframe engine."""
+"""Scoring of person or branch rows: dimensions, index, by one expression on any dataframe engine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _INT = nw.Int64
 
 @dataclass(frozen=True)
 class Plan:
-    """Which columns the expression makes, so that sums can be laid out again after grouping."""
+    """Columns of the scoring expression, by which grouped sums are arranged."""
 
     leaves: tuple[Node, ...]
     nodes: tuple[tuple[Form, str], ...]
@@ -35,7 +35,7 @@ class Plan:
 
 
 def plan_cells(trees: Mapping[Form, Tree], columns: Iterable[str]) -> Plan:
-    """Lay out what can be scored from the columns at hand; leaves that were not asked are left out."""
+    """Plan what can be scored from the available columns; leaves that were not asked are left out."""
     present = set(columns)
     asked: dict[str, Node] = {}
     nodes: list[tuple[Form, str]] = []
@@ -44,13 +44,13 @@ def plan_cells(trees: Mapping[Form, Tree], columns: Iterable[str]) -> Plan:
         asked.update({leaf.code: leaf for leaf in tree.leaves if leaf.code in present})
         scored = [node.code for node in tree.inner if any(leaf.code in present for leaf in tree.leaves_of(node.code))]
         nodes += [(form, code) for code in scored]
-        known = {*scored, *(leaf.code for leaf in tree.leaves if leaf.code in present)}
-        cells += [(form, code) for code in tree.codes if code in known]
+        scorable = {*scored, *(leaf.code for leaf in tree.leaves if leaf.code in present)}
+        cells += [(form, code) for code in tree.codes if code in scorable]
     return Plan(tuple(asked.values()), tuple(nodes), tuple(cells), trees)
 
 
 def score_frame(frame: Any, trees: Mapping[Form, Tree]) -> Any:
-    """Add to each row its node scores, as columns ``form__code``, on whatever engine the frame lives.
+    """Add node scores to each row, as columns ``form__code``, on the frame's own engine.
 
     A leaf counts ``(x − minimum)/(maximum − minimum)``, or ``(maximum − x)/…`` where direction is -1, times 100. A node
     over leaves is their weighted mean over those answered; with integral answers, bounds and weights it is one integer
@@ -85,7 +85,7 @@ def sum_frames(
     low: Bands,
     index: str | None = None,
 ) -> dict[str, UnitSums]:
-    """Score every row once and add the rows of each unit up, along every axis; the one place that collects a lazy frame.
+    """Score every row once and sum the rows of each unit along every axis; the only place that collects a lazy frame.
 
     Parameters
     ----------
@@ -102,8 +102,8 @@ def sum_frames(
     wrapped = nw.from_native(frame)
     schema = wrapped.collect_schema()
     plan = plan_cells(trees, schema.names())
-    kept = [leaf.code for leaf in plan.leaves] + [c for c in (*columns.values(), weight) if c]
-    scored = _with_scores(wrapped.select(dict.fromkeys(kept)) if kept else wrapped, plan)
+    needed = [leaf.code for leaf in plan.leaves] + [c for c in (*columns.values(), weight) if c]
+    scored = _with_scores(wrapped.select(dict.fromkeys(needed)) if needed else wrapped, plan)
     keys = [
         (nw.col(column).cast(nw.String).fill_null("") if column else nw.lit("")).alias(f"_key:{number}")
         for number, column in enumerate(columns.values())
@@ -111,33 +111,33 @@ def sum_frames(
     summed = _with_summands(scored, plan, weight, favourable, low, index).with_columns(*keys)
     sums = [name for name in summed.collect_schema().names() if name.startswith(("_s:", "_rows", "_lost"))]
     ranges = [*(f"_r:{leaf.code}" for leaf in plan.leaves), *(["_w"] if weight else [])]
-    made = {}
+    sums_by_axis = {}
     for number, (axis, column) in enumerate(columns.items()):
         key = f"_key:{number}"
         with warnings.catch_warnings():
-            # pandas' own group-by of many columns warns about its own layout; nothing a caller could mend.
+            # pandas' own group-by of many columns warns about its own layout; nothing a caller could correct.
             warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
             aggregated = summed.group_by(key).agg(
                 *(nw.col(name).sum() for name in sums),
                 *(nw.col(name).min().alias(f"_min:{name}") for name in ranges),
                 *(nw.col(name).max().alias(f"_max:{name}") for name in ranges),
             )
-        found = collected(aggregated).rename({key: "_key"}).to_pandas()
-        table = _as_floats(found, whole_keys=bool(column) and schema[column].is_float())
+        grouped = collected(aggregated).rename({key: "_key"}).to_pandas()
+        table = _as_floats(grouped, whole_keys=bool(column) and schema[column].is_float())
         _check_ranges(table, plan, weight)
-        made[axis] = _laid_out(table, plan, axis, weight)
-    return made
+        sums_by_axis[axis] = _laid_out(table, plan, axis, weight)
+    return sums_by_axis
 
 
 def with_cross(frame: Any, columns: Iterable[str], name: str) -> Any:
-    """Add a column that names the cross-classified cell of each row (text, ``""`` for what is not told)."""
+    """Add a column that names the cross-classified cell of each row (text, ``""`` for missing parts)."""
     wrapped = nw.from_native(frame)
     parts = [nw.col(column).cast(nw.String).fill_null("") for column in columns]
     return nw.to_native(wrapped.with_columns(nw.concat_str(*parts, separator=CROSS).alias(name)))
 
 
 def _as_floats(table: pd.DataFrame, *, whole_keys: bool) -> pd.DataFrame:
-    """Bring an engine's sums to float64 in order of the key; a column of unit numbers with gaps arrives as floats."""
+    """Convert an engine's sums to float64, sorted by key; a column of unit numbers with gaps arrives as floats."""
     key = table["_key"].astype("str")
     if whole_keys:
         key = whole_numbers(key).replace("nan", "")
@@ -146,7 +146,7 @@ def _as_floats(table: pd.DataFrame, *, whole_keys: bool) -> pd.DataFrame:
 
 
 def _with_scores(frame: Any, plan: Plan) -> Any:
-    """Add raised leaves (0 at the bad end) and node scores, level by level."""
+    """Add leaves counted from the unfavourable end (0) and node scores, level by level."""
     schema = frame.collect_schema()
     cleaned = [_clean(leaf, schema[leaf.code]) for leaf in plan.leaves]
     frame = frame.with_columns(*cleaned) if cleaned else frame
@@ -165,7 +165,7 @@ def _with_scores(frame: Any, plan: Plan) -> Any:
 
 
 def _clean(leaf: Node, dtype: Any) -> Any:
-    """Distance from the bad end in raw steps: null where missing, integral where the column is."""
+    """Return the distance from the unfavourable end in raw steps: null where missing, integral where the column is."""
     value = nw.col(leaf.code)
     if dtype.is_float():
         value = nw.when(~value.is_nan()).then(value)
@@ -201,7 +201,7 @@ def _leaf_score(leaf: Node) -> Any:
 
 
 def _multiples(leaves: list[Node]) -> tuple[list[float | int], float | int]:
-    """Factors that bring leaves of different ranges to one unit; integral (the lcm) where ranges and weights are."""
+    """Return factors that bring leaves of different ranges to one unit; integral where ranges and weights are."""
     ranges = [_whole(leaf.maximum - leaf.minimum) for leaf in leaves]
     weights = [_whole(leaf.weight) for leaf in leaves]
     if all(isinstance(value, int) for value in ranges + weights):
@@ -214,8 +214,8 @@ def _with_summands(frame: Any, plan: Plan, weight: str | None, favourable: Bands
     """Make every summand a column of its own: engines differ in how they aggregate expressions, not columns."""
     w = None
     if weight:
-        given = nw.col(weight).cast(nw.Float64)
-        frame = frame.with_columns(nw.when(~given.is_nan()).then(given).alias("_w"))
+        raw_weight = nw.col(weight).cast(nw.Float64)
+        frame = frame.with_columns(nw.when(~raw_weight.is_nan()).then(raw_weight).alias("_w"))
         w = nw.col("_w")
     columns: dict[str, Any] = {"_rows": nw.lit(1)} | ({} if w is None else {"_lost": w.is_null().cast(_INT)})
     point, schema = favourable.bands[0].point / 100, frame.collect_schema()
@@ -234,18 +234,18 @@ def _with_summands(frame: Any, plan: Plan, weight: str | None, favourable: Bands
 
 
 def _moments(name: str, x: Any, w: Any, *, whole: bool) -> dict[str, Any]:
-    """Summands of one score; ``whole`` tells that its sums are of integers and exact anyway."""
+    """Return the summands of one score; ``whole`` means that its sums are of integers and therefore exact."""
     present, filled = (~x.is_null()).cast(_INT), x.fill_null(0)
     columns = {f"{name}:n": present}
     if w is None:
-        made = {f"{name}:wx": filled, f"{name}:wxx": filled * filled, f"{name}:wxxx": filled * filled * filled}
-        return columns | (made if whole else _halved(made))
-    made = {}
+        summands = {f"{name}:wx": filled, f"{name}:wxx": filled * filled, f"{name}:wxxx": filled * filled * filled}
+        return columns | (summands if whole else _halved(summands))
+    summands = {}
     for power, prefix in ((w, "w"), (w * w, "ww")):
-        made |= {f"{name}:{prefix}": present * power, f"{name}:{prefix}x": filled * power}
-        made[f"{name}:{prefix}xx"] = filled * filled * power
-    made |= {f"{name}:www": present * w * w * w, f"{name}:wxxx": filled * filled * filled * w}
-    return columns | _halved(made)
+        summands |= {f"{name}:{prefix}": present * power, f"{name}:{prefix}x": filled * power}
+        summands[f"{name}:{prefix}xx"] = filled * filled * power
+    summands |= {f"{name}:www": present * w * w * w, f"{name}:wxxx": filled * filled * filled * w}
+    return columns | _halved(summands)
 
 
 def _halved(columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,26 +263,28 @@ def _halved(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_ranges(table: pd.DataFrame, plan: Plan, weight: str | None) -> None:
-    """Note answers outside their range and weights that cannot be used; extremes were found in the same pass."""
+    """Note answers outside their range and invalid weights; the extremes were computed in the same pass."""
     problems = Problems()
     for leaf in plan.leaves:
         span = leaf.maximum - leaf.minimum
         far = [table[f"_min:_r:{leaf.code}"].min(), table[f"_max:_r:{leaf.code}"].max()]
         if far[0] < -SLACK or far[1] > span + SLACK:
             ends = sorted(leaf.minimum + r if leaf.direction == 1 else leaf.maximum - r for r in far)
-            found, allowed = f"{ends[0]:g}–{ends[1]:g}", f"{leaf.minimum:g}–{leaf.maximum:g}"
-            advice = "改正数据或量表 (mend the data or the range)"
-            problems.add(f"答案/responses: {leaf.code}", "out_of_range", found, allowed, advice)
+            extremes, allowed = f"{ends[0]:g}–{ends[1]:g}", f"{leaf.minimum:g}–{leaf.maximum:g}"
+            advice = "改正数据或量表 (correct the data or the range)"
+            problems.add(f"答案/responses: {leaf.code}", "out_of_range", extremes, allowed, advice)
     if weight:
         low, high, lost = table["_min:_w"].min(), table["_max:_w"].max(), int(table["_lost"].sum())
         if lost or low < 0 or not 0 < high < math.inf:
-            found = f"{low:g}–{high:g}" + (f",{lost} 行缺失/rows without" if lost else "")
-            problems.add(f"答案/responses: {weight}", "weights", found, ">= 0,和 > 0", "改正权重 (mend the weights)")
+            bad_weights = f"{low:g}–{high:g}" + (f",{lost} 行缺失/rows without" if lost else "")
+            problems.add(
+                f"答案/responses: {weight}", "weights", bad_weights, ">= 0,和 > 0", "改正权重 (correct the weights)"
+            )
     problems.raise_if_any()
 
 
 def _laid_out(table: pd.DataFrame, plan: Plan, axis: str, weight: str | None) -> UnitSums:
-    """Bring the grouped columns into arrays units × cells; leaves' sums are scaled to 0–100 here, exactly."""
+    """Arrange the grouped columns as arrays units × cells; leaves' sums are scaled to 0–100 here, exactly."""
     shape = (len(table), len(plan.cells))
     sums = {name: np.zeros(shape) for name in STATISTICS}
     leaves = {leaf.code: leaf for leaf in plan.leaves}

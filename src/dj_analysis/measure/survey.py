@@ -1,4 +1,4 @@
-"""Checked data, ready to be scored."""
+"""Checked data ready for scoring."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..spec.tree import Form, Tree
 
 
 class WithheldRows(Mapping[str, frozenset[tuple[str, str]]]):
-    """The rows of one wave that a release hides, decided when they are first asked for."""
+    """The rows of one wave that a release hides, determined on first access."""
 
     def __init__(self, period: str, decide: Callable[[], frozenset[tuple[str, str]]]):
         self._period, self._decide = period, decide

@@ -79,12 +79,13 @@ def unit_sums(data: Survey, by: str | Sequence[str | Sequence[str]] | None = Non
         columns[axis] = data.axes.get(axis)
         if is_cross(axis):
             frame, columns[axis] = with_cross(frame, [data.axes[part] for part in parts_of(axis)], axis), axis
-    made = sum_frames(
+    sums_by_axis = sum_frames(
         frame, data.trees(), columns, weight=data.weight,
         favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
     )  # fmt: skip
     return {
-        axis: _known(sums, units, data) if parts_of(axis)[0] in units.trees else sums for axis, sums in made.items()
+        axis: _with_unit_codes(sums, units, data) if parts_of(axis)[0] in units.trees else sums
+        for axis, sums in sums_by_axis.items()
     }
 
 
@@ -109,8 +110,8 @@ def joint_counts(data: Survey) -> pd.DataFrame:
     table = pd.DataFrame([parts_of(key) for key in sums.units], columns=list(data.axes), dtype="str")
     counts = {"n": sums.persons}
     counts |= {f"n:{form}:{code}": sums.sums["n"][:, j] for j, (form, code) in enumerate(sums.cells)}
-    kept = {name: n for name, n in counts.items() if name == "n" or (n != sums.persons).any()}
-    table = pd.concat([table, pd.DataFrame(kept).astype("int64")], axis=1)
+    needed_counts = {name: n for name, n in counts.items() if name == "n" or (n != sums.persons).any()}
+    table = pd.concat([table, pd.DataFrame(needed_counts).astype("int64")], axis=1)
     for tree in (axis for axis in data.axes if axis in units.trees):
         table[tree] = resolved(whole_numbers(table[tree]), units)
     return table.groupby(list(data.axes), as_index=False, sort=True).sum()
@@ -119,7 +120,7 @@ def joint_counts(data: Survey) -> pd.DataFrame:
 def scores_of_sums(
     sums: Mapping[str, UnitSums], data: Survey, by: str | Sequence[str | Sequence[str]] | None = None
 ) -> Scores:
-    """Turn sums into scores: levels are sums of sums. ``data`` gives the period and what was asked, not its rows."""
+    """Compute scores from sums; ``data`` gives the period and the questions asked, its rows are not read."""
     spec = data.spec
     units = spec.units.at(data.period)
     blocks = []
@@ -151,7 +152,7 @@ def scores_of_sums(
 
 
 def restated(before: Scores, now: Scores) -> Scores:
-    """Return earlier scores with every later unit that was merged of earlier ones as if it had been whole then.
+    """Restate earlier scores as if units that merged later had already been merged.
 
     Its sums are those of its parts, wherever they belonged; so is its headcount. All other rows stay as they were.
     """
@@ -211,34 +212,36 @@ def _axis(name: str, data: Survey, units: Units) -> str:
     return axis
 
 
-def _known(sums: UnitSums, units: Units, data: Survey) -> UnitSums:
-    """Turn what people wrote into unit codes; a unit that does not exist in the period is an error."""
+def _with_unit_codes(sums: UnitSums, units: Units, data: Survey) -> UnitSums:
+    """Convert names of units to unit codes; a unit that does not exist in the period is an error."""
     if not units.rows:
         return sums.renamed(dict.fromkeys(sums.units, NO_UNIT))
     cells = {key: parts_of(key) for key in sums.units}
-    found = {NO_UNIT: NO_UNIT} | dict(units.resolve([parts[0] for parts in cells.values() if parts[0]]))
+    codes = {NO_UNIT: NO_UNIT} | dict(units.resolve([parts[0] for parts in cells.values() if parts[0]]))
     problems = Problems()
     for key, persons in zip(sums.units, sums.persons, strict=True):
-        if cells[key][0] not in found:
-            advice = "改正单位,或在 units 表补上及其有效期 (mend it, or add it to units)"
-            told = f"{quoted(pd.Series([cells[key][0]] * min(int(persons), 2)), units.names)} ({persons:.0f} 行/rows)"
-            problems.add(f"答案/responses {data.period}", "unknown_unit", told, "units 表", advice)
+        if cells[key][0] not in codes:
+            advice = "改正单位,或在 units 表补上及其有效期 (correct it, or add it to units)"
+            quoted_unit = (
+                f"{quoted(pd.Series([cells[key][0]] * min(int(persons), 2)), units.names)} ({persons:.0f} 行/rows)"
+            )
+            problems.add(f"答案/responses {data.period}", "unknown_unit", quoted_unit, "units 表", advice)
     problems.raise_if_any()
-    return sums.renamed({key: cell_name([found[parts[0]], *parts[1:]]) for key, parts in cells.items()})
+    return sums.renamed({key: cell_name([codes[parts[0]], *parts[1:]]) for key, parts in cells.items()})
 
 
 def _score_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
-    found = uncertainty.means(sums.sums)
+    estimates = uncertainty.means(sums.sums)
     with np.errstate(divide="ignore", invalid="ignore"):
         favourable = sums.sums["favourable"] / sums.sums["answers"]
-    reason = found.reason.copy()
+    reason = estimates.reason.copy()
     answered = sums.persons[:, None] > 0
     reason[(reason == reasons.NO_ANSWERS) & answered] = reasons.NOT_ENOUGH_ANSWERED
     table = _keys(level, sums, period)
     for name, values in {
-        "n": sums.sums["n"].astype(int), "score": found.mean, "sd": found.sd, "se": found.se, "df": found.df,
-        "skewness": found.skewness,
-        "se_source": np.full(reason.shape, "respondents", dtype=object), "low": found.low, "high": found.high,
+        "n": sums.sums["n"].astype(int), "score": estimates.mean, "sd": estimates.sd, "se": estimates.se, "df": estimates.df,
+        "skewness": estimates.skewness,
+        "se_source": np.full(reason.shape, "respondents", dtype=object), "low": estimates.low, "high": estimates.high,
         "favourable": favourable, "reason": reason,
     }.items():  # fmt: skip
         table[name] = values.ravel()

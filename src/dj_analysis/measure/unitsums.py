@@ -17,7 +17,7 @@ Cell = tuple[str, str]
 
 @dataclass(frozen=True)
 class UnitSums:
-    """Sums over the persons of each unit; quarters, files and partitions just add up.
+    """Sums over the persons of each unit; sums of quarters, files and partitions can be added.
 
     Confidential: sums of small units tell about single persons. They live in the workspace's store and never in a
     report.
@@ -54,7 +54,7 @@ class UnitSums:
         return UnitSums(self.axis, units, cells, parts[0].persons + parts[1].persons, sums)
 
     def laid_out(self, units: Sequence[str], cells: Sequence[Cell]) -> UnitSums:
-        """Return the same sums with rows for these units and columns for these cells, zero where there was none."""
+        """Return the sums arranged by the given units (rows) and cells (columns), zero where there was none."""
         rows = {unit: row for row, unit in enumerate(self.units)}
         columns = {cell: column for column, cell in enumerate(self.cells)}
         to_rows = [i for i, unit in enumerate(units) if unit in rows]

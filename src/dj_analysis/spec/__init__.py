@@ -1,1 +1,1 @@
-"""What the analyst declares: frozen, versioned, read from text or Excel."""
+"""Specifications declared by the analyst: frozen, versioned, read from text or Excel."""

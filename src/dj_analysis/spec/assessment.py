@@ -1,4 +1,4 @@
-"""The impact assessment (PIPL 55) that stands before any linking of people across waves."""
+"""The impact assessment (PIPL 55) required before linking people across waves."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SIGNED = {"zh": "签署后改为 true", "en": "true once it is signed"}
 
 
 def template(language: str) -> str:
-    """Return an empty impact assessment in the language of the office, with what each field asks."""
+    """Return an empty impact assessment form in the language of the office, with the question of each field."""
     lines = [line.format(file=FILE) for line in _HEAD[language]]
     for name, zh, en in FIELDS:
         lines += ["", f"# {en if language == 'en' else zh}", f'{name} = ""']
@@ -52,7 +52,7 @@ def filled(answers: dict[str, str], language: str = "zh") -> str:
 
 
 def impact_problems(path: Path, problems: Problems) -> bool:
-    """Check that the impact assessment is there, complete and signed; tell whether it is.
+    """Check that the impact assessment exists, is complete and is signed; return whether it passes.
 
     Parameters
     ----------
@@ -66,9 +66,9 @@ def impact_problems(path: Path, problems: Problems) -> bool:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problems.add(path.name, "unreadable", error, "UTF-8 TOML", "改正所指的行 (mend the line named)")
+        problems.add(path.name, "unreadable", error, "UTF-8 TOML", "改正所指的行 (correct the line named)")
         return False
-    missing = [name for name, *_ in FIELDS if not _said(name, raw.get(name, ""))]
+    missing = [name for name, *_ in FIELDS if not _is_filled(name, raw.get(name, ""))]
     missing += ["signed = true"] if raw.get("signed") is not True else []
     if missing:
         allowed = "各项均已填写并签署 (every field filled in, and signed)"
@@ -76,7 +76,7 @@ def impact_problems(path: Path, problems: Problems) -> bool:
     return not missing
 
 
-def _said(name: str, value: object) -> bool:
+def _is_filled(name: str, value: object) -> bool:
     if name != "date":
         return isinstance(value, str) and bool(value.strip())
     try:

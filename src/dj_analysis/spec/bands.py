@@ -1,4 +1,4 @@
-"""Ordered grades cut from a number at stated points."""
+"""Ordered grades of a number, defined by cut points."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLACK = 1e-9  # scores that are rational meet a cut point exactly; engines add i
 
 @dataclass(frozen=True)
 class Band:
-    """One grade: where it begins, on which side, how sure one must be, and why.
+    """One grade: its cut point, side, required confidence and reason.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Band:
 
     @property
     def sure(self) -> float:
-        """Probability asked for; a cut without one asks that the number more likely lies there than not."""
+        """Required probability; 0.5 (more likely than not) for a cut without one."""
         return 0.5 if self.confidence is None else self.confidence
 
 
@@ -75,7 +75,7 @@ class Bands:
         return codes
 
     def grade_surely(self, probability: Callable[[float, str], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Give the gravest grade that holds with its confidence.
+        """Return the most serious grade that holds with its required confidence.
 
         Parameters
         ----------
@@ -89,11 +89,11 @@ class Bands:
         """
         chances = [np.asarray(probability(band.point, band.side), dtype=float) for band in self.bands]
         codes = np.full(chances[0].shape, "", dtype=object)
-        given = np.full(chances[0].shape, np.nan)
+        probabilities = np.full(chances[0].shape, np.nan)
         for band, chance in zip(self.bands, chances, strict=True):
             sure = chance >= band.sure - SLACK
-            codes[sure], given[sure] = band.code, chance[sure]
-        return codes, given
+            codes[sure], probabilities[sure] = band.code, chance[sure]
+        return codes, probabilities
 
 
 def beyond(values: np.ndarray, point: float, side: str) -> np.ndarray:
@@ -111,13 +111,13 @@ def read_bands(path: Path | None, problems: Problems) -> Mapping[str, Bands]:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problems.add(path.name, "unreadable", error, "UTF-8 TOML", "改正所指的行 (mend the line named)")
+        problems.add(path.name, "unreadable", error, "UTF-8 TOML", "改正所指的行 (correct the line named)")
         return defaults
     unknown = sorted(set(raw) - set(defaults))
     if unknown:
         problems.add(path.name, "unknown_setting", ", ".join(unknown), ", ".join(defaults), "改名 (rename it)")
-    given = {name: _bands(path.name, name, raw[name], problems) for name in raw if name in defaults}
-    return {**defaults, **{name: bands for name, bands in given.items() if bands.bands}}
+    declared = {name: _bands(path.name, name, raw[name], problems) for name in raw if name in defaults}
+    return {**defaults, **{name: bands for name, bands in declared.items() if bands.bands}}
 
 
 @cache
@@ -125,36 +125,36 @@ def default_bands() -> Mapping[str, Bands]:
     """Return the cut points the package ships, each with its reason (spec/defaults/bands.toml)."""
     problems = Problems()
     raw = tomllib.loads(resources.files(__package__).joinpath("defaults/bands.toml").read_text(encoding="utf-8"))
-    found = {name: _bands("bands.toml", name, section, problems) for name, section in raw.items()}
+    defaults = {name: _bands("bands.toml", name, section, problems) for name, section in raw.items()}
     problems.raise_if_any()
-    return found
+    return defaults
 
 
 def _bands(place: str, name: str, section: Any, problems: Problems) -> Bands:
     where = f"{place} [{name}]"
     entries = section.get("band") if isinstance(section, dict) else None
     if not isinstance(entries, list) or not entries:
-        problems.add(where, "band", section, "band = [{ code = …, below = … }]", "改正 (mend it)")
+        problems.add(where, "band", section, "band = [{ code = …, below = … }]", "改正 (correct it)")
         return Bands(name, ())
     for key in sorted(set(section) - {"band", "of"}):
         problems.add(where, "unknown_setting", key, "of, band", "删去 (remove it)")
-    made = [band for entry in entries if (band := _band(where, entry, problems)) is not None]
+    bands = [band for entry in entries if (band := _band(where, entry, problems)) is not None]
     for side in ("below", "above"):
-        points = [band.point for band in made if band.side == side]
+        points = [band.point for band in bands if band.side == side]
         if points != sorted(points, reverse=side == "below"):
             problems.add(where, "band_order", points, "由轻到重 (mild to grave)", "改变次序 (reorder)")
     of = section.get("of")
     if of is not None and not _is_number(of):
         problems.add(f"{where} of", "wrong_type", of, "数 (number)", "改为数字 (write a number)")
         of = None
-    return Bands(name, tuple(made), of)
+    return Bands(name, tuple(bands), of)
 
 
 def _band(where: str, entry: Any, problems: Problems) -> Band | None:
     sides = [side for side in ("below", "above") if isinstance(entry, dict) and side in entry]
     if len(sides) != 1 or not isinstance(entry.get("code"), str) or not _is_number(entry[sides[0]]):
         code = entry.get("code", "?") if isinstance(entry, dict) else "?"
-        problems.add(f"{where} {code}", "band", entry, "code 和 below 或 above = 数", "改正 (mend it)")
+        problems.add(f"{where} {code}", "band", entry, "code 和 below 或 above = 数", "改正 (correct it)")
         return None
     rest = {key: entry[key] for key in entry if key not in sides}
     for key in sorted(set(rest) - set(Band.__dataclass_fields__)):

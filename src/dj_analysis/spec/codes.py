@@ -1,4 +1,4 @@
-"""Which texts may be the code of a unit or the name of a category."""
+"""Rules for the codes of units or the names of categories."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATH = re.compile(r'[/\\:*?"<>|]|\.\.')
 
 
 def category_fault(text: str) -> str:
-    """Say what keeps a text from naming a category; "" where nothing does.
+    """Return why a text cannot name a category; "" where it can.
 
     ``×`` joins the two parts of a cross and ``ALL`` names everybody; a slash is allowed, for a category never names a file.
     """
@@ -33,18 +33,18 @@ def category_fault(text: str) -> str:
 
 
 def code_fault(text: str) -> str:
-    """Say what keeps a text from being the code of a unit: a code is part of file names and addresses."""
+    """Return why a text cannot be a unit code, which is part of file names and addresses; "" where it can."""
     if fault := category_fault(text):
         return fault
-    if found := _PATH.search(text):
-        return found.group()
+    if match := _PATH.search(text):
+        return match.group()
     if text != text.strip() or text.startswith(".") or text.endswith("."):
         return "首尾的空格或点 (a space or dot at an end)"
     return "Windows 保留名 (a name Windows keeps)" if text.split(".")[0].casefold() in DEVICES else ""
 
 
 def derived_codes(names: Iterable[str]) -> dict[str, str]:
-    """Return a sound code of its own for each name of a unit; the name itself where it is one."""
+    """Return a valid unique code for each name of a unit; the name itself where it is valid."""
     sound = {name: name for name in dict.fromkeys(names) if not code_fault(name)}
     codes, taken = dict(sound), {name.casefold() for name in sound}
     for name in (name for name in dict.fromkeys(names) if name not in sound):
@@ -57,7 +57,7 @@ def derived_codes(names: Iterable[str]) -> dict[str, str]:
 
 
 def check_categories(where: str, texts: Iterable[str], problems: Problems) -> None:
-    """Note categories of a group column that could be taken for something else."""
+    """Note categories of a group column whose names are not allowed."""
     faults = {text: fault for text in dict.fromkeys(texts) if text and (fault := category_fault(text))}
     for text, fault in list(faults.items())[:3]:
         advice = "在数据或 scales 表中改名 (rename it in the data or in scales)"

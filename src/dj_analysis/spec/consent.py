@@ -1,4 +1,4 @@
-"""On what grounds answers may be used, as the workspace declares it."""
+"""The declared basis for using answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXAMPLE = 'basis = "notice", date = "2026-07-01", text = "问卷首页告知书"
 
 @dataclass(frozen=True)
 class Consent:
-    """What stands for ``consent_use`` in waves whose questionnaire had no such question (``[consent]``).
+    """The declared substitute for ``consent_use`` in waves without that question (``[consent]``).
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Consent:
 
 @dataclass(frozen=True)
 class Door:
-    """What decides, when a wave is read, who is let in and who may be followed from wave to wave.
+    """Conditions, applied when a wave is read, for including answers and for linking people across waves.
 
     Attributes
     ----------
@@ -51,22 +51,22 @@ class Door:
 
 
 def read_consent(place: str, raw: Mapping[str, Any], problems: Problems) -> Consent:
-    """Check the section ``[consent]``; what does not hold goes into ``problems`` and then nothing is declared."""
+    """Check the section ``[consent]``; errors go into ``problems``, and then nothing counts as declared."""
     if not raw:
         return Consent()
     when, text = raw.get("date", ""), raw.get("text", "")
     basis = raw.get("basis", "")
-    said = when.isoformat() if isinstance(when, date) else str(when).strip()
+    date_text = when.isoformat() if isinstance(when, date) else str(when).strip()
     before = len(problems)
     if basis != "notice":
         problems.add(f"{place} [consent] basis", "choice", basis or "(空)", "notice", "改为 notice (write notice)")
-    if not _is_date(said):
+    if not _is_date(date_text):
         advice = "写明何时告知 (say when people were informed)"
-        problems.add(f"{place} [consent] date", "bad_date", said or "(空)", "YYYY-MM-DD", advice)
+        problems.add(f"{place} [consent] date", "bad_date", date_text or "(空)", "YYYY-MM-DD", advice)
     if not text.strip():
         advice = "写明如何告知 (say how people were informed)"
         problems.add(f"{place} [consent] text", "missing_setting", "(空)", EXAMPLE, advice)
-    return Consent("notice", said, text.strip()) if len(problems) == before else Consent()
+    return Consent("notice", date_text, text.strip()) if len(problems) == before else Consent()
 
 
 def _is_date(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which questions a survey of working life must not ask, and which it asks badly."""
+"""Checks of the questions: forbidden subjects, poor wording."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TITLE = r"(副?(主任|经理|书记|处长|科长|部长|主席|班长|队长|
 
 
 class Subject(NamedTuple):
-    """A subject that is out of bounds: why, and a question about working conditions to ask instead."""
+    """A forbidden subject: its name, its pattern, and a question about working conditions to ask instead."""
 
     name: str
     pattern: re.Pattern[str]
@@ -115,21 +115,21 @@ def forbidden_subject(text: str) -> Subject | None:
 
 
 def check_subjects(place: str, nodes: Iterable[Node], problems: Problems) -> None:
-    """Note questions to persons about subjects that are out of bounds (domain D5); these are hard errors."""
+    """Note questions to persons about forbidden subjects (domain D5); these are errors."""
     for node in nodes:
         if node.role not in ("item", "text", "outcome", "group", "check", "dimension"):
             continue
         for text in (node.text_zh, node.text_en, node.label_zh, node.label_en):
             subject = forbidden_subject(text)
             if subject:
-                found = f"{subject.name}: {text[:40]}"
+                value = f"{subject.name}: {text[:40]}"
                 allowed = "工作生活状况 (working life)"
-                problems.add(f"{place}: {node.code}", "forbidden_subject", found, allowed, subject.instead)
+                problems.add(f"{place}: {node.code}", "forbidden_subject", value, allowed, subject.instead)
                 break
 
 
 def check_records(place: str, nodes: Iterable[Node], problems: Problems) -> None:
-    """Note nodes of an instrument for persons that hold records: groups, weights, outcomes, checks, questions.
+    """Note nodes of a survey instrument that hold personal records: groups, weights, outcomes, checks, questions.
 
     A question counts by its wording; only where it has none by its label.
     """
@@ -148,7 +148,7 @@ def check_records(place: str, nodes: Iterable[Node], problems: Problems) -> None
 def craft_warnings(
     nodes: Iterable[Node], *, recall_declared: bool, not_applicable: Iterable[str], declared_everywhere: bool = False
 ) -> Problems:
-    """List questions that are asked badly: two in one, leading, no way out, no recall period.
+    """List poorly worded questions: double-barrelled, leading, without a not-applicable option or recall period.
 
     Parameters
     ----------
@@ -159,18 +159,18 @@ def craft_warnings(
     declared_everywhere
         The form offers such an option for every question.
     """
-    found, scales = Problems(), set(not_applicable)
+    warnings, scales = Problems(), set(not_applicable)
     for node in nodes:
         if node.role != "item" or not node.text_zh:
             continue
         if _TWO_IN_ONE.search(node.text_zh):
-            found.add(node.code, "two_in_one", node.text_zh, "一题一事", "拆成两题 (split it)")
+            warnings.add(node.code, "two_in_one", node.text_zh, "一题一事", "拆成两题 (split it)")
         if _LEADING.search(node.text_zh):
-            found.add(node.code, "leading", node.text_zh, "中性措辞", "去掉引导词 (drop the leading words)")
+            warnings.add(node.code, "leading", node.text_zh, "中性措辞", "去掉引导词 (drop the leading words)")
         if not declared_everywhere and node.scale not in scales:
-            found.add(
+            warnings.add(
                 node.code, "no_way_out", node.scale or "(无量表)", "含 不了解/不适用", "加此选项 (add the option)"
             )
         if not recall_declared and not _RECALL.search(node.text_zh):
-            found.add(node.code, "no_recall", node.text_zh, "如 最近三个月", "写明时间 (state the period)")
-    return found
+            warnings.add(node.code, "no_recall", node.text_zh, "如 最近三个月", "写明时间 (state the period)")
+    return warnings

@@ -1,4 +1,4 @@
-"""Periods of reporting: 2026, 2026H1, 2026Q3, 2026-09, and ranges of months."""
+"""Reporting periods: 2026, 2026H1, 2026Q3, 2026-09."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Period:
         return self.shift(-_STEPS[self.cycle])
 
     def label(self, language: str = "zh") -> str:
-        """How a reader sees it: 2026年三季度, 2026年9月; in English the code itself."""
+        """Name for a reader: 2026年三季度, 2026年9月; in English the code itself."""
         if language != "zh":
             return self.text
         if self.cycle == "month":
@@ -78,10 +78,10 @@ class Period:
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Period:
     """Read a period; anything else raises :class:`UsageError` with the allowed forms."""
-    found = _PATTERN.match(str(text).strip())
-    if not found:
+    match = _PATTERN.match(str(text).strip())
+    if not match:
         raise UsageError(f"时期 “{text}” 无法识别 (not a period);应为/allowed: {ALLOWED}")
-    parts = found.groupdict()
+    parts = match.groupdict()
     for cycle in ("half", "quarter", "month"):
         if parts[cycle]:
             number = int(parts[cycle])

@@ -1,4 +1,4 @@
-"""What each table is collected for, so that answers never meet records kept to judge people."""
+"""Purposes of tables, by which answers are kept apart from records about people."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ALLOWED = "问卷答案不与个人记录合并 (answers are not joined with rec
 
 
 class _Record(NamedTuple):
-    """How records of one kind are headed: beyond doubt, or only where nobody was asked anything."""
+    """Header patterns of one kind of record: strong ones, and weak ones that do not count for a question."""
 
     label: str
     strong: re.Pattern[str]
@@ -56,7 +56,7 @@ _LOOSE = r"(情况|结果|信息|数据|状态|类型|类别|结论|内容|坐�
 
 
 def _record(label: str, zh: str, alone: str, en: str, en_alone: str, table: str) -> _Record:
-    """Chinese: a subject with a noun of records behind it, or (weak) a subject alone; English: whole headers."""
+    """Compile patterns: in Chinese a subject followed by a record noun, or (weak) alone; in English whole headers."""
     strong = rf"^.{{0,8}}?(?:{zh})$|^(?:{en})$"
     weak = rf"^{_WHEN_OR_WHO}(?:{alone}){_LOOSE}?$|^(?:{en_alone})$"
     return _Record(label, re.compile(strong, re.I), re.compile(weak, re.I), re.compile(table, re.I))
@@ -159,7 +159,7 @@ _FROM = re.compile(r"\b(?:from|join)\s+([\w.\"`\[\]一-鿿]+)", re.IGNORECASE)
 
 
 def record_purpose(header: str, *, asked: bool = False) -> str:
-    """Return for which restricted purpose the records under a header are kept, or ``""``.
+    """Return the restricted purpose of the records under a header, or ``""``.
 
     Parameters
     ----------
@@ -179,13 +179,19 @@ def record_purpose(header: str, *, asked: bool = False) -> str:
     bare = _NUMBERED.sub("", header.strip())
     inside = " ".join(part[1:-1] for part in _ASIDE.findall(bare))
     outside = _ASIDE.sub("", bare).strip()
-    said = outside or inside.strip()
-    said = _TAIL.sub("", _OWN.sub("", said)).replace("_", " ").strip()
-    said = " ".join(said.split())
-    if not said or _OPINION.search(said) or "—" in said or "--" in said or len(said) > _LONGEST * (1 + said.isascii()):
+    wording = outside or inside.strip()
+    wording = _TAIL.sub("", _OWN.sub("", wording)).replace("_", " ").strip()
+    wording = " ".join(wording.split())
+    if (
+        not wording
+        or _OPINION.search(wording)
+        or "—" in wording
+        or "--" in wording
+        or len(wording) > _LONGEST * (1 + wording.isascii())
+    ):
         return ""
     for tag, record in RESTRICTED.items():
-        if record.strong.search(said) or (not asked and record.weak.search(said)):
+        if record.strong.search(wording) or (not asked and record.weak.search(wording)):
             return tag
     return ""
 
@@ -196,22 +202,22 @@ def label(tag: str) -> str:
 
 
 def records(headers: Iterable[str], *, asked: Collection[str] = ()) -> dict[str, str]:
-    """Return the headers under which records about people stand, with the purpose of each."""
-    found = {header: record_purpose(header, asked=header in asked) for header in headers}
-    return {header: tag for header, tag in found.items() if tag}
+    """Return the headers of columns with records about people, with the purpose of each."""
+    purposes = {header: record_purpose(header, asked=header in asked) for header in headers}
+    return {header: tag for header, tag in purposes.items() if tag}
 
 
 def restricted_tables(query: str) -> dict[str, str]:
-    """Return the tables an SQL query draws from whose name says they hold such records, with the purpose of each."""
-    found = {
+    """Return the tables of an SQL query whose names indicate records about people, with the purpose of each."""
+    purposes = {
         name: next((tag for tag, record in RESTRICTED.items() if record.table.search(name)), "")
         for name in _FROM.findall(query)
     }
-    return {name: tag for name, tag in found.items() if tag}
+    return {name: tag for name, tag in purposes.items() if tag}
 
 
 def check_purposes(*results: Result) -> None:
-    """Refuse to bring results of different programmes together where one of them is about persons.
+    """Raise an error where results of different programmes are combined and one of them is about persons.
 
     Raises
     ------
@@ -224,9 +230,9 @@ def check_purposes(*results: Result) -> None:
     """
     programmes = list(dict.fromkeys(result.programme for result in results))
     if len(programmes) > 1 and any(result.about == "persons" for result in results):
-        found = "、".join(label(programme) for programme in programmes)
+        labels = "、".join(label(programme) for programme in programmes)
         problems = Problems()
         problems.add(
-            "结果/results", "purpose_results", found, ALLOWED, "各自报告，不合并 (report each by itself, join nothing)"
+            "结果/results", "purpose_results", labels, ALLOWED, "各自报告，不合并 (report each by itself, join nothing)"
         )
         raise PurposeError(problems=problems)

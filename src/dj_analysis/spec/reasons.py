@@ -1,4 +1,4 @@
-"""Why a number is missing: a code in the table, words in print."""
+"""Reasons why a number is missing: codes for tables, words for print."""
 
 from __future__ import annotations
 
@@ -155,8 +155,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
 
 
 def printed_reason(reason: str, language: str = "zh") -> str:
-    """Return a reason in the reader's language; joined ones one after the other, a text that is no code as it is."""
-    said = [
+    """Return a reason in the reader's language, part by part where several are joined; other text is unchanged."""
+    printed = [
         WORDS[part][language == "en"] if part in WORDS else part for part in map(str.strip, reason.split(";")) if part
     ]
-    return ("; " if language == "en" else "；").join(said)
+    return ("; " if language == "en" else "；").join(printed)

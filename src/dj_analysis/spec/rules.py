@@ -38,7 +38,7 @@ class ChangeRule:
 
 @dataclass(frozen=True)
 class SelfCheckRule:
-    """When the self-check page shows its reader orange, red or black, and how soon help answers.
+    """Thresholds of the self-check page's levels orange, red and black, and response times of the help service.
 
     The rule travels into the page as data; no function of this package applies it to anybody's answers.
 
@@ -71,7 +71,7 @@ class SelfCheckRule:
 
 @dataclass(frozen=True)
 class Rules:
-    """Every named rule; changing a parameter is editing rules.toml."""
+    """All named rules; their parameters are changed in rules.toml."""
 
     response: ResponseRule
     change: ChangeRule
@@ -86,12 +86,14 @@ def read_rules(path: Path | None, problems: Problems) -> Rules:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problems.add(path.name, "unreadable", error, "UTF-8 TOML", "改正所指的行 (mend the line named)")
+        problems.add(path.name, "unreadable", error, "UTF-8 TOML", "改正所指的行 (correct the line named)")
         return rules
-    known = {field.name for field in fields(Rules)}
+    rule_names = {field.name for field in fields(Rules)}
     for name, parameters in raw.items():
-        if name not in known:
-            problems.add(path.name, "unknown_rule", name, ", ".join(sorted(known)), "改名或删去 (rename or remove it)")
+        if name not in rule_names:
+            problems.add(
+                path.name, "unknown_rule", name, ", ".join(sorted(rule_names)), "改名或删去 (rename or remove it)"
+            )
             continue
         rules = replace(rules, **{name: _changed(path.name, name, getattr(rules, name), parameters, problems)})
     if not _graver_is_stricter(path.name, rules.self_check, problems):
@@ -111,15 +113,15 @@ def default_rules() -> Rules:
 
 
 def _changed(place: str, name: str, rule: Any, parameters: Any, problems: Problems) -> Any:
-    known = {field.name: field.metadata or SHARE for field in fields(rule)}
+    limits = {field.name: field.metadata or SHARE for field in fields(rule)}
     if not isinstance(parameters, dict):
-        problems.add(f"{place} [{name}]", "wrong_type", parameters, "表 (table)", "改正类型 (mend its type)")
+        problems.add(f"{place} [{name}]", "wrong_type", parameters, "表 (table)", "改正类型 (correct its type)")
         return rule
     for key, value in parameters.items():
-        if key not in known:
-            problems.add(f"{place} [{name}]", "unknown_setting", key, ", ".join(sorted(known)), "改名 (rename it)")
+        if key not in limits:
+            problems.add(f"{place} [{name}]", "unknown_setting", key, ", ".join(sorted(limits)), "改名 (rename it)")
             continue
-        where, span, whole = f"{place} [{name}] {key}", known[key], bool(known[key].get("whole"))
+        where, span, whole = f"{place} [{name}] {key}", limits[key], bool(limits[key].get("whole"))
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             problems.add(where, "wrong_type", value, "数 (number)", "改为数字 (write a number)")
         elif not span["low"] <= value <= span["high"] or (whole and value != int(value)):
@@ -130,12 +132,14 @@ def _changed(place: str, name: str, rule: Any, parameters: Any, problems: Proble
 
 
 def _graver_is_stricter(place: str, rule: SelfCheckRule, problems: Problems) -> bool:
-    """Note cut points that would give a milder level to whoever is worse off."""
+    """Note cut points that would give a milder level to a worse result; return whether there are none."""
     grades, sound = ("orange", "red", "black"), True
     for what, falling in (("index", True), ("dimensions", False), ("days", True)):
         points = [getattr(rule, f"{grade}_{what}") for grade in grades]
         if points != sorted(points, reverse=falling):
-            found = ", ".join(f"{grade}_{what} = {point:g}" for grade, point in zip(grades, points, strict=True))
-            problems.add(f"{place} [self_check]", "band_order", found, "由轻到重 (mild to grave)", "改正 (mend them)")
+            cut_points = ", ".join(f"{grade}_{what} = {point:g}" for grade, point in zip(grades, points, strict=True))
+            problems.add(
+                f"{place} [self_check]", "band_order", cut_points, "由轻到重 (mild to grave)", "改正 (correct them)"
+            )
             sound = False
     return sound

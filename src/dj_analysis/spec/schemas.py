@@ -1,4 +1,4 @@
-"""Which tables a workspace has, with their columns."""
+"""Schemas of a workspace's tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Kind = Literal["text", "number", "count", "date", "period", "choice"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, what its cells hold, and what it is for (in Chinese, as the template shows it)."""
+    """One column: its name, the kind of its cells, and its meaning (in Chinese, as the template shows it)."""
 
     name: str
     meaning: str
@@ -22,7 +22,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """One table: its columns and the columns that name a row."""
+    """One table: its columns and the key columns that identify a row."""
 
     name: str
     meaning: str

@@ -67,7 +67,7 @@ _SOURCE: dict[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where a foreign table is, how its columns become ours, and what it is kept for (``[tables.X]``)."""
+    """Location, column mapping and purpose of a foreign table (``[tables.X]``)."""
 
     path: str = ""
     sql: Mapping[str, str] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a workspace says about itself.
+    """Settings of one workspace.
 
     Attributes
     ----------
@@ -134,17 +134,17 @@ class Settings:
 
     @property
     def door(self) -> Door:
-        """What decides who is let in when a wave is read."""
+        """Conditions for including answers when a wave is read."""
         return Door(self.consent, self.places, self.folder / ASSESSMENT)
 
     def purpose_of(self, table: str) -> str:
-        """Return what a table is kept for: as declared, else by its name."""
+        """Return the purpose of a table: as declared, else by its name."""
         declared = self.tables[table].purpose if table in self.tables else ""
         return declared or BY_TABLE.get(table, "")
 
 
 def read_settings(folder: str | Path, problems: Problems) -> Settings:
-    """Read workspace.toml; what is wrong goes into ``problems`` and the default takes its place."""
+    """Read workspace.toml; errors go into ``problems``, and defaults replace invalid values."""
     folder = Path(folder)
     path = folder / "workspace.toml"
     try:
@@ -153,11 +153,11 @@ def read_settings(folder: str | Path, problems: Problems) -> Settings:
         problems.add(path.name, "missing_file", folder, "workspace.toml", "用 dj new 或 dj demo 新建 (make one)")
         return Settings(folder)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problems.add(path.name, "unreadable", error, "UTF-8 TOML", "改正所指的行 (mend the line named)")
+        problems.add(path.name, "unreadable", error, "UTF-8 TOML", "改正所指的行 (correct the line named)")
         return Settings(folder)
     raw = _typed(path.name, raw, _TOP, problems)
-    for section, known in _SECTIONS.items():
-        raw[section] = _typed(f"{path.name} [{section}]", raw.get(section, {}), known, problems)
+    for section, types in _SECTIONS.items():
+        raw[section] = _typed(f"{path.name} [{section}]", raw.get(section, {}), types, problems)
     _check_values(path.name, raw, problems)
     tables = {name: _source(path.name, name, source, problems) for name, source in raw.get("tables", {}).items()}
     _check_purposes(path.name, tables, problems)
@@ -174,63 +174,63 @@ def read_settings(folder: str | Path, problems: Problems) -> Settings:
     )
 
 
-def _typed(place: str, raw: Any, known: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+def _typed(place: str, raw: Any, types: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
     """Keep the entries that are known and of the right type; note the others."""
-    kept: dict[str, Any] = {}
+    valid: dict[str, Any] = {}
     for key, value in (raw if isinstance(raw, dict) else {}).items():
-        if key not in known:
-            problems.add(place, "unknown_setting", key, ", ".join(known), "删去或改名 (remove or rename it)")
-        elif not isinstance(value, known[key]) or (known[key] is int and isinstance(value, bool)):
-            kinds = known[key] if isinstance(known[key], tuple) else (known[key],)
+        if key not in types:
+            problems.add(place, "unknown_setting", key, ", ".join(types), "删去或改名 (remove or rename it)")
+        elif not isinstance(value, types[key]) or (types[key] is int and isinstance(value, bool)):
+            kinds = types[key] if isinstance(types[key], tuple) else (types[key],)
             named = "、".join(kind.__name__ for kind in kinds)
-            problems.add(f"{place} {key}", "wrong_type", value, named, "改正类型 (mend its type)")
+            problems.add(f"{place} {key}", "wrong_type", value, named, "改正类型 (correct its type)")
         else:
-            kept[key] = value
-    return kept
+            valid[key] = value
+    return valid
 
 
 def _source(place: str, name: str, raw: Any, problems: Problems) -> Source:
     """Read one foreign table; a number where a text is meant (``period = 2023``) is read as that text."""
     where = f"{place} [tables.{name}]"
-    kept = _typed(where, raw, _SOURCE, problems)
+    entries = _typed(where, raw, _SOURCE, problems)
     for key in ("columns", "constant", "missing", "sql"):
-        kept[key] = _texts(f"{where} {key}", kept.get(key, {}), problems)
-    if kept.get("raters", "") not in ("", "officials", "people"):
+        entries[key] = _texts(f"{where} {key}", entries.get(key, {}), problems)
+    if entries.get("raters", "") not in ("", "officials", "people"):
         problems.add(
-            f"{where} raters", "unknown_value", kept.pop("raters"), "officials, people",
+            f"{where} raters", "unknown_value", entries.pop("raters"), "officials, people",
             "officials:检查组、评委,不限人数;people:群众评议、述职评议,不足5人不单列 (who gives the marks)",
         )  # fmt: skip
-    for consent in sorted(name for name in kept["constant"] if name.startswith("consent_")):
+    for consent in sorted(name for name in entries["constant"] if name.startswith("consent_")):
         advice = (
             "同意由本人作出；以告知为依据的写 [consent] (consent is each person's own; declare a notice in [consent])"
         )
         problems.add(f"{where} constant", "constant_consent", consent, "一列答案 (a column of answers)", advice)
-        del kept["constant"][consent]
-    kept["recode"] = {
+        del entries["constant"][consent]
+    entries["recode"] = {
         column: _texts(f"{where} recode.{column}", mapping, problems)
-        for column, mapping in kept.get("recode", {}).items()
+        for column, mapping in entries.get("recode", {}).items()
     }
-    for column, headers in list(kept.get("join", {}).items()):
+    for column, headers in list(entries.get("join", {}).items()):
         if not isinstance(headers, list) or not headers or not all(isinstance(header, str) for header in headers):
             problems.add(
-                f"{where} join", "wrong_type", f"{column} = {headers}", '["列1", "列2"]', "改正类型 (mend its type)"
+                f"{where} join", "wrong_type", f"{column} = {headers}", '["列1", "列2"]', "改正类型 (correct its type)"
             )
-            del kept["join"][column]
-    return Source(**kept)
+            del entries["join"][column]
+    return Source(**entries)
 
 
 def _texts(where: str, raw: Any, problems: Problems) -> dict[str, str]:
-    made: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for key, value in (raw if isinstance(raw, dict) else {}).items():
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            problems.add(where, "wrong_type", f"{key} = {value}", "文字 (text)", "改正类型 (mend its type)")
+            problems.add(where, "wrong_type", f"{key} = {value}", "文字 (text)", "改正类型 (correct its type)")
         elif where.endswith(" columns") and not isinstance(value, str):
             problems.add(where, "wrong_type", f"{key} = {value}", "列名 (a header)", "加引号 (quote it)")
         else:
-            made[str(key)] = str(value)
+            texts[str(key)] = str(value)
     if not isinstance(raw, dict):
-        problems.add(where, "wrong_type", raw, "表 (table)", "改正类型 (mend its type)")
-    return made
+        problems.add(where, "wrong_type", raw, "表 (table)", "改正类型 (correct its type)")
+    return texts
 
 
 def _check_values(place: str, raw: dict[str, Any], problems: Problems) -> None:
@@ -245,11 +245,13 @@ def _check_values(place: str, raw: dict[str, Any], problems: Problems) -> None:
     raw["roots"] = _texts(f"{place} [roots]", raw.get("roots", {}), problems)
     for name, value in list(raw["roots"].items()):
         if not isinstance(value, str) or value.replace(".", "").isdigit():
-            problems.add(f"{place} [roots]", "wrong_type", f"{name} = {value}", "文件夹 (a folder)", "改正 (mend it)")
+            problems.add(
+                f"{place} [roots]", "wrong_type", f"{name} = {value}", "文件夹 (a folder)", "改正 (correct it)"
+            )
             del raw["roots"][name]
     cross = raw["publish"].get("cross", [])
     if not all(isinstance(pair, list) and all(isinstance(part, str) for part in pair) for pair in cross):
-        problems.add(f"{place} [publish] cross", "wrong_type", cross, '[["branch", "age_band"]]', "改正 (mend it)")
+        problems.add(f"{place} [publish] cross", "wrong_type", cross, '[["branch", "age_band"]]', "改正 (correct it)")
         del raw["publish"]["cross"]
     elif wide := [pair for pair in cross if len(pair) > MOST_TOGETHER + 1]:
         allowed = f"一个单位层级,至多 {MOST_TOGETHER} 个分组 (a unit level and at most {MOST_TOGETHER} group columns)"
@@ -257,28 +259,28 @@ def _check_values(place: str, raw: dict[str, Any], problems: Problems) -> None:
         problems.add(f"{place} [publish] cross", "too_many_groups", " × ".join(wide[0]), allowed, advice)
         del raw["publish"]["cross"]
     if not all(isinstance(kind, str) for kind in raw["units"].get("exclude_types", [])):
-        found = raw["units"].pop("exclude_types")
-        problems.add(f"{place} [units] exclude_types", "wrong_type", found, '["summary"]', "改正 (mend it)")
+        exclude_types = raw["units"].pop("exclude_types")
+        problems.add(f"{place} [units] exclude_types", "wrong_type", exclude_types, '["summary"]', "改正 (correct it)")
     for name in sorted(set(raw.get("tables", {})) - set(SCHEMAS)):
         problems.add(f"{place} [tables.{name}]", "unknown_table", name, ", ".join(SCHEMAS), "改名 (rename it)")
         del raw["tables"][name]
     for period, form in list(raw.get("waves", {}).items()):
         if not is_period(period) or form not in ("full", "pulse"):
             allowed = f"{ALLOWED} = full / pulse"
-            problems.add(f"{place} [waves]", "choice", f"{period} = {form}", allowed, "改正 (mend it)")
+            problems.add(f"{place} [waves]", "choice", f"{period} = {form}", allowed, "改正 (correct it)")
             del raw["waves"][period]
     for name, source in list(raw.get("tables", {}).items()):
         if isinstance(source, dict) and source.get("shape", "") not in ("", "long", "wide"):
-            found = source.pop("shape")
-            problems.add(f"{place} [tables.{name}] shape", "choice", found, "long, wide", "改正 (mend it)")
-        kept_for = source.get("purpose", "") if isinstance(source, dict) else ""
-        if isinstance(kept_for, str) and kept_for not in ("", *PURPOSES, *RESTRICTED):
-            allowed, found = ", ".join([*PURPOSES, *RESTRICTED]), source.pop("purpose")
+            shape = source.pop("shape")
+            problems.add(f"{place} [tables.{name}] shape", "choice", shape, "long, wide", "改正 (correct it)")
+        declared = source.get("purpose", "") if isinstance(source, dict) else ""
+        if isinstance(declared, str) and declared not in ("", *PURPOSES, *RESTRICTED):
+            allowed, purpose = ", ".join([*PURPOSES, *RESTRICTED]), source.pop("purpose")
             problems.add(
-                f"{place} [tables.{name}] purpose", "choice", found, allowed, "改为所列之一 (use one of these)"
+                f"{place} [tables.{name}] purpose", "choice", purpose, allowed, "改为所列之一 (use one of these)"
             )
         if not isinstance(source, dict):
-            problems.add(f"{place} [tables.{name}]", "wrong_type", source, "table", "改正类型 (mend its type)")
+            problems.add(f"{place} [tables.{name}]", "wrong_type", source, "table", "改正类型 (correct its type)")
             del raw["tables"][name]
 
 
@@ -289,11 +291,11 @@ def _check_purposes(place: str, tables: Mapping[str, Source], problems: Problems
         return
     where, advice = f"{place} [tables.responses]", "只读问卷答案 (read the answers alone)"
     query = responses.sql.get("query", "")
-    met = [(f"{where} purpose", responses.purpose, "")] if responses.purpose in RESTRICTED else []
+    violations = [(f"{where} purpose", responses.purpose, "")] if responses.purpose in RESTRICTED else []
     for name, other in tables.items():
         same = (other.path and other.path == responses.path) or (query and query == other.sql.get("query", ""))
         if name != "responses" and other.purpose in RESTRICTED and same:
-            met.append((where, other.purpose, f": [tables.{name}]"))
-    met += [(f"{where} sql", tag, f": {name}") for name, tag in restricted_tables(query).items()]
-    for place_of, tag, named in met:
+            violations.append((where, other.purpose, f": [tables.{name}]"))
+    violations += [(f"{where} sql", tag, f": {name}") for name, tag in restricted_tables(query).items()]
+    for place_of, tag, named in violations:
         problems.add(place_of, "purpose_table", f"{label(tag)}{named}", UNMIXED, advice)

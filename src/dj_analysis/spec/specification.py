@@ -1,4 +1,4 @@
-"""Everything the analyst declared, in one frozen bundle that results carry with them."""
+"""All declarations of the analyst, in one frozen object that results carry with them."""
 
 from __future__ import annotations
 
@@ -83,15 +83,15 @@ class Specification:
         return code
 
     def unit_label(self, unit: str, level: str = "") -> str:
-        """Name of a unit for the reader; a category of a group column stands for itself."""
+        """Name of a unit for the reader; a category of a group column is its own name."""
         if CROSS in level:
             return CROSS.join(
                 self.unit_label(*pair) for pair in zip(unit.split(CROSS), level.split(CROSS), strict=True)
             )
         if level in self.group_names:
             return self._categories.get((level, unit), unit)
-        found = self.units.get(unit)
-        return found.name(self.language) if found else unit
+        declared = self.units.get(unit)
+        return declared.name(self.language) if declared else unit
 
     def level_label(self, level: str) -> str:
         """Name of a level or group column for the reader."""
@@ -117,12 +117,12 @@ class Specification:
         return {(code, option.label_zh): option.label_en for code, option in options if option.label_en}
 
     def headcount(self, unit: str, period: str) -> float:
-        """Return the people on the books of a unit in a period; NaN where it is not known.
+        """Return the headcount of a unit in a period; NaN where it is not known.
 
         The table headcounts comes first; else what units.csv says; else the sum over the units right below.
         """
-        found = self._headcounts.get((unit, period))
-        return found if found is not None else self._headcounts_by_tree(period).get(unit, float("nan"))
+        declared = self._headcounts.get((unit, period))
+        return declared if declared is not None else self._headcounts_by_tree(period).get(unit, float("nan"))
 
     @cached_property
     def _headcounts(self) -> dict[tuple[str, str], float]:
@@ -134,21 +134,22 @@ class Specification:
         """Headcounts of a period where the table has none: declared with the unit, or summed from below."""
         if period in self._by_period:
             return self._by_period[period]
-        known = self._by_period[period] = {}
+        headcounts = self._by_period[period] = {}
         if self._headcounts or any(unit.headcount == unit.headcount for unit in self.units.rows):
             units = self.units.at(period)
             for unit in sorted(units.rows, key=lambda unit: -len(units.ancestors(unit.unit))):
                 below = [
-                    self._headcounts.get((c.unit, period), known.get(c.unit, float("nan")))
+                    self._headcounts.get((c.unit, period), headcounts.get(c.unit, float("nan")))
                     for c in units.children(unit.unit)
                 ]
                 declared = unit.headcount == unit.headcount
-                known[unit.unit] = unit.headcount if declared else sum(below) if below else float("nan")
+                headcounts[unit.unit] = unit.headcount if declared else sum(below) if below else float("nan")
             below = [
-                self._headcounts.get((c.unit, period), known.get(c.unit, float("nan"))) for c in units.children(ALL)
+                self._headcounts.get((c.unit, period), headcounts.get(c.unit, float("nan")))
+                for c in units.children(ALL)
             ]
-            known.setdefault(ALL, sum(below) if below else float("nan"))
-        return known
+            headcounts.setdefault(ALL, sum(below) if below else float("nan"))
+        return headcounts
 
     @cached_property
     def _by_period(self) -> dict[str, dict[str, float]]:

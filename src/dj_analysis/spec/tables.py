@@ -1,4 +1,4 @@
-"""Tables from files and databases into frames of text, checked against their schema."""
+"""Import of tables from files or databases as frames of text, checked against their schema."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def _mapped(table: Table, source: Source, schema: Schema, problems: Problems) ->
 
 
 def _declared(source: Source) -> set[str]:
-    """Headers a foreign table's declaration names."""
+    """Return the headers named in a foreign table's declaration."""
     return set(source.columns.values()) | {header for headers in source.join.values() for header in headers}
 
 
 def read_source(settings: Settings, name: str, problems: Problems) -> Table | None:
-    """Read the foreign table ``[tables.name]`` as it stands, from a declared place or a database."""
+    """Read the foreign table ``[tables.name]`` unchanged, from a declared folder or a database."""
     source, place = settings.tables[name], f"workspace.toml [tables.{name}]"
     if source.sql:
         return _read_sql(source, name, problems)
@@ -94,7 +94,7 @@ def read_source(settings: Settings, name: str, problems: Problems) -> Table | No
         problems.add(f"{place} path", "outside_roots", source.path, "workspace, [roots]", advice)
         return None
     if not source.path or not path.exists():
-        advice = "改正路径 (mend the path)"
+        advice = "改正路径 (correct the path)"
         problems.add(f"{place} path", "missing_file", source.path or "(空)", "path 或 sql", advice)
         return None
     return read_text(path, problems, place=path.name, sheet=source.sheet)
@@ -104,7 +104,7 @@ def read_text(path: Path, problems: Problems, *, place: str = "", sheet: str = "
     """Read a CSV, Excel, Parquet or SPSS file as text; what is wrong with the file goes into ``problems``."""
     place = place or path.name
     if not path.exists():
-        problems.add(place, "missing_file", path.name, ", ".join(SUFFIXES), "改正文件名 (mend the file name)")
+        problems.add(place, "missing_file", path.name, ", ".join(SUFFIXES), "改正文件名 (correct the file name)")
         return None
     if path.stat().st_size == 0:
         problems.add(place, "empty_file", "0 字节", "表头和数据", "重新导出 (export it again)")
@@ -117,12 +117,12 @@ def read_text(path: Path, problems: Problems, *, place: str = "", sheet: str = "
 
 
 def map_columns(table: Table, source: Source, problems: Problems) -> Table:
-    """Give foreign columns our names: constants, joins, renames, recodes, marks of missing values."""
+    """Map foreign columns to the package's names: constants, joins, renames, recodes, marks of missing values."""
     frame, place, notices = table.frame, table.place, list(table.notices)
     wanted = _declared(source)
     absent = sorted(header for header in wanted if header not in frame.columns)
     for header in absent:
-        advice = "在 workspace.toml 改正列名 (mend the header in workspace.toml)"
+        advice = "在 workspace.toml 改正列名 (correct the header in workspace.toml)"
         problems.add(place, "missing_column", header, ", ".join(map(str, frame.columns[:12])), advice)
     new = {ours: frame[header] for ours, header in source.columns.items() if header not in absent}
     for ours, headers in source.join.items():
@@ -132,8 +132,8 @@ def map_columns(table: Table, source: Source, problems: Problems) -> Table:
             new[ours] = joined.where(pd.concat([part != "" for part in parts], axis=1).all(axis=1), "")
     for ours, value in source.constant.items():
         new[ours] = pd.Series(str(value), index=frame.index, dtype="str")
-    kept = [header for header in frame.columns if header not in wanted and header not in new]
-    mapped = pd.DataFrame({**new, **{header: frame[header] for header in kept}}, index=frame.index)
+    unmapped = [header for header in frame.columns if header not in wanted and header not in new]
+    mapped = pd.DataFrame({**new, **{header: frame[header] for header in unmapped}}, index=frame.index)
     for ours, mapping in source.recode.items():
         if ours in mapped.columns:
             mapped[ours] = whole_numbers(mapped[ours]).replace({str(k): str(v) for k, v in mapping.items()})
@@ -146,7 +146,7 @@ def map_columns(table: Table, source: Source, problems: Problems) -> Table:
 
 
 def to_long(table: Table, source: Source, schema: Schema, problems: Problems) -> Table:
-    """Bring a foreign table of values to one fact a row: unit, period, code, value and why a value is missing."""
+    """Reshape a foreign table of values to one value per row: unit, period, code, value, reason if missing."""
     mapped = map_columns(table, source, problems)
     frame, reasons = mapped.frame, mapped.reasons
     if source.shape != "wide":
@@ -179,13 +179,15 @@ def conform(table: Table, schema: Schema, problems: Problems) -> Table:
         keys = [name for name in schema.key if name in frame.columns]
         repeated = frame.index[frame.duplicated(keys, keep="first")] if keys else []
         if len(repeated):
-            found = f"{', '.join(frame.loc[repeated[0], keys].astype(str))} ({rows_text(repeated)})"
-            problems.add(table.place, "duplicate_row", found, f"{' + '.join(keys)} 唯一", "删去重复行 (drop the copy)")
+            duplicates = f"{', '.join(frame.loc[repeated[0], keys].astype(str))} ({rows_text(repeated)})"
+            problems.add(
+                table.place, "duplicate_row", duplicates, f"{' + '.join(keys)} 唯一", "删去重复行 (drop the copy)"
+            )
     return replace(table, frame=frame)
 
 
 def numbers(values: pd.Series) -> pd.Series:
-    """Turn text cells into float64, empty and unreadable cells into NaN."""
+    """Convert text cells to float64, empty and unreadable cells to NaN."""
     return once_a_value(
         values, lambda v: pd.to_numeric(v.str.strip().replace("", None), errors="coerce").astype("float64")
     )
@@ -197,7 +199,7 @@ def whole_numbers(values: pd.Series) -> pd.Series:
 
 
 def once_a_value(values: pd.Series, function: Callable[[pd.Series], pd.Series]) -> pd.Series:
-    """Apply a function of text cells once to each different value: answers repeat a handful of texts."""
+    """Apply a function once to each distinct text cell, because answers repeat a few texts."""
     codes, different = pd.factorize(values)
     if len(different) > len(values) / 2:
         return function(values)
@@ -206,21 +208,21 @@ def once_a_value(values: pd.Series, function: Callable[[pd.Series], pd.Series]) 
 
 
 def rows_text(index: Iterable[int], most: int = 3) -> str:
-    """Name rows as a person counts them in the file: the header is row 1."""
+    """Return row numbers as shown in the file, where the header is row 1."""
     rows = [int(i) + 2 for i in index]
     listed = "、".join(str(row) for row in rows[:most])
     return f"第 {listed} 行" + (f" 等共 {len(rows)} 行" if len(rows) > most else "")
 
 
 def quoted(cells: pd.Series, allowed: Iterable[str] = (), most: int = 3) -> str:
-    """Quote cells that fit nothing as far as they can tell about nobody: what stands there once may be a number or a comment.
+    """Quote invalid cells without disclosing personal content: a unique cell may be a personal number or a comment.
 
     What stands in several rows is quoted, and what looks like a slip of something allowed and is no long number; of the
     rest the row must do.
     """
-    counts, known, shown = cells.value_counts(), list(allowed), []
+    counts, allowed_texts, shown = cells.value_counts(), list(allowed), []
     for value in dict.fromkeys(cells):
-        slip = not re.search(r"\d{4}", value) and bool(difflib.get_close_matches(value, known, n=1, cutoff=0.6))
+        slip = not re.search(r"\d{4}", value) and bool(difflib.get_close_matches(value, allowed_texts, n=1, cutoff=0.6))
         shown += [value if counts[value] > 1 or slip else "(内容不引/not quoted)"]
     return "、".join(dict.fromkeys(shown[:most]))
 
@@ -235,10 +237,10 @@ def _check_kind(place: str, cells: pd.Series, kind: str, allowed: tuple[str, ...
             bad, want = filled[(values < 0) | (values % 1 != 0)], "非负整数 (whole number >= 0)"
     elif kind == "date":
         bad = filled[[not _is_bound(text) for text in filled]]
-        rule, want, advice = "bad_date", f"YYYY-MM-DD 或 {ALLOWED}", "改正日期 (mend the date)"
+        rule, want, advice = "bad_date", f"YYYY-MM-DD 或 {ALLOWED}", "改正日期 (correct the date)"
     elif kind == "period":
         bad = filled[[not is_period(text) for text in filled]]
-        rule, want, advice = "bad_period", ALLOWED, "改正时期 (mend the period)"
+        rule, want, advice = "bad_period", ALLOWED, "改正时期 (correct the period)"
     else:
         bad = cells[~whole_numbers(cells).isin(allowed)]
         rule, want, advice = "choice", ", ".join(a or "(空)" for a in allowed), "改为所列值之一 (use one of these)"
@@ -311,9 +313,9 @@ def _with_header(cells: list[list[str]] | pd.DataFrame, place: str, problems: Pr
         blank = [i for i, name in enumerate(header) if not name]
         merged = [i for i in blank if (frame[i].str.strip() != "").any()] if len(frame) else []
         if merged:
-            found = "第 " + "、".join(str(i + 1) for i in merged[:5]) + " 列没有列名"
+            unnamed = "第 " + "、".join(str(i + 1) for i in merged[:5]) + " 列没有列名"
             advice = "取消表头合并单元格,每列一个列名 (unmerge the header; one name a column)"
-            problems.add(place, "merged_header", found, "每列一个列名", advice)
+            problems.add(place, "merged_header", unnamed, "每列一个列名", advice)
             return None
         frame = frame.drop(columns=blank)
         frame.columns = pd.Index([name for name in header if name])
@@ -330,7 +332,7 @@ def _with_header(cells: list[list[str]] | pd.DataFrame, place: str, problems: Pr
 
 
 def as_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Turn a typed frame into text cells, as a file would hold them."""
+    """Convert a typed frame to text cells, as in a file."""
     return pd.DataFrame(
         {str(name): pd.Series([cell_text(v) for v in frame[name]], dtype="str") for name in frame.columns}
     )

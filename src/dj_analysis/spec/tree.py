@@ -1,4 +1,4 @@
-"""The indicator tree: leaves with a direction and a range, averaged up by weight."""
+"""The indicator tree: leaves with a direction and a range, aggregated by weighted means."""
 
 from __future__ import annotations
 
@@ -116,10 +116,10 @@ class Tree:
         return tuple(dict.fromkeys(node.code for node in self.nodes))
 
     def __getitem__(self, code: str) -> Node:
-        found = self._by_code.get(code)
-        if found is None:
+        node = self._by_code.get(code)
+        if node is None:
             raise unknown("代码/code", code, self._by_code)
-        return found
+        return node
 
     def __contains__(self, code: object) -> bool:
         return code in self._by_code
@@ -164,10 +164,10 @@ class Tree:
 
     @cached_property
     def _children(self) -> dict[str, tuple[Node, ...]]:
-        found: dict[str, list[Node]] = {}
+        by_parent: dict[str, list[Node]] = {}
         for node in self.nodes:
-            found.setdefault(node.parent, []).append(node)
-        return {code: tuple(nodes) for code, nodes in found.items() if code}
+            by_parent.setdefault(node.parent, []).append(node)
+        return {code: tuple(nodes) for code, nodes in by_parent.items() if code}
 
     def _asked(self, leaf: Node, form: Form) -> bool:
         if not self.has_forms:
@@ -176,10 +176,10 @@ class Tree:
 
 
 def read_nodes(table: Table, problems: Problems) -> list[Node]:
-    """Make nodes of a checked table; cells that do not fit were noted by the schema and take their default."""
+    """Build nodes from a checked table; invalid cells were noted by the schema check and take their default."""
     frame, nodes = table.frame, []
-    known = ("weight", "minimum", "maximum", "min_share", "expected")
-    figures = {name: numbers(frame[name]) for name in known if name in frame}
+    numeric = ("weight", "minimum", "maximum", "min_share", "expected")
+    figures = {name: numbers(frame[name]) for name in numeric if name in frame}
     for row, cells in enumerate(frame.to_dict("records")):
         if not cells["code"]:
             problems.add(f"{table.place}: 第 {row + 2} 行", "missing_code", "(空)", "code", "填上代码 (give a code)")
@@ -194,7 +194,7 @@ def read_nodes(table: Table, problems: Problems) -> list[Node]:
 
 
 def check_tree(place: str, nodes: list[Node], problems: Problems) -> None:
-    """Note what keeps nodes from being a tree: orphans, cycles, overlapping versions, weights, ranges."""
+    """Note errors in the tree: orphans, cycles, overlapping versions, weights, ranges."""
     codes = {node.code for node in nodes}
     parents = {node.parent for node in nodes}
     by_code: dict[str, list[Node]] = {}
@@ -203,35 +203,39 @@ def check_tree(place: str, nodes: list[Node], problems: Problems) -> None:
         where = f"{place}: {node.code}"
         if node.parent and node.parent not in codes:
             problems.add(
-                where, "orphan_node", node.parent, "已有代码 (an existing code)", "补上上级或改正 (mend parent)"
+                where, "orphan_node", node.parent, "已有代码 (an existing code)", "补上上级或改正 (correct parent)"
             )
         if node.weight < 0:
             problems.add(where, "negative_weight", node.weight, ">= 0", "反向请用 direction = -1 (use direction)")
         if node.code not in parents and node.role == "item" and not node.minimum < node.maximum:
-            found = f"minimum={node.minimum}, maximum={node.maximum}"
-            problems.add(where, "range", found, "minimum < maximum", "填上量表两端 (give both ends of the range)")
+            bounds = f"minimum={node.minimum}, maximum={node.maximum}"
+            problems.add(where, "range", bounds, "minimum < maximum", "填上量表两端 (give both ends of the range)")
         if node.role in ("dimension", "index", "outcome") and node.code not in parents:
-            problems.add(where, "no_children", node.role, "至少一个下级", "补上题目或改 role (add items or mend role)")
+            problems.add(
+                where, "no_children", node.role, "至少一个下级", "补上题目或改 role (add items or correct role)"
+            )
         if node.min_share == node.min_share and not 0 < node.min_share <= 1:
-            problems.add(where, "range", node.min_share, "0 < min_share <= 1", "改正 (mend it)")
+            problems.add(where, "range", node.min_share, "0 < min_share <= 1", "改正 (correct it)")
     for code, versions in by_code.items():
         _check_overlap(f"{place}: {code}", versions, problems)
         if _in_cycle(code, by_code):
-            problems.add(f"{place}: {code}", "cycle", code, "无环 (no cycle)", "改正 parent (mend parent)")
+            problems.add(f"{place}: {code}", "cycle", code, "无环 (no cycle)", "改正 parent (correct parent)")
     for parent in parents - {""}:
         weights = [node.weight for node in nodes if node.parent == parent]
         if sum(weights) == 0:
-            found = f"{len(weights)} × 0"
-            problems.add(f"{place}: {parent}", "zero_weights", found, "权重之和 > 0", "改正 weight (mend weight)")
+            zero_weights = f"{len(weights)} × 0"
+            problems.add(
+                f"{place}: {parent}", "zero_weights", zero_weights, "权重之和 > 0", "改正 weight (correct weight)"
+            )
 
 
 def _check_overlap(where: str, versions: list[Node], problems: Problems) -> None:
     spans = sorted((validity(node.valid_from, node.valid_to) for node in versions), key=lambda span: span[0])
     for (_, end), (start, _) in itertools.pairwise(spans):
         if start <= end:
-            found = f"{len(versions)} 个版本,{start} 起重叠"
+            overlap = f"{len(versions)} 个版本,{start} 起重叠"
             advice = "给旧版本填 valid_to (end the old version with valid_to)"
-            problems.add(where, "two_versions_at_once", found, "同一时间一个版本", advice)
+            problems.add(where, "two_versions_at_once", overlap, "同一时间一个版本", advice)
 
 
 def validity(valid_from: str, valid_to: str) -> tuple[date, date]:

@@ -1,4 +1,4 @@
-"""Excel workbooks: what is read of them, and what makes one unreadable."""
+"""Reading of Excel workbooks, with checks for oversized or damaged files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_workbook(path: Path, place: str, sheet: str, problems: Problems) -> lis
     try:
         with calamine.load_workbook(str(path)) as book:
             if sheet and sheet not in book.sheet_names:
-                advice = "改正 sheet (mend the sheet name)"
+                advice = "改正 sheet (correct the sheet name)"
                 problems.add(place, "missing_sheet", sheet, ", ".join(book.sheet_names), advice)
                 return None
             rows = book.get_sheet_by_name(sheet or book.sheet_names[0]).to_python(skip_empty_area=False)
@@ -58,16 +58,16 @@ def other_sheets(path: Path, sheet: str) -> dict[str, list[list[str]]]:
 
 
 def _sound_package(path: Path, place: str, problems: Problems) -> bool:
-    """Look at an .xlsx before it is unpacked: its size, and cells far from every other."""
+    """Check an .xlsx before it is unpacked: its size, and cells far from all others."""
     if not zipfile.is_zipfile(path):
         return True  # an .xls, or no workbook at all: the reader says so
     before = len(problems)
     with zipfile.ZipFile(path) as package:
         size = sum(member.file_size for member in package.infolist())
         if size > MOST_BYTES or (size > FROM_BYTES and size > MOST_PACKED * path.stat().st_size):
-            found = f"解压后 {size / 2**20:.0f} MB,原文件 {path.stat().st_size / 2**20:.1f} MB (unpacked)"
+            unpacked = f"解压后 {size / 2**20:.0f} MB,原文件 {path.stat().st_size / 2**20:.1f} MB (unpacked)"
             advice = "用 Excel 打开,只留数据表后另存 (keep the data sheet only and save it again)"
-            problems.add(place, "oversized", found, f"<= {MOST_BYTES / 2**30:.0f} GB", advice)
+            problems.add(place, "oversized", unpacked, f"<= {MOST_BYTES / 2**30:.0f} GB", advice)
             return False
         for member in package.infolist():
             if member.filename.startswith("xl/worksheets/sheet") and (cell := _stray_cell(package.read(member))):
@@ -79,7 +79,7 @@ def _sound_package(path: Path, place: str, problems: Problems) -> bool:
 
 
 def _stray_cell(sheet: bytes) -> str:
-    """Return the address of a cell so far out that the table between would fill memory; "" where there is none."""
+    """Return the address of a cell so far out that reading up to it would fill memory; "" where there is none."""
     if wide := _WIDE.search(sheet):
         return f"{wide.group(1).decode()}{wide.group(2).decode()}"
     last = sheet.rfind(b"<row ")

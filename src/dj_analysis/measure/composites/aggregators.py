@@ -1,8 +1,8 @@
-"""Ways to average the parts of a whole by weight.
+"""Aggregators: weighted means of the parts of a whole.
 
-Every way is a function of (values, weights): values units × parts, NaN missing; weights of the parts, a vector, or a
-matrix parts × draws for many sets of weights at once; back comes one number a unit, or units × draws. All are power means
-(Σ w·x^p / Σ w)^(1/p); the scale of the weights does not matter.
+Every aggregator is a function of (values, weights): values units × parts, NaN missing; weights of the parts, a vector,
+or a matrix parts × draws for many sets of weights at once. It returns one number a unit, or units × draws. All are
+power means (Σ w·x^p / Σ w)^(1/p); the scale of the weights does not matter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Aggregator = Callable[..., np.ndarray]
 
 
 def arithmetic(values: Any, weights: Any, *, reweight: bool = True) -> np.ndarray:
-    """Weighted arithmetic mean: a low part is made good by a high one, point by point.
+    """Weighted arithmetic mean; fully compensatory: a point lost in one part is offset by a point in another.
 
     Parameters
     ----------
@@ -39,10 +39,10 @@ def arithmetic(values: Any, weights: Any, *, reweight: bool = True) -> np.ndarra
 
 
 def geometric(values: Any, weights: Any, *, reweight: bool = True) -> np.ndarray:
-    """Weighted geometric mean exp(Σ w·ln x / Σ w): weak parts weigh more the weaker they are (HDI since 2010).
+    """Weighted geometric mean exp(Σ w·ln x / Σ w); partly compensatory, penalises low parts (HDI since 2010).
 
     A part of 0 with positive weight makes the mean 0, the mathematical limit; a negative one makes it missing. Whoever
-    does not mean that gives the scale a floor above 0 (``Choices(floor=1)``). Parameters as in :func:`arithmetic`.
+    does not want that gives the scale a floor above 0 (``Choices(floor=1)``). Parameters as in :func:`arithmetic`.
     """
     table, w = _checked(values, weights)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -52,7 +52,7 @@ def geometric(values: Any, weights: Any, *, reweight: bool = True) -> np.ndarray
 
 
 def harmonic(values: Any, weights: Any, *, reweight: bool = True) -> np.ndarray:
-    """Weighted harmonic mean Σ w / Σ (w/x), stricter on weak parts than the geometric mean.
+    """Weighted harmonic mean Σ w / Σ (w/x); penalises low parts more than the geometric mean.
 
     A part of 0 makes the mean 0, a negative one missing. Parameters as in :func:`arithmetic`.
     """
@@ -63,15 +63,15 @@ def harmonic(values: Any, weights: Any, *, reweight: bool = True) -> np.ndarray:
     return _limits(mean, table, w)
 
 
-#: Ways by name; a researcher's own function of (values, weights, reweight=…) fits the same place.
+#: Aggregators by name; a researcher's own function of (values, weights, reweight=…) fits the same place.
 AGGREGATORS: dict[str, Aggregator] = {"arithmetic": arithmetic, "geometric": geometric, "harmonic": harmonic}
 
-#: Ways that need positive parts.
+#: Aggregators that need positive parts.
 POSITIVE = ("geometric", "harmonic")
 
 
 def aggregator(choice: str | Aggregator) -> Aggregator:
-    """Return the way of this name, or the researcher's own function as it is."""
+    """Return the aggregator of this name, or the researcher's own function unchanged."""
     if callable(choice):
         return choice
     if choice not in AGGREGATORS:
@@ -82,28 +82,28 @@ def aggregator(choice: str | Aggregator) -> Aggregator:
 def _checked(values: Any, weights: Any) -> tuple[np.ndarray, np.ndarray]:
     table, w = np.asarray(values, dtype=float), np.asarray(weights, dtype=float)
     if table.ndim != 2 or w.ndim not in (1, 2) or w.shape[0] != table.shape[1]:
-        found = f"{table.shape} × {w.shape}"
-        raise UsageError(f"形状 {found},应为 单位×部分 与 部分(×组) (units × parts and parts (× draws) are needed)")
+        shapes = f"{table.shape} × {w.shape}"
+        raise UsageError(f"形状 {shapes},应为 单位×部分 与 部分(×组) (units × parts and parts (× draws) are needed)")
     if not (np.isfinite(w).all() and (w >= 0).all()):
         raise UsageError("权重应为非负有限数 (weights must be finite and not negative)")
     return table, w
 
 
 def _mean(values: np.ndarray, weights: np.ndarray, reweight: bool) -> np.ndarray:
-    """Weighted mean over the known parts; two matrix products, so that many sets of weights cost little."""
-    known = ~np.isnan(values)
-    have = known.astype(float) @ weights
-    total = np.where(known, values, 0.0) @ weights
+    """Weighted mean over the observed parts; two matrix products, so that many sets of weights cost little."""
+    observed = ~np.isnan(values)
+    observed_weight = observed.astype(float) @ weights
+    weighted_sum = np.where(observed, values, 0.0) @ weights
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(have > 0, total / have, np.nan)
+        mean = np.where(observed_weight > 0, weighted_sum / observed_weight, np.nan)
     if reweight:
         return mean
-    lacks = (~known).astype(float) @ (weights > 0).astype(float) > 0
-    return np.where(lacks, np.nan, mean)
+    incomplete = (~observed).astype(float) @ (weights > 0).astype(float) > 0
+    return np.where(incomplete, np.nan, mean)
 
 
 def _limits(mean: np.ndarray, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """A zero of positive weight pulls the mean to 0; a negative value leaves it undefined."""
-    counts = (weights > 0).astype(float)
-    zero, negative = ((found.astype(float) @ counts) > 0 for found in (values == 0, values < 0))
+    """Set the mean to 0 where a part of positive weight is 0, to NaN where one is negative."""
+    weighted = (weights > 0).astype(float)
+    zero, negative = ((mask.astype(float) @ weighted) > 0 for mask in (values == 0, values < 0))
     return np.where(negative, np.nan, np.where(zero & ~np.isnan(mean), 0.0, mean))

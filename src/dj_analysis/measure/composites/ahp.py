@@ -42,7 +42,7 @@ def ahp(
     """Weigh siblings by pairwise judgements of one or several experts.
 
     Weights are the principal eigenvector of the judgement matrix; λ its eigenvalue, CI = (λ − n)/(n − 1) and CR = CI/RI
-    (Saaty 1980, 1990). Several experts are put together judgement by judgement by the geometric mean (AIJ, Aczél & Saaty
+    (Saaty 1980, 1990). Several experts are aggregated judgement by judgement by the geometric mean (AIJ, Aczél & Saaty
     1983), which keeps matrices reciprocal.
 
     Parameters
@@ -83,30 +83,30 @@ def ahp(
     """
     matrices, names = _read(judgements, codes)
     shares = _importance(importance, len(matrices))
-    together = aij(list(matrices.values()), shares)
-    weight, lam, ci, cr = consistency(together)
+    group_matrix = aij(list(matrices.values()), shares)
+    weight, lam, ci, cr = consistency(group_matrix)
     method = "ahp: eigenvector" + (f", AIJ geometric mean of {len(matrices)}" if len(matrices) > 1 else "")
     rows = pd.DataFrame({"parent": parent, "code": names, "weight": weight, "method": method})
     rows = rows.assign(**{"lambda": lam, "ci": ci, "cr": cr, "experts": len(matrices)})
     rows["reason"] = NO_RANDOM_INDEX if np.isnan(cr) else ""
     parts = {
-        "experts": _persons(_experts(matrices, names), ("expert", "code")),
-        "leave_one_out": _persons(_left_out(matrices, names, shares, weight), ("expert", "code")),
-        "repair": _persons(_repairs(matrices, together, names), ("expert", "row", "column")),
+        "experts": _expert_result(_experts(matrices, names), ("expert", "code")),
+        "leave_one_out": _expert_result(_leave_one_out(matrices, names, shares, weight), ("expert", "code")),
+        "repair": _expert_result(_repairs(matrices, group_matrix, names), ("expert", "row", "column")),
     }
-    made = packed(rows, parts=parts)
-    return made.frozen(year) if year else made
+    weights = packed(rows, parts=parts)
+    return weights.frozen(year) if year else weights
 
 
 def consistency(matrix: np.ndarray) -> tuple[np.ndarray, float, float, float]:
-    """Return weights, λ, CI and CR of one reciprocal matrix; two things or one are always consistent (CR 0)."""
-    values, vectors = np.linalg.eig(matrix)
-    first = int(np.argmax(values.real))
-    weight, n = np.abs(vectors[:, first].real), len(matrix)
-    lam = float(values[first].real)
+    """Return weights, λ, CI and CR of one reciprocal matrix; CR is 0 for one or two things."""
+    eigenvalues, eigenvectors = np.linalg.eig(matrix)
+    principal = int(np.argmax(eigenvalues.real))
+    weight, n = np.abs(eigenvectors[:, principal].real), len(matrix)
+    lam = float(eigenvalues[principal].real)
     ci = max((lam - n) / (n - 1), 0.0) if n > 2 else 0.0
-    random = RANDOM_INDEX[n - 1] if n <= len(RANDOM_INDEX) else float("nan")
-    return weight / weight.sum(), lam, ci, ci / random if n > 2 else 0.0
+    random_index = RANDOM_INDEX[n - 1] if n <= len(RANDOM_INDEX) else float("nan")
+    return weight / weight.sum(), lam, ci, ci / random_index if n > 2 else 0.0
 
 
 def aij(matrices: Sequence[np.ndarray], importance: np.ndarray | None = None) -> np.ndarray:
@@ -116,32 +116,32 @@ def aij(matrices: Sequence[np.ndarray], importance: np.ndarray | None = None) ->
 
 
 def implied(matrix: np.ndarray, i: int, j: int) -> float:
-    """Return the ratio w_i/w_j that all other judgements imply (Harker 1987: the judgement is left open)."""
-    opened = matrix.copy()
-    opened[i, j] = opened[j, i] = 0.0
-    opened[i, i] = opened[j, j] = 2.0
-    weight = consistency(opened)[0]
+    """Return the ratio w_i/w_j implied by all other judgements (Harker 1987: a_ij treated as missing)."""
+    incomplete = matrix.copy()
+    incomplete[i, j] = incomplete[j, i] = 0.0
+    incomplete[i, i] = incomplete[j, j] = 2.0
+    weight = consistency(incomplete)[0]
     return float(weight[i] / weight[j])
 
 
 def _read(judgements: Any, codes: Sequence[str] | None) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Bring one or several judgement matrices to arrays by expert, with every problem listed at once."""
+    """Read one or several judgement matrices into arrays by expert; all problems are raised together."""
     if isinstance(judgements, Mapping):
-        given = {str(name): matrix for name, matrix in judgements.items()}
+        by_expert = {str(name): matrix for name, matrix in judgements.items()}
     elif isinstance(judgements, pd.DataFrame) or np.ndim(judgements[0]) == 1:
-        given = {"1": judgements}
+        by_expert = {"1": judgements}
     else:
-        given = {str(i + 1): matrix for i, matrix in enumerate(judgements)}
-    if not given:
+        by_expert = {str(i + 1): matrix for i, matrix in enumerate(judgements)}
+    if not by_expert:
         raise UsageError("没有判断矩阵 (there is no judgement matrix)")
-    first = next(iter(given.values()))
+    first = next(iter(by_expert.values()))
     columns = [str(name) for name in first.columns] if isinstance(first, pd.DataFrame) else None
     names = [str(code) for code in codes] if codes is not None else columns
     names = names or [str(i + 1) for i in range(len(first))]
     problems = Problems()
-    made = {expert: _matrix(expert, matrix, names, problems) for expert, matrix in given.items()}
+    matrices = {expert: _matrix(expert, matrix, names, problems) for expert, matrix in by_expert.items()}
     problems.raise_if_any(DataError)
-    return made, names
+    return matrices, names
 
 
 def _matrix(expert: str, judgement: Any, names: list[str], problems: Problems) -> np.ndarray:
@@ -166,11 +166,11 @@ def _matrix(expert: str, judgement: Any, names: list[str], problems: Problems) -
     return matrix
 
 
-def _importance(given: Sequence[float] | None, experts: int) -> np.ndarray:
-    made = np.ones(experts) if given is None else np.asarray(given, dtype=float)
-    if made.shape != (experts,) or not ((made >= 0).all() and made.sum() > 0):
+def _importance(importance: Sequence[float] | None, experts: int) -> np.ndarray:
+    weights = np.ones(experts) if importance is None else np.asarray(importance, dtype=float)
+    if weights.shape != (experts,) or not ((weights >= 0).all() and weights.sum() > 0):
         raise UsageError(f"importance 应为 {experts} 个非负数,和大于 0 (as many numbers >= 0 as experts)")
-    return made / made.sum()
+    return weights / weights.sum()
 
 
 def _experts(matrices: Mapping[str, np.ndarray], names: list[str]) -> pd.DataFrame:
@@ -182,55 +182,55 @@ def _experts(matrices: Mapping[str, np.ndarray], names: list[str]) -> pd.DataFra
     return pd.concat(blocks, ignore_index=True)
 
 
-def _left_out(
-    matrices: Mapping[str, np.ndarray], names: list[str], shares: np.ndarray, whole: np.ndarray
+def _leave_one_out(
+    matrices: Mapping[str, np.ndarray], names: list[str], shares: np.ndarray, group_weight: np.ndarray
 ) -> pd.DataFrame:
-    """Weigh again without each expert in turn: who moves the result, and how far."""
+    """Compute leave-one-out weights: each expert omitted in turn."""
     columns = ["expert", "code", "weight", "difference", "cr"]
     blocks = [pd.DataFrame(columns=columns).astype({"weight": float, "difference": float, "cr": float})]
     experts = list(matrices)
     for k, expert in enumerate(experts):
-        kept = [i for i in range(len(experts)) if i != k]
-        if kept and shares[kept].sum() > 0:
-            weight, _, _, cr = consistency(aij([matrices[experts[i]] for i in kept], shares[kept]))
-            row = {"expert": expert, "code": names, "weight": weight, "difference": weight - whole, "cr": cr}
+        others = [i for i in range(len(experts)) if i != k]
+        if others and shares[others].sum() > 0:
+            weight, _, _, cr = consistency(aij([matrices[experts[i]] for i in others], shares[others]))
+            row = {"expert": expert, "code": names, "weight": weight, "difference": weight - group_weight, "cr": cr}
             blocks.append(pd.DataFrame(row))
     return pd.concat(blocks[1:] or blocks, ignore_index=True)
 
 
-def _repairs(matrices: Mapping[str, np.ndarray], together: np.ndarray, names: list[str]) -> pd.DataFrame:
+def _repairs(matrices: Mapping[str, np.ndarray], group_matrix: np.ndarray, names: list[str]) -> pd.DataFrame:
     columns = ["expert", "row", "column", "given", "deviation", "suggested", "cr_after", "reason"]
-    rows = [row for expert, matrix in matrices.items() for row in _hints(expert, matrix, names)]
-    rows += _hints("", together, names) if len(matrices) > 1 else []
+    rows = [row for expert, matrix in matrices.items() for row in _repair_hints(expert, matrix, names)]
+    rows += _repair_hints("", group_matrix, names) if len(matrices) > 1 else []
     numbers = dict.fromkeys(("given", "deviation", "suggested", "cr_after"), float)
     return pd.DataFrame(rows, columns=columns).astype(numbers)
 
 
-def _hints(expert: str, matrix: np.ndarray, names: list[str]) -> list[dict[str, Any]]:
-    """Name the judgements farthest from what the weights say, the farthest first."""
+def _repair_hints(expert: str, matrix: np.ndarray, names: list[str]) -> list[dict[str, Any]]:
+    """List the judgements that deviate most from the weights, the largest deviation first."""
     weight, _, _, cr = consistency(matrix)
-    off = np.triu(np.abs(np.log(matrix * weight[None, :] / weight[:, None])), 1)
+    log_deviation = np.triu(np.abs(np.log(matrix * weight[None, :] / weight[:, None])), 1)
     rows: list[dict[str, Any]] = []
-    for flat in np.argsort(off, axis=None, kind="stable")[::-1][: HINTS if len(matrix) > 2 else 0]:
-        i, j = (int(place) for place in np.unravel_index(flat, off.shape))
-        if off[i, j] <= 1e-9:
+    for cell in np.argsort(log_deviation, axis=None, kind="stable")[::-1][: HINTS if len(matrix) > 2 else 0]:
+        i, j = (int(position) for position in np.unravel_index(cell, log_deviation.shape))
+        if log_deviation[i, j] <= 1e-9:
             break
-        wanted = implied(matrix, i, j)
-        wanted = float(SCALE[np.argmin(np.abs(np.log(SCALE / wanted)))])
-        mended = matrix.copy()
-        mended[i, j], mended[j, i] = wanted, 1 / wanted
+        suggested = implied(matrix, i, j)
+        suggested = float(SCALE[np.argmin(np.abs(np.log(SCALE / suggested)))])
+        revised = matrix.copy()
+        revised[i, j], revised[j, i] = suggested, 1 / suggested
         rows.append(
             {
                 "expert": expert, "row": names[i], "column": names[j], "given": matrix[i, j],
-                "deviation": float(np.exp(off[i, j])), "suggested": wanted, "cr_after": consistency(mended)[3],
-                "reason": CONSISTENT if cr <= LIMIT else "",
+                "deviation": float(np.exp(log_deviation[i, j])), "suggested": suggested,
+                "cr_after": consistency(revised)[3], "reason": CONSISTENT if cr <= LIMIT else "",
             }
         )  # fmt: skip
     return rows
 
 
-def _persons(table: pd.DataFrame, keys: tuple[str, ...]) -> Result:
-    """Judgements of single experts are about persons: one behind each row."""
+def _expert_result(table: pd.DataFrame, keys: tuple[str, ...]) -> Result:
+    """Pack a table about single experts as a result about persons, n = 1 in each row."""
     table = table.assign(n=1)
     statistics = tuple(name for name in table.columns if name not in (*keys, "reason"))
     text = [name for name in (*keys, "reason") if name in table]

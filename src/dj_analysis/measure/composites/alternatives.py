@@ -1,4 +1,4 @@
-"""Which choices are left open, and how they are drawn."""
+"""Alternative choices of a robustness analysis and the design of their random draws."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .preparing import IMPUTATIONS, Imputation
 
 @dataclass(frozen=True)
 class Alternatives:
-    """Which choices are left open; the declared one is always among them and need not be named.
+    """Open choices of a robustness analysis; the declared choice is always included and need not be named.
 
     Attributes
     ----------
@@ -26,9 +26,9 @@ class Alternatives:
         Of the Dirichlet distribution around the declared shares p of siblings: standard deviation √(p(1−p)/(concentration+1));
         100 moves a weight of 20 % by 4 points, about as ±25 % to ±35 % does.
     spread
-        Largest part of itself by which a weight moves.
+        Largest relative change of a weight.
     normaliser, aggregator, impute
-        Ways that might have been taken as well, each as likely. Imputation counts only where values are missing.
+        Alternative methods, each equally likely. Imputation counts only where values are missing.
     floor
         Where a geometric or harmonic mean meets values of 0 or below, the scale is squeezed to floor–100.
     """
@@ -42,35 +42,35 @@ class Alternatives:
     floor: float = 1.0
 
     def __post_init__(self) -> None:
-        for way in self.normaliser:
-            normaliser(way)
-        for mean in self.aggregator:
-            aggregator(mean)
-        for name, found, valid in (
-            *(("impute", how, (None, *IMPUTATIONS)) for how in self.impute),
+        for scaling in self.normaliser:
+            normaliser(scaling)
+        for average in self.aggregator:
+            aggregator(average)
+        for name, value, allowed in (
+            *(("impute", imputation, (None, *IMPUTATIONS)) for imputation in self.impute),
             ("weights", self.weights, ("dirichlet", "uniform", "none")),
         ):
-            if found not in valid:
-                raise unknown(name, found, valid)
+            if value not in allowed:
+                raise unknown(name, value, allowed)
         if self.concentration < 1 or not 0 <= self.spread <= 1 or not 0 < self.floor < 100:
             raise UsageError("concentration >= 1, 0 <= spread <= 1, 0 < floor < 100 (见 Alternatives)")
 
     @classmethod
     def fixed(cls) -> Alternatives:
-        """Nothing left open."""
+        """Return alternatives without any open choice."""
         return cls(weights="none", normaliser=(), aggregator=(), impute=())
 
 
 @dataclass(frozen=True)
 class Design:
-    """The open ways, the declared one first; sets of weights; how many ways each factor has."""
+    """Design of the draws: combinations of methods (declared one first), sizes of the factors, sets of weights."""
 
     ways: tuple[Combination, ...]
     sizes: dict[str, int]
     weights: list[np.ndarray]
 
     def way(self, picked: dict[str, np.ndarray]) -> np.ndarray:
-        """Number of the combination of the ways picked for each factor."""
+        """Index of the combination given by the method picked for each factor."""
         number = np.zeros(len(next(iter(picked.values()))), dtype=int)
         for name in ("impute", "normaliser", "aggregator"):
             number = number * self.sizes[name] + picked.get(name, 0)
@@ -78,28 +78,28 @@ class Design:
 
     @property
     def open(self) -> list[str]:
-        """Factors that have more than one way."""
+        """Factors with more than one alternative."""
         return [name for name, size in self.sizes.items() if size > 1]
 
 
 def design_of(model: DrawModel, chosen: Alternatives, sets: int, seed: int) -> Design:
-    """Put the open ways together, the declared ones first, and draw sets of weights."""
+    """Combine the alternatives, the declared ones first, and draw sets of weights."""
     base = model.base
     gaps = np.isnan(model.values[:, model.branches[-1].below]).any()
     impute = _first(base.impute, chosen.impute)
-    lists: dict[str, tuple] = {
+    options: dict[str, tuple] = {
         "impute": impute if gaps else impute[:1],
         "normaliser": _first(base.normaliser, chosen.normaliser),
         "aggregator": _first(base.aggregator, chosen.aggregator),
     }
     ways = tuple(
-        Combination(i, n, a) for i in lists["impute"] for n in lists["normaliser"] for a in lists["aggregator"]
+        Combination(i, n, a) for i in options["impute"] for n in options["normaliser"] for a in options["aggregator"]
     )
     amount = chosen.concentration if chosen.weights == "dirichlet" else chosen.spread
-    several = chosen.weights != "none" and any(len(branch.children) > 1 for branch in model.branches)
+    weights_vary = chosen.weights != "none" and any(len(branch.children) > 1 for branch in model.branches)
     rng = np.random.default_rng([seed, 1])
-    weights = drawn_weights(model.branches, chosen.weights, amount, sets if several else 1, rng)
-    sizes = {"weights": sets if several else 1} | {name: len(found) for name, found in lists.items()}
+    weights = drawn_weights(model.branches, chosen.weights, amount, sets if weights_vary else 1, rng)
+    sizes = {"weights": sets if weights_vary else 1} | {name: len(values) for name, values in options.items()}
     return Design(ways, sizes, weights)
 
 

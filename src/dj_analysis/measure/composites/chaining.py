@@ -1,4 +1,4 @@
-"""One series out of two that were computed with different weights."""
+"""Chain-linking of series computed with different weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_OVERLAP = "no_data_in_overlap_series"
 
 
 def chain_link(old: Any, new: Any, overlap: str, *, how: Literal["ratio", "difference"] = "ratio") -> Result:
-    """Continue a series over a change of weights by an overlap computed both ways (annual overlap).
+    """Chain-link a series across a change of weights, by an overlap computed under both (annual overlap).
 
     Up to the end of the overlap the old values stand. Later values are the new ones times ``mean old / mean new`` over the
     overlap (``ratio``; IMF 2017, Quarterly National Accounts Manual, ch. 8), or plus ``mean old − mean new``
@@ -51,14 +51,14 @@ def chain_link(old: Any, new: Any, overlap: str, *, how: Literal["ratio", "diffe
         raise UsageError(f"how = {how};应为 ratio 或 difference (ratio or difference is needed)")
     before, after = _table(old), _table(new)
     keys = [name for name in ("level", "unit", "form", "code") if name in before and name in after]
-    at = parse(overlap)
-    links = _links(before, after, keys, at, how)
-    kept = before[before["period"].map(lambda text: parse(text).end <= at.end).astype(bool)]
-    later = after[after["period"].map(lambda text: parse(text).end > at.end).astype(bool)]
-    kept = kept.assign(basis="old", before_period=kept["period"], link=1.0 if how == "ratio" else 0.0)
+    overlap_period = parse(overlap)
+    links = _links(before, after, keys, overlap_period, how)
+    earlier = before[before["period"].map(lambda text: parse(text).end <= overlap_period.end).astype(bool)]
+    later = after[after["period"].map(lambda text: parse(text).end > overlap_period.end).astype(bool)]
+    earlier = earlier.assign(basis="old", before_period=earlier["period"], link=1.0 if how == "ratio" else 0.0)
     later = later.assign(basis="new", before_period=overlap)
     later = later.merge(links, on=keys, how="left") if keys else later.assign(**links.iloc[0])
-    table = _linked(pd.concat([kept, later], ignore_index=True), how)
+    table = _linked(pd.concat([earlier, later], ignore_index=True), how)
     table = _in_order(table, keys)[[*keys, "period", "before_period", "score", "basis", "link", "n", "reason"]]
     return _packed(table, keys, old, new)
 
@@ -83,18 +83,20 @@ def _table(series: Any) -> pd.DataFrame:
     return table
 
 
-def _links(before: pd.DataFrame, after: pd.DataFrame, keys: list[str], at: Period, how: str) -> pd.DataFrame:
-    """Compare both computations over the periods they share within the overlap; the fewest people behind any of them."""
+def _links(before: pd.DataFrame, after: pd.DataFrame, keys: list[str], overlap: Period, how: str) -> pd.DataFrame:
+    """Compute the link of each series over the shared periods of the overlap, with the fewest people behind it."""
     on = [*keys, "period"]
     both = before.merge(after, on=on, suffixes=("_old", "_new")).dropna(subset=["score_old", "score_new"])
-    inside = both["period"].map(lambda text: at.start <= parse(text).start and parse(text).end <= at.end)
+    inside = both["period"].map(lambda text: overlap.start <= parse(text).start and parse(text).end <= overlap.end)
     both = both[inside.astype(bool)].assign(people=both[["n_old", "n_new"]].min(axis=1))
-    how_many = {"score_old": "mean", "score_new": "mean", "people": "min"}
+    aggregations = {"score_old": "mean", "score_new": "mean", "people": "min"}
     if keys:
-        means = both.groupby(keys, as_index=False).agg(how_many)
+        means = both.groupby(keys, as_index=False).agg(aggregations)
     else:
         means = (
-            both.agg(how_many).to_frame().T if len(both) else pd.DataFrame(np.nan, index=[0], columns=list(how_many))
+            both.agg(aggregations).to_frame().T
+            if len(both)
+            else pd.DataFrame(np.nan, index=[0], columns=list(aggregations))
         )
     ratio = (means["score_old"] / means["score_new"].where(means["score_new"] > 0)).astype(float)
     means["link"] = ratio if how == "ratio" else means["score_old"] - means["score_new"]
@@ -102,23 +104,23 @@ def _links(before: pd.DataFrame, after: pd.DataFrame, keys: list[str], at: Perio
 
 
 def _linked(table: pd.DataFrame, how: str) -> pd.DataFrame:
-    known, link = table["score"].notna(), table["link"]
+    observed, link = table["score"].notna(), table["link"]
     score = table["score"] * link if how == "ratio" else table["score"] + link
-    reason = np.where(known & link.isna(), NO_OVERLAP, np.where(known, "", table["reason"]))
+    reason = np.where(observed & link.isna(), NO_OVERLAP, np.where(observed, "", table["reason"]))
     n = table[["n", "people"]].min(axis=1)
     return table.assign(score=score, reason=pd.Series(reason, index=table.index, dtype="str"), n=n)
 
 
 def _in_order(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Put the periods of each series in order; the series stay in the order they came in."""
-    place = {text: i for i, text in enumerate(order(list(table["period"].unique())))}
+    """Sort the periods within each series; the series keep their order."""
+    position = {text: i for i, text in enumerate(order(list(table["period"].unique())))}
     series = table.groupby(keys, sort=False).ngroup() if keys else 0
-    made = table.assign(_series=series, _at=table["period"].map(place))
-    return made.sort_values(["_series", "_at"], kind="stable", ignore_index=True)
+    ordered = table.assign(_series=series, _at=table["period"].map(position))
+    return ordered.sort_values(["_series", "_at"], kind="stable", ignore_index=True)
 
 
 def _packed(table: pd.DataFrame, keys: list[str], old: Any, new: Any) -> Result:
-    source = next((one for one in (new, old) if isinstance(one, Result)), None)
+    source = next((series for series in (new, old) if isinstance(series, Result)), None)
     periods = tuple(order(list({*table["period"], *table["before_period"]})))
     persons = source is not None and source.about == "persons"
     if persons and not set(periods) <= set(table["period"]):

@@ -1,4 +1,4 @@
-"""What the analyst chooses for a composite score beyond the tree."""
+"""Specification of a composite score beyond the tree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .preparing import IMPUTATIONS, Imputation
 
 @dataclass(frozen=True)
 class Choices:
-    """What the analyst chooses beyond the tree; the defaults are those of :func:`dj_analysis.score`.
+    """Choices of method beyond the tree; the defaults are those of :func:`dj_analysis.score`.
 
     Attributes
     ----------
@@ -61,10 +61,10 @@ class Choices:
 
     def __post_init__(self) -> None:
         aggregator(self.aggregator)
-        takes = normaliser(self.normaliser).takes
+        option_names = normaliser(self.normaliser).takes
         for name in self.options:
-            if name not in takes:
-                raise unknown("options", name, takes)
+            if name not in option_names:
+                raise unknown("options", name, option_names)
         valid = {"impute": (None, *IMPUTATIONS), "treat": (None, "winsorise"), "zeros": ("error", "limit")}
         for name, allowed in valid.items():
             if getattr(self, name) not in allowed:
@@ -76,15 +76,15 @@ class Choices:
 
     @property
     def plain(self) -> dict[str, Any]:
-        """The choices as plain values, to be written down."""
-        made = {item.name: getattr(self, item.name) for item in fields(self)}
-        made["denominator"] = dict(self.denominator)
+        """The choices as plain values for JSON."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values["denominator"] = dict(self.denominator)
         for name in ("options", "targets"):
-            made[name] = {key: float(value) for key, value in getattr(self, name).items()}
-        named = self.aggregator if isinstance(self.aggregator, str) else self.aggregator.__name__
-        return made | {"normaliser": normaliser(self.normaliser).name, "aggregator": named}
+            values[name] = {key: float(value) for key, value in getattr(self, name).items()}
+        aggregator_name = self.aggregator if isinstance(self.aggregator, str) else self.aggregator.__name__
+        return values | {"normaliser": normaliser(self.normaliser).name, "aggregator": aggregator_name}
 
     @property
     def as_scored(self) -> bool:
-        """Whether these are the choices :func:`dj_analysis.score` makes."""
+        """Whether these are the choices of :func:`dj_analysis.score`."""
         return self.plain == Choices(denominator=self.denominator).plain

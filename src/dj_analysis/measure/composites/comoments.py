@@ -1,4 +1,4 @@
-"""How the children of a node move together: the few sums from which every data-driven weight follows."""
+"""First and second moments of the children of a node, the input of every data-driven weight."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CENTRE = 50.0
 
 @dataclass(frozen=True)
 class Comoments:
-    """Means, spreads and products of k columns over the rows that have all of them.
+    """Means, ranges and covariances of k columns over the complete rows.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Comoments:
 
     @property
     def varies(self) -> np.ndarray:
-        """Which columns are not constant but for rounding."""
+        """Columns that are not constant up to rounding."""
         return self.high - self.low > NOISE * np.maximum(np.abs(self.low), np.abs(self.high))
 
     @property
@@ -53,15 +53,15 @@ class Comoments:
 
     @property
     def correlation(self) -> np.ndarray:
-        """Correlations, k × k; 0 beside the diagonal where a column is constant."""
+        """Correlations, k × k; 0 off the diagonal where a column is constant."""
         sd = np.where(self.sd > 0, self.sd, np.inf)
-        made = self.covariance / np.outer(sd, sd)
-        np.fill_diagonal(made, 1.0)
-        return np.clip(made, -1, 1)
+        correlation = self.covariance / np.outer(sd, sd)
+        np.fill_diagonal(correlation, 1.0)
+        return np.clip(correlation, -1, 1)
 
 
 def comoments(values: Any, weights: Any = None, *, products: bool = True, logs: bool = True) -> Comoments:
-    """Take the moments of a matrix, rows × columns; rows with a missing value are left out.
+    """Compute the moments of a matrix, rows × columns; rows with a missing value are left out.
 
     Parameters
     ----------
@@ -73,23 +73,23 @@ def comoments(values: Any, weights: Any = None, *, products: bool = True, logs: 
     table = np.asarray(values, dtype=float)
     w = None if weights is None else np.asarray(weights, dtype=float)
     if np.isnan(table.sum()):  # one pass where nothing is missing
-        known = ~np.isnan(table).any(axis=1)
-        table, w = table[known], None if w is None else w[known]
+        complete = ~np.isnan(table).any(axis=1)
+        table, w = table[complete], None if w is None else w[complete]
     total = float(len(table)) if w is None else float(w.sum())
     if not len(table) or not total > 0:
-        return _nothing(table.shape[1])
+        return _no_cases(table.shape[1])
     mean = _averages(table, w, total)
     covariance = np.full((len(mean), len(mean)), np.nan)
     if products:
-        off = table - mean
-        covariance = off.T @ (off if w is None else off * w[:, None]) / total
+        deviations = table - mean
+        covariance = deviations.T @ (deviations if w is None else deviations * w[:, None]) / total
     low, high = table.min(axis=0), table.max(axis=0)
     theil = _theil(table, w, total, mean, low) if logs else np.full(len(mean), np.nan)
     return Comoments(len(table), mean, covariance, low, high, theil)
 
 
 def comoments_of(frame: Any, columns: Mapping[str, Any], weight: str | None = None) -> Comoments:
-    """Take the moments of columns of any dataframe by its own engine; persons leave it as sums only.
+    """Compute the moments of columns of any dataframe in its own engine; only sums leave it.
 
     Parameters
     ----------
@@ -106,16 +106,16 @@ def comoments_of(frame: Any, columns: Mapping[str, Any], weight: str | None = No
         A negative weight.
     """
     names = [f"_x{j}" for j in range(len(columns))]
-    given = nw.col(weight).cast(nw.Float64) if weight else nw.lit(1.0)
-    made = frame.select(
+    row_weight = nw.col(weight).cast(nw.Float64) if weight else nw.lit(1.0)
+    complete = frame.select(
         *(expression.cast(nw.Float64).alias(name) for name, expression in zip(names, columns.values(), strict=True)),
-        given.alias("_w"),
+        row_weight.alias("_w"),
     )
-    made = made.filter(*(~nw.col(name).is_null() for name in names), ~nw.col("_w").is_null())
-    sums = made.select(**_sums(names))
+    complete = complete.filter(*(~nw.col(name).is_null() for name in names), ~nw.col("_w").is_null())
+    sums = complete.select(**_sums(names))
     row = collected(sums).to_pandas().iloc[0]
     if not row["cases"]:
-        return _nothing(len(names))
+        return _no_cases(len(names))
     if row["least"] < 0:
         raise DataError(f"权重列 {weight} 有负值 (negative weights in column {weight})")
     return _from_sums(row, len(names))
@@ -135,17 +135,17 @@ def _theil(table: np.ndarray, w: np.ndarray | None, total: float, mean: np.ndarr
 
 
 def _sums(names: Sequence[str]) -> dict[str, Any]:
-    """Lay out every sum as an expression; each is reduced at once, so that an eager frame needs little room."""
+    """Return every sum as an expression; each is reduced at once, so that an eager frame needs little memory."""
     w = nw.col("_w")
-    off = [nw.col(name) - CENTRE for name in names]
-    made: dict[str, Any] = {"cases": w.len(), "w": w.sum(), "least": w.min()}
+    centred = [nw.col(name) - CENTRE for name in names]
+    sums: dict[str, Any] = {"cases": w.len(), "w": w.sum(), "least": w.min()}
     for j, name in enumerate(names):
         x = nw.col(name)
-        made |= {f"x{j}": (off[j] * w).sum(), f"low{j}": x.min(), f"high{j}": x.max()}
+        sums |= {f"x{j}": (centred[j] * w).sum(), f"low{j}": x.min(), f"high{j}": x.max()}
         # x·ln x is 0 at 0, its limit; some engines take the logarithm before they look at the condition.
-        made[f"log{j}"] = (w * x * nw.when(x > 0).then(x).otherwise(1.0).log()).sum()
-        made |= {f"x{j}_{k}": (off[j] * off[k] * w).sum() for k in range(j + 1)}
-    return made
+        sums[f"log{j}"] = (w * x * nw.when(x > 0).then(x).otherwise(1.0).log()).sum()
+        sums |= {f"x{j}_{k}": (centred[j] * centred[k] * w).sum() for k in range(j + 1)}
+    return sums
 
 
 def _from_sums(row: Any, k: int) -> Comoments:
@@ -159,6 +159,6 @@ def _from_sums(row: Any, k: int) -> Comoments:
     return Comoments(int(row["cases"]), mean, products - np.outer(shift, shift), low, high, theil)
 
 
-def _nothing(k: int) -> Comoments:
+def _no_cases(k: int) -> Comoments:
     empty = np.full(k, np.nan)
     return Comoments(0, empty, np.full((k, k), np.nan), empty, empty, empty)

@@ -1,4 +1,4 @@
-"""Composite scores of units: the indicator tree with other choices than the declared goalposts and plain means.
+"""Composite scores of units on an indicator tree, with choices other than goalposts and arithmetic means.
 
 The order of the steps is that of the OECD/JRC Handbook (2008): denominators, missing values, outliers, one scale, up the
 tree. What is learned from the data is part of the result and can be applied to the next period.
@@ -39,7 +39,7 @@ Stages = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Composite(Result):
-    """Composite scores of units, with what was learned on the way.
+    """Composite scores of units with the fitted parameters.
 
     ``.table``: period, level, unit, code (every node and leaf), score (0–100 where the normaliser has a range, high is
     good), availability (share of the leaves below that were there before imputation), n (smallest declared number of
@@ -114,8 +114,8 @@ def composite(
     Examples
     --------
     >>> choices = Choices(normaliser="min_max", aggregator="geometric", floor=1)  # doctest: +SKIP
-    >>> found = composite(branches, tree, choices)  # doctest: +SKIP
-    >>> later = composite(next_branches, tree, choices, fitted=found.fitted)  # doctest: +SKIP
+    >>> scores = composite(branches, tree, choices)  # doctest: +SKIP
+    >>> later = composite(next_branches, tree, choices, fitted=scores.fitted)  # doctest: +SKIP
 
     References
     ----------
@@ -139,7 +139,7 @@ def composite(
 def _stages(
     data: UnitValues, tree: Tree, choices: Choices, fitted: Mapping[str, Any] | None
 ) -> tuple[Stages, dict[str, Any]]:
-    """Take the values step by step to one scale; each step learns from what the step before left, or is told."""
+    """Transform the values stage by stage; each stage is fitted on the one before, or taken from ``fitted``."""
     codes, values = data.codes, data.values
     learned: dict[str, Any] = dict(fitted) if fitted is not None else _header(data, tree, choices)
     stages: Stages = {"raw": data.raw} | ({"denominated": values} if choices.denominator else {})
@@ -154,12 +154,12 @@ def _stages(
         if fitted is None:
             learned["winsorised"] = _changed(data, values, stages["treated"])
         values = stages["treated"]
-    way = normaliser(choices.normaliser)
-    if way.name == "goalposts":
+    method = normaliser(choices.normaliser)
+    if method.name == "goalposts":
         _check_ranges(values, data)
     if fitted is None:
-        learned["normaliser"] = way.fit(values, Ends.of(data.leaves, choices.targets), **choices.options)
-    scaled = way.apply(values, learned["normaliser"])
+        learned["normaliser"] = method.fit(values, Ends.of(data.leaves, choices.targets), **choices.options)
+    scaled = method.apply(values, learned["normaliser"])
     scaled = np.clip(scaled, LOW, HIGH) if choices.cut else scaled
     stages["normalised"] = choices.floor + scaled * (HIGH - choices.floor) / HIGH if choices.floor else scaled
     return stages, learned
@@ -172,30 +172,30 @@ def _header(data: UnitValues, tree: Tree, choices: Choices) -> dict[str, Any]:
 
 
 def _version(tree: Tree, choices: Choices) -> str:
-    told = json.dumps([tree.version, choices.plain], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    content = json.dumps([tree.version, choices.plain], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 def _check_fitted(fitted: Mapping[str, Any], data: UnitValues, tree: Tree, choices: Choices) -> None:
-    for name, found, now in (
+    for name, fitted_value, current in (
         ("树或选择/tree or choices", fitted.get("version"), _version(tree, choices)),
         ("指标/indicators", list(fitted.get("codes", [])), data.codes),
     ):
-        if found != now:
-            raise UsageError(f"fitted 的{name}是 {found},本次是 {now};请重新拟合 (it differs: fit anew)")
+        if fitted_value != current:
+            raise UsageError(f"fitted 的{name}是 {fitted_value},本次是 {current};请重新拟合 (it differs: fit anew)")
 
 
 def _changed(data: UnitValues, before: np.ndarray, after: np.ndarray) -> list[dict[str, Any]]:
     """List the cells a step changed."""
-    places = np.argwhere((after != before) & ~np.isnan(before))
+    cells = np.argwhere((after != before) & ~np.isnan(before))
     return [
         {"unit": str(data.units[i]), "code": data.codes[j], "before": float(before[i, j]), "after": float(after[i, j])}
-        for i, j in places
+        for i, j in cells
     ]
 
 
 def _check_ranges(values: np.ndarray, data: UnitValues) -> None:
-    """Goalposts must be there, and hold every value."""
+    """Check that goalposts are declared and contain every value."""
     problems = Problems()
     for j, leaf in enumerate(data.leaves):
         if not leaf.minimum < leaf.maximum:
@@ -204,14 +204,14 @@ def _check_ranges(values: np.ndarray, data: UnitValues) -> None:
             continue
         outside = np.flatnonzero((values[:, j] < leaf.minimum - SLACK) | (values[:, j] > leaf.maximum + SLACK))
         if len(outside):
-            found = f"{data.units[outside[0]]} {values[outside[0], j]:g}"
-            allowed, advice = f"{leaf.minimum:g}–{leaf.maximum:g}", "改正数值或区间 (mend value or range)"
-            problems.add(leaf.code, "out_of_range", found, allowed, advice)
+            offending = f"{data.units[outside[0]]} {values[outside[0], j]:g}"
+            allowed, advice = f"{leaf.minimum:g}–{leaf.maximum:g}", "改正数值或区间 (correct value or range)"
+            problems.add(leaf.code, "out_of_range", offending, allowed, advice)
     problems.raise_if_any()
 
 
 def _scores(data: UnitValues, tree: Tree, choices: Choices, stages: Stages) -> dict[str, np.ndarray]:
-    """Score every leaf and node; by the one scoring path where nothing else was chosen."""
+    """Score every leaf and node; the default choices use the ordinary scoring path."""
     scores = dict(zip(data.codes, stages["normalised"].T, strict=True))
     if choices.as_scored:
         table = score_frame(pd.DataFrame(data.values, columns=data.codes), {"full": tree})
@@ -236,7 +236,7 @@ def _node_score(
     tree: Tree,
     choices: Choices,
 ) -> np.ndarray:
-    """Average the children where enough is known; what was imputed does not count as known."""
+    """Average the children where enough are observed; imputed values do not count as observed."""
     values = np.column_stack([scores[child.code] for child in children])
     weights = np.array([child.weight for child in children])
     mean = aggregator(choices.aggregator)(values, weights, reweight=choices.reweight)
@@ -248,25 +248,27 @@ def _node_score(
 
 
 def _check_positive(scores: Mapping[str, np.ndarray], data: UnitValues, choices: Choices) -> None:
-    """Zeros and negative values have no logarithm: say so before a whole index becomes 0."""
+    """Refuse zeros and negative values under the geometric and the harmonic mean."""
     if choices.aggregator not in POSITIVE or choices.zeros != "error":
         return
     problems = Problems()
     for leaf in data.leaves:
-        low = np.flatnonzero(scores[leaf.code] <= 0)
-        if len(low) and leaf.weight > 0:
-            found = f"{data.units[low[0]]} {scores[leaf.code][low[0]]:g} ({len(low)} 个/units)"
+        not_positive = np.flatnonzero(scores[leaf.code] <= 0)
+        if len(not_positive) and leaf.weight > 0:
+            offending = (
+                f"{data.units[not_positive[0]]} {scores[leaf.code][not_positive[0]]:g} ({len(not_positive)} 个/units)"
+            )
             advice = "floor=1 抬高下限,或 zeros='limit' 使合成值为 0 (squeeze to 1–100, or let the whole be 0)"
-            problems.add(leaf.code, f"zero_under_{choices.aggregator}", found, "> 0", advice)
+            problems.add(leaf.code, f"zero_under_{choices.aggregator}", offending, "> 0", advice)
     problems.raise_if_any()
 
 
 def _availability(code: str, data: UnitValues, tree: Tree) -> np.ndarray:
-    """Share of all leaves declared below a node that are there; unweighted."""
-    place = {leaf: j for j, leaf in enumerate(data.codes)}
-    below = [leaf.code for leaf in tree.leaves_of(code)]
-    known = ~np.isnan(data.values[:, [place[leaf] for leaf in below if leaf in place]])
-    return known.sum(axis=1) / len(below)
+    """Unweighted share of the leaves declared below a node that are observed."""
+    column = {leaf: j for j, leaf in enumerate(data.codes)}
+    leaves = [leaf.code for leaf in tree.leaves_of(code)]
+    observed = ~np.isnan(data.values[:, [column[leaf] for leaf in leaves if leaf in column]])
+    return observed.sum(axis=1) / len(leaves)
 
 
 def _packed(
@@ -280,7 +282,7 @@ def _packed(
         score=score,
         availability=np.column_stack([_availability(code, data, tree) for code in codes]),
         n=np.column_stack([_people(code, data, tree) for code in codes]),
-        reason=_said(_reasons(data, codes, score, stages, choices)),
+        reason=_factorised_text(_reasons(data, codes, score, stages, choices)),
     )
     spec = data.spec if data.spec is not None else Specification(indicators=tree)
     common: dict[str, Any] = {
@@ -292,45 +294,45 @@ def _packed(
 
 
 def _rows(data: UnitValues, codes: list[str], times: int = 1, **columns: Any) -> pd.DataFrame:
-    """Lay arrays units × codes out as rows, ``times`` such arrays under each other."""
-    place = np.arange(len(data.units) * len(codes))
-    made = {
-        "period": _text([data.period]).take(np.zeros(times * len(place), dtype=int)),
-        "level": _text([data.level]).take(np.zeros(times * len(place), dtype=int)),
-        "unit": _text(data.units).take(np.tile(place // len(codes), times)),
-        "code": _text(codes).take(np.tile(place % len(codes), times)),
+    """Reshape arrays units × codes to rows, ``times`` such arrays stacked."""
+    cell = np.arange(len(data.units) * len(codes))
+    keys = {
+        "period": _text([data.period]).take(np.zeros(times * len(cell), dtype=int)),
+        "level": _text([data.level]).take(np.zeros(times * len(cell), dtype=int)),
+        "unit": _text(data.units).take(np.tile(cell // len(codes), times)),
+        "code": _text(codes).take(np.tile(cell % len(codes), times)),
     }
-    return pd.DataFrame(made | {name: values.ravel() for name, values in columns.items()})
+    return pd.DataFrame(keys | {name: values.ravel() for name, values in columns.items()})
 
 
 def _text(values: Any) -> Any:
     return pd.array(values, dtype="str")
 
 
-def _said(values: np.ndarray) -> Any:
-    """Make text of values of which few are different; laid out by place, as there may be a million cells."""
-    places, words = pd.factorize(values.ravel())
-    return _text(words).take(places)
+def _factorised_text(values: np.ndarray) -> Any:
+    """Convert values with few distinct ones to text; factorised, as there may be a million cells."""
+    codes, labels = pd.factorize(values.ravel())
+    return _text(labels).take(codes)
 
 
 def _people(code: str, data: UnitValues, tree: Tree) -> np.ndarray:
-    """Smallest declared number of people behind a known leaf below: what a reader could learn about the fewest."""
-    place = {leaf: j for j, leaf in enumerate(data.codes)}
-    columns = [place[leaf.code] for leaf in tree.leaves_of(code) if leaf.code in place]
+    """Smallest declared number of people behind an observed leaf below a node."""
+    column = {leaf: j for j, leaf in enumerate(data.codes)}
+    columns = [column[leaf.code] for leaf in tree.leaves_of(code) if leaf.code in column]
     n = np.where(np.isnan(data.values[:, columns]), np.inf, data.n[:, columns])
-    least = np.min(np.where(np.isnan(n), np.inf, n), axis=1, initial=np.inf)
-    return np.where(np.isinf(least), np.nan, least)
+    fewest = np.min(np.where(np.isnan(n), np.inf, n), axis=1, initial=np.inf)
+    return np.where(np.isinf(fewest), np.nan, fewest)
 
 
 def _reasons(data: UnitValues, codes: list[str], score: np.ndarray, stages: Stages, choices: Choices) -> np.ndarray:
-    """Say of every missing score why."""
+    """Return the reason of every missing score."""
     before, scaled = list(stages.values())[-2:]
-    nothing = np.isnan(scaled).all(axis=1)
+    all_missing = np.isnan(scaled).all(axis=1)
     negative = (scaled < 0).any(axis=1) & (choices.aggregator in POSITIVE)
-    of_node = np.where(nothing, reasons.MISSING_VALUE, np.where(negative, NOT_POSITIVE, reasons.TOO_FEW_TO_JUDGE))
+    of_node = np.where(all_missing, reasons.MISSING_VALUE, np.where(negative, NOT_POSITIVE, reasons.TOO_FEW_TO_JUDGE))
     of_leaf = np.where(np.isnan(before), data.why, CONSTANT)
-    place = {leaf: j for j, leaf in enumerate(data.codes)}
-    why = np.column_stack([of_leaf[:, place[code]] if code in place else of_node for code in codes])
+    column = {leaf: j for j, leaf in enumerate(data.codes)}
+    why = np.column_stack([of_leaf[:, column[code]] if code in column else of_node for code in codes])
     return np.where(np.isnan(score), why, "")
 
 
@@ -344,5 +346,5 @@ def _stage_table(data: UnitValues, stages: Stages) -> pd.DataFrame:
         stage=_text(list(stages)).take(np.repeat(np.arange(len(stages)), cells)),
         value=values,
         n=np.tile(data.n, (len(stages), 1)),
-        reason=_said(np.where(np.isnan(values), why, "")),
+        reason=_factorised_text(np.where(np.isnan(values), why, "")),
     )

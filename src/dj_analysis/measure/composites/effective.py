@@ -1,4 +1,4 @@
-"""What weight each part really has: its share in how the whole varies, and in how it changed."""
+"""Effective weights: the share of each part in the variance and in the change of the whole."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def effective_weights(
     groups: str | None = None,
     level: str = "unit",
 ) -> Result:
-    """Compare declared weights with the influence the parts really have.
+    """Compare declared weights with effective weights, the actual influence of the parts.
 
     A part that varies little, or runs against the others, decides little whatever its weight.
 
@@ -85,13 +85,13 @@ def effective_weights(
     rows: list[pd.DataFrame] = []
     for parent, family in source.families.items():
         weights = dict(family) if below == "children" else path_weights(source.tree, parent)
-        codes = [code for code in weights if code in _known(source)]
+        codes = [code for code in weights if code in _family_codes(source)]
         nominal = shares(np.array([weights[code] for code in codes]))
         rows.append(_of_node(source, earlier, parent, codes, nominal, curve, chosen.aggregator == "arithmetic"))
     return _packed(pd.concat(rows, ignore_index=True), source, earlier)
 
 
-def _known(source: Siblings) -> set[str]:
+def _family_codes(source: Siblings) -> set[str]:
     return {code for family in source.families.values() for code in family}
 
 
@@ -105,30 +105,30 @@ def _of_node(
     linear: bool,
 ) -> pd.DataFrame:
     """Compare one node with its parts; the node is the last column of the moments."""
-    now = _moments(source, [*codes, parent])
+    current = _moments(source, [*codes, parent])
     table = pd.DataFrame({"parent": parent, "code": codes, "weight": weights}).reindex(columns=[*KEYS, *STATISTICS])
-    table["cases"], table["reason"] = float(now.cases), ""
-    if now.cases < MANY_ENOUGH or not now.varies[-1]:
-        return table.assign(reason=reasons.TOO_FEW_TO_JUDGE if now.cases < MANY_ENOUGH else CONSTANT)
-    ratio = now.correlation[:-1, -1] ** 2 if curve == "linear" else _curved(source, codes, parent)
-    table["correlation_ratio"] = np.where(now.varies[:-1], ratio, 0.0)
+    table["cases"], table["reason"] = float(current.cases), ""
+    if current.cases < MANY_ENOUGH or not current.varies[-1]:
+        return table.assign(reason=reasons.TOO_FEW_TO_JUDGE if current.cases < MANY_ENOUGH else CONSTANT)
+    ratio = current.correlation[:-1, -1] ** 2 if curve == "linear" else _curved(source, codes, parent)
+    table["correlation_ratio"] = np.where(current.varies[:-1], ratio, 0.0)
     table["effective"] = shares(table["correlation_ratio"].to_numpy())
     if linear:
-        table["variance_share"] = weights * now.covariance[:-1, -1] / now.covariance[-1, -1]
-    return _with_change(table, now, earlier, [*codes, parent], weights) if linear and earlier else table
+        table["variance_share"] = weights * current.covariance[:-1, -1] / current.covariance[-1, -1]
+    return _with_change(table, current, earlier, [*codes, parent], weights) if linear and earlier else table
 
 
 def _with_change(
-    table: pd.DataFrame, now: Comoments, earlier: Siblings, codes: list[str], weights: np.ndarray
+    table: pd.DataFrame, current: Comoments, earlier: Siblings, codes: list[str], weights: np.ndarray
 ) -> pd.DataFrame:
-    then = _moments(earlier, codes)
-    if then.cases < MANY_ENOUGH:
+    previous = _moments(earlier, codes)
+    if previous.cases < MANY_ENOUGH:
         return table.assign(reason=NO_EARLIER)
-    change = weights * (now.mean - then.mean)[:-1]
+    change = weights * (current.mean - previous.mean)[:-1]
     with np.errstate(divide="ignore", invalid="ignore"):
         share = change / change.sum()
     share = np.where(np.abs(change.sum()) > 1e-9, share, np.nan)
-    return table.assign(change=change, change_share=share, cases=float(min(now.cases, then.cases)))
+    return table.assign(change=change, change_share=share, cases=float(min(current.cases, previous.cases)))
 
 
 def _moments(source: Siblings, codes: list[str]) -> Comoments:
@@ -144,11 +144,11 @@ def _curved(source: Siblings, codes: list[str], parent: str) -> np.ndarray:
 
 
 def _explained(x: np.ndarray, y: np.ndarray) -> float:
-    values, place, counts = np.unique(x, return_inverse=True, return_counts=True)
-    means = np.bincount(place, weights=y) / counts
+    values, group, counts = np.unique(x, return_inverse=True, return_counts=True)
+    means = np.bincount(group, weights=y) / counts
     # A spline needs five points; below, the means of each value are the curve.
     curve = make_smoothing_spline(values, means, w=counts.astype(float))(values) if len(values) >= 5 else means
-    return float(np.clip(np.var(curve[place]) / np.var(y), 0, 1))
+    return float(np.clip(np.var(curve[group]) / np.var(y), 0, 1))
 
 
 def _packed(table: pd.DataFrame, source: Siblings, earlier: Siblings | None) -> Result:

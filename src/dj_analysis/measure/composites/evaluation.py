@@ -1,4 +1,4 @@
-"""Two other ways up the same tree: TOPSIS and fuzzy comprehensive evaluation (模糊综合评价)."""
+"""Alternative evaluations on the tree: TOPSIS and fuzzy comprehensive evaluation (模糊综合评价)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROUNDING = 0.005
 
 @dataclass(frozen=True)
 class Topsis(Result):
-    """Closeness of units to the ideal, with the ideal that was found.
+    """TOPSIS closeness of units to the ideal, with the fitted ideals.
 
     ``.table``: period, level, unit, code (every node), score (100·closeness), distance_best, distance_worst, reason.
     ``.fitted``: norms and ideals by node, to be used in the next period.
@@ -44,7 +44,7 @@ def topsis(
     level: str = "unit",
     period: str = "",
 ) -> Topsis:
-    """Score units by how close they come to the best value of every indicator, and how far they stay from the worst.
+    """Score units by their relative closeness to the ideal, the best value of every indicator (TOPSIS).
 
     Values are divided by √Σx² of their indicator (vector normalisation) and multiplied by the leaf's path weight; closeness
     is d⁻/(d⁺ + d⁻) with Euclidean distances to the best and the worst value found (Hwang & Yoon 1981, TOPSIS). Each node is
@@ -90,14 +90,14 @@ def closeness(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return closeness (0–1) and the distances to the best and the worst, of units × indicators without gaps."""
     scaled = values / np.asarray(ideals["norm"], dtype=float)
-    off = [(scaled - np.asarray(ideals[name], dtype=float)) * weights for name in ("best", "worst")]
-    far, near = (np.sqrt(np.einsum("ij,ij->i", d, d)) for d in off)
+    deviations = [(scaled - np.asarray(ideals[name], dtype=float)) * weights for name in ("best", "worst")]
+    distance_best, distance_worst = (np.sqrt(np.einsum("ij,ij->i", d, d)) for d in deviations)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return near / (far + near), far, near
+        return distance_worst / (distance_best + distance_worst), distance_best, distance_worst
 
 
 def learn_ideals(values: np.ndarray, direction: np.ndarray) -> dict[str, list[float]]:
-    """Learn norms, and the best and worst normalised value of each indicator; an indicator of zeros has norm 1."""
+    """Fit norms and the best and worst normalised value of each indicator; an indicator of zeros has norm 1."""
     norm = np.sqrt(np.einsum("ij,ij->j", values, values))
     norm = np.where(norm > 0, norm, 1.0)
     low, high = values.min(axis=0) / norm, values.max(axis=0) / norm
@@ -113,7 +113,7 @@ def fuzzy(
     level: str = "unit",
     period: str = "",
 ) -> Result:
-    """Evaluate units in grades: memberships of the leaves, carried up the tree by weight (模糊综合评价).
+    """Evaluate units in grades: memberships of the leaves, averaged up the tree by weight (模糊综合评价).
 
     B = W∘R with the weighted-average operator M(·, ⊕): a node's membership in a grade is the weighted mean of its children's
     (Wang 1983; the operator that uses all information). Missing children are left out while the tree's least share of them
@@ -161,7 +161,7 @@ def fuzzy(
 
 
 def triangular(values: Any, centres: Any) -> np.ndarray:
-    """Spread values over grades: full membership at a grade's centre, falling in a straight line to its neighbours'.
+    """Compute triangular memberships: 1 at a grade's centre, falling linearly to 0 at the neighbouring centres.
 
     Values beyond the outer centres belong wholly to the outer grade; memberships add up to 1; NaN stays NaN.
 
@@ -170,13 +170,13 @@ def triangular(values: Any, centres: Any) -> np.ndarray:
     numpy.ndarray
         Values × centres, in the order of the centres given.
     """
-    x, at = np.asarray(values, dtype=float), np.asarray(centres, dtype=float)
-    way = np.argsort(at)
-    made = np.empty((len(x), len(at)))
-    for place, column in enumerate(way):
-        made[:, column] = np.interp(x, at[way], np.eye(len(at))[place])
-    made[np.isnan(x)] = np.nan
-    return made
+    x, points = np.asarray(values, dtype=float), np.asarray(centres, dtype=float)
+    order = np.argsort(points)
+    memberships = np.empty((len(x), len(points)))
+    for position, column in enumerate(order):
+        memberships[:, column] = np.interp(x, points[order], np.eye(len(points))[position])
+    memberships[np.isnan(x)] = np.nan
+    return memberships
 
 
 def _of_node(
@@ -184,19 +184,19 @@ def _of_node(
 ) -> pd.DataFrame:
     columns = [data.codes.index(leaf) for leaf in weights]
     values, w = data.values[:, columns], np.array(list(weights.values()))
-    whole = ~np.isnan(values).any(axis=1)
-    if new and whole.any():
+    complete = ~np.isnan(values).any(axis=1)
+    if new and complete.any():
         direction = np.array([data.leaves[j].direction for j in columns])
-        nodes[code] = {"leaves": list(weights)} | learn_ideals(values[whole], direction)
+        nodes[code] = {"leaves": list(weights)} | learn_ideals(values[complete], direction)
     if not new and nodes.get(code, {}).get("leaves") != list(weights):
         raise UsageError(f"fitted 的 {code} 指标不同 (other leaves were fitted): 请重新拟合")
-    made = np.full((3, len(values)), np.nan)
-    if whole.any():
-        made[:, whole] = closeness(values[whole], w, nodes[code])
-    reason = np.where(~whole, INCOMPLETE, np.where(np.isnan(made[0]), reasons.TOO_FEW_TO_JUDGE, ""))
+    results = np.full((3, len(values)), np.nan)
+    if complete.any():
+        results[:, complete] = closeness(values[complete], w, nodes[code])
+    reason = np.where(~complete, INCOMPLETE, np.where(np.isnan(results[0]), reasons.TOO_FEW_TO_JUDGE, ""))
     n = np.min(np.where(np.isnan(data.n[:, columns]), np.inf, data.n[:, columns]), axis=1)
-    rows = {"unit": data.units, "code": code, "score": 100 * made[0], "distance_best": made[1]}
-    rows |= {"distance_worst": made[2], "n": np.where(np.isinf(n), np.nan, n), "reason": reason}
+    rows = {"unit": data.units, "code": code, "score": 100 * results[0], "distance_best": results[1]}
+    rows |= {"distance_worst": results[2], "n": np.where(np.isinf(n), np.nan, n), "reason": reason}
     return pd.DataFrame(rows)
 
 
@@ -219,22 +219,24 @@ def _spread(scores: Composite, tree: Tree, points: Mapping[str, float]) -> pd.Da
 
 
 def _checked(memberships: pd.DataFrame, tree: Tree, points: Mapping[str, float]) -> pd.DataFrame:
-    """Refuse memberships that are none: unknown grades, numbers outside 0–1, leaves that do not add up."""
+    """Check memberships: declared codes and grades, no duplicates, none negative, sums of 1 by leaf."""
     for name in ("unit", "code", "grade", "membership"):
         if name not in memberships:
             raise UsageError(f"缺 {name} 列 (a column {name} is needed)")
     table = memberships.astype({"unit": "str", "code": "str", "grade": "str", "membership": "float64"})
     leaves, problems = {leaf.code for leaf in tree.leaves}, Problems()
-    for name, known in (("code", leaves), ("grade", set(points))):
-        for value in sorted(set(table[name]) - known):
-            problems.add(f"memberships: {name}", f"unknown_{name}", value, ", ".join(sorted(known)), "改正 (mend it)")
+    for name, allowed in (("code", leaves), ("grade", set(points))):
+        for value in sorted(set(table[name]) - allowed):
+            problems.add(
+                f"memberships: {name}", f"unknown_{name}", value, ", ".join(sorted(allowed)), "改正 (correct it)"
+            )
     if table.duplicated(["unit", "code", "grade"]).any():
         problems.add(
             "memberships", "duplicate_row", "", "每单位每指标每级一行 (one row each)", "删去重复 (drop the copy)"
         )
     sums = table.groupby(["unit", "code"])["membership"].agg(["min", "sum", "count"])
-    wrong = sums[(sums["count"] > 0) & ((sums["min"] < 0) | ((sums["sum"] - 1).abs() > ROUNDING))]
-    for (unit, code), row in wrong.head(5).iterrows():
+    invalid = sums[(sums["count"] > 0) & ((sums["min"] < 0) | ((sums["sum"] - 1).abs() > ROUNDING))]
+    for (unit, code), row in invalid.head(5).iterrows():
         problems.add(f"memberships: {unit} {code}", "membership", f"{row['sum']:g}", "和为 1 (adding up to 1)", "改正")
     problems.raise_if_any(DataError)
     return table if "n" in table else table.assign(n=np.nan)
@@ -243,28 +245,28 @@ def _checked(memberships: pd.DataFrame, tree: Tree, points: Mapping[str, float])
 def _cubes(
     table: pd.DataFrame, units: list[str], grades: list[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Lay memberships out as units × grades by code, and the fewest people behind each code."""
+    """Reshape memberships to units × grades by code, with the fewest people behind each code."""
     cubes, people = {}, {}
     for code, rows in table.groupby("code", sort=False):
         wide = rows.pivot(index="unit", columns="grade", values="membership").reindex(index=units, columns=grades)
         values = wide.to_numpy(dtype=float)
-        nothing = np.isnan(values).all(axis=1)
-        cubes[str(code)] = np.where(nothing[:, None], np.nan, np.nan_to_num(values))
+        all_missing = np.isnan(values).all(axis=1)
+        cubes[str(code)] = np.where(all_missing[:, None], np.nan, np.nan_to_num(values))
         people[str(code)] = rows.groupby("unit")["n"].min().reindex(units).to_numpy(dtype=float)
     return cubes, people
 
 
 def _carry(code: str, cubes: dict[str, np.ndarray], people: dict[str, np.ndarray], tree: Tree) -> None:
-    """Average the children's memberships by weight, where enough of them are known."""
+    """Average the children's memberships by weight, where enough of them are observed."""
     children = [child for child in tree.children(code) if child.code in cubes]
     if not children:
         return
     stack = np.stack([cubes[child.code] for child in children])
-    known = ~np.isnan(stack[:, :, 0])
-    weights = np.array([child.weight for child in children])[:, None] * known
+    observed = ~np.isnan(stack[:, :, 0])
+    weights = np.array([child.weight for child in children])[:, None] * observed
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.einsum("cu,cug->ug", weights, np.nan_to_num(stack)) / weights.sum(axis=0)[:, None]
-    enough = (known.sum(axis=0) >= tree.least(tree[code])) & (weights.sum(axis=0) > 0)
+    enough = (observed.sum(axis=0) >= tree.least(tree[code])) & (weights.sum(axis=0) > 0)
     cubes[code] = np.where(enough[:, None], mean, np.nan)
     people[code] = np.fmin.reduce(np.stack([people[child.code] for child in children]))
 
@@ -289,8 +291,10 @@ def _graded(
     keys = ("period", "level", "unit", "code")
     blocks = [grid.assign(grade=name, membership=cube[:, j], _row=range(len(grid))) for j, name in enumerate(points)]
     table = pd.concat(blocks).sort_values("_row", kind="stable", ignore_index=True)
-    best = np.array([*points, ""])[np.where(np.isnan(cube[:, 0]), len(points), np.argmax(np.nan_to_num(cube), axis=1))]
-    scores = grid.assign(score=cube @ np.array(list(points.values())), grade=best)
+    top_grade = np.array([*points, ""])[
+        np.where(np.isnan(cube[:, 0]), len(points), np.argmax(np.nan_to_num(cube), axis=1))
+    ]
+    scores = grid.assign(score=cube @ np.array(list(points.values())), grade=top_grade)
     persons = tree.about == "persons"
     common: dict[str, Any] = {
         "period": period, "periods": (period,), "about": tree.about, "n": "n",

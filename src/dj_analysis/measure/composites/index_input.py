@@ -1,4 +1,4 @@
-"""Scores, indicators or any frame into the model of an index."""
+"""Input of the robustness analysis: scores, indicators or any frame to a draw model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .unit_values import UnitValues, unit_values
 def read_values(
     marks: Any, tree: Tree | None, base: Choices, level: str | None, groups: str | None
 ) -> tuple[UnitValues, Tree]:
-    """Values of the units of one level on the leaves of the tree."""
+    """Return the values of the units of one level on the leaves of a tree, with the tree."""
     if isinstance(marks, Scores):
         if marks.programme != "indicators" or marks.spec.indicators is None:
             raise UsageError("robustness 只用于支部指标 (scores of branch indicators are needed)")
@@ -28,19 +28,21 @@ def read_values(
             raise UsageError("denominator、groups 须用原始数值,不能用得分 (they need raw values, not scores)")
         tree = tree or marks.spec.indicators.at(marks.period)
         return _of_scores(marks, tree, level), tree
-    found = tree or (marks.tree if isinstance(marks, Indicators) else None)
-    if found is None:
+    indicators = tree or (marks.tree if isinstance(marks, Indicators) else None)
+    if indicators is None:
         raise UsageError("缺指标树 (a tree is needed): robustness(frame, tree=…)")
-    return unit_values(marks, found, denominator=base.denominator, groups=groups, level=level or "unit"), found
+    return unit_values(
+        marks, indicators, denominator=base.denominator, groups=groups, level=level or "unit"
+    ), indicators
 
 
 def _of_scores(marks: Scores, tree: Tree, level: str | None) -> UnitValues:
     rows = marks.table[marks.table["period"] == marks.period]
     leaves = tuple(leaf for leaf in tree.leaves if leaf.code in set(rows["code"]))
     rows = rows[rows["code"].isin([leaf.code for leaf in leaves])]
-    known = rows[rows["score"].notna()].groupby("level")["unit"].nunique()
-    finest = [name for name in rows["level"].unique() if known.get(name, 0) > 1]
-    level = level or (finest[-1] if finest else rows["level"].iloc[-1])
+    scored_units = rows[rows["score"].notna()].groupby("level")["unit"].nunique()
+    comparable = [name for name in rows["level"].unique() if scored_units.get(name, 0) > 1]
+    level = level or (comparable[-1] if comparable else rows["level"].iloc[-1])
     rows = rows[rows["level"] == level]
     if rows.empty:
         raise unknown("层级/level", level, marks.table["level"].unique())
@@ -58,15 +60,15 @@ def _of_scores(marks: Scores, tree: Tree, level: str | None) -> UnitValues:
 
 
 def top_of(tree: Tree) -> str:
-    """Return the one node with nothing above it."""
-    tops = [node.code for node in tree.inner if not any(above in tree for above in tree.ancestors(node.code))]
-    if len(tops) != 1:
-        raise UsageError(f"code: 树有 {len(tops)} 个顶点,请指定 (name the node to rank): {', '.join(tops)}")
-    return tops[0]
+    """Return the root of the tree."""
+    roots = [node.code for node in tree.inner if not any(above in tree for above in tree.ancestors(node.code))]
+    if len(roots) != 1:
+        raise UsageError(f"code: 树有 {len(roots)} 个顶点,请指定 (name the node to rank): {', '.join(roots)}")
+    return roots[0]
 
 
 def model_of(data: UnitValues, tree: Tree, code: str, base: Choices, floor: float, of_points: bool) -> DrawModel:
-    """Lay out values, ranges and the part of the tree below ``code``; ``of_points`` tells that values are points, not raw."""
+    """Build the draw model of a node; ``of_points`` marks values that are points (0–100), not raw."""
     if not tree.children(tree[code].code):
         raise unknown("节点/node", code, [node.code for node in tree.inner])
     branches = branches_of(tree, code, data.codes)
@@ -80,7 +82,7 @@ def model_of(data: UnitValues, tree: Tree, code: str, base: Choices, floor: floa
 
 
 def _points(leaves: Sequence[Any], values: np.ndarray) -> np.ndarray:
-    """Place raw values on the declared ranges, 100 at the good end."""
+    """Rescale raw values to points of their declared range, 100 the best."""
     low, high = (np.array([getattr(leaf, name) for leaf in leaves]) for name in ("minimum", "maximum"))
     up = np.array([leaf.direction for leaf in leaves]) > 0
     return 100 * np.where(up, values - low, high - values) / (high - low)

@@ -1,9 +1,9 @@
-"""Ways to bring indicators of different units to one scale: learned once, applied again in later periods.
+"""Normalisers: indicators in different units brought to one scale, fitted once and applied to later periods.
 
-Every way is a :class:`Normaliser`: ``fit`` learns plain parameters (a dict of lists that can be written as JSON) from one
-period, ``apply`` uses them on the same or another period; calling it does both. Values are a vector (one indicator) or a
-matrix units × indicators, NaN is missing and stays missing, high is good afterwards. A researcher's own way is a
-``Normaliser`` of two functions, and goes wherever a name goes.
+Every method is a :class:`Normaliser`: ``fit`` learns plain parameters (a dict of lists that can be written as JSON)
+from one period, ``apply`` uses them on the same or another period; calling it does both. Values are a vector (one
+indicator) or a matrix units × indicators, NaN is missing and stays missing, high is good afterwards. A researcher's own
+method is a ``Normaliser`` of two functions, accepted wherever a name is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...spec.tree import Node
 
 Params = dict[str, Any]
 
-#: Where a score has ends, these are they.
+#: Ends of a bounded score.
 LOW, HIGH = 0.0, 100.0
 
 #: A spread this small against the values is rounding noise: the column counts as constant.
@@ -29,10 +29,10 @@ NOISE = 1e-12
 
 @dataclass(frozen=True)
 class Ends:
-    """What is declared about indicators: arrays of one entry an indicator (or numbers, for one indicator).
+    """Declared direction, goalposts and target of indicators: arrays (scalars for one indicator).
 
-    ``direction`` is -1 where high is bad; ``minimum`` and ``maximum`` are the goalposts; ``target`` is the value at which
-    the aim is met. NaN is not declared.
+    ``direction`` is -1 where high is bad; ``minimum`` and ``maximum`` are the goalposts; ``target`` is the value to
+    be reached. NaN is not declared.
     """
 
     direction: Any = 1
@@ -54,7 +54,7 @@ class Ends:
 
 @dataclass(frozen=True)
 class Normaliser:
-    """A way to bring values to one scale.
+    """A normalisation method.
 
     Attributes
     ----------
@@ -77,13 +77,13 @@ class Normaliser:
         return tuple(inspect.signature(self.fit).parameters)[2:]
 
     def __call__(self, values: Any, ends: Ends | None = None, **options: Any) -> np.ndarray:
-        """Learn from the values and apply to the same."""
+        """Fit on the values and apply to the same values."""
         table = np.asarray(values, dtype=float)
         return self.apply(table, self.fit(table, ends or Ends(), **options))
 
 
 def normaliser(choice: str | Normaliser) -> Normaliser:
-    """Return the way of this name, or the researcher's own as it is."""
+    """Return the normaliser of this name, or the researcher's own unchanged."""
     if isinstance(choice, Normaliser):
         return choice
     if choice not in NORMALISERS:
@@ -110,13 +110,13 @@ def fit_distance(values: np.ndarray, ends: Ends) -> Params:
     A target on the wrong side of the worst value gives missing values.
     """
     worst, best = _worst_best(values, ends)
-    aim = np.where(np.isnan(ends.target), best, ends.target)
-    ahead = (aim - worst) * np.asarray(ends.direction) > 0
-    return _line(worst, np.where(ahead, aim, np.nan), values)
+    target = np.where(np.isnan(ends.target), best, ends.target)
+    reachable = (target - worst) * np.asarray(ends.direction) > 0
+    return _line(worst, np.where(reachable, target, np.nan), values)
 
 
 def apply_line(values: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
-    """Read values on a line that is 0 at ``worst`` and 100 at ``best``; values beyond the ends are not cut."""
+    """Rescale values linearly, 0 at ``worst`` and 100 at ``best``; values beyond the ends are not cut."""
     worst, best = _array(params["worst"]), _array(params["best"])
     return HIGH * (np.asarray(values, dtype=float) - worst) / (best - worst) + 0.0  # never -0
 
@@ -134,8 +134,8 @@ def fit_z(values: np.ndarray, ends: Ends, mean: float = 50.0, sd: float = 10.0) 
         centre = np.nansum(table, axis=0) / count
         spread = np.sqrt(np.nansum((table - centre) ** 2, axis=0) / (count - 1))
     spread = np.where((count > 1) & (spread > NOISE * np.abs(centre)), spread, np.nan)
-    plain = {"centre": centre, "spread": spread * ends.direction, "mean": mean, "sd": sd}
-    return {name: _plain(value) for name, value in plain.items()}
+    params = {"centre": centre, "spread": spread * ends.direction, "mean": mean, "sd": sd}
+    return {name: _plain(value) for name, value in params.items()}
 
 
 def apply_z(values: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
@@ -145,18 +145,18 @@ def apply_z(values: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
 
 
 def fit_rank(values: np.ndarray, ends: Ends) -> Params:
-    """Keep the sorted values of each indicator: later values are placed among these units."""
+    """Store the sorted values of each indicator as the reference of its ranks."""
     table = np.asarray(values, dtype=float)
     signed = table * np.broadcast_to(ends.direction, table.shape[1:])
     if table.ndim == 1:
         return {"direction": _plain(ends.direction), "reference": np.sort(signed[~np.isnan(signed)]).tolist()}
-    known = [column[~np.isnan(column)] for column in signed.T]
+    observed = [column[~np.isnan(column)] for column in signed.T]
     direction = np.broadcast_to(np.asarray(ends.direction, dtype=float), table.shape[1:])
-    return {"direction": _plain(direction), "reference": [np.sort(column).tolist() for column in known]}
+    return {"direction": _plain(direction), "reference": [np.sort(column).tolist() for column in observed]}
 
 
 def apply_rank(values: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
-    """Give 100·(rank−1)/(n−1): the last of the reference units is 0, the first 100; ties share their mean rank.
+    """Return 100·(rank−1)/(n−1): 0 for the lowest reference unit, 100 for the highest; ties share their mean rank.
 
     COINr ``n_prank``, but with mean ranks for ties. A value that no reference unit has takes the place between its
     neighbours, cut to 0–100; fewer than two reference units give missing values.
@@ -171,7 +171,7 @@ def apply_rank(values: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
 
 
 def apply_percentile(values: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
-    """Give the percentile rank: share of reference units below plus half of the equal ones, times 100.
+    """Return percentile ranks: share of reference units below plus half of the equal ones, times 100.
 
     The "mean" percentile rank (scipy ``percentileofscore(kind="mean")``); it never reaches 0 or 100 within the reference.
     """
@@ -182,7 +182,7 @@ def apply_percentile(values: np.ndarray, params: Mapping[str, Any]) -> np.ndarra
     return _placed(values, params, place)
 
 
-#: Ways by name; a researcher's own fits the same place.
+#: Normalisers by name; a researcher's own fits the same place.
 NORMALISERS: dict[str, Normaliser] = {
     "goalposts": Normaliser("goalposts", fit_goalposts, apply_line),
     "min_max": Normaliser("min_max", fit_min_max, apply_line),
@@ -194,35 +194,37 @@ NORMALISERS: dict[str, Normaliser] = {
 
 
 def _line(worst: Any, best: Any, values: np.ndarray) -> Params:
-    """Parameters of a line; without a length (a constant indicator) its ends are not given."""
+    """Parameters of a linear scale; NaN where the indicator is constant."""
     shape = np.shape(values)[1:]
     low, high = (np.broadcast_to(np.asarray(end, dtype=float), shape) for end in (worst, best))
     with np.errstate(invalid="ignore"):
-        long = np.abs(high - low) > NOISE * np.maximum(np.abs(high), np.abs(low))
-    return {"worst": _plain(np.where(long, low, np.nan)), "best": _plain(np.where(long, high, np.nan))}
+        varies = np.abs(high - low) > NOISE * np.maximum(np.abs(high), np.abs(low))
+    return {"worst": _plain(np.where(varies, low, np.nan)), "best": _plain(np.where(varies, high, np.nan))}
 
 
 def _worst_best(values: np.ndarray, ends: Ends) -> tuple[np.ndarray, np.ndarray]:
     table = np.asarray(values, dtype=float)
-    some = _count(table) > 0
-    low = np.where(some, np.min(np.where(np.isnan(table), np.inf, table), axis=0, initial=np.inf), np.nan)
-    high = np.where(some, np.max(np.where(np.isnan(table), -np.inf, table), axis=0, initial=-np.inf), np.nan)
+    observed = _count(table) > 0
+    low = np.where(observed, np.min(np.where(np.isnan(table), np.inf, table), axis=0, initial=np.inf), np.nan)
+    high = np.where(observed, np.max(np.where(np.isnan(table), -np.inf, table), axis=0, initial=-np.inf), np.nan)
     up = np.asarray(ends.direction) > 0
     return np.where(up, low, high), np.where(up, high, low)
 
 
 def _placed(values: Any, params: Mapping[str, Any], place: Callable[..., np.ndarray]) -> np.ndarray:
-    """Place each value among the sorted reference values of its indicator."""
+    """Rank each value among the sorted reference values of its indicator."""
     table = np.asarray(values, dtype=float)
     if table.ndim == 1:
         return _placed_column(table * params["direction"], np.asarray(params["reference"], dtype=float), place)
     if table.shape[1] != len(params["reference"]):
-        found, learned = table.shape[1], len(params["reference"])
-        raise UsageError(f"指标数 {found} 与所学 {learned} 不同 (as many indicators as were learned are needed)")
-    out = np.empty_like(table)
+        n_indicators, n_fitted = table.shape[1], len(params["reference"])
+        raise UsageError(
+            f"指标数 {n_indicators} 与所学 {n_fitted} 不同 (as many indicators as were learned are needed)"
+        )
+    placed = np.empty_like(table)
     for j, (sign, reference) in enumerate(zip(params["direction"], params["reference"], strict=True)):
-        out[:, j] = _placed_column(table[:, j] * sign, np.asarray(reference, dtype=float), place)
-    return out
+        placed[:, j] = _placed_column(table[:, j] * sign, np.asarray(reference, dtype=float), place)
+    return placed
 
 
 def _placed_column(column: np.ndarray, reference: np.ndarray, place: Callable[..., np.ndarray]) -> np.ndarray:

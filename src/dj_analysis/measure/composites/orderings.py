@@ -1,4 +1,4 @@
-"""Orders that need no scale: Borda counts, grey relation, rank-sum ratio, and weights from comparisons in pairs."""
+"""Ordering methods: Borda counts, grey relational grades, rank-sum ratio, weights from pairwise comparisons."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def grey_relation(
         raise UsageError(f"rho = {rho:g}: 应在 0 与 1 之间 (above 0, at most 1)")
 
     def graded(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-        span = np.ptp(x, axis=0)
-        off = 1 - (x - x.min(axis=0)) / np.where(span > 0, span, 1)
-        off[:, span == 0] = 0.0
-        if not off.max() > 0:
+        value_range = np.ptp(x, axis=0)
+        distance = 1 - (x - x.min(axis=0)) / np.where(value_range > 0, value_range, 1)
+        distance[:, value_range == 0] = 0.0
+        if not distance.max() > 0:
             return np.full(len(x), np.nan)
-        return np.asarray(100 * (off.min() + rho * off.max()) / (off + rho * off.max()) @ w)
+        return np.asarray(100 * (distance.min() + rho * distance.max()) / (distance + rho * distance.max()) @ w)
 
     return _ordered(frame, tree, level, period, graded)
 
@@ -89,18 +89,19 @@ def rank_sum_ratio(frame: Any, tree: Tree | None = None, *, level: str = "unit",
         As :func:`borda` with score = 100·RSR, and fitted (the line at the unit's probit, 0–100), tier (1 lowest … 3; missing
         with fewer than three different values). Tiers are a convention, no test: units at a cut hardly differ.
     """
-    made = _ordered(frame, tree, level, period, lambda x, w: 100 * _ranks(x) @ w / len(x))
-    table = made.table.copy()
+    ordering = _ordered(frame, tree, level, period, lambda x, w: 100 * _ranks(x) @ w / len(x))
+    table = ordering.table.copy()
     table["fitted"], table["tier"] = _tiers(table["score"].to_numpy())
-    told = [name for name in table if name not in ("rank", "reason")]
+    columns = [name for name in table if name not in ("rank", "reason")]
     return Result(
-        table[[*told, "rank", "reason"]], made.keys, ("score", "fitted", "tier", "rank"), made.period, n=None, about="units",
-        programme="indicators", periods=made.periods, spec=made.spec, basis=made.basis,
+        table[[*columns, "rank", "reason"]], ordering.keys, ("score", "fitted", "tier", "rank"), ordering.period,
+        n=None, about="units", programme="indicators", periods=ordering.periods, spec=ordering.spec,
+        basis=ordering.basis,
     )  # fmt: skip
 
 
 def priority_weights(importance: Mapping[str, float] | pd.DataFrame) -> pd.Series:
-    """Return weights from comparisons in pairs: 1 where a thing matters more, 0.5 where as much, 0 where less (优序图, Moody 1983).
+    """Return weights from pairwise comparisons: 1 more important, 0.5 equal, 0 less (优序图, Moody 1983).
 
     Parameters
     ----------
@@ -120,14 +121,14 @@ def priority_weights(importance: Mapping[str, float] | pd.DataFrame) -> pd.Serie
     """
     if isinstance(importance, pd.DataFrame):
         names, table = list(importance.index), importance.to_numpy(dtype=float)
-        square = table.shape == (len(names), len(names)) and list(importance.columns) == names
-        if not square or not np.allclose(table + table.T, 1) or not np.isin(table, (0, 0.5, 1)).all():
+        is_square = table.shape == (len(names), len(names)) and list(importance.columns) == names
+        if not is_square or not np.allclose(table + table.T, 1) or not np.isin(table, (0, 0.5, 1)).all():
             raise UsageError("优序图:方阵,只含 0、0.5、1,且 a_ij + a_ji = 1 (a square table of comparisons)")
     else:
-        names, marks = list(importance), np.array([float(value) for value in importance.values()])
-        if np.isnan(marks).any():
+        names, ratings = list(importance), np.array([float(value) for value in importance.values()])
+        if np.isnan(ratings).any():
             raise UsageError("优序图:重要性有缺失 (importance is missing)")
-        table = (np.sign(marks[:, None] - marks[None, :]) + 1) / 2
+        table = (np.sign(ratings[:, None] - ratings[None, :]) + 1) / 2
     if len(names) < 2:
         raise UsageError("优序图:至少两项 (at least two things)")
     return pd.Series(table.sum(axis=1) / table.sum(), index=names)
@@ -139,14 +140,14 @@ def _ordered(frame: Any, tree: Tree | None, level: str, period: str, score: Scor
         raise UsageError("缺指标树 (a tree is needed)")
     data = unit_values(frame, indicators, level=level, period=period)
     root = next(node.code for node in indicators if not node.parent)
-    path = path_weights(indicators, root)
-    w = np.array([path[code] for code in data.codes])
-    turned = data.values * np.array([leaf.direction for leaf in data.leaves])
-    whole = ~np.isnan(turned).any(axis=1)
-    points = np.full(len(turned), np.nan)
-    if whole.sum() > 1:
-        points[whole] = score(turned[whole], w / w.sum())
-    return _result(data, points, np.where(whole, "", INCOMPLETE), indicators)
+    leaf_weights = path_weights(indicators, root)
+    w = np.array([leaf_weights[code] for code in data.codes])
+    oriented = data.values * np.array([leaf.direction for leaf in data.leaves])
+    complete = ~np.isnan(oriented).any(axis=1)
+    points = np.full(len(oriented), np.nan)
+    if complete.sum() > 1:
+        points[complete] = score(oriented[complete], w / w.sum())
+    return _result(data, points, np.where(complete, "", INCOMPLETE), indicators)
 
 
 def _result(data: UnitValues, points: np.ndarray, reason: np.ndarray, tree: Tree) -> Result:
@@ -162,21 +163,21 @@ def _result(data: UnitValues, points: np.ndarray, reason: np.ndarray, tree: Tree
 
 
 def _ranks(x: np.ndarray) -> np.ndarray:
-    """Rank of every unit on every indicator, the best has N, equal values the mean."""
+    """Rank of every unit on every indicator; the best has N, ties share the mean rank."""
     return np.asarray(stats.rankdata(x, axis=0))
 
 
 def _tiers(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     fitted, tier = np.full(len(score), np.nan), np.full(len(score), np.nan)
-    known = ~np.isnan(score)
-    values = np.round(score[known], 10)
+    scored = ~np.isnan(score)
+    values = np.round(score[scored], 10)
     if len(np.unique(values)) < 3:
         return fitted, tier
     share = stats.rankdata(values) / len(values)
     probit = 5 + stats.norm.ppf(np.where(share >= 1, 1 - 1 / (4 * len(values)), share))
-    different, first = np.unique(values, return_index=True)
-    line = stats.linregress(probit[first], different)
-    fitted[known] = line.intercept + line.slope * probit
+    distinct, first = np.unique(values, return_index=True)
+    line = stats.linregress(probit[first], distinct)
+    fitted[scored] = line.intercept + line.slope * probit
     cuts = line.intercept + line.slope * np.array(PROBIT_CUTS)
-    tier[known] = 1 + np.searchsorted(cuts, fitted[known], side="right")
+    tier[scored] = 1 + np.searchsorted(cuts, fitted[scored], side="right")
     return fitted, tier

@@ -1,6 +1,6 @@
-"""What is done to the values of units before they are brought to one scale: denominators, missing values, outliers.
+"""Data treatment before normalisation: denominators, imputation, winsorising.
 
-Each step learns plain parameters once and applies them again in a later period. Values are a matrix units × indicators,
+Each step fits plain parameters once and applies them again in a later period. Values are a matrix units × indicators,
 NaN is missing.
 """
 
@@ -32,20 +32,20 @@ def divided(values: pd.DataFrame, frame: pd.DataFrame, denominator: Mapping[str,
     UsageError
         A denominator or an indicator that is no column.
     """
-    made = values.copy()
+    ratios = values.copy()
     for code, column in denominator.items():
-        for name, known in ((code, values), (column, frame)):
-            if name not in known:
+        for name, columns in ((code, values), (column, frame)):
+            if name not in columns:
                 raise UsageError(f"分母 {code} / {column}: 没有 {name} 列 (no such column)")
-        below = pd.to_numeric(frame[column], errors="coerce").astype("float64")
-        made[code] = values[code] / below.where(below != 0)
-    return made
+        divisor = pd.to_numeric(frame[column], errors="coerce").astype("float64")
+        ratios[code] = values[code] / divisor.where(divisor != 0)
+    return ratios
 
 
 def learn_imputation(
     values: np.ndarray, codes: Sequence[str], how: Imputation, groups: np.ndarray | None
 ) -> dict[str, Any]:
-    """Learn what stands in for missing values: the mean or median of all units, or the mean of a unit's group.
+    """Fit the imputed values: the mean or median of all units, or the mean of a unit's group.
 
     Every unit counts once, whatever its size.
     """
@@ -60,20 +60,20 @@ def learn_imputation(
 def imputed(
     values: np.ndarray, codes: Sequence[str], learned: Mapping[str, Any], groups: np.ndarray | None
 ) -> np.ndarray:
-    """Put the learned values where one is missing; a group that was not seen, or had no value, stays missing."""
+    """Impute missing values; values of a group that was not seen, or had no value, stay missing."""
     if learned["how"] == "group_mean":
         if groups is None:
             raise UsageError("组均值填补需要 groups=列名 (group_mean needs groups=, the column with the groups)")
-        none = dict.fromkeys(codes)
-        rows = [[learned["groups"].get(group, none).get(code) for code in codes] for group in groups]
-        stand_in = np.array(rows, dtype=float).reshape(values.shape)
+        no_means = dict.fromkeys(codes)
+        rows = [[learned["groups"].get(group, no_means).get(code) for code in codes] for group in groups]
+        fill = np.array(rows, dtype=float).reshape(values.shape)
     else:
-        stand_in = np.array([learned["all"].get(code) for code in codes], dtype=float)
-    return np.where(np.isnan(values), stand_in, values)
+        fill = np.array([learned["all"].get(code) for code in codes], dtype=float)
+    return np.where(np.isnan(values), fill, values)
 
 
 def learn_limits(values: np.ndarray, codes: Sequence[str]) -> dict[str, Any]:
-    """Learn between which values indicators with outliers are held (winsorising).
+    """Fit the winsorising limits of indicators with outliers.
 
     While an indicator has |skewness| > 2 and kurtosis > 3.5, its extreme value on the side of the skew takes the value of
     the next, up to five points (tied points count each). An indicator that still has outliers then is left as it was and
@@ -87,10 +87,10 @@ def learn_limits(values: np.ndarray, codes: Sequence[str]) -> dict[str, Any]:
     limits, failing = {}, []
     for j, code in enumerate(codes):
         column = values[:, j]
-        found, mended = _limits(column[~np.isnan(column)])
-        if found is not None and mended:
-            limits[code] = found
-        elif found is not None:
+        bounds, sufficient = _limits(column[~np.isnan(column)])
+        if bounds is not None and sufficient:
+            limits[code] = bounds
+        elif bounds is not None:
             failing.append(code)
     if failing:
         warnings.warn(
@@ -103,17 +103,19 @@ def learn_limits(values: np.ndarray, codes: Sequence[str]) -> dict[str, Any]:
 
 
 def held(values: np.ndarray, codes: Sequence[str], learned: Mapping[str, Any]) -> np.ndarray:
-    """Hold values within the learned limits."""
-    made = values.copy()
+    """Winsorise values at the fitted limits."""
+    winsorised = values.copy()
     for j, code in enumerate(codes):
         if code in learned["limits"]:
             low, high = learned["limits"][code]
-            made[:, j] = np.clip(made[:, j], -np.inf if low is None else low, np.inf if high is None else high)
-    return made
+            winsorised[:, j] = np.clip(
+                winsorised[:, j], -np.inf if low is None else low, np.inf if high is None else high
+            )
+    return winsorised
 
 
 def has_outliers(column: np.ndarray) -> bool:
-    """Tell whether an indicator (no missing values) is both skewed and heavy-tailed; fewer than four values never are."""
+    """Return whether an indicator (no missing values) is skewed and heavy-tailed; False under four values."""
     if len(column) < 4 or np.ptp(column) <= 1e-12 * np.max(np.abs(column)):
         return False
     skewed = abs(stats.skew(column, bias=False)) > MAX_SKEWNESS
@@ -128,14 +130,14 @@ def _centres(values: np.ndarray, codes: Sequence[str], how: str) -> dict[str, fl
 
 
 def _limits(column: np.ndarray) -> tuple[list[float | None] | None, bool]:
-    """Return the limits of an indicator with outliers, None without, and whether they are enough."""
+    """Return the limits of an indicator with outliers (None without), and whether they remove the outliers."""
     limits: list[float | None] = [None, None]
-    made, points, touched = column, 0, False
-    while has_outliers(made) and points < MAX_POINTS:
-        touched, side = True, int(stats.skew(made, bias=False) >= 0)
-        extreme = made.max() if side else made.min()
-        rest = made[made != extreme]
-        limits[side] = limit = float(rest.max() if side else rest.min())
-        made = np.minimum(made, limit) if side else np.maximum(made, limit)
-        points = int(np.sum(made != column))
-    return (limits if touched else None), not has_outliers(made)
+    treated, points, had_outliers = column, 0, False
+    while has_outliers(treated) and points < MAX_POINTS:
+        had_outliers, side = True, int(stats.skew(treated, bias=False) >= 0)
+        extreme = treated.max() if side else treated.min()
+        others = treated[treated != extreme]
+        limits[side] = limit = float(others.max() if side else others.min())
+        treated = np.minimum(treated, limit) if side else np.maximum(treated, limit)
+        points = int(np.sum(treated != column))
+    return (limits if had_outliers else None), not has_outliers(treated)

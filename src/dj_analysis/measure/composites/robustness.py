@@ -1,4 +1,4 @@
-"""How far ranks depend on choices that could have been made otherwise."""
+"""Robustness of ranks to the choice of weights and methods."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LOW, _HIGH = 0.05, 0.95
 
 @dataclass(frozen=True)
 class Robustness(Result):
-    """Ranks under choices that could have been made otherwise; nothing here is about sampling error.
+    """Ranks under alternative choices of method; sampling error is not included.
 
     ``.table``: period, level, unit, n (smallest declared number of people behind a leaf, missing where none is), score and rank
     (declared choices; 1 is the highest, ties share the best place), rank_median, rank_low, rank_high (5 % and 95 % of the
@@ -47,7 +47,7 @@ class Robustness(Result):
 
     @property
     def shares(self) -> Result:
-        """Which choice moves ranks: period, level, factor, first, total, alternatives, shift, reason.
+        """Sensitivity of ranks to each choice: period, level, factor, first, total, alternatives, shift, reason.
 
         Sobol shares of the variance of the average rank shift (mean over units of |rank − declared rank|): ``first`` by the
         choice alone, ``total`` with everything it does together with others; alternatives (how many ways, sets of weights
@@ -56,7 +56,7 @@ class Robustness(Result):
         return self.parts["shares"]
 
     def what_if(self, unit: str, code: str, by: float) -> Result:
-        """Raise one leaf of one unit, in its own unit of measurement, and hold everything else.
+        """Rescore a unit after raising one of its leaves, in the unit of measurement of the leaf, all else equal.
 
         Returns
         -------
@@ -86,10 +86,10 @@ def robustness(
     top: int = 3,
     shares: bool = True,
 ) -> Robustness:
-    """Rank units again and again under other weights, normalisers, aggregators and imputations.
+    """Rank units under random draws of weights, normalisers, aggregators and imputations.
 
-    Every draw takes one of the open ways of each kind and a set of weights for every node; what is learned from the data
-    (ends, means, spreads) is learned from the units ranked. All units count once, whatever their size.
+    Every draw takes one alternative of each choice and a set of weights for every node; parameters (ends, means,
+    spreads) are fitted on the units ranked. All units count once, whatever their size.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def robustness(
         Number of draws for the rank ranges. The shares take a design of their own, n·(d+2) draws for d open choices, n the
         power of two at or above ``draws``, 256 at least.
     choices
-        What is left open.
+        The open choices.
     base
         The declared choices beyond the tree; plain scoring by default.
     level
@@ -147,9 +147,9 @@ def robustness(
     code = code or top_of(tree)
     model = model_of(data, tree, code, base or Choices(), chosen.floor, of_points)
     design = design_of(model, chosen, max(draws, 256), seed)
-    everywhere = [model.scores(way, [branch.weights[None] for branch in model.branches])[0] for way in design.ways]
-    score = everywhere[0]
-    ranked = np.flatnonzero(np.isfinite(everywhere).all(axis=0))
+    all_scores = [model.scores(way, [branch.weights[None] for branch in model.branches])[0] for way in design.ways]
+    score = all_scores[0]
+    ranked = np.flatnonzero(np.isfinite(all_scores).all(axis=0))
     table = _table(data, model, score, top)
     table.loc[~np.isnan(score), "reason"] = NOT_EVERYWHERE
     if len(ranked) > 1:
@@ -159,13 +159,15 @@ def robustness(
         "period": data.period, "about": "units", "programme": "indicators", "periods": (data.period,),
         "spec": data.spec if data.spec is not None else Specification(indicators=tree), "basis": data.basis,
     }  # fmt: skip
-    found = _shares(model, design, score, ranked, draws, seed) if shares else _no_shares(design, NOT_ASKED)
-    found.insert(0, "period", data.period)
-    found.insert(1, "level", data.level)
-    told = ("first", "total", "alternatives", "shift")
-    part = Result(found, ("period", "level", "factor"), told, n=None, **common)
+    share_table = _shares(model, design, score, ranked, draws, seed) if shares else _no_shares(design, NOT_ASKED)
+    share_table.insert(0, "period", data.period)
+    share_table.insert(1, "level", data.level)
+    statistics = ("first", "total", "alternatives", "shift")
+    share_result = Result(share_table, ("period", "level", "factor"), statistics, n=None, **common)
     scale = data.leaves if of_points else None
-    return Robustness(table, KEYS, STATISTICS, parts={"shares": part}, model=model, scale=scale, whole=table, **common)
+    return Robustness(
+        table, KEYS, STATISTICS, parts={"shares": share_result}, model=model, scale=scale, whole=table, **common
+    )
 
 
 def sobol_shares(
@@ -190,22 +192,22 @@ def sobol_shares(
     DataFrame
         factor, first, total; missing where the function does not vary.
     """
-    seen: list[tuple[float, float]] = []
+    ranges: list[tuple[float, float]] = []
 
-    def watched(x: np.ndarray) -> np.ndarray:
-        made = np.asarray(function(x), dtype=float)
-        seen.append((float(made.min()), float(made.max())))
-        return np.array(made, ndmin=2)  # a copy: scipy centres what it is given in place
+    def tracked(x: np.ndarray) -> np.ndarray:
+        outputs = np.asarray(function(x), dtype=float)
+        ranges.append((float(outputs.min()), float(outputs.max())))
+        return np.array(outputs, ndmin=2)  # a copy: scipy centres what it is given in place
 
     table = pd.DataFrame({"factor": list(factors)})
     rng = np.random.default_rng(seed)
-    if len(factors) == 1:  # it does whatever is done
-        watched(rng.random((1, n)))
+    if len(factors) == 1:  # the only factor explains everything
+        tracked(rng.random((1, n)))
         first = total = np.ones(1)
     else:
-        found = stats.sobol_indices(func=watched, n=n, dists=[stats.uniform()] * len(factors), rng=rng)
-        first, total = (np.ravel(values).astype(float) for values in (found.first_order, found.total_order))
-    varies = max(high for _, high in seen) > min(low for low, _ in seen)
+        indices = stats.sobol_indices(func=tracked, n=n, dists=[stats.uniform()] * len(factors), rng=rng)
+        first, total = (np.ravel(values).astype(float) for values in (indices.first_order, indices.total_order))
+    varies = max(high for _, high in ranges) > min(low for low, _ in ranges)
     return table.assign(first=first if varies else np.nan, total=total if varies else np.nan)
 
 
@@ -223,15 +225,15 @@ def _evaluated(model: DrawModel, design: Design, picked: dict[str, np.ndarray], 
 def _add_ranges(
     table: pd.DataFrame, model: DrawModel, design: Design, ranked: np.ndarray, draws: int, top: int, seed: int
 ) -> None:
-    """Fill in the columns of ranks in place; ranks of all draws are kept as small whole numbers, draws × units."""
+    """Fill in the rank columns in place; ranks of all draws are stored as small integers, draws × units."""
     rng = np.random.default_rng([seed, 2])
     picked = {name: rng.integers(0, size, draws) for name, size in design.sizes.items()}
     if design.sizes["weights"] > 1:
         picked["weights"] = np.arange(draws)
-    kind = np.uint16 if len(ranked) < 2**16 else np.uint32
-    ranks = np.empty((draws, len(ranked)), dtype=kind)
-    for part, found in _evaluated(model, design, picked, ranked):
-        ranks[part] = found
+    dtype = np.uint16 if len(ranked) < 2**16 else np.uint32
+    ranks = np.empty((draws, len(ranked)), dtype=dtype)
+    for part, block_ranks in _evaluated(model, design, picked, ranked):
+        ranks[part] = block_ranks
     ordered = np.sort(np.ascontiguousarray(ranks.T), axis=1, kind="stable")
     score = table["score"].to_numpy()[ranked]
     last = draws - 1
@@ -258,27 +260,27 @@ def _shares(
     declared = ranks_of(score[ranked][None])[0]
 
     def shift(picked: dict[str, np.ndarray]) -> np.ndarray:
-        made = np.empty(len(next(iter(picked.values()))))
+        shifts = np.empty(len(next(iter(picked.values()))))
         for part, ranks in _evaluated(model, design, picked, ranked):
-            made[part] = np.abs(ranks - declared).mean(axis=1)
-        return made
+            shifts[part] = np.abs(ranks - declared).mean(axis=1)
+        return shifts
 
-    # Sets of weights are numbered by how far they move the declared ranks: neighbouring points then mean much the same.
+    # Sets of weights are ordered by their shift of the declared ranks, so that neighbouring points are alike.
     order = np.arange(design.sizes["weights"])
     if len(order) > 1:
         order = np.argsort(shift({"weights": order}), kind="stable")
-    moved: list[float] = []
+    mean_shifts: list[float] = []
 
     def function(x: np.ndarray) -> np.ndarray:
         picked = {name: (u * design.sizes[name]).astype(int) for name, u in zip(design.open, x, strict=True)}
         picked |= {"weights": order[picked["weights"]]} if "weights" in picked else {}
-        made = shift(picked)
-        moved.append(float(made.mean()))
-        return made
+        shifts = shift(picked)
+        mean_shifts.append(float(shifts.mean()))
+        return shifts
 
-    found = sobol_shares(function, design.open, max(256, 1 << (draws - 1).bit_length()), seed)
-    table = _no_shares(design, NOT_MOVED).drop(columns=["first", "total"]).merge(found, on="factor", how="left")
-    table["shift"] = float(np.mean(moved[:2]))
+    indices = sobol_shares(function, design.open, max(256, 1 << (draws - 1).bit_length()), seed)
+    table = _no_shares(design, NOT_MOVED).drop(columns=["first", "total"]).merge(indices, on="factor", how="left")
+    table["shift"] = float(np.mean(mean_shifts[:2]))
     table["reason"] = table["reason"].where(table["first"].isna(), "")
     return table[["factor", "first", "total", "alternatives", "shift", "reason"]]
 
@@ -311,8 +313,8 @@ def _table(data: UnitValues, model: DrawModel, score: np.ndarray, top: int) -> p
 # --- What if --------------------------------------------------------------------------------------------------------
 
 
-def _what_if(found: Robustness, unit: str, code: str, by: float) -> Result:
-    model, table = found.model, found.whole  # all units, whatever rows were chosen since
+def _what_if(result: Robustness, unit: str, code: str, by: float) -> Result:
+    model, table = result.model, result.whole  # all units, whatever rows were chosen since
     assert model is not None, "made by robustness()"
     assert table is not None, "made by robustness()"
     if unit not in set(table["unit"]):
@@ -320,11 +322,11 @@ def _what_if(found: Robustness, unit: str, code: str, by: float) -> Result:
     if code not in model.codes:
         raise unknown("指标/leaf", code, model.codes)
     i, j = int(np.flatnonzero(table["unit"] == unit)[0]), model.codes.index(code)
-    changed = _raised(found, model, i, j, by)
-    way = Combination(model.base.impute, model.base.normaliser, model.base.aggregator)
+    changed = _raised(result, model, i, j, by)
+    combination = Combination(model.base.impute, model.base.normaliser, model.base.aggregator)
     score, ranked = table["score"].to_numpy(copy=True), table["rank"].notna().to_numpy()
     weights = [branch.weights[None] for branch in model.branches]
-    score[i] = model.scores(way, weights, model.scaled(way, changed))[0][i]
+    score[i] = model.scores(combination, weights, model.scaled(combination, changed))[0][i]
     rank = np.full(len(score), np.nan)
     rank[ranked] = ranks_of(score[ranked][None])[0]
     before = table.loc[i]
@@ -333,27 +335,27 @@ def _what_if(found: Robustness, unit: str, code: str, by: float) -> Result:
         "value": changed[i, j], "value_before": model.values[i, j], "score": score[i], "score_before": before["score"],
         "rank": rank[i], "rank_before": before["rank"], "reason": before["reason"],
     }  # fmt: skip
-    told = ("n", "value", "value_before", "score", "score_before", "rank", "rank_before")
+    statistics = ("n", "value", "value_before", "score", "score_before", "rank", "rank_before")
     return Result(
-        pd.DataFrame([row]), (*KEYS, "code", "by"), told, period=found.period, about=found.about,
-        programme=found.programme, periods=found.periods, spec=found.spec, basis=found.basis,
+        pd.DataFrame([row]), (*KEYS, "code", "by"), statistics, period=result.period, about=result.about,
+        programme=result.programme, periods=result.periods, spec=result.spec, basis=result.basis,
     )  # fmt: skip
 
 
-def _raised(found: Robustness, model: DrawModel, i: int, j: int, by: float) -> np.ndarray:
-    """Values with one cell raised; ``by`` is in the leaf's own unit, the values of scores are points of its range."""
+def _raised(result: Robustness, model: DrawModel, i: int, j: int, by: float) -> np.ndarray:
+    """Return the values with one cell raised; ``by`` is in the unit of the leaf, converted to points for scores."""
     step = by
-    if found.scale is not None:
-        leaf = found.scale[j]
+    if result.scale is not None:
+        leaf = result.scale[j]
         step = 100 * leaf.direction * by / (leaf.maximum - leaf.minimum)
-    changed, where = (
+    changed, place = (
         model.values.copy(),
-        f"{found.whole['unit'][i]} {model.codes[j]}" if found.whole is not None else "",
+        f"{result.whole['unit'][i]} {model.codes[j]}" if result.whole is not None else "",
     )
     changed[i, j] += step
     if np.isnan(changed[i, j]):
-        raise UsageError(f"{where}: 无数据,无从提高 (there is no value to raise)")
+        raise UsageError(f"{place}: 无数据,无从提高 (there is no value to raise)")
     low, high = (float(np.broadcast_to(end, len(model.codes))[j]) for end in (model.ends.minimum, model.ends.maximum))
     if changed[i, j] < low or changed[i, j] > high:
-        raise UsageError(f"{where}: {changed[i, j]:g} 超出 {low:g}–{high:g} (beyond the declared range)")
+        raise UsageError(f"{place}: {changed[i, j]:g} 超出 {low:g}–{high:g} (beyond the declared range)")
     return changed

@@ -1,4 +1,4 @@
-"""Siblings of a tree side by side: their declared weights, and how they move together."""
+"""Siblings of a tree: their declared weights with their joint moments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .composite import Composite, composite
 
 @dataclass(frozen=True)
 class Siblings:
-    """Families of siblings with their declared weights, and a way to how they move together.
+    """Families of siblings with their declared weights and the function of their moments.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ def read_siblings(
     level: str,
     fitted: Mapping[str, Any] | None = None,
 ) -> Siblings:
-    """Find siblings and their moments in whatever the data are: a tree, a survey, branch indicators, a frame with or without a tree."""
+    """Read siblings and their moments from a tree, a survey, branch indicators or a frame."""
     if isinstance(data, Tree):
         return Siblings(_families(data, data.codes), data)
     if isinstance(data, Survey):
@@ -71,10 +71,10 @@ def read_siblings(
     return _of_units(composite(data, tree, choices, groups=groups, level=level, fitted=fitted), tree)
 
 
-def _families(tree: Tree, known: Container[str]) -> dict[str, dict[str, float]]:
-    """Lay out the children of every node that are known, in the tree's order."""
+def _families(tree: Tree, available: Container[str]) -> dict[str, dict[str, float]]:
+    """Return the available children of every node, in the tree's order."""
     families = {
-        node.code: {child.code: child.weight for child in tree.children(node.code) if child.code in known}
+        node.code: {child.code: child.weight for child in tree.children(node.code) if child.code in available}
         for node in tree
         if tree.children(node.code)
     }
@@ -82,7 +82,7 @@ def _families(tree: Tree, known: Container[str]) -> dict[str, dict[str, float]]:
 
 
 def _of_table(data: Any) -> Siblings:
-    """Number columns as siblings, taken as they are."""
+    """Return the number columns of a frame as siblings, not rescaled."""
     wrapped = nw.from_native(data)
     table = collected(wrapped).to_pandas()
     numbers = table.drop(columns="unit", errors="ignore").select_dtypes("number").astype("float64")
@@ -92,7 +92,7 @@ def _of_table(data: Any) -> Siblings:
 
 
 def _of_units(scored: Composite, tree: Tree) -> Siblings:
-    """Compare the scores of units, every unit once."""
+    """Return siblings with the scores of units, each unit counted once."""
     wide = scored.wide().set_index("unit")
     declares = {name: getattr(scored, name) for name in ("period", "periods", "spec", "basis")}
     return replace(_of_scores(_families(tree, set(wide.columns)), wide, declares), tree=tree, fitted=scored.fitted)
@@ -108,7 +108,7 @@ def _of_scores(
 
 
 def _of_survey(data: Survey) -> Siblings:
-    """Compare the scores of respondents; only sums leave the frame."""
+    """Return siblings with the scores of respondents; only sums leave the frame."""
     form: Form = "full" if "full" in data.forms else "anchors"
     tree = data.trees()[form]
     scored = nw.from_native(score_frame(data.frame, {form: tree}))
@@ -140,5 +140,5 @@ def _leaf_score(leaf: Node, floats: bool) -> Any:
     value = nw.col(leaf.code)
     if floats:
         value = nw.when(~value.is_nan()).then(value)
-    off = value - leaf.minimum if leaf.direction == 1 else leaf.maximum - value
-    return 100 * off / (leaf.maximum - leaf.minimum)
+    distance = value - leaf.minimum if leaf.direction == 1 else leaf.maximum - value
+    return 100 * distance / (leaf.maximum - leaf.minimum)

@@ -1,4 +1,4 @@
-"""Values of units on the leaves of a tree: any frame, or branch indicators, as one checked matrix."""
+"""Values of units on the leaves of a tree, as one checked matrix."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .preparing import divided
 
 @dataclass(frozen=True)
 class UnitValues:
-    """What is known of units: a matrix units × leaves, NaN is missing.
+    """Values of units: a matrix units × leaves, NaN is missing.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ def unit_values(
     level: str = "unit",
     period: str = "",
 ) -> UnitValues:
-    """Read units' values on the leaves of a tree; leaves that are no column were not measured and are left out.
+    """Read the values of units on the leaves of a tree; leaves without a column are left out.
 
     Parameters
     ----------
@@ -84,11 +84,14 @@ def unit_values(
     leaves = tuple(leaf for leaf in tree.leaves if leaf.code in wide.columns)
     _check(wide, leaves, groups)
     table = wide[[leaf.code for leaf in leaves]].astype("float64")
-    made = divided(table, wide, denominator) if denominator else table
+    denominated = divided(table, wide, denominator) if denominator else table
     people = np.full(table.shape, np.nan) if n is None else n[table.columns].to_numpy(dtype=float)
-    said = np.full(table.shape, reasons.MISSING_VALUE, dtype=object) if why is None else why[table.columns].to_numpy()
+    missing_reasons = (
+        np.full(table.shape, reasons.MISSING_VALUE, dtype=object) if why is None else why[table.columns].to_numpy()
+    )
     return UnitValues(
-        wide["unit"].astype("str").to_numpy(dtype=object), leaves, table.to_numpy(), made.to_numpy(), people, said,
+        wide["unit"].astype("str").to_numpy(dtype=object), leaves, table.to_numpy(), denominated.to_numpy(),
+        people, missing_reasons,
         None if groups is None else wide[groups].astype("object").where(wide[groups].notna(), "").astype("str").to_numpy(),
         level, frame.period if of_indicators else period, frame.spec if of_indicators else None,
         bases_of(frame),
@@ -100,19 +103,19 @@ def _pandas(frame: Any) -> pd.DataFrame:
 
 
 def _level(data: Indicators, level: str) -> str:
-    """Return the level whose units are compared; units of different levels never stand in one table."""
+    """Return the level whose units are compared; one table never mixes levels."""
     units = data.spec.units.at(data.period)
     if level in units.levels:
         return level
     valued = set(data.values["unit"])
-    found = [name for name in units.levels if any(unit.unit in valued for unit in units.at_level(name))]
-    if level != "unit" or len(found) != 1:
-        raise unknown("层级/level", level, found or units.levels)
-    return found[0]
+    candidates = [name for name in units.levels if any(unit.unit in valued for unit in units.at_level(name))]
+    if level != "unit" or len(candidates) != 1:
+        raise unknown("层级/level", level, candidates or units.levels)
+    return candidates[0]
 
 
 def _of_indicators(data: Indicators, tree: Tree, level: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Lay out the values of one level's units, their numbers of people and why some are missing."""
+    """Return the values of the units of one level, the numbers of people behind them, the reasons of missing ones."""
     rows = [unit.unit for unit in data.spec.units.at(data.period).at_level(level)]
     codes = [leaf.code for leaf in tree.leaves]
 
@@ -126,7 +129,7 @@ def _of_indicators(data: Indicators, tree: Tree, level: str) -> tuple[pd.DataFra
 
 
 def _check(wide: pd.DataFrame, leaves: tuple[Node, ...], groups: str | None) -> None:
-    """Note units that cannot be told apart and columns that hold no finite numbers."""
+    """Check for unnamed or duplicate units and for columns without finite numbers."""
     if "unit" not in wide:
         raise UsageError("缺 unit 列 (a column unit is needed)")
     if groups is not None and groups not in wide:
@@ -135,11 +138,11 @@ def _check(wide: pd.DataFrame, leaves: tuple[Node, ...], groups: str | None) -> 
         raise UsageError("没有一列是指标树的叶 (no column is a leaf of the tree)")
     problems = Problems()
     for unit in wide["unit"][wide["unit"].duplicated() | wide["unit"].isna()].unique()[:5]:
-        problems.add("unit", "duplicate_unit", unit, "每单位一行 (a row a unit)", "合并或改正 (merge or mend)")
+        problems.add("unit", "duplicate_unit", unit, "每单位一行 (a row a unit)", "合并或改正 (merge or correct)")
     for leaf in leaves:
         column = wide[leaf.code]
         if not pd.api.types.is_numeric_dtype(column) and column.notna().any():
             raise UsageError(f"列 {leaf.code} 的类型是 {column.dtype},应为数字 (a number column is needed)")
         if np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
-            problems.add(leaf.code, "infinite", "inf", "有限数 (finite numbers)", "改正数值 (mend the values)")
+            problems.add(leaf.code, "infinite", "inf", "有限数 (finite numbers)", "改正数值 (correct the values)")
     problems.raise_if_any()

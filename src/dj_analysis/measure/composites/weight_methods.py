@@ -1,7 +1,7 @@
-"""How much each of several indicators tells, by different readings of what telling means.
+"""Data-driven weights: entropy, CRITIC, PCA.
 
 Every method is a function of the moments of sibling indicators (high is good) to their contents, numbers ≥ 0; weights are
-contents over their sum. A researcher's own function fits the same place. A constant indicator tells nothing: content 0.
+contents over their sum. A researcher's own function fits the same place. A constant indicator has content 0.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def entropy(moments: Comoments) -> np.ndarray:
 
 
 def critic(moments: Comoments) -> np.ndarray:
-    """σ_j·Σ_k(1 − r_jk) on values scaled min–max (Diakoulaki, Mavrotas & Papayannakis 1995, CRITIC)."""
+    """CRITIC content σ_j·Σ_k(1 − r_jk) on values scaled min–max (Diakoulaki, Mavrotas & Papayannakis 1995, CRITIC)."""
     spread = moments.high - moments.low
     varies = (moments.sd > 0) & (spread > 0)
     sigma = np.where(varies, moments.sd / np.where(varies, spread, 1.0), 0.0)
@@ -37,20 +37,20 @@ def critic(moments: Comoments) -> np.ndarray:
 
 
 def pca(moments: Comoments) -> np.ndarray:
-    """Communality of each indicator in the kept principal components of the correlation matrix, unrotated.
+    """Communality of each indicator in the retained principal components of the correlation matrix, unrotated.
 
     Σ_k λ_k·v_jk² over components with eigenvalue above 1: squared loadings, weighted by explained variance (OECD/JRC
     Handbook 2008, §6.1, after Nicoletti et al. 2000, without its rotation and without picking one factor an indicator).
     Signs do not matter, weights are never negative.
     """
     varies = moments.sd > 0
-    made = np.zeros(len(varies))
+    communalities = np.zeros(len(varies))
     if varies.any():
-        values, vectors = np.linalg.eigh(moments.correlation[np.ix_(varies, varies)])
-        kept = values > KAISER
-        kept[-1] = True
-        made[varies] = (vectors[:, kept] ** 2) @ values[kept]
-    return made
+        eigenvalues, eigenvectors = np.linalg.eigh(moments.correlation[np.ix_(varies, varies)])
+        retained = eigenvalues > KAISER
+        retained[-1] = True
+        communalities[varies] = (eigenvectors[:, retained] ** 2) @ eigenvalues[retained]
+    return communalities
 
 
 #: Methods by name.

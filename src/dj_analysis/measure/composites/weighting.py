@@ -1,4 +1,4 @@
-"""Weights for a tree: declared, equal, or from how the indicators vary and move together."""
+"""Weights for a tree: declared, equal or data-driven."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DECLARED = ("equal", "direct")
 ALL_METHODS = (*DECLARED, *METHODS, "combined")
 How = Literal["linear", "geometric"]
 ALIKE = "all_indicators_move_together_cannot"
-MANY_ENOUGH = 3  # rows with all siblings, below which nothing is read from their spread
+MANY_ENOUGH = 3  # complete rows, below which no weight is computed from the data
 
 
 def weigh(
@@ -84,17 +84,17 @@ def weigh(
 
     Notes
     -----
-    Weights from spread say how much an indicator distinguishes the units at hand, not how important it is; with noisy
+    Data-driven weights say how much an indicator distinguishes the units at hand, not how important it is; with noisy
     small units they reward noise.
     """
     source = read_siblings(data, tree, choices, groups, level)
     rows = _combined(source, of, how, share, given) if method == "combined" else _rows(source, method, given)
-    # Declared weights tell nothing about the people who answered.
+    # Declared weights contain no information about respondents.
     declares = (
         source.declares if method not in DECLARED else {k: source.declares[k] for k in _PLAIN & set(source.declares)}
     )
-    made = packed(pd.DataFrame(rows), **declares)
-    return made.frozen(year) if year else made
+    weights = packed(pd.DataFrame(rows), **declares)
+    return weights.frozen(year) if year else weights
 
 
 _PLAIN = {"period", "periods", "spec"}
@@ -138,24 +138,24 @@ def _from_data(
     function = _function(method)
     if source.moments is None:
         raise UsageError(f"{_name(method)} 需要数据,不只是树 (it needs data: a survey or a frame)")
-    known = [code for code in codes if source.table is None or source.table[code].notna().any()]
+    available = [code for code in codes if source.table is None or source.table[code].notna().any()]
     products, logs = function is not METHODS["entropy"], function not in (METHODS["critic"], METHODS["pca"])
-    found = source.moments(known, products, logs)
-    if found.cases < MANY_ENOUGH:
-        weights, why = np.full(len(known), np.nan), [reasons.TOO_FEW_TO_JUDGE] * len(known)
-    elif len(known) == 1:
+    moments = source.moments(available, products, logs)
+    if moments.cases < MANY_ENOUGH:
+        weights, why = np.full(len(available), np.nan), [reasons.TOO_FEW_TO_JUDGE] * len(available)
+    elif len(available) == 1:
         weights, why = np.ones(1), [""]
     else:
-        weights, why = _shares(parent, known, _name(method), function(found), found.varies)
-    of_code = dict(zip(known, zip(weights, why, strict=True), strict=True))
-    made = [of_code.get(code, (float("nan"), reasons.MISSING_VALUE)) for code in codes]
-    return np.array([weight for weight, _ in made]), float(found.cases), [reason for _, reason in made]
+        weights, why = _shares(parent, available, _name(method), function(moments), moments.varies)
+    of_code = dict(zip(available, zip(weights, why, strict=True), strict=True))
+    pairs = [of_code.get(code, (float("nan"), reasons.MISSING_VALUE)) for code in codes]
+    return np.array([weight for weight, _ in pairs]), float(moments.cases), [reason for _, reason in pairs]
 
 
 def _shares(
     parent: str, codes: list[str], method: str, contents: np.ndarray, varies: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """Turn contents into weights, with a reason beside every one that is 0 or missing for lack of spread."""
+    """Convert contents to weights, with the reason of every one that is 0 or missing for lack of variance."""
     negative = [code for code, content in zip(codes, contents, strict=True) if np.isnan(content)]
     if negative:
         raise DataError(
@@ -165,7 +165,7 @@ def _shares(
     weights = shares(np.asarray(contents, dtype=float))
     if np.isnan(weights).any():
         return weights, [CONSTANT if not varies.any() else ALIKE] * len(codes)
-    return weights, [CONSTANT if not one else "" for one in varies]
+    return weights, [CONSTANT if not column_varies else "" for column_varies in varies]
 
 
 def _combined(
@@ -182,19 +182,19 @@ def _combined(
     )
     codes = [set(zip(part["parent"], part["code"], strict=True)) for part in (first, second)]
     if codes[0] != codes[1]:
-        lost = ", ".join(sorted(f"{parent} > {code}" for parent, code in codes[0] ^ codes[1]))
-        raise UsageError(f"两套权重的代码不同 (the two sets have different codes): {lost}")
+        differing = ", ".join(sorted(f"{parent} > {code}" for parent, code in codes[0] ^ codes[1]))
+        raise UsageError(f"两套权重的代码不同 (the two sets have different codes): {differing}")
     both = first.merge(second, on=["parent", "code"], how="left", suffixes=("", "_2"))
     a, b = both["weight"].to_numpy(), both["weight_2"].to_numpy()
-    mixed = share * a + (1 - share) * b if how == "linear" else a**share * b ** (1 - share)
-    both["weight"] = pd.Series(mixed).groupby(both["parent"]).transform(lambda block: shares(block.to_numpy()))
+    combined = share * a + (1 - share) * b if how == "linear" else a**share * b ** (1 - share)
+    both["weight"] = pd.Series(combined).groupby(both["parent"]).transform(lambda block: shares(block.to_numpy()))
     names = [" + ".join(dict.fromkeys(part["method"])) for part in (first, second)]
-    told = (
+    formula = (
         f"{share:g}*{names[0]} + {1 - share:g}*{names[1]}"
         if how == "linear"
         else f"{names[0]}^{share:g} * {names[1]}^{1 - share:g} / sum"
     )
-    both["method"] = f"combined: {told}"
+    both["method"] = f"combined: {formula}"
     both["reason"] = np.where(both["reason"] != "", both["reason"], both["reason_2"])
     for name in ("cases", "n"):
         both[name] = both[[name, f"{name}_2"]].min(axis=1)

@@ -1,4 +1,4 @@
-"""Weights of a tree as a result: what they are, how they came about, frozen for a year."""
+"""Weights of a tree as a result, optionally frozen for a year."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class Weights(Result):
                 f"权重冻结于 {self.year} 年,不用于 {period};换权重请用 chain_link 衔接"
                 f" (frozen for {self.year}; link the series with chain_link when weights change)"
             )
-        given = {(str(parent), str(code)): float(w) for parent, code, w in self._triples()}
-        self._check(tree, given)
-        nodes = [replace(node, weight=self._of(node.parent, node.code, given, node.weight)) for node in tree]
+        weights = {(str(parent), str(code)): float(w) for parent, code, w in self._triples()}
+        self._check(tree, weights)
+        nodes = [replace(node, weight=self._of(node.parent, node.code, weights, node.weight)) for node in tree]
         return replace(tree, nodes=tuple(nodes))
 
     def of(self, parent: str = "") -> pd.Series:
@@ -81,30 +81,30 @@ class Weights(Result):
         return [{str(name): None if value != value else value for name, value in row.items()} for row in rows]
 
     @staticmethod
-    def _of(parent: str, code: str, given: Mapping[tuple[str, str], float], own: float) -> float:
-        """Weights given without a tree hold for their codes wherever these hang."""
-        return given.get((parent, code), given.get(("", code), own))
+    def _of(parent: str, code: str, weights: Mapping[tuple[str, str], float], own: float) -> float:
+        """Return the weight of a node; weights without a parent apply to their code under any parent."""
+        return weights.get((parent, code), weights.get(("", code), own))
 
-    def _check(self, tree: Tree, given: Mapping[tuple[str, str], float]) -> None:
+    def _check(self, tree: Tree, weights: Mapping[tuple[str, str], float]) -> None:
         problems = Problems()
-        parents = {parent or (tree[code].parent if code in tree else "") for parent, code in given}
-        named = {code for _, code in given}
-        for (parent, code), weight in given.items():
-            where = f"权重/weights: {code}"
+        parents = {parent or (tree[code].parent if code in tree else "") for parent, code in weights}
+        named = {code for _, code in weights}
+        for (parent, code), weight in weights.items():
+            place = f"权重/weights: {code}"
             if code not in tree or (parent and tree[code].parent != parent):
-                problems.add(where, "unknown_code", f"{parent} > {code}", "树中的代码 (a code of the tree)", "改正代码")
+                problems.add(place, "unknown_code", f"{parent} > {code}", "树中的代码 (a code of the tree)", "改正代码")
             if not weight >= 0:
-                problems.add(where, "missing_weight", weight, ">= 0", "换方法,或直接给出 (another method, or give it)")
+                problems.add(place, "missing_weight", weight, ">= 0", "换方法,或直接给出 (another method, or give it)")
         for parent in sorted(parents - {""}):
-            lost = [node.code for node in tree.children(parent) if node.code not in named]
-            if lost:
+            missing = [node.code for node in tree.children(parent) if node.code not in named]
+            if missing:
                 advice = "同一上级要么全给,要么都不给 (give all siblings, or none)"
-                problems.add(f"权重/weights: {parent}", "missing_sibling", ", ".join(lost), "全部下级", advice)
+                problems.add(f"权重/weights: {parent}", "missing_sibling", ", ".join(missing), "全部下级", advice)
         problems.raise_if_any(SpecError)
 
 
 def read_weights(plain: Mapping[str, Any]) -> Weights:
-    """Take frozen weights back from what :meth:`Weights.plain` wrote.
+    """Read weights written by :meth:`Weights.plain`.
 
     Raises
     ------
@@ -112,16 +112,16 @@ def read_weights(plain: Mapping[str, Any]) -> Weights:
         Content that does not fit its version: changed by hand.
     """
     rows = pd.DataFrame(list(plain["weights"]))
-    made = packed(rows, period=str(plain["period"]), year=str(plain["year"]))
-    if made.version != plain["version"]:
+    weights = packed(rows, period=str(plain["period"]), year=str(plain["year"]))
+    if weights.version != plain["version"]:
         raise SpecError(
             f"权重与其版本 {plain['version']} 不符,已被改动 (the weights do not fit their version: they were changed)"
         )
-    return made
+    return weights
 
 
 def packed(rows: pd.DataFrame, *, period: str = "", year: str = "", **common: Any) -> Weights:
-    """Make a result of rows with at least parent, code, weight, method."""
+    """Build a result from rows with at least parent, code, weight, method."""
     table = rows.reindex(columns=[*COLUMNS, *(name for name in rows.columns if name not in COLUMNS)])
     table[["weight", "cases", "n"]] = table[["weight", "cases", "n"]].astype("float64")
     table["reason"] = table["reason"].fillna("")
@@ -135,7 +135,7 @@ def packed(rows: pd.DataFrame, *, period: str = "", year: str = "", **common: An
 
 
 def shares(contents: np.ndarray) -> np.ndarray:
-    """Divide by the sum; NaN where nothing is there to divide."""
+    """Divide by the sum; NaN where the sum is not positive."""
     total = contents.sum() if len(contents) else 0.0
     return contents / total if np.isfinite(total) and total > 0 else np.full(len(contents), np.nan)
 
@@ -145,9 +145,9 @@ def path_weights(tree: Tree, code: str) -> dict[str, float]:
     children = tree.children(code)
     if not children:
         return {code: 1.0}
-    own = shares(np.array([child.weight for child in children]))
+    child_shares = shares(np.array([child.weight for child in children]))
     return {
-        leaf: share * below
-        for child, share in zip(children, own, strict=True)
-        for leaf, below in path_weights(tree, child.code).items()
+        leaf: share * leaf_share
+        for child, share in zip(children, child_shares, strict=True)
+        for leaf, leaf_share in path_weights(tree, child.code).items()
     }

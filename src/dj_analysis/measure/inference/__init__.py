@@ -1,1 +1,1 @@
-"""How far a number may lie from the truth: intervals, shrinkage, rank sets, weighting to the headcount."""
+"""Statistical inference: intervals, shrinkage, rank sets, weighting to the headcount."""

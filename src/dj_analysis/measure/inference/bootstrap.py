@@ -1,4 +1,4 @@
-"""Intervals of a mean that follow the skewness of the answers: by resampling on request, or in closed form."""
+"""Skewness-corrected intervals of a mean, by bootstrap or in closed form."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STATISTICS = ("n", "score", "se", "low", "high", "method")
 
 @dataclass(frozen=True)
 class Skewed:
-    """Means with an interval that leans to the side of the long tail, arrays of one shape; NaN where n < 2 or no spread.
+    """Means with skewness-corrected intervals, arrays of one shape; NaN where n < 2 or without variance.
 
     ``skewness`` is that of the *mean*: the third standardised moment of the answers divided by √n.
     """
@@ -86,8 +86,8 @@ def skewed_interval(
     Examples
     --------
     >>> answers = np.array([100, 100, 95, 100, 90, 100, 85, 100, 95, 60.0])
-    >>> found = skewed_interval(10, *(np.sum(answers**p) for p in (1, 2, 3)))
-    >>> found.low.round(1).tolist(), found.high.round(1).tolist()
+    >>> interval = skewed_interval(10, *(np.sum(answers**p) for p in (1, 2, 3)))
+    >>> interval.low.round(1).tolist(), interval.high.round(1).tolist()
     (80.0, 97.9)
     """
     count, a, b, c = (np.asarray(value, dtype=float) for value in (n, s1, s2, s3))
@@ -95,8 +95,8 @@ def skewed_interval(
         centre = a / count
         squares = b - count * centre**2
         cubes = c - 3 * centre * b + 2 * count * centre**3
-        spread = (count >= 2) & (squares > b * 1e-12)  # equal answers leave rounding noise
-        squares = np.where(spread, squares, np.nan)
+        varies = (count >= 2) & (squares > b * 1e-12)  # equal answers leave rounding noise
+        squares = np.where(varies, squares, np.nan)
         se = np.sqrt(squares / (count - 1) / count)
         skewness = cubes / squares**1.5
     low, high = skewed_limits(centre + origin, se, count - 1, skewness, confidence)
@@ -165,7 +165,7 @@ def bootstrapped(
     draws: int = 2000,
     seed: int = 0,
 ) -> Result:
-    """Resample the persons of each unit of one level, code by code: the interval on request beside that of the scores.
+    """Resample the persons of each unit of one level, code by code, for a bootstrap interval of each score.
 
     Parameters
     ----------
@@ -197,38 +197,43 @@ def bootstrapped(
     """
     rows = _wanted(scores, level, form, codes)
     persons = _persons(survey, level, form, rows["code"].unique())
-    small, known = left_out(rows, scores, leave_out), rows["score"].notna()
+    small, scored = left_out(rows, scores, leave_out), rows["score"].notna()
     people = dict(list(persons.groupby("unit")))
-    made = rows[[*KEYS, "n", "score"]].copy()
-    made[["se", "low", "high"]], made["method"], made["reason"] = np.nan, "", rows["reason"]
-    made.loc[small & known, "reason"] = reasons.TOO_FEW_TO_JUDGE
-    for i, row in rows[known & ~small].iterrows():
-        own = people[row["unit"]]
+    table = rows[[*KEYS, "n", "score"]].copy()
+    table[["se", "low", "high"]], table["method"], table["reason"] = np.nan, "", rows["reason"]
+    table.loc[small & scored, "reason"] = reasons.TOO_FEW_TO_JUDGE
+    for i, row in rows[scored & ~small].iterrows():
+        members = people[row["unit"]]
         key = zlib.crc32("|".join([level, row["unit"], form, row["code"]]).encode())
-        found = bootstrap_interval(
-            own[row["code"]], own["_weight"], method=method, confidence=confidence, draws=draws, seed=(seed, key)
+        estimate = bootstrap_interval(
+            members[row["code"]],
+            members["_weight"],
+            method=method,
+            confidence=confidence,
+            draws=draws,
+            seed=(seed, key),
         )
-        if abs(found.mean - row["score"]) > 1e-6:
-            told = f"{row['unit']} {row['code']}: {found.mean:.4f} / {row['score']:.4f}"
-            raise UsageError(f"survey 与 scores 不是同一批答卷 (not the same answers): {told}")
-        made.loc[i, ["se", "low", "high"]] = found.se, found.low, found.high
-        made.loc[i, ["method", "reason"]] = found.method, found.reason
+        if abs(estimate.mean - row["score"]) > 1e-6:
+            mismatch = f"{row['unit']} {row['code']}: {estimate.mean:.4f} / {row['score']:.4f}"
+            raise UsageError(f"survey 与 scores 不是同一批答卷 (not the same answers): {mismatch}")
+        table.loc[i, ["se", "low", "high"]] = estimate.se, estimate.low, estimate.high
+        table.loc[i, ["method", "reason"]] = estimate.method, estimate.reason
     return Result(
-        table=joined([made]), keys=KEYS, statistics=STATISTICS, period=scores.period, about=scores.about,
+        table=joined([table]), keys=KEYS, statistics=STATISTICS, period=scores.period, about=scores.about,
         programme=scores.programme, periods=(scores.period,), spec=scores.spec, withheld=scores.withheld,
         basis=scores.basis,
     )  # fmt: skip
 
 
 def _answers(values: ArrayLike, weights: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return answers and weights of those who count, in an order of their own."""
+    """Return the answers and weights of persons with positive weight, sorted so that their order does not matter."""
     x = np.asarray(values, dtype=float)
     w = np.ones_like(x) if weights is None else np.asarray(weights, dtype=float)
     if x.ndim != 1 or x.shape != w.shape or (w < 0).any():
         raise UsageError("values, weights: 须为等长数组,权重非负 (vectors of one length, weights of at least 0)")
-    kept = np.isfinite(x) & (w > 0)
-    order = np.lexsort((w[kept], x[kept]))
-    return x[kept][order], w[kept][order]
+    counted = np.isfinite(x) & (w > 0)
+    order = np.lexsort((w[counted], x[counted]))
+    return x[counted][order], w[counted][order]
 
 
 def _resampled_means(x: np.ndarray, w: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
@@ -245,13 +250,13 @@ def _resampled_means(x: np.ndarray, w: np.ndarray, draws: int, rng: np.random.Ge
 
 
 def _corrected(tails: np.ndarray, means: np.ndarray, x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Move the percentiles for bias (z0) and acceleration (Efron 1987); equal means count half, answers being discrete."""
+    """Adjust the percentiles for bias (z0) and acceleration (Efron 1987); ties count half, as answers are discrete."""
     mean, slack = np.average(x, weights=w), 1e-9 * max(np.ptp(x), 1)
-    below = ((means < mean - slack).sum() + (means <= mean + slack).sum()) / 2 / len(means)
-    z0 = stats.norm.ppf(np.clip(below, 0.5 / len(means), 1 - 0.5 / len(means)))
-    without = ((w * x).sum() - w * x) / (w.sum() - w)
-    away = without.mean() - without
-    acceleration = (away**3).sum() / (6 * (away**2).sum() ** 1.5)
+    share_below = ((means < mean - slack).sum() + (means <= mean + slack).sum()) / 2 / len(means)
+    z0 = stats.norm.ppf(np.clip(share_below, 0.5 / len(means), 1 - 0.5 / len(means)))
+    jackknife = ((w * x).sum() - w * x) / (w.sum() - w)
+    deviations = jackknife.mean() - jackknife
+    acceleration = (deviations**3).sum() / (6 * (deviations**2).sum() ** 1.5)
     z = z0 + stats.norm.ppf(tails)
     return np.asarray(stats.norm.cdf(z0 + z / (1 - acceleration * z)))
 
@@ -273,7 +278,7 @@ def _persons(survey: Survey, level: str, form: str, codes: Collection[str]) -> p
     trees = {name: tree for name, tree in survey.trees().items() if name == form}
     leaves = {leaf.code: leaf for tree in trees.values() for leaf in tree.leaves}
     scored = nw.from_native(score_frame(survey.frame, trees))
-    raised = {
+    score_columns = {
         code: 100 * nw.col(f"_r:{code}") / (leaves[code].maximum - leaves[code].minimum)
         if code in leaves
         else nw.col(f"{form}__{code}")
@@ -281,32 +286,36 @@ def _persons(survey: Survey, level: str, form: str, codes: Collection[str]) -> p
     }
     columns = sorted({survey.axes[axis] for axis in _axes(survey, level).values() if axis in survey.axes})
     weight = nw.col(survey.weight).cast(nw.Float64) if survey.weight else nw.lit(1.0)
-    kept = scored.select(*(nw.col(c) for c in columns), weight.alias("_weight"), **raised)
-    table = collected(kept).to_pandas()
+    selected = scored.select(*(nw.col(c) for c in columns), weight.alias("_weight"), **score_columns)
+    table = collected(selected).to_pandas()
     return table.assign(unit=_units(survey, level, table), **{c: table[c].astype("float64") for c in codes})
 
 
 def _axes(survey: Survey, level: str) -> dict[str, str]:
-    """Each part of a level → the tree or group column it belongs to."""
+    """Map each part of a level to the tree or group column it belongs to."""
     units = survey.spec.units.at(survey.period)
     return {part: units.tree_of(part) if part in units.levels else part for part in parts_of(level)}
 
 
 def _units(survey: Survey, level: str, table: pd.DataFrame) -> list[str]:
-    """The unit (or category, or cell) of the level each person belongs to; empty where it is not told."""
+    """Return the unit (or category, or cell) of the level each person belongs to; empty where it is missing."""
     units, parts = survey.spec.units.at(survey.period), []
     for part, axis in _axes(survey, level).items():
         if part == units.root.level:
             parts.append([ALL] * len(table))
             continue
-        told = whole_numbers(table[survey.axes[axis]].where(table[survey.axes[axis]].notna(), ""))
-        homes = _homes(units, part, told.unique()) if part in units.levels else {name: name for name in told.unique()}
-        parts.append([homes.get(name, "") for name in told])
+        texts = whole_numbers(table[survey.axes[axis]].where(table[survey.axes[axis]].notna(), ""))
+        unit_of = (
+            _units_above(units, part, texts.unique())
+            if part in units.levels
+            else {name: name for name in texts.unique()}
+        )
+        parts.append([unit_of.get(name, "") for name in texts])
     return [cell_name(cells) for cells in zip(*parts, strict=True)]
 
 
-def _homes(units: Units, level: str, told: Collection[str]) -> dict[str, str]:
-    """What people wrote → the unit of this level above it."""
-    found = units.resolve([name for name in told if name])
-    above = {name: [unit, *units.ancestors(unit)] for name, unit in found.items()}
+def _units_above(units: Units, level: str, texts: Collection[str]) -> dict[str, str]:
+    """Map unit names as written to the unit of this level above them."""
+    resolved = units.resolve([name for name in texts if name])
+    above = {name: [unit, *units.ancestors(unit)] for name, unit in resolved.items()}
     return {name: next((u for u in chain if units[u].level == level), "") for name, chain in above.items()}

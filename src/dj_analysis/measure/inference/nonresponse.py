@@ -1,4 +1,4 @@
-"""What non-response may have done to a wave: weights to the headcount, a bound for what they cannot mend."""
+"""Non-response of a wave: raking weights to the headcount, a pessimistic bound for the remaining bias."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from ..survey import Survey
 from .raking import AGREE, TRIM, check_weights, design_effect, fit_margins, sum_to, trimmed
 
 RAKED = "raking_weight"
-ELSEWHERE = "其余/others"  # people whose unit is told and not below the level
+ELSEWHERE = "其余/others"  # people whose unit is known but not below the level
 
 
 def weigh_to_headcount(survey: Survey, by: str | Sequence[str | Sequence[str]], *, trim: float = TRIM) -> Survey:
-    """Weigh respondents so that units and groups count as much as they have people on the books.
+    """Weight respondents to the headcounts of units and groups.
 
     Raking to the headcounts of the wave (Deming & Stephan 1940), from the survey's own weights where it has such; weights
-    above ``trim`` times the median are cut and what was cut is spread over the others. It mends what non-response did to
-    the make-up of the respondents by these columns. Whether people who keep silent think otherwise than their like it
-    cannot tell: see :func:`nonresponse_bound`.
+    above ``trim`` times the median are cut and what was cut is spread over the others. It corrects the composition of
+    the respondents by these columns for non-response. It cannot correct for non-respondents whose opinions differ from
+    those of respondents in the same cells: see :func:`nonresponse_bound`.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def weigh_to_headcount(survey: Survey, by: str | Sequence[str | Sequence[str]], 
     by
         Levels of unit trees and group columns, each a margin; a tuple of a level and a group column is a joint margin, with
         the headcounts of the group within each unit. People of units that are not below the level are one further category;
-        who did not tell keeps the share of the respondents they are.
+        respondents without a value keep their share.
     trim
         Largest weight, in medians.
 
@@ -64,8 +64,8 @@ def weigh_to_headcount(survey: Survey, by: str | Sequence[str | Sequence[str]], 
     >>> dj.score(weighed).table  # doctest: +SKIP
     """
     frame = collected(nw.from_native(survey.frame))
-    wanted = [(name,) if isinstance(name, str) else tuple(name) for name in ([by] if isinstance(by, str) else by)]
-    names = list(dict.fromkeys(itertools.chain.from_iterable(wanted)))
+    margin_parts = [(name,) if isinstance(name, str) else tuple(name) for name in ([by] if isinstance(by, str) else by)]
+    names = list(dict.fromkeys(itertools.chain.from_iterable(margin_parts)))
     if not names:
         raise UsageError("by 为空:至少写一个层级或分组 (name at least one level or group column)")
     problems = Problems()
@@ -74,27 +74,27 @@ def weigh_to_headcount(survey: Survey, by: str | Sequence[str | Sequence[str]], 
     sides = [_side(survey, frame, name, problems) for name in names]
     problems.raise_if_any()
     cells, counts = _table(sides, base)
-    margins, called = {}, {}
-    for parts in wanted:
+    margins, margin_names = {}, {}
+    for parts in margin_parts:
         axes = tuple(sorted(names.index(part) for part in parts))
         margins[axes] = _headcounts(survey, [sides[axis] for axis in axes], sum_to(counts, axes), problems)
-        called[axes] = "×".join(names[axis] for axis in axes)
+        margin_names[axes] = "×".join(names[axis] for axis in axes)
     problems.raise_if_any()
-    fitted = fit_margins(counts, margins, called, [side.categories for side in sides])
+    fitted = fit_margins(counts, margins, margin_names, [side.categories for side in sides])
     factor = np.divide(fitted, counts, out=np.zeros_like(counts), where=counts > 0)
-    before = base * factor.ravel()[cells]
-    weights = trimmed(before, trim=trim)
+    untrimmed = base * factor.ravel()[cells]
+    weights = trimmed(untrimmed, trim=trim)
     column = nw.new_series(RAKED, weights, nw.Float64, backend=frame.implementation)
-    said = _notice(list(called.values()), before, weights, trim)
-    kept = nw.to_native(frame.with_columns(column))
-    return replace(survey, frame=kept, weight=RAKED, notices=(*survey.notices, said))
+    notice = _notice(list(margin_names.values()), untrimmed, weights, trim)
+    weighted = nw.to_native(frame.with_columns(column))
+    return replace(survey, frame=weighted, weight=RAKED, notices=(*survey.notices, notice))
 
 
 def nonresponse_bound(scores: Scores, gap: float = 10.0) -> Result:
-    """Say what units' scores would be if everybody who did not answer thought worse.
+    """Compute a pessimistic bound of scores: every non-respondent lies ``gap`` points lower.
 
     bound = rate·score + (1 − rate)·(score − gap), with score − gap no lower than 0: a pessimistic case, not an interval,
-    for nothing in the answers tells how the silent think. Weights move the score; the rate is that of people.
+    for the answers contain no information about non-respondents. Weights move the score; the rate is that of people.
 
     Parameters
     ----------
@@ -115,8 +115,8 @@ def nonresponse_bound(scores: Scores, gap: float = 10.0) -> Result:
     table = scores.table[[*KEYS, "n", "score", "reason"]].merge(
         rates, on=["period", "level", "unit"], how="left", suffixes=("", "_of_rate"), validate="many_to_one"
     )
-    silent = (table["score"] - gap).clip(lower=0)
-    table["bound"] = table["rate"] * table["score"] + (1 - table["rate"]) * silent
+    nonrespondent_score = (table["score"] - gap).clip(lower=0)
+    table["bound"] = table["rate"] * table["score"] + (1 - table["rate"]) * nonrespondent_score
     why = table["reason"].where(table["score"].isna(), table["reason_of_rate"].fillna(reasons.NO_HEADCOUNT))
     table["reason"] = why.where(table["bound"].isna(), "").astype("str")
     return Result(
@@ -128,7 +128,7 @@ def nonresponse_bound(scores: Scores, gap: float = 10.0) -> Result:
 
 @dataclass(frozen=True)
 class _Side:
-    """One dimension of the table: its categories and where each respondent stands; ``""`` are those who did not tell."""
+    """One dimension of the table: its categories and the category of each respondent; ``""`` is missing."""
 
     name: str
     unit: bool
@@ -137,7 +137,7 @@ class _Side:
 
 
 def _side(survey: Survey, frame: Any, name: str, problems: Problems) -> _Side:
-    """Place the respondents in the units of a level or the categories of a group."""
+    """Assign the respondents to the units of a level or the categories of a group."""
     units = survey.spec.units.at(survey.period)
     groups = [axis for axis in survey.axes if axis not in units.trees]
     if name not in units.levels and name not in groups:
@@ -145,19 +145,19 @@ def _side(survey: Survey, frame: Any, name: str, problems: Problems) -> _Side:
     axis = units.tree_of(name) if name in units.levels else name
     if axis not in survey.axes:
         raise UsageError(f"本期数据没有 {axis} 列,无法按 {name} 加权 (no column {axis} in this wave)")
-    where, texts = pd.factorize(_texts(frame[survey.axes[axis]]))
+    text_index, texts = pd.factorize(_texts(frame[survey.axes[axis]]))
     if name in units.levels:
-        told, categories = _units_of(survey, list(texts), axis, name, problems)
+        assigned, categories = _units_of(survey, list(texts), axis, name, problems)
     else:
-        told, categories = list(texts), list(dict.fromkeys([*_categories(survey, name), *(t for t in texts if t)]))
-    categories += [NO_UNIT] if NO_UNIT in told else []
+        assigned, categories = list(texts), list(dict.fromkeys([*_categories(survey, name), *(t for t in texts if t)]))
+    categories += [NO_UNIT] if NO_UNIT in assigned else []
     index = {category: i for i, category in enumerate(categories)}
-    places = np.array([index[text] for text in told], dtype=int)
-    return _Side(name, name in units.levels, categories, places[where])
+    places = np.array([index[text] for text in assigned], dtype=int)
+    return _Side(name, name in units.levels, categories, places[text_index])
 
 
 def _table(sides: Sequence[_Side], base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cell of every respondent, counted through, and the table of their weights."""
+    """Return the flat cell index of every respondent, and the table of their weights."""
     shape = tuple(len(side.categories) for side in sides)
     cells = np.ravel_multi_index([side.place for side in sides], shape)
     return cells, np.bincount(cells, weights=base, minlength=math.prod(shape)).reshape(shape)
@@ -166,24 +166,30 @@ def _table(sides: Sequence[_Side], base: np.ndarray) -> tuple[np.ndarray, np.nda
 def _units_of(
     survey: Survey, texts: list[str], tree: str, level: str, problems: Problems
 ) -> tuple[list[str], list[str]]:
-    """Return the unit of the level each text belongs to, and all categories of the level."""
+    """Return the unit of the level each text resolves to, and all categories of the level."""
     spec, units = survey.spec, survey.spec.units.at(survey.period)
-    known = units.resolve([text for text in texts if text], tree)
-    for text in (text for text in texts if text and text not in known and units.rows):
-        advice = "改正单位,或在 units 表补上及其有效期 (mend it, or add it to units)"
+    resolved = units.resolve([text for text in texts if text], tree)
+    for text in (text for text in texts if text and text not in resolved and units.rows):
+        advice = "改正单位,或在 units 表补上及其有效期 (correct it, or add it to units)"
         problems.add(f"答案/responses {survey.period}", "unknown_unit", text, "units 表", advice)
     codes = {unit.unit: None for unit in units.at_level(level)}
-    told = []
+    assigned = []
     for text in texts:
-        above = [known[text], *units.ancestors(known[text])] if text in known else [NO_UNIT] if units.rows else [ALL]
-        told.append(next((unit for unit in above if unit in codes), ELSEWHERE if above[0] else NO_UNIT))
-    whole = spec.headcount(ALL, survey.period)
-    rest = whole - sum(spec.headcount(unit, survey.period) for unit in codes)
-    return told, [*codes, *([ELSEWHERE] if ELSEWHERE in told or rest > AGREE * whole else [])]
+        above = (
+            [resolved[text], *units.ancestors(resolved[text])]
+            if text in resolved
+            else [NO_UNIT]
+            if units.rows
+            else [ALL]
+        )
+        assigned.append(next((unit for unit in above if unit in codes), ELSEWHERE if above[0] else NO_UNIT))
+    total = spec.headcount(ALL, survey.period)
+    elsewhere = total - sum(spec.headcount(unit, survey.period) for unit in codes)
+    return assigned, [*codes, *([ELSEWHERE] if ELSEWHERE in assigned or elsewhere > AGREE * total else [])]
 
 
 def _texts(column: Any) -> np.ndarray:
-    """Cells as text, ``""`` where nothing is told; numbers with gaps arrive as floats."""
+    """Return cells as text, ``""`` where missing; numbers with gaps arrive as floats."""
     text = pd.Series(column.cast(nw.String).fill_null("").to_list(), dtype=object)
     return (whole_numbers(text) if column.dtype.is_float() else text).to_numpy()
 
@@ -196,49 +202,53 @@ def _categories(survey: Survey, group: str) -> list[str]:
 
 
 def _headcounts(survey: Survey, sides: list[_Side], sample: np.ndarray, problems: Problems) -> np.ndarray:
-    """People on the books by the categories of a level, a group, or both; those who did not tell keep their share."""
+    """Headcounts by the categories of a level, a group, or both; respondents without a value keep their share."""
     level, group = (next((side for side in sides if side.unit == kind), None) for kind in (True, False))
     if len(sides) != (level is not None) + (group is not None):
-        found = "×".join(side.name for side in sides)
-        raise UsageError(f"{found}:联合边际只能是一个层级与一个分组 (a joint margin is one level and one group column)")
+        offending = "×".join(side.name for side in sides)
+        raise UsageError(
+            f"{offending}:联合边际只能是一个层级与一个分组 (a joint margin is one level and one group column)"
+        )
     units, kinds = level.categories if level else [ALL], group.categories if group else [""]
-    turned = len(sides) == 2 and sides[0] is group
-    counts = (sample.T if turned else sample).reshape(len(units), len(kinds))
-    untold = np.array([[bool(level and u == NO_UNIT) or bool(group and k == "") for k in kinds] for u in units])
-    values = _on_the_books(survey, units, group.name if group else "", kinds)
+    transposed = len(sides) == 2 and sides[0] is group
+    counts = (sample.T if transposed else sample).reshape(len(units), len(kinds))
+    unassigned = np.array([[bool(level and u == NO_UNIT) or bool(group and k == "") for k in kinds] for u in units])
+    values = _registered(survey, units, group.name if group else "", kinds)
     if group:  # a category nobody is in need not be listed
         values = np.where(np.isnan(values) & (counts == 0), 0.0, values)
-    for i, j in np.argwhere(~untold & ~(values >= 0)):
+    for i, j in np.argwhere(~unassigned & ~(values >= 0)):
         place = f"在册人数/headcounts {survey.period}: {' × '.join(text for text in (units[i], kinds[j]) if text)}"
-        found = "(缺)" if np.isnan(values[i, j]) else f"{values[i, j]:g}"
-        problems.add(place, "headcount", found, ">= 0", "在 headcounts 表补上或改正人数 (add or mend it in headcounts)")
-    share, whole = counts / counts.sum(), values[~untold].sum()
-    target = np.where(untold, whole * share, values * (1 - share[untold].sum()))
-    return (target.T if turned else target).reshape(sample.shape)
+        offending = "(缺)" if np.isnan(values[i, j]) else f"{values[i, j]:g}"
+        problems.add(
+            place, "headcount", offending, ">= 0", "在 headcounts 表补上或改正人数 (add or correct it in headcounts)"
+        )
+    share, assigned_total = counts / counts.sum(), values[~unassigned].sum()
+    target = np.where(unassigned, assigned_total * share, values * (1 - share[unassigned].sum()))
+    return (target.T if transposed else target).reshape(sample.shape)
 
 
-def _on_the_books(survey: Survey, units: list[str], group: str, kinds: list[str]) -> np.ndarray:
-    """People by unit and category, NaN where the headcounts do not say; ``ELSEWHERE`` are those the other units leave."""
+def _registered(survey: Survey, units: list[str], group: str, kinds: list[str]) -> np.ndarray:
+    """Headcounts by unit and category, NaN where not declared; ``ELSEWHERE`` is the total less the other units."""
     spec, period = survey.spec, survey.period
     table = spec.headcounts[(spec.headcounts["period"] == period) & (spec.headcounts["group"] == group)]
-    books = dict(zip(zip(table["unit"], table["category"], strict=True), table["headcount"], strict=True))
+    headcounts = dict(zip(zip(table["unit"], table["category"], strict=True), table["headcount"], strict=True))
 
     def people(unit: str, kind: str) -> float:
-        return float(books.get((unit, kind), np.nan)) if group else spec.headcount(unit, period)
+        return float(headcounts.get((unit, kind), np.nan)) if group else spec.headcount(unit, period)
 
     values = np.array([[people(unit, kind) for kind in kinds] for unit in units])
     if ELSEWHERE in units:
         others = np.nansum([row for unit, row in zip(units, values, strict=True) if unit != ELSEWHERE], axis=0)
-        rest = np.array([people(ALL, kind) for kind in kinds]) - others
-        values[units.index(ELSEWHERE)] = np.where(np.abs(rest) <= AGREE * others, 0.0, rest)
+        elsewhere = np.array([people(ALL, kind) for kind in kinds]) - others
+        values[units.index(ELSEWHERE)] = np.where(np.abs(elsewhere) <= AGREE * others, 0.0, elsewhere)
     return values
 
 
-def _notice(names: Sequence[str], before: np.ndarray, weights: np.ndarray, trim: float) -> str:
-    cost, cut = design_effect(weights), int((weights < before).sum())  # the others grew
+def _notice(names: Sequence[str], untrimmed: np.ndarray, weights: np.ndarray, trim: float) -> str:
+    effect, n_trimmed = design_effect(weights), int((weights < untrimmed).sum())  # the others grew
     return (
-        f"按 {'、'.join(names)} 加权至在册人数:n = {len(weights)}, deff = {cost.deff:.2f}, n_eff = {cost.n_eff:.0f};"
-        f"{cut} 份权重截至中位数的 {trim:g} 倍{',各边际只是近似' if cut else ''}"
-        f" (weighted to the headcount by {', '.join(names)}; {cut} weights cut at {trim:g} times the median"
-        f"{': the margins hold about' if cut else ''})"
+        f"按 {'、'.join(names)} 加权至在册人数:n = {len(weights)}, deff = {effect.deff:.2f}, n_eff = {effect.n_eff:.0f};"
+        f"{n_trimmed} 份权重截至中位数的 {trim:g} 倍{',各边际只是近似' if n_trimmed else ''}"
+        f" (weighted to the headcount by {', '.join(names)}; {n_trimmed} weights cut at {trim:g} times the median"
+        f"{': the margins hold about' if n_trimmed else ''})"
     )

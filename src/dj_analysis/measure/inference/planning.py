@@ -1,4 +1,4 @@
-"""What a unit of so many people can tell, before anybody is asked; and how much one person can weigh in it."""
+"""Planning: precision of a score by the size of the unit, influence of one respondent on it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SD, ICC = 14.0, 0.10  # of an index of persons, 0–100, and the share of its va
 def precision(
     people: Sequence[int] = (5, 10, 20, 30, 50, 100), *, sd: float = SD, icc: float = ICC, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """Return how far a unit's score will be from its state, by the number of people who answer.
+    """Return the expected half width and shrinkage weight of a unit's score, by the number of respondents.
 
     Parameters
     ----------
@@ -56,10 +56,10 @@ def precision(
 
 
 def influence(scores: Scores) -> Result:
-    """Return by how many points a unit's score could at most move if any one respondent were taken out.
+    """Return an upper bound of the change of a unit's score when one respondent is removed.
 
-    It is the bound the scale allows, max(score, 100 − score)/(n − 1), not the largest change there is: that one would tell
-    about the one person at the end. It is printed instead of asking who pulled the number down.
+    It is the bound the scale allows, max(score, 100 − score)/(n − 1), not the largest change there is: that one would
+    disclose the most extreme answer. It is printed instead of asking who pulled the number down.
 
     Returns
     -------
@@ -68,8 +68,8 @@ def influence(scores: Scores) -> Result:
     """
     table = scores.table[[*KEYS, "n", "score", "reason"]].copy()
     with np.errstate(divide="ignore", invalid="ignore"):
-        most = np.maximum(table["score"], 100 - table["score"]) / (table["n"] - 1)
-    table["influence"] = most.where(table["n"] > 1)
+        largest = np.maximum(table["score"], 100 - table["score"]) / (table["n"] - 1)
+    table["influence"] = largest.where(table["n"] > 1)
     table.loc[table["n"] == 1, "reason"] = reasons.ONE_PERSON
     return Result(
         table=table[[*KEYS, "n", "score", "influence", "reason"]], keys=KEYS,

@@ -1,4 +1,4 @@
-"""Weights with which a table of respondents has given margins, with what unequal weights cost."""
+"""Raking: weights that fit a table of respondents to given margins, with their design effect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Axes = tuple[int, ...]
 
 @dataclass(frozen=True)
 class DesignEffect:
-    """What unequal weights cost: ``deff`` = nΣw²/(Σw)², ``n_eff`` = n/deff (Kish 1965)."""
+    """Loss of precision by unequal weights: ``deff`` = nΣw²/(Σw)², ``n_eff`` = n/deff (Kish 1965)."""
 
     deff: float
     n_eff: float
@@ -65,10 +65,11 @@ def rake(
     tolerance: float = TOLERANCE,
     rounds: int = ROUNDS,
 ) -> np.ndarray:
-    """Find the weights of cells with which a table has given margins: raking (Deming & Stephan 1940).
+    """Compute cell weights that fit a table to given margins: raking (Deming & Stephan 1940).
 
     The table is scaled to each margin in turn until all hold; the odds ratios of the counts are kept. Then weights above
-    ``trim`` times their median are cut, see :func:`trimmed`; where any is, the margins hold about, no longer exactly.
+    ``trim`` times their median are cut, see :func:`trimmed`; where any is, the margins hold
+    approximately, no longer exactly.
 
     Parameters
     ----------
@@ -101,10 +102,10 @@ def rake(
     [[39.511, 40.489], [30.489, 59.511]]
     """
     table = np.asarray(counts, dtype=float)
-    wanted = {key if isinstance(key, tuple) else (int(key),): np.asarray(v, dtype=float) for key, v in margins.items()}
-    names = {axes: "×".join(str(axis) for axis in axes) for axes in wanted}
+    targets = {key if isinstance(key, tuple) else (int(key),): np.asarray(v, dtype=float) for key, v in margins.items()}
+    names = {axes: "×".join(str(axis) for axis in axes) for axes in targets}
     labels = [[str(i) for i in range(size)] for size in table.shape]
-    fitted = fit_margins(table, wanted, names, labels, tolerance, rounds)
+    fitted = fit_margins(table, targets, names, labels, tolerance, rounds)
     weights = np.divide(fitted, table, out=np.full_like(table, np.nan), where=table > 0)
     return trimmed(weights, table, trim)
 
@@ -128,14 +129,14 @@ def trimmed(weights: ArrayLike, counts: ArrayLike | None = None, trim: float = T
         raise UsageError(f"trim = {trim:g}:应大于 1 (above 1: so many times the median weight)")
     w = np.asarray(weights, dtype=float)
     n = np.ones_like(w) if counts is None else np.asarray(counts, dtype=float)
-    there = (w > 0) & (n > 0)
-    cap = trim * _median(w[there], n[there]) if there.any() else math.inf
-    over = there & (w > cap)
-    if not over.any():
+    positive = (w > 0) & (n > 0)
+    cap = trim * _median(w[positive], n[positive]) if positive.any() else math.inf
+    above_cap = positive & (w > cap)
+    if not above_cap.any():
         return w.copy()
-    under = there & ~over
-    factor = ((w * n)[there].sum() - cap * n[over].sum()) / (w * n)[under].sum()
-    return np.where(over, cap, w * factor)
+    below_cap = positive & ~above_cap
+    factor = ((w * n)[positive].sum() - cap * n[above_cap].sum()) / (w * n)[below_cap].sum()
+    return np.where(above_cap, cap, w * factor)
 
 
 def fit_margins(
@@ -146,27 +147,31 @@ def fit_margins(
     tolerance: float = TOLERANCE,
     rounds: int = ROUNDS,
 ) -> np.ndarray:
-    """Scale a table to each margin in turn until all hold; margins are called by names, their places by labels."""
+    """Scale a table to each margin in turn until all hold; ``names`` and ``labels`` are for messages."""
     problems = Problems()
     _check_margins(counts, margins, names, labels, problems)
     problems.raise_if_any()
-    whole = next(iter(margins.values())).sum() if margins else counts.sum()
-    margins = {axes: target * (whole / target.sum()) for axes, target in margins.items()}  # equal but for rounding
-    table = counts * (whole / counts.sum())
+    total = next(iter(margins.values())).sum() if margins else counts.sum()
+    margins = {axes: target * (total / target.sum()) for axes, target in margins.items()}  # equal but for rounding
+    table = counts * (total / counts.sum())
     for _ in range(rounds):
         for axes, target in margins.items():
-            now = sum_to(table, axes)
-            factor = np.divide(target, now, out=np.zeros_like(now), where=now > 0)
+            current = sum_to(table, axes)
+            factor = np.divide(target, current, out=np.zeros_like(current), where=current > 0)
             table = table * np.expand_dims(factor, [axis for axis in range(table.ndim) if axis not in axes])
-        off = {axes: np.abs(sum_to(table, axes) - target) for axes, target in margins.items()}
-        if all(gap.max() <= tolerance * whole for gap in off.values()):
+        gaps = {axes: np.abs(sum_to(table, axes) - target) for axes, target in margins.items()}
+        if all(gap.max() <= tolerance * total for gap in gaps.values()):
             return table
-    for axes, gap in off.items():
+    for axes, gap in gaps.items():
         worst = np.unravel_index(gap.argmax(), gap.shape)
-        found = f"{sum_to(table, axes)[worst]:g}"
+        fitted_total = f"{sum_to(table, axes)[worst]:g}"
         advice = "有空格的组合使各边际互相矛盾,合并类别 (empty cells contradict the margins: join categories)"
         problems.add(
-            _place(names[axes], axes, worst, labels), "no_convergence", found, f"{margins[axes][worst]:g}", advice
+            _place(names[axes], axes, worst, labels),
+            "no_convergence",
+            fitted_total,
+            f"{margins[axes][worst]:g}",
+            advice,
         )
     problems.raise_if_any()
     return table
@@ -179,30 +184,37 @@ def _check_margins(
     labels: Sequence[Sequence[str]],
     problems: Problems,
 ) -> None:
-    """Note every margin that no table of these cells has."""
+    """Report every margin that cannot be met."""
     if counts.size == 0 or not (counts >= 0).all() or not counts.sum() > 0:
-        problems.add("counts", "counts", counts.tolist() if counts.size < 10 else "", ">= 0,和 > 0", "改正 (mend it)")
+        problems.add(
+            "counts", "counts", counts.tolist() if counts.size < 10 else "", ">= 0,和 > 0", "改正 (correct it)"
+        )
         return
     for axes, target in margins.items():
         if target.shape != (shape := tuple(counts.shape[axis] for axis in axes)) or list(axes) != sorted(set(axes)):
             problems.add(
-                f"边际/margin {names[axes]}", "margin_shape", target.shape, shape, "改正边际 (mend the margin)"
+                f"边际/margin {names[axes]}", "margin_shape", target.shape, shape, "改正边际 (correct the margin)"
             )
             continue
-        now = sum_to(counts, axes)
+        current = sum_to(counts, axes)
         for where in map(tuple, np.argwhere(~((target >= 0) & np.isfinite(target)))):
-            found = f"{target[where]:g}"
-            problems.add(_place(names[axes], axes, where, labels), "margin", found, ">= 0", "改正边际 (mend it)")
-        for where in map(tuple, np.argwhere((target > 0) & (now == 0))):
-            found, advice = f"{target[where]:g} 人,无人填答", "与别的类别合并,或不按此加权 (join it with another)"
-            problems.add(_place(names[axes], axes, where, labels), "nobody_answered", found, "有人填答", advice)
-        for where in map(tuple, np.argwhere((target == 0) & (now > 0))):
-            found, advice = f"0 人,{now[where]:g} 份答卷", "改正人数或答卷 (mend the headcount or the answers)"
-            problems.add(_place(names[axes], axes, where, labels), "nobody_there", found, "> 0", advice)
+            offending = f"{target[where]:g}"
+            problems.add(_place(names[axes], axes, where, labels), "margin", offending, ">= 0", "改正边际 (correct it)")
+        for where in map(tuple, np.argwhere((target > 0) & (current == 0))):
+            offending, advice = f"{target[where]:g} 人,无人填答", "与别的类别合并,或不按此加权 (join it with another)"
+            problems.add(_place(names[axes], axes, where, labels), "nobody_answered", offending, "有人填答", advice)
+        for where in map(tuple, np.argwhere((target == 0) & (current > 0))):
+            offending, advice = (
+                f"0 人,{current[where]:g} 份答卷",
+                "改正人数或答卷 (correct the headcount or the answers)",
+            )
+            problems.add(_place(names[axes], axes, where, labels), "nobody_there", offending, "> 0", advice)
     totals = {names[axes]: float(target.sum()) for axes, target in margins.items()}
     if totals and max(totals.values()) - min(totals.values()) > AGREE * max(totals.values()):
-        found = ", ".join(f"{name} {total:.10g}" for name, total in totals.items())
-        problems.add("边际/margins", "totals_differ", found, "合计相同 (one total)", "改正人数 (mend the headcounts)")
+        offending = ", ".join(f"{name} {total:.10g}" for name, total in totals.items())
+        problems.add(
+            "边际/margins", "totals_differ", offending, "合计相同 (one total)", "改正人数 (correct the headcounts)"
+        )
 
 
 def _place(name: str, axes: Axes, where: Sequence[Any], labels: Sequence[Sequence[str]]) -> str:
@@ -211,10 +223,10 @@ def _place(name: str, axes: Axes, where: Sequence[Any], labels: Sequence[Sequenc
 
 
 def check_weights(name: str, weights: np.ndarray, problems: Problems) -> None:
-    """Note weights that are negative or missing, or all 0."""
+    """Report weights that are negative or missing, or all 0."""
     if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.sum() > 0:
         low, high = (f(weights) if len(weights) else 0.0 for f in (np.min, np.max))
-        problems.add(name, "weights", f"{low:g}–{high:g}", ">= 0,和 > 0", "改正权重 (mend the weights)")
+        problems.add(name, "weights", f"{low:g}–{high:g}", ">= 0,和 > 0", "改正权重 (correct the weights)")
 
 
 def sum_to(table: np.ndarray, axes: Axes) -> np.ndarray:
@@ -225,6 +237,6 @@ def sum_to(table: np.ndarray, axes: Axes) -> np.ndarray:
 def _median(values: np.ndarray, counts: np.ndarray) -> float:
     """Median over respondents; the mean of the two middle ones where there are two."""
     order = np.argsort(values)
-    reached, half = np.cumsum(counts[order]), counts.sum() / 2
-    low, high = (np.searchsorted(reached, half, side=side) for side in ("left", "right"))
+    cumulative, half = np.cumsum(counts[order]), counts.sum() / 2
+    low, high = (np.searchsorted(cumulative, half, side=side) for side in ("left", "right"))
     return float(values[order][[low, min(high, len(order) - 1)]].mean())

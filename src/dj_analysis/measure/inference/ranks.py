@@ -1,4 +1,4 @@
-"""Places in a ranking with their uncertainty: rank sets, the probability of being among the first."""
+"""Uncertainty of ranks: confidence sets of ranks, probability of being among the first k."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def rank_sets(
     df: ArrayLike | None = None,
     of: Sequence[int] | None = None,
 ) -> RankSets:
-    """Say which places of a ranking the means of units and their errors allow.
+    """Compute confidence sets of ranks from the means of units and their standard errors.
 
     ``joint`` (Mogstad, Romano, Shaikh and Wilhelm 2024, as in R's csranks): every ordered pair of units is tested, the
     error rate of all of them together held by a step-down parametric bootstrap of the largest studentised
@@ -164,9 +164,9 @@ def p_top(
     for ranks in _simulated_ranks(x[order], s[order], f[order], draws, seed) if order.size else ():
         first += (ranks == 0).sum(axis=0)
         among += (ranks < k).sum(axis=0)
-    made = np.full((2, x.size), np.nan)
-    made[:, order] = np.stack([first, among]) / draws
-    return TopShares(made[0], made[1], k)
+    probabilities = np.full((2, x.size), np.nan)
+    probabilities[:, order] = np.stack([first, among]) / draws
+    return TopShares(probabilities[0], probabilities[1], k)
 
 
 def overlap_intervals(mean: ArrayLike, se: ArrayLike, confidence: float = 0.95) -> Overlap:
@@ -177,12 +177,13 @@ def overlap_intervals(mean: ArrayLike, se: ArrayLike, confidence: float = 0.95) 
     for a pair chosen beforehand, not for all pairs at once; for those see :func:`rank_sets`.
     """
     x, s, _ = _checked(mean, se, None)
-    known = s[np.isfinite(x) & np.isfinite(s) & (s > 0)]
-    total = sum(
-        float((np.sqrt(one**2 + known[i + 1 :] ** 2) / (one + known[i + 1 :])).sum()) for i, one in enumerate(known)
+    errors = s[np.isfinite(x) & np.isfinite(s) & (s > 0)]
+    ratio_sum = sum(
+        float((np.sqrt(error**2 + errors[i + 1 :] ** 2) / (error + errors[i + 1 :])).sum())
+        for i, error in enumerate(errors)
     )
-    pairs = known.size * (known.size - 1) / 2
-    factor = float(stats.norm.ppf(0.5 + confidence / 2) * total / pairs) if pairs else float("nan")
+    pairs = errors.size * (errors.size - 1) / 2
+    factor = float(stats.norm.ppf(0.5 + confidence / 2) * ratio_sum / pairs) if pairs else float("nan")
     return Overlap(x - factor * s, x + factor * s, factor)
 
 
@@ -191,28 +192,28 @@ def _checked(mean: ArrayLike, se: ArrayLike, df: ArrayLike | None) -> tuple[np.n
     f = np.full(x.shape, np.inf) if df is None else np.asarray(df, dtype=float)
     f = np.where(np.isnan(f), np.inf, f)
     if x.ndim != 1 or not x.shape == s.shape == f.shape:
-        told = f"mean {x.shape}, se {s.shape}, df {f.shape}"
-        raise UsageError(f"{told}: 须为等长的一维数组 (vectors of one length are needed)")
+        shapes = f"mean {x.shape}, se {s.shape}, df {f.shape}"
+        raise UsageError(f"{shapes}: 须为等长的一维数组 (vectors of one length are needed)")
     if (s < 0).any() or (f <= 0).any():
         raise UsageError("se, df: 不能为负 (neither may be negative)")
     return x, s, f
 
 
 def _order(x: np.ndarray, s: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """Positions of the units that take part, in an order of their own, so that draws do not hang on the caller's."""
+    """Positions of the units with a mean and an error, sorted so that draws do not depend on the order given."""
     part = np.flatnonzero(np.isfinite(x) & np.isfinite(s))
     return part[np.lexsort((f[part], s[part], -x[part]))]
 
 
 def _places(x: np.ndarray) -> np.ndarray:
-    """1 + the number of higher means; means equal but for rounding share a place."""
-    known = np.sort(x[np.isfinite(x)])
-    higher = known.size - np.searchsorted(known, x + SLACK, side="right")
+    """1 + the number of higher means; means equal up to rounding share a rank."""
+    ordered = np.sort(x[np.isfinite(x)])
+    higher = ordered.size - np.searchsorted(ordered, x + SLACK, side="right")
     return np.where(np.isfinite(x), 1.0 + higher, np.nan)
 
 
 def _streams(draws: int, seed: int) -> Iterator[tuple[np.random.Generator, int]]:
-    """One generator a block of draws, with the number of draws in it."""
+    """Yield one random generator for each block of draws, with the number of draws in it."""
     blocks = -(-draws // DRAWS_AT_ONCE)
     for i, stream in enumerate(np.random.SeedSequence(seed).spawn(blocks)):
         yield np.random.default_rng(stream), min(DRAWS_AT_ONCE, draws - i * DRAWS_AT_ONCE)
@@ -241,10 +242,10 @@ def _simulated(
     ranks = np.concatenate(list(_simulated_ranks(x, s, f, draws, seed)))
     tail = (1 - confidence) / 2 * (draws - 1)
     ends = [int(np.floor(tail)), int(np.ceil(draws - 1 - tail))]
-    found = np.empty((x.size, 2))
+    bounds = np.empty((x.size, 2))
     for i in range(0, x.size, 64):  # whole numbers of 16 bits are sorted by their digits, faster than parted
-        found[i : i + 64] = np.sort(ranks[:, i : i + 64].T, axis=1, kind="stable")[:, ends]
-    return found[:, 0] + 1, found[:, 1] + 1
+        bounds[i : i + 64] = np.sort(ranks[:, i : i + 64].T, axis=1, kind="stable")[:, ends]
+    return bounds[:, 0] + 1, bounds[:, 1] + 1
 
 
 def _simulated_ranks(x: np.ndarray, s: np.ndarray, f: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
@@ -285,10 +286,10 @@ def _normal_points() -> np.ndarray:
 def _joint(
     x: np.ndarray, s: np.ndarray, f: np.ndarray, confidence: float, draws: int, seed: int, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    cut, last = np.inf, np.nan
-    while cut != last and x.size > 1:  # pairs told apart leave; the rest is held to a lower bar, until no pair leaves
+    cut, previous = np.inf, np.nan
+    while cut != previous and x.size > 1:  # step-down: rejected pairs leave, until no pair does
         largest = np.concatenate([_largest(e, a, x, s, cut) for e, a in _errors(s, f, draws, seed)])
-        cut, last = _quantile(largest, confidence), cut
+        cut, previous = _quantile(largest, confidence), cut
     above, below = np.zeros(x.size), np.zeros(x.size)
     for i in range(0, x.size, step := max(1, PAIRS_AT_ONCE // x.size)):
         rows = slice(i, i + step)
@@ -306,11 +307,11 @@ def _marginal(
         others = np.flatnonzero(np.arange(x.size) != i)
         difference = x[others] - x[i]
         values = [_studentised(e[:, others], a[:, others], e[:, [i]], a[:, [i]]) for e, a in blocks]
-        cut, last = np.inf, np.nan
-        while cut != last and others.size:
+        cut, previous = np.inf, np.nan
+        while cut != previous and others.size:
             bar = _bar(cut, s[others], s[i])
             largest = np.concatenate([_largest_either_way(block, difference, bar) for block in values])
-            cut, last = _quantile(largest, confidence), cut
+            cut, previous = _quantile(largest, confidence), cut
         bar = _bar(cut, s[others], s[i])
         low[i], high[i] = 1 + (difference > bar).sum(), x.size - (-difference > bar).sum()
     return low, high
@@ -320,12 +321,12 @@ _METHODS = {"joint": _joint, "marginal": _marginal, "simulated": _simulated}
 
 
 def _quantile(largest: np.ndarray, confidence: float) -> float:
-    """Weibull's quantile (R type 6): a further draw lies below it with just this probability, whatever their number."""
+    """Weibull's quantile (R type 6): a further draw lies below it with exactly this probability."""
     return float(np.quantile(largest, confidence, method="weibull"))
 
 
 def _largest(e: np.ndarray, a: np.ndarray, x: np.ndarray, s: np.ndarray, cut: float) -> np.ndarray:
-    """Return each draw's largest studentised difference over the ordered pairs that were not yet told apart.
+    """Return each draw's largest studentised difference over the ordered pairs not yet rejected.
 
     By Cauchy and Schwarz (a_i e_i − a_j e_j)/√(a_i² + a_j²) ≤ √(e_i² + e_j²): only units with large errors can be in the
     largest difference. It is looked for among few of them, and among more only where the bound does not rule the rest out.
@@ -333,18 +334,18 @@ def _largest(e: np.ndarray, a: np.ndarray, x: np.ndarray, s: np.ndarray, cut: fl
     size, units = np.abs(e), e.shape[1]
     if units <= CANDIDATES:
         return _best_pair(e, a, x, s, cut)
-    first = np.argpartition(size, units - CANDIDATES - 1, axis=1)[:, units - CANDIDATES - 1 :]
-    outside, inside = np.take_along_axis(size, first[:, :1], axis=1)[:, 0], first[:, 1:]
-    found = _best_pair(
+    candidates = np.argpartition(size, units - CANDIDATES - 1, axis=1)[:, units - CANDIDATES - 1 :]
+    outside, inside = np.take_along_axis(size, candidates[:, :1], axis=1)[:, 0], candidates[:, 1:]
+    largest = _best_pair(
         np.take_along_axis(e, inside, axis=1), np.take_along_axis(a, inside, axis=1), x[inside], s[inside], cut
     )  # fmt: skip
-    for row in np.flatnonzero((found < 0) | (found**2 < size.max(axis=1) ** 2 + outside**2)):
-        found[row] = _best_of_row(e[row], a[row], x, s, cut, found[row])
-    return found
+    for row in np.flatnonzero((largest < 0) | (largest**2 < size.max(axis=1) ** 2 + outside**2)):
+        largest[row] = _best_of_row(e[row], a[row], x, s, cut, largest[row])
+    return largest
 
 
 def _best_of_row(e: np.ndarray, a: np.ndarray, x: np.ndarray, s: np.ndarray, cut: float, best: float) -> float:
-    """Search one draw to the end: unit after unit, the largest error first, with those that could still beat the best."""
+    """Search one draw exactly: units by decreasing error, each with those that could still exceed the maximum."""
     squares = e**2
     for i in np.argsort(-squares):
         least = max(best, 0.0) ** 2 - squares[i]
@@ -358,19 +359,22 @@ def _best_of_row(e: np.ndarray, a: np.ndarray, x: np.ndarray, s: np.ndarray, cut
 
 
 def _best_pair(e: np.ndarray, a: np.ndarray, x: np.ndarray, s: np.ndarray, cut: float) -> np.ndarray:
-    """Return the largest studentised difference over ordered pairs of the last axis that are not told apart by ``cut``."""
+    """Return the largest studentised difference over ordered pairs of the last axis that ``cut`` does not reject."""
     values = _studentised(e[..., None], a[..., None], e[..., None, :], a[..., None, :])
-    out = np.eye(e.shape[-1], dtype=bool)
+    excluded = np.eye(e.shape[-1], dtype=bool)
     if np.isfinite(cut):
-        out = out | (x[..., None] - x[..., None, :] > _bar(cut, s[..., None], s[..., None, :]))
-    return np.asarray(np.where(out, -np.inf, values).max(axis=(-2, -1)))
+        excluded = excluded | (x[..., None] - x[..., None, :] > _bar(cut, s[..., None], s[..., None, :]))
+    return np.asarray(np.where(excluded, -np.inf, values).max(axis=(-2, -1)))
 
 
 def _largest_either_way(values: np.ndarray, difference: np.ndarray, bar: np.ndarray) -> np.ndarray:
-    """Largest of the values and of their negatives, of those whose difference of means is within the bar; last axis."""
+    """Largest of the values and of their negatives over the last axis, where the means differ by ``bar`` at most."""
     above, below = difference <= bar, -difference <= bar
-    one, other = values[..., above].max(axis=-1, initial=-np.inf), (-values[..., below]).max(axis=-1, initial=-np.inf)
-    return np.asarray(np.maximum(one, other))
+    forward, backward = (
+        values[..., above].max(axis=-1, initial=-np.inf),
+        (-values[..., below]).max(axis=-1, initial=-np.inf),
+    )
+    return np.asarray(np.maximum(forward, backward))
 
 
 def _studentised(e: np.ndarray, a: np.ndarray, e_other: np.ndarray, a_other: np.ndarray) -> np.ndarray:
@@ -379,6 +383,6 @@ def _studentised(e: np.ndarray, a: np.ndarray, e_other: np.ndarray, a_other: np.
 
 
 def _bar(cut: float, s: np.ndarray, s_other: np.ndarray) -> np.ndarray:
-    """How far two means may lie apart before they are told apart; at first no distance is too far."""
+    """Critical difference of two means; infinite in the first step."""
     error = np.sqrt(s**2 + s_other**2)
     return np.asarray(cut * error if np.isfinite(cut) else np.full(error.shape, np.inf))

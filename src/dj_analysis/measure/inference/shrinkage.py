@@ -1,4 +1,4 @@
-"""Shrinkage: what a small unit's mean says once all units of its level are looked at together."""
+"""Shrinkage of the means of small units towards the mean of their level (Fay–Herriot)."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ STATISTICS = ("n", "score", "shrunken", "se", "low", "high", "weight")
 
 @dataclass(frozen=True)
 class Shrunk:
-    """Means of units drawn towards the mean of all, arrays in the order of the units.
+    """Shrunken means of units, arrays in the order of the units.
 
     Attributes
     ----------
     estimate, se, low, high
-        The drawn mean, its standard error (with the error of μ and τ²) and interval; NaN for a unit that took no part.
+        The shrunken mean, its standard error (with the error of μ and τ²) and interval; NaN for a unit that
+        took no part.
     weight
         Share of the unit's own mean in the estimate, 0–1; the rest is ``mu``'s.
     tau2
@@ -61,7 +62,7 @@ def shrink(
     error: Error = "morris",
     confidence: float = 0.95,
 ) -> Shrunk:
-    """Draw the means of units towards their common mean, each as far as its own error says.
+    """Shrink the means of units towards their common mean, the more the larger their standard error.
 
     The area-level model of Fay and Herriot (1979) without covariates: y_j ~ N(θ_j, σ_j²), θ_j ~ N(μ, τ²), so that
     θ̂_j = μ̂ + B_j(y_j − μ̂), B_j = τ²/(τ² + σ_j²), μ̂ the mean weighted by 1/(τ² + σ_j²).
@@ -70,7 +71,7 @@ def shrink(
     ----------
     mean, se
         Means of units and their standard errors, of one length, in the same points; NaN in either leaves the unit out.
-        A unit with se 0 is known: it keeps its mean and tells nothing about the others.
+        A unit with se 0 is known: it keeps its mean and does not affect the others.
     n
         (Effective) number of persons behind each mean; NaN, or None for all, where se is known and not estimated.
         The intervals then use Student's t with (n − 1)/B_j² degrees of freedom (Satterthwaite 1946: a share B_j² of
@@ -100,8 +101,8 @@ def shrink(
 
     Examples
     --------
-    >>> found = shrink([70, 60, 65, 75, 50], [4, 4, 4, 4, 4])
-    >>> found.estimate.round(1).tolist()
+    >>> shrunk = shrink([70, 60, 65, 75, 50], [4, 4, 4, 4, 4])
+    >>> shrunk.estimate.round(1).tolist()
     [69.5, 60.3, 64.9, 74.0, 51.2]
     """
     if error not in _ERRORS:
@@ -110,22 +111,22 @@ def shrink(
     df = np.full(y.shape, np.inf) if n is None else np.asarray(n, dtype=float) - 1
     df = np.where(np.isnan(df), np.inf, df)
     usable = np.isfinite(y) & np.isfinite(sigma)
-    part = usable & (sigma > 0)
+    with_error = usable & (sigma > 0)
     empty = np.full(y.shape, np.nan)
     name = f"tau2 {tau2}, error {error if isinstance(tau2, str) else 'of a known tau2'}"
-    if part.sum() < LEAST_UNITS:
+    if with_error.sum() < LEAST_UNITS:
         return Shrunk(empty, empty, empty, empty, empty, float("nan"), float("nan"), name)
-    v = sigma[part] ** 2
-    between = _between(tau2)(y[part], v)
-    mu = float(np.average(y[part], weights=1 / (v + between)))
-    pull, variance = (_known if not isinstance(tau2, str) else _ERRORS[error])(y[part], v, between)
-    weight, spread = np.where(usable, 1.0, np.nan), np.where(usable, 0.0, np.nan)
-    weight[part], spread[part] = 1 - pull, np.sqrt(variance)
-    own = np.where(part, np.where(part, between, 0) / np.where(part, sigma**2 + between, 1), 1)
+    v = sigma[with_error] ** 2
+    between = _between(tau2)(y[with_error], v)
+    mu = float(np.average(y[with_error], weights=1 / (v + between)))
+    shrinkage, variance = (_known_variance if not isinstance(tau2, str) else _ERRORS[error])(y[with_error], v, between)
+    weight, estimate_se = np.where(usable, 1.0, np.nan), np.where(usable, 0.0, np.nan)
+    weight[with_error], estimate_se[with_error] = 1 - shrinkage, np.sqrt(variance)
+    own_weight = np.where(with_error, np.where(with_error, between, 0) / np.where(with_error, sigma**2 + between, 1), 1)
     with np.errstate(divide="ignore"):
-        half = stats.t.ppf(0.5 + confidence / 2, np.maximum(df, 1) / own**2) * spread
+        half = stats.t.ppf(0.5 + confidence / 2, np.maximum(df, 1) / own_weight**2) * estimate_se
     estimate = mu + weight * (y - mu)
-    return Shrunk(estimate, spread, estimate - half, estimate + half, weight, between, mu, name)
+    return Shrunk(estimate, estimate_se, estimate - half, estimate + half, weight, between, mu, name)
 
 
 def shrunken(
@@ -147,7 +148,7 @@ def shrunken(
         A unit level or group column of its table.
     leave_out
         Further (level, unit) rows that take no part, beside ``scores.withheld``: those a release plan hides. Every
-        shrunken score depends on all units that take part, so what may not be told must not be among them.
+        shrunken score depends on all units that take part, so what must be suppressed may not be among them.
     tau2, error, confidence
         As in :func:`shrink`.
 
@@ -169,17 +170,17 @@ def shrunken(
     if table.empty:
         raise unknown("层级或分组/level or group", level, scores.table["level"].unique())
     small = left_out(table, scores, leave_out)
-    known = table["score"].notna() & table["se"].notna()
-    made, models = table[[*KEYS, "n", "score"]].copy(), []
-    made[["shrunken", "se", "low", "high", "weight"]] = np.nan
-    for keys, rows in table[known & ~small].groupby(["period", "level", "form", "code"], sort=False):
-        found = shrink(
+    estimable = table["score"].notna() & table["se"].notna()
+    shrunken_table, models = table[[*KEYS, "n", "score"]].copy(), []
+    shrunken_table[["shrunken", "se", "low", "high", "weight"]] = np.nan
+    for keys, rows in table[estimable & ~small].groupby(["period", "level", "form", "code"], sort=False):
+        shrunk = shrink(
             rows["score"], rows["se"], rows["df"] + 1, tau2=tau2, error=error, confidence=confidence
         )  # fmt: skip
-        columns = (found.estimate, found.se, np.clip(found.low, 0, 100), np.clip(found.high, 0, 100), found.weight)
-        made.loc[rows.index, ["shrunken", "se", "low", "high", "weight"]] = np.column_stack(columns)
-        models.append((*keys, rows["n"].sum(), len(rows), found.mu, found.tau2, found.method))
-    made["reason"] = _reasons(table, small, made["shrunken"].isna())
+        columns = (shrunk.estimate, shrunk.se, np.clip(shrunk.low, 0, 100), np.clip(shrunk.high, 0, 100), shrunk.weight)
+        shrunken_table.loc[rows.index, ["shrunken", "se", "low", "high", "weight"]] = np.column_stack(columns)
+        models.append((*keys, rows["n"].sum(), len(rows), shrunk.mu, shrunk.tau2, shrunk.method))
+    shrunken_table["reason"] = _reasons(table, small, shrunken_table["shrunken"].isna())
     names = ["period", "level", "form", "code", "n", "units", "mu", "tau2", "method"]
     common: dict[str, Any] = {
         "period": scores.period, "about": scores.about, "programme": scores.programme, "periods": scores.periods,
@@ -190,17 +191,17 @@ def shrunken(
         together=tuple(names[4:]), **common,
     )  # fmt: skip
     return Result(
-        table=joined([made]), keys=KEYS, statistics=STATISTICS, parts={"model": model},
+        table=joined([shrunken_table]), keys=KEYS, statistics=STATISTICS, parts={"model": model},
         together=("shrunken", "se", "low", "high", "weight"), **common,
     )  # fmt: skip
 
 
 def left_out(table: pd.DataFrame, scores: Scores, leave_out: Collection[tuple[str, str]]) -> pd.Series:
-    """Tell which rows of a score table have too few persons, or may not be told apart: no statistic is made of them."""
-    hidden = set(leave_out).union(*scores.withheld.values())
+    """Flag rows of a score table with too few persons or under suppression; no statistic uses them."""
+    suppressed = set(leave_out).union(*scores.withheld.values())
     rows = pd.Series(list(zip(table["level"], table["unit"], strict=True)), index=table.index, dtype=object)
     small = table["n"] < max(scores.spec.min_group, FLOOR) if scores.about == "persons" else False
-    return rows.isin(hidden) | small
+    return rows.isin(suppressed) | small
 
 
 def _reasons(table: pd.DataFrame, small: pd.Series, missing: pd.Series) -> pd.Series:
@@ -223,7 +224,7 @@ def _checked(mean: ArrayLike, se: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _between(tau2: Between | float) -> Callable[[np.ndarray, np.ndarray], float]:
-    """Return the estimator of τ² of this name, or one that says the known value."""
+    """Return the estimator of τ² of this name, or a constant function for a known τ²."""
     if not isinstance(tau2, str):
         if not 0 <= tau2 < np.inf:
             raise UsageError(f"tau2 = {tau2}: 应为非负数 (a number of at least 0 is needed)")
@@ -254,20 +255,20 @@ def _heterogeneity(t: float, y: np.ndarray, v: np.ndarray) -> float:
 
 
 def _reml(y: np.ndarray, v: np.ndarray) -> float:
-    """Maximise the restricted likelihood: a grid first, because it may have several maxima."""
+    """Maximise the restricted likelihood, on a grid first because it may have several maxima."""
 
     def loss(t: ArrayLike) -> np.ndarray:
         w = 1 / (v + np.asarray(t)[..., None])
         total = w.sum(axis=-1)
-        away = y - (w @ y / total)[..., None]
-        return np.asarray(np.log(total) - np.log(w).sum(axis=-1) + (w * away**2).sum(axis=-1))
+        deviations = y - (w @ y / total)[..., None]
+        return np.asarray(np.log(total) - np.log(w).sum(axis=-1) + (w * deviations**2).sum(axis=-1))
 
     upper = float(np.sum((y - y.mean()) ** 2)) + float(v.min())
     grid = np.concatenate([[0.0], np.geomspace(1e-6 * upper, upper, 200)])
     best = int(np.argmin(loss(grid)))
     bounds = (grid[max(best - 1, 0)], grid[min(best + 1, 200)])
-    found = optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9 * bounds[1]})
-    return float(found.x) if found.fun < loss(0.0) else 0.0
+    optimum = optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9 * bounds[1]})
+    return float(optimum.x) if optimum.fun < loss(0.0) else 0.0
 
 
 _BETWEEN: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
@@ -278,25 +279,25 @@ _BETWEEN: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 def _morris(y: np.ndarray, v: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far each unit is pulled (1 − B) and the variance of its estimate."""
+    """Return the shrinkage 1 − B of each unit and the variance of its estimate."""
     k, w = len(y), 1 / (v + t)
     share = w / w.sum()
-    pull = (k - 3) / (k - 1) * v * w
-    variance_of_pull = 2 / (k - 3) * pull**2 * (share @ v + t) * w
-    return pull, v * (1 - (1 - share) * pull) + variance_of_pull * (y - share @ y) ** 2
+    shrinkage = (k - 3) / (k - 1) * v * w
+    variance_of_shrinkage = 2 / (k - 3) * shrinkage**2 * (share @ v + t) * w
+    return shrinkage, v * (1 - (1 - share) * shrinkage) + variance_of_shrinkage * (y - share @ y) ** 2
 
 
 def _prasad_rao(y: np.ndarray, v: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
     w = 1 / (v + t)
-    pull, variance = _known(y, v, t)
-    return pull, variance + 2 * v**2 * w**3 * 2 / (w**2).sum()
+    shrinkage, variance = _known_variance(y, v, t)
+    return shrinkage, variance + 2 * v**2 * w**3 * 2 / (w**2).sum()
 
 
-def _known(y: np.ndarray, v: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
-    """The best linear prediction where τ² is known: g₁ + g₂."""
+def _known_variance(y: np.ndarray, v: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return shrinkage and variance (g₁ + g₂) of the best linear unbiased prediction, τ² known."""
     w = 1 / (v + t)
-    pull = v * w
-    return pull, v * (1 - pull) + pull**2 / w.sum()
+    shrinkage = v * w
+    return shrinkage, v * (1 - shrinkage) + shrinkage**2 / w.sum()
 
 
 _ERRORS = {"morris": _morris, "prasad-rao": _prasad_rao}

@@ -1,4 +1,4 @@
-"""Intervals: how far a unit's number could lie from the state it stands for."""
+"""Confidence intervals of the means and shares of units."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 from ...spec import reasons
 
 CONFIDENCE = 0.95
-STEPS = 6  # towards the chance at which a skewed quantile is the point: each takes off nine tenths of what is missing
+STEPS = 6  # fixed-point iterations that invert the skewed quantile: each removes nine tenths of the error
 FAR = 3.0  # quantiles beyond it are as skewed as those at it: the expansion holds in the middle only
 NO_SPREAD = 1e-9  # variances of sums of exact answers come out as rounding noise where all answers are equal
 
@@ -35,7 +35,7 @@ class Means:
 
 
 def means(sums: Mapping[str, np.ndarray], confidence: float = CONFIDENCE) -> Means:
-    """Compute means, standard errors and Student-t intervals that lean with the skewness of the answers, from additive sums.
+    """Compute means, standard errors and skewness-corrected Student-t intervals from additive sums.
 
     The respondents of a unit are read as a draw from a larger population (the unit's state), so the error does not
     vanish in a census. With unequal weights the variance is the linearised (Taylor) one of a ratio,
@@ -95,22 +95,22 @@ def probability(
     It is the confidence with which the interval of :func:`skewed_limits` ends at the point: .025 below its lower limit.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        away = (point - mean) / se
-        below = stats.t.cdf(away if skewness is None else -without_skewness(-away, df, skewness), df)
+        standardised = (point - mean) / se
+        below = stats.t.cdf(standardised if skewness is None else -without_skewness(-standardised, df, skewness), df)
     return below if side == "below" else 1 - below
 
 
 def without_skewness(t: np.ndarray, df: np.ndarray, skewness: np.ndarray, own: np.ndarray | float = 1.0) -> np.ndarray:
-    """Return Student's t that is as far out as a standardised difference of skewed means.
+    """Convert a standardised difference of skewed means to the equivalent Student's t.
 
     The quantile at z is z + γ(z² − 1)/6 where the variance is known and z − γ(2z² + 1)/6 where it is the sample's own
     (Cornish–Fisher, first order; Hall 1992, section 2.6); with a share ``own`` of its degrees of freedom, in between.
     """
-    moved = t
+    corrected = t
     for _ in range(STEPS):
-        z = np.clip(stats.norm.ppf(stats.t.cdf(moved, df)), -FAR, FAR)
-        moved = t - np.clip(skewness * ((z**2 - 1) / 6 - own * z**2 / 2), -FAR, FAR)
-    return moved
+        z = np.clip(stats.norm.ppf(stats.t.cdf(corrected, df)), -FAR, FAR)
+        corrected = t - np.clip(skewness * ((z**2 - 1) / 6 - own * z**2 / 2), -FAR, FAR)
+    return corrected
 
 
 def third_moment(sums: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -122,7 +122,7 @@ def third_moment(sums: Mapping[str, np.ndarray]) -> np.ndarray:
 def skewed_limits(
     mean: np.ndarray, se: np.ndarray, df: np.ndarray, skewness: np.ndarray, confidence: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the limits mean − se·(t − δ) and mean + se·(t + δ), δ = skewness·(2z² + 1)/6, within which the mean stays.
+    """Compute the limits mean − se·(t − δ) and mean + se·(t + δ), δ = skewness·(2z² + 1)/6 cut to ±t.
 
     Parameters
     ----------
@@ -174,8 +174,8 @@ def shares(count: np.ndarray, n: np.ndarray, confidence: float = CONFIDENCE) -> 
     low, high
         Bounds in 0–1.
     """
-    some = np.asarray(n) > 0
+    nonempty = np.asarray(n) > 0
     low, high = proportion_confint(
-        np.where(some, count, 0), np.where(some, n, 1), alpha=1 - confidence, method="wilson"
+        np.where(nonempty, count, 0), np.where(nonempty, n, 1), alpha=1 - confidence, method="wilson"
     )
-    return np.where(some, low, np.nan), np.where(some, high, np.nan)
+    return np.where(nonempty, low, np.nan), np.where(nonempty, high, np.nan)

@@ -1,1 +1,1 @@
-"""From files and dataframes to checked answers: what may not come in is stopped here."""
+"""Import of files and dataframes as checked answers; identifiers and personal records are rejected."""

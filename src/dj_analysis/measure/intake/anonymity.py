@@ -1,4 +1,4 @@
-"""What together may tell who a person is (准标识符): finding it, coarsening it, k-anonymity."""
+"""Quasi-identifiers (准标识符): detection, coarsening, k-anonymity."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _OPTIONS = 8  # a column of whole numbers up to this one holds the options of a 
 
 
 def quasi_kind(header: str) -> str:
-    """Return what a header asks that helps to tell a person: age, tenure, sex, education, post, title, employment, or ``""``.
+    """Return the quasi-identifier a header asks for: age, tenure, sex, education, post, title, employment, or ``""``.
 
     Examples
     --------
@@ -50,12 +50,12 @@ def quasi_kind(header: str) -> str:
     """
     bare = _ROW.sub("", _NUMBERED.sub("", header.strip()))
     inside = " ".join(part[1:-1] for part in _ASIDE.findall(bare))
-    said = (_ASIDE.sub("", bare).strip() or inside).strip(" ?？:：。.").replace("_", " ")
-    return next((kind for kind, words in _KINDS if words.search(said)), "")
+    wording = (_ASIDE.sub("", bare).strip() or inside).strip(" ?？:：。.").replace("_", " ")
+    return next((kind for kind, words in _KINDS if words.search(wording)), "")
 
 
 def banded(cells: pd.Series, kind: str) -> pd.Series:
-    """Put ages and tenures given as numbers into bands (R16); other cells stay as they are.
+    """Convert numeric ages and tenures to bands (R16); leave other cells unchanged.
 
     Ages: 30岁以下, 31—40岁 …; tenures: 5年以下, 6—10年, 11—20年 …. A column of small whole numbers holds the options of a
     question and is left alone.
@@ -85,13 +85,15 @@ def anonymous(frame: pd.DataFrame, columns: Sequence[str], least: int = FEWEST) 
     if not columns:
         return frame, 0
     cells = [tuple(row) for row in frame[list(columns)].itertuples(index=False)]
-    made = _blanked(cells, least)
+    new_rows = _blanked(cells, least)
     blanks = sum(
-        before != after for old, new in zip(cells, made, strict=True) for before, after in zip(old, new, strict=True)
+        before != after
+        for old, new in zip(cells, new_rows, strict=True)
+        for before, after in zip(old, new, strict=True)
     )
     result = frame.copy()
     for position, column in enumerate(columns):
-        result[column] = pd.Series([row[position] for row in made], index=frame.index, dtype="str")
+        result[column] = pd.Series([row[position] for row in new_rows], index=frame.index, dtype="str")
     return result, blanks
 
 
@@ -125,7 +127,7 @@ def _blanked(cells: list[Row], least: int) -> list[Row]:
 
 
 def _best(rows: list[Row], choices: Iterable[tuple[int, ...]], least: int) -> tuple[tuple[int, ...], set[Row]] | None:
-    """Of the choices of columns to blank, that which settles the most rows in small combinations."""
+    """Choose the columns whose blanking brings the most rows of small combinations into large enough ones."""
     counts = Counter(rows)
     best, most = None, 0
     for chosen in choices:
@@ -143,7 +145,7 @@ def _best(rows: list[Row], choices: Iterable[tuple[int, ...]], least: int) -> tu
 
 
 def _rest(rows: list[Row], least: int) -> list[Row]:
-    """Blank whatever is left in small combinations, and as many rows more as it takes."""
+    """Blank all rows still in small combinations, and further rows until the blank ones are enough."""
     counts = Counter(rows)
     blank = ("",) * len(rows[0]) if rows else ()
     rows = [blank if counts[row] < least else row for row in rows]
@@ -155,11 +157,11 @@ def _rest(rows: list[Row], least: int) -> list[Row]:
             taken = short if counts[row] - short >= least else counts[row]
             return taken * sum(cell != "" for cell in row), row
 
-        given = min((row for row in counts if row != blank), key=cost)
-        left = short if counts[given] - short >= least else counts[given]
+        donor = min((row for row in counts if row != blank), key=cost)
+        to_blank = short if counts[donor] - short >= least else counts[donor]
         for place, row in enumerate(rows):
-            if left and row == given:
-                rows[place], left = blank, left - 1
+            if to_blank and row == donor:
+                rows[place], to_blank = blank, to_blank - 1
         counts = Counter(rows)
     return rows
 

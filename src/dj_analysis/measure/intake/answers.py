@@ -1,4 +1,4 @@
-"""A table of text cells into checked answers, column by column."""
+"""Conversion of a table of text cells to checked answers, column by column."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def survey_of_table(
     door: Door | None = None,
     file: str | Path = "",
 ) -> Survey:
-    """Make a wave of a table of text cells: match headers, turn options into values, check every column.
+    """Build a wave from a table of text cells: match headers, convert options to values, check every column.
 
     Parameters
     ----------
@@ -74,18 +74,18 @@ def survey_of_table(
     used = set(roles.values()) - text_columns
     inspected = frame.drop(columns=[c for c in (*text_columns, roles.get(OWN_CODE)) if c in frame])
     cells = identifiers.identifying_cells(inspected, mapped=used)
-    held = {c: (found, source.columns.get(c, c) if source.shape != "long" else "") for c, found in cells.items()}
-    held = {c: (found, header if header in headers else "") for c, (found, header) in held.items()}
+    held = {c: (content, source.columns.get(c, c) if source.shape != "long" else "") for c, content in cells.items()}
+    held = {c: (content, header if header in headers else "") for c, (content, header) in held.items()}
     identifiers.drop_notice(
         table.place, named, held, recorded, problems, file=identifiers.shown(file) if isinstance(file, Path) else file
     )
     # A cell with an identifier is not looked at again: another message would print it.
     readable = {code: header for code, header in roles.items() if header not in cells}
-    kept = _typed(frame, readable, spec, codebook, units, table.place, problems)
+    typed = _typed(frame, readable, spec, codebook, units, table.place, problems)
     notices = [*table.notices, *consent.note_consent(table.place, agreed, unasked, door, problems)]
     if OWN_CODE in roles:
-        kept[PSEUDONYM], said = pseudonyms(table.place, _codes(frame, roles, agreed), door, agreed.basis, problems)
-        notices += [said] if said else []
+        typed[PSEUDONYM], notice = pseudonyms(table.place, _codes(frame, roles, agreed), door, agreed.basis, problems)
+        notices += [notice] if notice else []
     check_asked(table.place, roles, codebook, asked, problems)
     _check_repeats(table.place, frame, roles, problems)
     forgotten = [c for c in frame.columns if c not in used and c not in wjx.META and c not in text_columns]
@@ -94,31 +94,31 @@ def survey_of_table(
     if forgotten:
         listed = ", ".join(forgotten[:8]) + (" …" if len(forgotten) > 8 else "")
         notices.append(f"{table.place}: 未声明的列已丢弃 {listed} (undeclared columns dropped)")
-    if derive_units and "unit" in kept:
-        codes_of_units = derived_codes(sorted(set(kept["unit"]) - {""}))
-        kept["unit"] = kept["unit"].map(codes_of_units | {"": ""})
+    if derive_units and "unit" in typed:
+        codes_of_units = derived_codes(sorted(set(typed["unit"]) - {""}))
+        typed["unit"] = typed["unit"].map(codes_of_units | {"": ""})
         spec = replace(spec, units=flat_units(codes_of_units))
     return Survey(
-        pl.from_pandas(kept), spec, period, codebook.forms(asked),
-        axes=axes_of(kept.columns, codebook, spec.units),
-        weight=codebook.weight if codebook.weight in kept else None,
+        pl.from_pandas(typed), spec, period, codebook.forms(asked),
+        axes=axes_of(typed.columns, codebook, spec.units),
+        weight=codebook.weight if codebook.weight in typed else None,
         notices=tuple(notices), refused=agreed.refused, consent=agreed.basis, consents=agreed.counts,
     )  # fmt: skip
 
 
 def recorded_headers(headers: Collection[str], source: Source, codebook: Codebook, units: Units) -> dict[str, str]:
-    """Return the headers under which records about people stand (R9), with the purpose of each.
+    """Return the headers of columns with records about people (R9), with the purpose of each.
 
     A column that is declared to hold units may be called location: that is where people work, not where they are.
     """
-    found = purpose.records(headers, asked=question_headers(headers, codebook))
+    purposes = purpose.records(headers, asked=question_headers(headers, codebook))
     places = {source.columns.get(name, name) for name in ("unit", *units.trees)}
     places |= {header for name in ("unit", *units.trees) for header in source.join.get(name, [])}
-    return {header: tag for header, tag in found.items() if not (tag == "location" and header in places)}
+    return {header: tag for header, tag in purposes.items() if not (tag == "location" and header in places)}
 
 
 def _answers_wide(table: Table) -> Table:
-    """Bring answers told one a row (respondent, code, value) to one row a person."""
+    """Reshape long answers (respondent, code, value) to one row per person."""
     frame = table.frame
     ids = [c for c in frame.columns if c not in ("code", "value")]
     same = [c for c in ids if c == RESPONDENT or frame.groupby(RESPONDENT)[c].nunique().max() == 1]
@@ -132,10 +132,10 @@ def _of_period(frame: pd.DataFrame, period: str) -> pd.DataFrame:
 
 
 def _codes(frame: pd.DataFrame, roles: Mapping[str, str], agreed: Consented) -> Codes:
-    """Self-chosen codes and who agreed to be followed, row by row."""
+    """Return self-chosen codes and consent to linking, row by row."""
     yes = agreed.yes.get(CONNECT, ())
-    may = frame[roles[CONNECT]].isin(yes).tolist() if CONNECT in roles else [False] * len(frame)
-    return Codes(frame[roles[OWN_CODE]].tolist(), may, [int(row) for row in frame.index])
+    linkable = frame[roles[CONNECT]].isin(yes).tolist() if CONNECT in roles else [False] * len(frame)
+    return Codes(frame[roles[OWN_CODE]].tolist(), linkable, [int(row) for row in frame.index])
 
 
 def _typed(
@@ -147,30 +147,30 @@ def _typed(
     place: str,
     problems: Problems,
 ) -> pd.DataFrame:
-    """Turn text cells into values, column by column; free text is never read."""
-    kept: dict[str, Any] = {}
+    """Convert text cells to values, column by column; free text is never read."""
+    typed: dict[str, Any] = {}
     others = {node.code: node for node in codebook.others}
     for code, header in roles.items():
         if code in (*CONSENTS, OWN_CODE):
             continue
         cells, where = frame[header], f"{place}: {code}" + (f" ({header})" if header != code else "")
         if code in codebook.tree:
-            kept[code] = _item(cells, codebook.tree[code], codebook.scales, where, problems)
+            typed[code] = _item(cells, codebook.tree[code], codebook.scales, where, problems)
         elif code in others and others[code].role == "check":
-            kept[code] = _item(cells, others[code], codebook.scales, where, problems)
+            typed[code] = _item(cells, others[code], codebook.scales, where, problems)
         elif code in others and others[code].role == "group":
-            kept[code] = _group(cells, codebook.scales.get(others[code].scale))
-            check_categories(where, kept[code].unique(), problems)
+            typed[code] = _group(cells, codebook.scales.get(others[code].scale))
+            check_categories(where, typed[code].unique(), problems)
         elif code in others and others[code].role == "weight":
-            kept[code] = _weights(cells, where, problems)
+            typed[code] = _weights(cells, where, problems)
         elif code in ("unit", *units.trees[1:]):
             tree = units.trees[0] if code == "unit" else code
-            kept[code] = _units(cells, units, tree, where, problems) if spec.units.rows else whole_numbers(cells)
+            typed[code] = _units(cells, units, tree, where, problems) if spec.units.rows else whole_numbers(cells)
         elif code == SECONDS:
-            kept[code] = wjx.seconds(cells)
+            typed[code] = wjx.seconds(cells)
         elif code == RESPONDENT:
-            kept[code] = whole_numbers(cells)
-    return pd.DataFrame(kept, index=frame.index)
+            typed[code] = whole_numbers(cells)
+    return pd.DataFrame(typed, index=frame.index)
 
 
 def _item(cells: pd.Series, node: Node, scales: Mapping[str, Scale], where: str, problems: Problems) -> pd.Series:
@@ -187,14 +187,14 @@ def _item(cells: pd.Series, node: Node, scales: Mapping[str, Scale], where: str,
     if len(unread):
         shown = quoted(unread, scale.values if scale else ())
         allowed = "、".join(scale.values) if scale else "数 (number)"
-        advice = "改正答案，或在 scales 表补上该选项 (mend it, or add the option to scales)"
+        advice = "改正答案，或在 scales 表补上该选项 (correct it, or add the option to scales)"
         problems.add(where, "text_in_number", f"{shown} ({rows_text(unread.index)})", allowed, advice)
     outside = values[(values < node.minimum) | (values > node.maximum)]
     if len(outside):
         shown = "、".join(dict.fromkeys(f"{value:g}" for value in outside.head(3)))
-        found = f"{shown} ({rows_text(outside.index)})"
-        advice = "改正答案或量表 (mend the answer or the range)"
-        problems.add(where, "out_of_range", found, f"{node.minimum:g}–{node.maximum:g}", advice)
+        bad_values = f"{shown} ({rows_text(outside.index)})"
+        advice = "改正答案或量表 (correct the answer or the range)"
+        problems.add(where, "out_of_range", bad_values, f"{node.minimum:g}–{node.maximum:g}", advice)
     return values.astype("Int16") if (values.dropna() % 1 == 0).all() and values.abs().max() < 2**15 else values
 
 
@@ -209,31 +209,31 @@ def _weights(cells: pd.Series, where: str, problems: Problems) -> pd.Series:
     values = numbers(cells)
     bad = values.isna() | (values < 0)
     if bad.any():
-        found = f"{cells[bad].iloc[0] or '(空)'} ({rows_text(cells.index[bad])})"
-        problems.add(where, "weights", found, ">= 0 的数", "改正权重 (mend the weight)")
+        bad_weights = f"{cells[bad].iloc[0] or '(空)'} ({rows_text(cells.index[bad])})"
+        problems.add(where, "weights", bad_weights, ">= 0 的数", "改正权重 (correct the weight)")
     elif not values.sum() > 0:
-        problems.add(where, "zero_weights", "权重之和为 0", "权重之和 > 0", "改正权重 (mend the weights)")
+        problems.add(where, "zero_weights", "权重之和为 0", "权重之和 > 0", "改正权重 (correct the weights)")
     return values
 
 
 def _units(cells: pd.Series, units: Units, tree: str, where: str, problems: Problems) -> pd.Series:
     text = whole_numbers(cells)
-    known = units.resolve([name for name in text.unique() if name], tree)
-    shared = text[text.map(lambda name: name not in known and bool(units.ambiguous(name)))]
+    unit_codes = units.resolve([name for name in text.unique() if name], tree)
+    shared = text[text.map(lambda name: name not in unit_codes and bool(units.ambiguous(name)))]
     if len(shared):
         name = str(shared.iloc[0])
         allowed = f"{'、'.join(units.ambiguous(name))} 之一"
         advice = "写代码，或给单位不同的名称 (write the code, or give them different names)"
         problems.add(where, "ambiguous_unit", f"{name} ({rows_text(shared.index)})", allowed, advice)
         text = text.mask(text.isin(shared.unique()), "")
-    lost = text[(text != "") & ~text.isin(list(known))]
-    if len(lost):
-        shown = quoted(lost, units.names)
-        advice = "改正单位名称，或在 units 表补上别名及有效期 (mend it, or add it to units)"
+    unknown_units = text[(text != "") & ~text.isin(list(unit_codes))]
+    if len(unknown_units):
+        shown = quoted(unknown_units, units.names)
+        advice = "改正单位名称，或在 units 表补上别名及有效期 (correct it, or add it to units)"
         problems.add(
-            where, "unknown_unit", f"{shown} ({rows_text(lost.index)})", "units 表中的代码、名称、别名", advice
+            where, "unknown_unit", f"{shown} ({rows_text(unknown_units.index)})", "units 表中的代码、名称、别名", advice
         )
-    return text.map(lambda name: known.get(name, ""))
+    return text.map(lambda name: unit_codes.get(name, ""))
 
 
 def _check_repeats(place: str, frame: pd.DataFrame, roles: Mapping[str, str], problems: Problems) -> None:
@@ -244,7 +244,11 @@ def _check_repeats(place: str, frame: pd.DataFrame, roles: Mapping[str, str], pr
         repeated = filled[filled.duplicated(keep="first")]
         if len(repeated):
             # A pseudonym is not repeated in a message: the row says where to look.
-            found = f"{len(repeated)} 份重复 ({rows_text(repeated.index)})"
+            repeats = f"{len(repeated)} 份重复 ({rows_text(repeated.index)})"
             problems.add(
-                f"{place}: {name}", "duplicate_respondent", found, "每人一行", "删去重复的答卷 (keep one row a person)"
+                f"{place}: {name}",
+                "duplicate_respondent",
+                repeats,
+                "每人一行",
+                "删去重复的答卷 (keep one row a person)",
             )

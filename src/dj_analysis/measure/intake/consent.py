@@ -1,4 +1,4 @@
-"""Who agreed to what: reading the three consents and leaving out who did not agree to any use."""
+"""Consent: reading of the three consent questions, exclusion of respondents who refused any use."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ASKED = {
 
 @dataclass(frozen=True)
 class Consented:
-    """Who came through the door.
+    """Answers of the respondents who consented to use.
 
     Attributes
     ----------
@@ -60,18 +60,18 @@ class Consented:
 
 
 def says_yes(answer: str) -> bool:
-    """Tell whether an answer is a yes, in Chinese or English, as text, tick or number; what cannot be read is a no.
+    """Tell whether an answer means yes, in Chinese or English, as text, tick or number; an unclear answer means no.
 
     Examples
     --------
     >>> [says_yes(answer) for answer in ("我已知晓并同意", "不同意", "1", "2", "")]
     [True, False, True, False, False]
     """
-    said = re.sub(r"^[a-d][.、)）:：]\s*", "", unicodedata.normalize("NFKC", answer).strip().casefold())
-    said = re.sub(r"\.0+$", "", said).rstrip("。.!;,")
-    if _REFUSED.search(said):
+    text = re.sub(r"^[a-d][.、)）:：]\s*", "", unicodedata.normalize("NFKC", answer).strip().casefold())
+    text = re.sub(r"\.0+$", "", text).rstrip("。.!;,")
+    if _REFUSED.search(text):
         return False
-    return bool(_YES.fullmatch(said) or _AGREED.search(said))
+    return bool(_YES.fullmatch(text) or _AGREED.search(text))
 
 
 def asked_consent(header: str) -> str:
@@ -80,41 +80,41 @@ def asked_consent(header: str) -> str:
 
 
 def without_unasked(columns: Mapping[str, str], headers: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """Split a mapping into what is here and the consents, declared for other waves, that this one did not ask."""
+    """Split a column mapping into its usable part and the consents declared for other waves but not asked here."""
     here = set(headers)
     absent = [name for name, header in columns.items() if name in (*CONSENTS, OWN_CODE) and header not in here]
     return {name: header for name, header in columns.items() if name not in absent}, absent
 
 
 def consent_columns(frame: Any, free: Iterable[str]) -> dict[str, str]:
-    """Recognise consents nobody declared, in columns nobody uses: by their wording, and by holding only yes and no.
+    """Recognise undeclared consent questions among unused columns by wording and yes/no answers.
 
     Parameters
     ----------
     frame
         A pandas table of text, or any dataframe wrapped by narwhals.
     """
-    found: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for header in free:
         name = asked_consent(header)
-        if name and name not in found:
+        if name and name not in columns:
             text = isinstance(frame, pd.DataFrame)
             if _yes_and_no(frame[header].unique() if text else _answers(frame, header)):
-                found[name] = header
-    return found
+                columns[name] = header
+    return columns
 
 
 def consented_rows(frame: pd.DataFrame, roles: Mapping[str, str], door: Door) -> Consented:
-    """Keep the rows of those who agreed, of a table of text cells."""
+    """Keep the rows of a text table whose respondents consented to use."""
     asked = {name: roles[name] for name in CONSENTS if name in roles}
     yes = {name: tuple(v for v in frame[header].unique() if says_yes(v)) for name, header in asked.items()}
-    kept = frame[frame[asked[USE]].isin(yes[USE])] if USE in asked else frame
-    counts = {name: int(kept[header].isin(yes[name]).sum()) for name, header in asked.items()}
-    return Consented(kept, _basis(asked, door), len(frame) - len(kept), counts, yes)
+    agreed = frame[frame[asked[USE]].isin(yes[USE])] if USE in asked else frame
+    counts = {name: int(agreed[header].isin(yes[name]).sum()) for name, header in asked.items()}
+    return Consented(agreed, _basis(asked, door), len(frame) - len(agreed), counts, yes)
 
 
 def consented_frame(frame: Any, roles: Mapping[str, str], door: Door) -> Consented:
-    """Keep the rows of those who agreed, of any dataframe and where it is; only the few different answers come here."""
+    """Keep the rows of any dataframe whose respondents consented to use; only distinct answers are collected."""
     asked = {name: roles[name] for name in CONSENTS if name in roles}
     refused, counts, yes = 0, {}, {}
     for name, header in asked.items():  # use comes first: the others are counted among those who agreed to it
@@ -128,22 +128,22 @@ def consented_frame(frame: Any, roles: Mapping[str, str], door: Door) -> Consent
 
 
 def note_consent(
-    place: str, found: Consented, unasked: Iterable[str], door: Door, problems: Problems
+    place: str, consented: Consented, unasked: Iterable[str], door: Door, problems: Problems
 ) -> tuple[str, ...]:
-    """Say what was left out and what holds; a wave in which nobody agreed cannot be read.
+    """Return notices of excluded answers and missing consent; a wave in which nobody agreed is an error.
 
-    The missing basis is told where a workspace could declare one.
+    A missing basis is reported where a workspace could declare one.
     """
     notices = []
-    if found.refused:
-        notices.append(f"{place}: {found.refused} 份未同意使用的答卷未导入 (answers without consent left out)")
-    if found.basis == "column" and found.counts[USE] == 0:
+    if consented.refused:
+        notices.append(f"{place}: {consented.refused} 份未同意使用的答卷未导入 (answers without consent left out)")
+    if consented.basis == "column" and consented.counts[USE] == 0:
         allowed = "是/否, 同意/不同意, 1/0 (yes/no)"
         advice = "核对同意栏的列和写法 (check the column and how yes is written)"
         problems.add(f"{place}: {USE}", "no_consent", "没有一份同意 (nobody agreed)", allowed, advice)
     if USE in unasked:
         notices.append(f"{place}: 声明的同意栏不在此期中 (the declared consent column is not in this wave)")
-    if not found.basis and door.places:
+    if not consented.basis and door.places:
         notices.append(
             f'{place}: 未见同意栏，也未声明告知依据；结期前须补上 consent_use 列，或在 workspace.toml 写 [consent] basis = "notice"'
             " (no consent column and no declared notice; closing the wave will ask for one)"
@@ -156,22 +156,22 @@ def _basis(asked: Mapping[str, str], door: Door) -> str:
 
 
 def _yes_and_no(answers: Iterable[str]) -> bool:
-    """Tell whether a column holds nothing but yes and no, so that a rating is never taken for a consent."""
+    """Tell whether a column holds only yes and no, so that a rating is never taken for a consent."""
     filled = {answer.strip().casefold() for answer in answers if answer.strip()}
     return bool(filled) and len(filled) <= 4 and all(map(_plain, filled))
 
 
-def _plain(said: str) -> bool:
-    normal = unicodedata.normalize("NFKC", said)
-    return says_yes(said) or bool(_REFUSED.search(normal) or re.fullmatch(r"[02](\.0)?|f(alse)?|n|off", normal))
+def _plain(answer: str) -> bool:
+    normal = unicodedata.normalize("NFKC", answer)
+    return says_yes(answer) or bool(_REFUSED.search(normal) or re.fullmatch(r"[02](\.0)?|f(alse)?|n|off", normal))
 
 
 def _answers(frame: Any, header: str) -> dict[str, int]:
-    """Count the different answers under a header."""
+    """Count the distinct answers of a column."""
     counted = frame.select(nw.col(header).cast(nw.String).alias("v")).group_by("v").agg(nw.len().alias("n"))
     columns = collected(counted).to_dict(as_series=False)
     answers: dict[str, int] = {}
     for answer, n in zip(columns["v"], columns["n"], strict=True):
-        said = "" if pd.isna(answer) else str(answer)
-        answers[said] = answers.get(said, 0) + int(n)
+        text = "" if pd.isna(answer) else str(answer)
+        answers[text] = answers.get(text, 0) + int(n)
     return answers

@@ -1,4 +1,4 @@
-"""Copies of answers that may be kept: without identifying columns, and with nobody standing out."""
+"""Clean copies of answer files: no identifying columns, k-anonymous quasi-identifiers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WRITTEN = {".csv": ".csv", ".txt": ".txt", ".tsv": ".tsv", ".xlsx": ".xlsx", ".
 
 @dataclass(frozen=True)
 class Copy:
-    """A clean copy: where it is, what was left out, what was coarsened, how many cells were blanked or made plain text.
+    """A clean copy: its file, the columns dropped or coarsened, the number of cells blanked or made plain text.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ def clean_file(
     quasi: Sequence[str] = (),
     sheet: str = "",
 ) -> Copy:
-    """Write a copy of a table without identifying columns, whole or not at all.
+    """Write a copy of a table without identifying columns; a failed run leaves no partial file.
 
     Besides the columns named, 来自IP, 来源详情 and 昵称 go. Columns that ask for age, tenure, sex, education, post, title or
     form of employment, and those named as ``quasi``, are quasi-identifiers (R16): at most three together; ages and tenures
@@ -87,16 +87,18 @@ def clean_file(
     asked = _named(drop, headers)
     further = _named(quasi, headers)
     dropped = [header for header in headers if header in asked or header in identifiers.DROPPED]
-    left = Table(table.frame.drop(columns=dropped), table.place)
-    check_clean(left, asked, source)
-    kinds = {header: quasi_kind(header) for header in left.frame.columns if header in further or quasi_kind(header)}
+    remaining = Table(table.frame.drop(columns=dropped), table.place)
+    check_clean(remaining, asked, source)
+    kinds = {
+        header: quasi_kind(header) for header in remaining.frame.columns if header in further or quasi_kind(header)
+    }
     if len(kinds) > MOST_TOGETHER:
         command = identifiers.clean_command([*asked, list(kinds)[-1]], source)
         advice = f"选定要删去的列，如 (choose what to drop, as in): {command}"
         allowed = f"至多 {MOST_TOGETHER} 个 (at most {MOST_TOGETHER})"
         problems.add(table.place, "quasi_identifiers", f"{len(kinds)}: {'、'.join(kinds)}", allowed, advice)
         problems.raise_if_any(DataError)
-    frame, coarser = coarsened(left.frame, kinds)
+    frame, coarser = coarsened(remaining.frame, kinds)
     frame, blanked = anonymous(frame, list(kinds))
     least = smallest_class(frame, list(kinds)) or FEWEST
     plain, neutralised = without_formulas(frame)
@@ -109,18 +111,18 @@ _ACTIVE = r"^\s*(?:[=@\t\r]|[+-](?![\d.,]+%?$)|\\\\|(?:file|https?|ftp|mailto|ja
 
 
 def without_formulas(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Put an apostrophe before texts that a spreadsheet would run or open, headers too; return how many there were."""
-    made, count = frame.copy(), 0
+    """Prefix an apostrophe to cells and headers that a spreadsheet would run or open; also return their number."""
+    escaped, count = frame.copy(), 0
     for header in frame.columns:
         active = frame[header].astype("str").str.contains(_ACTIVE, case=False, regex=True, na=False)
-        made[header] = frame[header].where(~active, "'" + frame[header].astype("str"))
+        escaped[header] = frame[header].where(~active, "'" + frame[header].astype("str"))
         count += int(active.sum())
     headers = {header: f"'{header}" for header in frame.columns if re.match(_ACTIVE, str(header), re.IGNORECASE)}
-    return made.rename(columns=headers), count + len(headers)
+    return escaped.rename(columns=headers), count + len(headers)
 
 
 def check_clean(table: Table, asked: Sequence[str], source: Path) -> None:
-    """Refuse what still identifies, with the command that removes it together with what was asked for."""
+    """Raise an error for columns that still identify persons, with the command that drops them as well."""
     problems = Problems()
     headers = [str(name) for name in table.frame.columns]
     named = identifiers.identifying_names(headers)
@@ -128,21 +130,21 @@ def check_clean(table: Table, asked: Sequence[str], source: Path) -> None:
     repair = f"一并删去 (remove it as well): {identifiers.clean_command([*asked, *named, *cells], source)}"
     for header in named:
         problems.add(table.place, "identifier_column", header, identifiers.ALLOWED, repair)
-    for header, found in cells.items():
-        problems.add(f"{table.place}: {header}", "identifier_content", found, identifiers.ALLOWED, repair)
+    for header, content in cells.items():
+        problems.add(f"{table.place}: {header}", "identifier_content", content, identifiers.ALLOWED, repair)
     problems.raise_if_any(DataError)
 
 
 def coarsened(frame: pd.DataFrame, kinds: dict[str, str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Put ages and tenures given as numbers into bands; return the table and which columns changed."""
-    made = frame.copy()
+    """Convert numeric ages and tenures to bands; return the table and the columns that changed."""
+    coarse = frame.copy()
     for header, kind in kinds.items():
-        made[header] = banded(frame[header], kind)
-    return made, tuple(header for header in kinds if not made[header].equals(frame[header]))
+        coarse[header] = banded(frame[header], kind)
+    return coarse, tuple(header for header in kinds if not coarse[header].equals(frame[header]))
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table of text cells so that it reads back as it is; a file half written never gets the name."""
+    """Write a table of text cells that reads back unchanged; the final name is given only to a complete file."""
     unfinished = path.with_name(f".{path.name}.part")
     try:
         if path.suffix.lower() == ".xlsx":
@@ -167,7 +169,7 @@ def _suffix(path: Path) -> str:
 
 
 def _named(options: Sequence[str], headers: list[str]) -> list[str]:
-    """Headers named in options; a header may hold a comma itself."""
+    """Return the headers named in options; a header may itself contain a comma."""
     names: list[str] = []
     for option in options:
         names += [option] if option in headers else [name.strip() for name in re.split("[,，]", option) if name.strip()]

@@ -1,4 +1,4 @@
-"""Any dataframe into checked answers, without bringing its rows here."""
+"""Conversion of any dataframe to checked answers without loading its rows into memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .consent import CONNECT, CONSENTS, OWN_CODE, Consented
 from .linking import PSEUDONYM, Codes, permission, pseudonyms
 from .roles import RESPONDENT, SECONDS, axes_of, check_asked, flat_units, roles_of_names
 
-_MADE = "__pseudonym"  # under which pseudonyms travel until undeclared columns are gone
+_PSEUDONYM_COLUMN = "__pseudonym"  # temporary column of pseudonyms, until undeclared columns are dropped
 
 
 def survey_of_frame(
@@ -43,7 +43,7 @@ def survey_of_frame(
     door: Door | None = None,
     file: str | Path = "",
 ) -> Survey:
-    """Make a wave of any dataframe without bringing its rows here.
+    """Build a wave from any dataframe without loading its rows into memory.
 
     Answers as numbers stay where they are, on whatever engine; a frame in memory whose answers are text takes the way of
     a file, with all its checks.
@@ -73,16 +73,16 @@ def survey_of_frame(
     recorded = recorded_headers(headers, source, codebook, units)
     identifiers.drop_notice(place, identifiers.identifying_names(headers), held, recorded, problems, file=file)
     check_asked(place, roles, codebook, asked, problems)
-    linked, said = _linked(agreed, roles, door, place, problems)
-    notices += [said] if said else []
+    linked, notice = _linked(agreed, roles, door, place, problems)
+    notices += [notice] if notice else []
     chosen = linked.select(*_chosen(schema, roles, codebook)) if roles else linked
     if derive_units and "unit" in roles:
         names = collected(chosen.select("unit").unique())["unit"].to_list()
         codes = derived_codes(sorted({str(name) for name in names if not pd.isna(name)}))
         for name, code in codes.items():
             if name != code:
-                told = nw.col("unit")
-                chosen = chosen.with_columns(nw.when(told == name).then(nw.lit(code)).otherwise(told).alias("unit"))
+                unit = nw.col("unit")
+                chosen = chosen.with_columns(nw.when(unit == name).then(nw.lit(code)).otherwise(unit).alias("unit"))
         spec = replace(spec, units=flat_units(codes))
     forgotten = [name for name in headers if name not in (*roles.values(), when)]
     if forgotten:
@@ -95,7 +95,7 @@ def survey_of_frame(
 
 
 def typed_parquet(path: Path, codebook: Codebook, source: Source) -> Any:
-    """Return a Parquet file of typed answers as it lies on disk; None where its answers are text to be read.
+    """Scan a Parquet file of numeric answers lazily; None where its answers are text to be parsed.
 
     A file with self-chosen codes comes into memory, for each code is hashed on the way in.
     """
@@ -107,7 +107,7 @@ def typed_parquet(path: Path, codebook: Codebook, source: Source) -> Any:
 
 
 def _holds_numbers(path: Path, codebook: Codebook, source: Source) -> bool:
-    """Tell whether a Parquet file holds typed answers that can stay on disk, rather than text to be read."""
+    """Tell whether a Parquet file holds numeric answers that can stay on disk, rather than text to be parsed."""
     schema = pl.scan_parquet(path).collect_schema()
     headers = [source.columns.get(leaf.code, leaf.code) for leaf in codebook.tree.leaves]
     if source.join or source.recode or source.missing or source.shape == "long":
@@ -116,30 +116,34 @@ def _holds_numbers(path: Path, codebook: Codebook, source: Source) -> bool:
 
 
 def _linked(agreed: Consented, roles: Mapping[str, str], door: Door, place: str, problems: Problems) -> tuple[Any, str]:
-    """Put pseudonyms in the place of self-chosen codes; a table that is not in memory cannot be hashed here."""
+    """Add the pseudonyms of self-chosen codes as a column; a table that is not in memory cannot be hashed."""
     frame = agreed.frame
     if OWN_CODE not in roles:
         return frame, ""
     if not isinstance(frame, nw.DataFrame):
-        key, said = permission(place, door, agreed.basis, bool(agreed.counts.get(CONNECT)), problems)
+        key, notice = permission(place, door, agreed.basis, bool(agreed.counts.get(CONNECT)), problems)
         if key is not None:
-            found, advice = (
+            value, advice = (
                 "不在内存中的表 (not in memory)",
                 f"先读入内存，或去掉 {OWN_CODE} (load it, or leave that out)",
             )
-            problems.add(f"{place}: {OWN_CODE}", "unsupported", found, "内存中的表 (a table in memory)", advice)
-        return frame.with_columns(nw.lit("").alias(_MADE)), said
+            problems.add(f"{place}: {OWN_CODE}", "unsupported", value, "内存中的表 (a table in memory)", advice)
+        return frame.with_columns(nw.lit("").alias(_PSEUDONYM_COLUMN)), notice
     codes = frame.select(
         nw.col(roles[OWN_CODE]).cast(nw.String).alias("code"),
         (nw.col(roles[CONNECT]).cast(nw.String) if CONNECT in roles else nw.lit("")).alias("may"),
     ).to_dict(as_series=False)
-    given = ["" if pd.isna(code) else str(code) for code in codes["code"]]
+    own_codes = ["" if pd.isna(code) else str(code) for code in codes["code"]]
     yes = agreed.yes.get(CONNECT, ())
-    made, said = pseudonyms(
-        place, Codes(given, [may in yes for may in codes["may"]], list(range(len(given)))), door, agreed.basis, problems
+    links, notice = pseudonyms(
+        place,
+        Codes(own_codes, [may in yes for may in codes["may"]], list(range(len(own_codes)))),
+        door,
+        agreed.basis,
+        problems,
     )
-    column = nw.new_series(_MADE, made, nw.String, backend=frame.implementation)
-    return frame.with_columns(column), said
+    column = nw.new_series(_PSEUDONYM_COLUMN, links, nw.String, backend=frame.implementation)
+    return frame.with_columns(column), notice
 
 
 def _answers_are_text(schema: Any, roles: Mapping[str, str], codebook: Codebook) -> bool:
@@ -152,14 +156,14 @@ def _answers_are_text(schema: Any, roles: Mapping[str, str], codebook: Codebook)
 
 
 def _chosen(schema: Any, roles: Mapping[str, str], codebook: Codebook) -> list[Any]:
-    """Columns as they are scored: options as values, numbers of group options as their wording."""
+    """Return the columns as they are scored: options as values, numbers of group options as their wording."""
     nodes = {node.code: node for node in (*codebook.tree, *codebook.others)}
     columns = []
     for code, header in roles.items():
         if code in CONSENTS:
             continue
         if code == OWN_CODE:
-            columns.append(nw.col(_MADE).alias(PSEUDONYM))
+            columns.append(nw.col(_PSEUDONYM_COLUMN).alias(PSEUDONYM))
             continue
         node, values = nodes.get(code), nw.col(header)
         scale = codebook.scales.get(node.scale) if node is not None else None
@@ -178,14 +182,14 @@ def _chosen(schema: Any, roles: Mapping[str, str], codebook: Codebook) -> list[A
     return columns
 
 
-#: What marks the look at a column's categories.
+#: Suffix of the check of a group column's categories.
 _ODD = "#category"
 
 
 def _look_at(
     frame: Any, schema: Any, roles: Mapping[str, str], codebook: Codebook, units: Units, place: str, problems: Problems
 ) -> dict[str, tuple[str, str]]:
-    """Count, in one pass, what must not be there: repeated respondents, identifiers in cells, unknown option texts.
+    """Check in one pass for repeated respondents, identifiers in cells, unknown option texts.
 
     Identifiers are returned (code → what was found, header), the others noted.
     """
@@ -201,8 +205,8 @@ def _look_at(
     texts = [leaf for leaf in codebook.tree.leaves if leaf.code in roles and not schema[roles[leaf.code]].is_numeric()]
     for leaf in (leaf for leaf in texts if leaf.scale in codebook.scales):
         cells = nw.col(roles[leaf.code])
-        known = [*codebook.scales[leaf.scale].values, *wjx.MISSING, ""]
-        asked[f"{leaf.code}:"] = nw.when(~cells.is_in(known)).then(cells).max()
+        allowed_texts = [*codebook.scales[leaf.scale].values, *wjx.MISSING, ""]
+        asked[f"{leaf.code}:"] = nw.when(~cells.is_in(allowed_texts)).then(cells).max()
     if RESPONDENT in roles:
         person = nw.col(roles[RESPONDENT])
         asked |= {"rows": person.len(), "persons": person.n_unique()}
@@ -211,38 +215,38 @@ def _look_at(
     columns = [expression.alias(f"_{i}") for i, expression in enumerate(asked.values())]
     row = collected(frame.select(*columns)).to_dict(as_series=False)
     counted = {what: row[f"_{i}"][0] for i, what in enumerate(asked)}
-    for what, found in counted.items():
+    for what, value in counted.items():
         code, _, kind = what.partition(":")
         if what.endswith(_ODD):
-            check_categories(f"{place}: {what.removesuffix(_ODD)}", [str(found)] if found is not None else [], problems)
+            check_categories(f"{place}: {what.removesuffix(_ODD)}", [str(value)] if value is not None else [], problems)
             continue
-        if kind and found:
+        if kind and value:
             before = f"{held[code][0]}、" if code in held else ""
-            held[code] = (f"{before}{kind} {found} 行/rows", roles[code])
-        elif ":" in what and not kind and found is not None:
+            held[code] = (f"{before}{kind} {value} 行/rows", roles[code])
+        elif ":" in what and not kind and value is not None:
             allowed = "、".join(codebook.scales[codebook.tree[code].scale].values)
-            advice = "改正答案，或在 scales 表补上该选项 (mend it, or add the option to scales)"
-            told = quoted(pd.Series([str(found)]), codebook.scales[codebook.tree[code].scale].values)
-            problems.add(f"{place}: {code}", "text_in_number", told, allowed, advice)
+            advice = "改正答案，或在 scales 表补上该选项 (correct it, or add the option to scales)"
+            quoted_text = quoted(pd.Series([str(value)]), codebook.scales[codebook.tree[code].scale].values)
+            problems.add(f"{place}: {code}", "text_in_number", quoted_text, allowed, advice)
     if RESPONDENT in roles and counted["rows"] != counted["persons"]:
-        found = f"{counted['rows'] - counted['persons']} 行"
-        problems.add(place, "duplicate_respondent", found, "每人一行", "删去重复的答卷 (keep one row a person)")
+        repeats = f"{counted['rows'] - counted['persons']} 行"
+        problems.add(place, "duplicate_respondent", repeats, "每人一行", "删去重复的答卷 (keep one row a person)")
     return held
 
 
 def _text_values(values: Any, scale: Scale | None) -> Any:
-    """Option texts into values on any engine; without a scale text is read as numbers by the engine."""
+    """Convert option texts to values on any engine; without a scale the engine casts text to numbers."""
     if scale is None:
         return nw.when(~values.is_in(["", *wjx.MISSING])).then(values).cast(nw.Float64)
-    made = nw.lit(None, dtype=nw.Float64)
+    converted = nw.lit(None, dtype=nw.Float64)
     for text, value in scale.values.items():
         if value == value:
-            made = nw.when(values == text).then(nw.lit(float(value))).otherwise(made)
-    return made
+            converted = nw.when(values == text).then(nw.lit(float(value))).otherwise(converted)
+    return converted
 
 
 def _worded(values: Any, scale: Scale) -> Any:
-    """Option numbers into wordings, where the option has one."""
+    """Convert option numbers to wordings, where the option has one."""
     for option in scale.options:
         if option.label_zh:
             values = nw.when(values == option.code).then(nw.lit(option.label_zh)).otherwise(values)
@@ -250,7 +254,7 @@ def _worded(values: Any, scale: Scale) -> Any:
 
 
 def _recoded(values: Any, scale: Scale) -> Any:
-    """Option numbers into values, where they differ."""
+    """Convert option numbers to values, where they differ."""
     by_code = {option.code: option.value for option in scale.options}
     moved = {code: value for code, value in by_code.items() if value != float(code or "nan")}
     for code, value in moved.items():

@@ -1,4 +1,4 @@
-"""Which columns tell who a person is, or what records are kept of them; they stop at the door."""
+"""Detection of columns that identify persons or hold personal records, so that they are rejected at import."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def identifying_name(header: str) -> bool:
 
 def identifying_text(text: str) -> str:
     """Return which identifier a cell holds (手机号, 身份证号, 邮箱, openid), or ``""``."""
-    if any(_valid_id_card(found) for found in _ID_CARD.findall(text)):
+    if any(_valid_id_card(number) for number in _ID_CARD.findall(text)):
         return "身份证号"
     for name, pattern in (("手机号", _PHONE), ("邮箱", _EMAIL), ("openid", _OPENID)):
         if pattern.search(text):
@@ -67,15 +67,15 @@ def identifying_text(text: str) -> str:
 
 
 def identifying_names(headers: Iterable[str]) -> list[str]:
-    """Return the headers that identify a person by themselves; what is dropped anyway is not among them."""
+    """Return the headers that ask for a direct identifier, except those of columns dropped anyway."""
     return [header for header in headers if header not in DROPPED and identifying_name(header)]
 
 
 def advice(columns: Iterable[str], file: str | Path = "") -> str:
-    """Say which command writes a copy without these columns; without a file, which columns to leave out."""
+    """Return advice: the command that writes a copy without these columns; without a file, the columns to leave out."""
     unique = list(dict.fromkeys(columns))
     if not unique:
-        return "改正后再导入 (mend it, then import again)"
+        return "改正后再导入 (correct it, then import again)"
     if not str(file):
         return f"去掉这些列再读入 {','.join(unique)} (leave these columns out)"
     return f"删去后再导入 (remove, then import the copy): {clean_command(unique, file)}"
@@ -91,7 +91,7 @@ def clean_command(columns: Iterable[str], file: str | Path) -> str:
 
 
 def shown(path: Path) -> str:
-    """Write a path as one types it: from here where it lies below, else in full."""
+    """Return a path relative to the working directory where it lies below it, else in full."""
     here = Path.cwd()
     return str(path.resolve().relative_to(here)) if path.resolve().is_relative_to(here) else str(path)
 
@@ -111,7 +111,7 @@ def drop_notice(
     *,
     file: str | Path = "",
 ) -> None:
-    """Note what must not come in, each with the one command that removes all of it.
+    """Note identifiers and personal records, each with the one command that removes all of them.
 
     Parameters
     ----------
@@ -127,8 +127,8 @@ def drop_notice(
     repair = advice([*named, *(header for _, header in held.values() if header), *recorded], file)
     for header in named:
         problems.add(place, "identifier_column", header, ALLOWED, repair)
-    for column, (found, header) in held.items():
-        problems.add(f"{place}: {column}", "identifier_content", found, ALLOWED, repair if header else advice([]))
+    for column, (content, header) in held.items():
+        problems.add(f"{place}: {column}", "identifier_content", content, ALLOWED, repair if header else advice([]))
     for header, tag in recorded.items():
         problems.add(place, "purpose_column", f"{header} ({purpose.label(tag)})", purpose.ALLOWED, repair)
 
@@ -145,20 +145,20 @@ def identifying_cells(frame: pd.DataFrame, *, mapped: Collection[str]) -> dict[s
         cells = frame[column]
         suspect = once_a_value(cells, lambda v: v.str.contains(r"\d{11}|@|o[\w-]{27}", regex=True, na=False))
         likely = cells[suspect.astype(bool)]
-        found = likely.map(identifying_text)
-        found = found[found != ""]
+        kinds = likely.map(identifying_text)
+        kinds = kinds[kinds != ""]
         filled = int((cells.str.strip() != "").sum())
         texts = cells[cells.str.strip() != ""].str.strip().unique()
         names = [text for text in texts if _FULL_NAME.fullmatch(text)]
         if _WRITER.match(_NUMBERED.sub("", _ASIDE.sub("", str(column))).strip()) and 2 * len(names) > len(texts):
             held[str(column)] = f"姓名 (names) {len(names)}"
-        elif len(found) and (column in mapped or len(found) >= 0.2 * filled):
-            held[str(column)] = f"{'、'.join(dict.fromkeys(found))} ({rows_text(found.index)})"
+        elif len(kinds) and (column in mapped or len(kinds) >= 0.2 * filled):
+            held[str(column)] = f"{'、'.join(dict.fromkeys(kinds))} ({rows_text(kinds.index)})"
     return held
 
 
 def check_other_sheets(path: Path, place: str, sheet: str, problems: Problems) -> None:
-    """Note sheets of a workbook that are not read and hold who people are: the file itself must not lie here."""
+    """Note identifiers in sheets that are not read, because the workbook itself must not hold any."""
     if path.suffix.lower() not in (".xlsx", ".xls"):
         return
     for name, rows in other_sheets(path, sheet).items():
@@ -174,7 +174,7 @@ def check_other_sheets(path: Path, place: str, sheet: str, problems: Problems) -
 
 
 def _quoted(text: str) -> str:
-    """Quote what a shell would split or read as its own; double quotes serve on Windows too."""
+    """Quote an argument that a shell would split or interpret; double quotes also work on Windows."""
     plain = re.fullmatch(r"[\w./\\:,、，。—\-]+", text)
     return text if plain else '"' + text.replace('"', '\\"') + '"'
 

@@ -1,4 +1,4 @@
-"""Branch indicator values into checked rows."""
+"""Import of branch indicator values as checked rows."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
         frame[name] = numbers(frame[name])
     twice = frame.index[frame.duplicated(["unit", "period", "code"], keep="first")]
     if len(twice):
-        found = f"{', '.join(frame.loc[twice[0], ['unit', 'period', 'code']])} ({rows_text(twice)})"
-        problems.add(table.place, "duplicate_row", found, "每单位每期每指标一个发布值", "删去重复 (drop the copy)")
+        duplicates = f"{', '.join(frame.loc[twice[0], ['unit', 'period', 'code']])} ({rows_text(twice)})"
+        problems.add(table.place, "duplicate_row", duplicates, "每单位每期每指标一个发布值", "删去重复 (drop the copy)")
         frame = frame.drop(index=twice)
     _check_ranges(table.place, frame, spec.indicators, problems)
     frame.loc[frame["value"].isna() & (frame["reason"] == ""), "reason"] = reasons.MISSING_VALUE
@@ -91,13 +91,17 @@ def _check_ranges(place: str, frame: pd.DataFrame, tree: Tree, problems: Problem
         values = frame.loc[frame["code"] == code, "value"]
         outside = values[(values < low) | (values > high)]
         if len(outside):
-            found, allowed = f"{outside.iloc[0]:g} ({rows_text(outside.index)})", f"{low:g}–{high:g}"
-            problems.add(f"{place}: {code}", "out_of_range", found, allowed, "改正数值或区间 (mend value or range)")
+            bad_values, allowed = f"{outside.iloc[0]:g} ({rows_text(outside.index)})", f"{low:g}–{high:g}"
+            problems.add(
+                f"{place}: {code}", "out_of_range", bad_values, allowed, "改正数值或区间 (correct value or range)"
+            )
 
 
-def _check_known(place: str, frame: pd.DataFrame, column: str, known: set[str], rule: str, problems: Problems) -> None:
-    lost = frame[~frame[column].isin(known)]
-    if len(lost):
-        shown = "、".join(dict.fromkeys(lost[column].head(3)))
-        advice = f"改正,或在声明表中补上 (mend it, or declare the {column})"
-        problems.add(f"{place}: {column}", rule, f"{shown} ({rows_text(lost.index)})", "已声明的代码", advice)
+def _check_known(
+    place: str, frame: pd.DataFrame, column: str, declared: set[str], rule: str, problems: Problems
+) -> None:
+    undeclared = frame[~frame[column].isin(declared)]
+    if len(undeclared):
+        listed = "、".join(dict.fromkeys(undeclared[column].head(3)))
+        advice = f"改正,或在声明表中补上 (correct it, or declare the {column})"
+        problems.add(f"{place}: {column}", rule, f"{listed} ({rows_text(undeclared.index)})", "已声明的代码", advice)

@@ -1,4 +1,4 @@
-"""Self-chosen codes into pseudonyms (去标识化, not 匿名: with the key a code leads to its pseudonym)."""
+"""Pseudonyms of self-chosen codes (去标识化, not 匿名: whoever has the key can compute a code's pseudonym)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"\d{6,}")
 
 @dataclass(frozen=True, repr=False)
 class Codes:
-    """A wave's self-chosen codes, in the order of its rows, and whether each person agreed to be followed."""
+    """A wave's self-chosen codes in row order, with each person's consent to linking."""
 
     codes: Sequence[str]
     agreed: Sequence[bool]
@@ -38,7 +38,7 @@ class Codes:
         return f"Codes({len(self.codes)} rows)"
 
 
-def pseudonyms(place: str, given: Codes, door: Door, basis: str, problems: Problems) -> tuple[list[str], str]:
+def pseudonyms(place: str, own_codes: Codes, door: Door, basis: str, problems: Problems) -> tuple[list[str], str]:
     """Hash each code of those who agreed (HMAC-SHA256, RFC 2104) and drop all codes.
 
     Without a key, a consent, grounds for use or an impact assessment there is no stable id at all: every pseudonym is
@@ -54,26 +54,26 @@ def pseudonyms(place: str, given: Codes, door: Door, basis: str, problems: Probl
     tuple
         One pseudonym a row (64 hexadecimal digits or ``""``), and a notice or ``""``.
     """
-    codes = [normalised(code) for code in given.codes]
+    codes = [normalised(code) for code in own_codes.codes]
     none = [""] * len(codes)
-    if _check_codes(place, codes, given.rows, problems):
+    if _check_codes(place, codes, own_codes.rows, problems):
         return none, ""
-    wanted = [bool(code) and agreed for code, agreed in zip(codes, given.agreed, strict=True)]
+    wanted = [bool(code) and agreed for code, agreed in zip(codes, own_codes.agreed, strict=True)]
     key, lacking = permission(place, door, basis, any(wanted), problems)
     if key is None:
         return none, lacking
     hashed = {code: hmac.new(key, code.encode(), hashlib.sha256).hexdigest() for code in set(codes) - {""}}
-    made = [hashed[code] if want else "" for code, want in zip(codes, wanted, strict=True)]
+    candidates = [hashed[code] if want else "" for code, want in zip(codes, wanted, strict=True)]
     times: dict[str, int] = {}
-    for pseudonym in made:
+    for pseudonym in candidates:
         times[pseudonym] = times.get(pseudonym, 0) + 1
-    twice = sum(1 for pseudonym in made if pseudonym and times[pseudonym] > 1)
+    twice = sum(1 for pseudonym in candidates if pseudonym and times[pseudonym] > 1)
     notice = f"{place}: {twice} 份自编码与他人相同，不作跨期对应 (codes given twice name nobody)" if twice else ""
-    return [pseudonym if times[pseudonym] == 1 else "" for pseudonym in made], notice
+    return [pseudonym if times[pseudonym] == 1 else "" for pseudonym in candidates], notice
 
 
 def permission(place: str, door: Door, basis: str, anybody: bool, problems: Problems) -> tuple[bytes | None, str]:
-    """Return the key where people may be followed; else None, and a notice that says what is lacking.
+    """Return the key where linking across waves is permitted; else None, with a notice of the missing condition.
 
     Parameters
     ----------
@@ -91,12 +91,12 @@ def permission(place: str, door: Door, basis: str, anybody: bool, problems: Prob
         lacking = "没有影响评估 (no impact assessment)"
     elif impact_problems(door.assessment, problems):
         return key, ""
-    said = f"{place}: 自编码已丢弃，不作跨期对应：{lacking} (codes dropped, nobody is followed)"
-    return None, said if lacking else ""
+    notice = f"{place}: 自编码已丢弃，不作跨期对应：{lacking} (codes dropped, nobody is followed)"
+    return None, notice if lacking else ""
 
 
 def read_key(place: str, door: Door, problems: Problems) -> bytes | None:
-    """Read the key from the file named by ``DJ_KEY_FILE``; None where there is none, or where it does not hold.
+    """Read the key from the file named by ``DJ_KEY_FILE``; None where it is missing or invalid.
 
     The file holds at least 32 bytes, raw or as hexadecimal digits, and lies outside every folder with data.
     """
@@ -114,7 +114,7 @@ def read_key(place: str, door: Door, problems: Problems) -> bytes | None:
     try:
         content = path.read_bytes()
     except OSError as error:
-        advice = f"改正 {KEY_FILE},或取消它 (mend it, or unset it)"
+        advice = f"改正 {KEY_FILE},或取消它 (correct it, or unset it)"
         problems.add(where, "key_file", type(error).__name__, allowed, advice)
         return None
     key = _hexadecimal(content) or content
@@ -128,7 +128,7 @@ def read_key(place: str, door: Door, problems: Problems) -> bytes | None:
 
 
 def normalised(code: str) -> str:
-    """Write a code the way it counts: full-width as half-width, without outer blanks, case folded."""
+    """Normalise a code: full-width characters as half-width, outer blanks removed, case folded."""
     return unicodedata.normalize("NFKC", code).strip().casefold()
 
 
@@ -140,24 +140,24 @@ def _hexadecimal(content: bytes) -> bytes | None:
 
 
 def _check_codes(place: str, codes: Sequence[str], rows: Sequence[int], problems: Problems) -> bool:
-    """Note codes that are names, telephone, card or staff numbers; the rows are named, never a code."""
-    found: dict[str, list[int]] = {}
+    """Note codes that are names, telephone, card or staff numbers; messages give the rows, never a code."""
+    rows_by_kind: dict[str, list[int]] = {}
     for code, row in zip(codes, rows, strict=True):
         kind = _kind(code)
         if kind:
-            found.setdefault(kind, []).append(row)
-    for kind, where in found.items():
+            rows_by_kind.setdefault(kind, []).append(row)
+    for kind, where in rows_by_kind.items():
         allowed = "自编的、别人猜不出的编码 (a code of one's own that nobody can guess)"
         advice = f"清空这些格，或删去 {OWN_CODE} 列 (empty these cells, or remove the column)"
         problems.add(f"{place}: {OWN_CODE}", "identifier_content", f"{kind} ({rows_text(where)})", allowed, advice)
-    return bool(found)
+    return bool(rows_by_kind)
 
 
 def _kind(code: str) -> str:
-    """Which identifier a code looks like, or ``""``."""
+    """Return which identifier a code looks like, or ``""``."""
     if _NAME.fullmatch(code):
         return "像姓名 (like a name)"
-    known = identifying_text(code)
-    if known:
-        return known
+    identifier = identifying_text(code)
+    if identifier:
+        return identifier
     return "像工号 (like a staff number)" if _NUMBER.fullmatch(code) else ""

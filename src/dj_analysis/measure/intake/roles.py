@@ -1,4 +1,4 @@
-"""Which column answers which question, and which plays which part."""
+"""Assignment of columns to questions or roles."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ RESPONDENT = "respondent"
 def roles_of_names(
     names: list[str], source: Source, codebook: Codebook, units: Units, place: str, problems: Problems
 ) -> dict[str, str]:
-    """Return code or role → header."""
+    """Return the header of each question code and role."""
     roles = {code: header for code, header in source.columns.items() if header in names}
     for header in sorted(set(source.columns.values()) - set(names)):
-        advice = "改正 columns (mend the mapping)"
+        advice = "改正 columns (correct the mapping)"
         problems.add(place, "missing_column", header, ", ".join(names[:12]), advice)
     fixed = ["unit", RESPONDENT, *CONSENTS, OWN_CODE, *units.trees[1:]]
     roles |= {name: name for name in fixed if name in names and name not in roles}
@@ -34,9 +34,9 @@ def roles_of_names(
     for code, headers in wjx.match_headers(free, wordings).items():
         exact = [header for header in headers if header == code]
         if len(headers) > 1 and not exact:
-            found = " | ".join(headers[:3])
+            candidates = " | ".join(headers[:3])
             problems.add(
-                f"{place}: {code}", "ambiguous_column", found, "一题一列", "在 columns 中指定 (name it in columns)"
+                f"{place}: {code}", "ambiguous_column", candidates, "一题一列", "在 columns 中指定 (name it in columns)"
             )
         else:
             roles[code] = exact[0] if exact else headers[0]
@@ -49,19 +49,19 @@ def question_headers(headers: Iterable[str], codebook: Codebook) -> set[str]:
     """Return the headers that are the wording of a question of the instrument."""
     wordings = {leaf.code: (leaf.text_zh, leaf.text_en, leaf.label_zh, leaf.label_en) for leaf in codebook.tree.leaves}
     free = [header for header in headers if header not in wjx.META]
-    return {header for found in wjx.match_headers(free, wordings).values() for header in found}
+    return {header for matches in wjx.match_headers(free, wordings).values() for header in matches}
 
 
 def renumbered(columns: Mapping[str, str], names: list[str]) -> dict[str, str]:
-    """Find declared headers by their wording where only the question's number changed (a pulse numbers anew)."""
+    """Match declared headers by wording where only the question's number changed (a pulse renumbers its questions)."""
     by_wording: dict[str, list[str]] = {}
     for name in names:
         by_wording.setdefault(wjx.unnumbered(name), []).append(name)
-    found = {}
+    headers = {}
     for code, header in columns.items():
         same = by_wording.get(wjx.unnumbered(header), [])
-        found[code] = same[0] if header not in names and len(same) == 1 else header
-    return found
+        headers[code] = same[0] if header not in names and len(same) == 1 else header
+    return headers
 
 
 def check_asked(place: str, roles: Mapping[str, str], codebook: Codebook, asked: str, problems: Problems) -> None:
@@ -70,9 +70,9 @@ def check_asked(place: str, roles: Mapping[str, str], codebook: Codebook, asked:
     wanted = {leaf.code: leaf for form in forms for leaf in codebook.tree.in_form(form).leaves}
     for code, leaf in wanted.items():
         if code not in roles:
-            found = f"{code} {leaf.text_zh or leaf.label_zh}".strip()
+            question = f"{code} {leaf.text_zh or leaf.label_zh}".strip()
             advice = "补上该题,或在 columns 中指定列名 (add it, or name its header in columns)"
-            problems.add(place, "missing_column", found, "每题一列", advice)
+            problems.add(place, "missing_column", question, "每题一列", advice)
 
 
 def axes_of(columns: Iterable[str], codebook: Codebook, units: Units) -> dict[str, str]:
@@ -84,5 +84,5 @@ def axes_of(columns: Iterable[str], codebook: Codebook, units: Units) -> dict[st
 
 
 def flat_units(codes: Mapping[str, str]) -> Units:
-    """Make units of one level of the names in the data (name → code), where no units are declared."""
+    """Build units of one level from the names in the data (name → code), where no units are declared."""
     return Units(tuple(Unit(code, level="unit", name_zh=name) for name, code in codes.items()))

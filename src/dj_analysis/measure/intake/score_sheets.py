@@ -1,4 +1,4 @@
-"""Score sheets of judges into checked rows."""
+"""Import of raters' score sheets as checked rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = ("period", "unit", "rater", "kind", "code", "score")
 
 @dataclass(frozen=True)
 class Ratings:
-    """Score sheets with what they are read by: units, item weights.
+    """Score sheets with the specification that gives them meaning: units, item weights.
 
     ``table``: period, unit, rater, kind (``inspection`` or ``self``), code (item, ``""`` for the whole sheet), score.
 
@@ -36,7 +36,7 @@ class Ratings:
 
     @property
     def basis(self) -> tuple[Basis, ...]:
-        """What a rating of these sheets counts, by period."""
+        """Data basis of the ratings, by period."""
         parts = self.table.groupby("period", sort=False)
         return tuple(Basis("ratings", str(p), self.spec, values=digest_of(part)) for p, part in parts)
 
@@ -67,10 +67,10 @@ def load_ratings(settings: Settings, problems: Problems) -> pd.DataFrame | None:
             problems.add(
                 f"{table.place}: {name}", "missing_value", rows_text(empty), "非空 (not empty)", "补上 (fill it in)"
             )
-    lost = frame[frame["score"].isna()]
-    if len(lost):
-        found = f"{quoted(lost['value'])} ({rows_text(lost.index)})"
-        problems.add(f"{table.place}: value", "text_in_number", found, "数 (number)", "改为数字 (write a number)")
+    unreadable = frame[frame["score"].isna()]
+    if len(unreadable):
+        bad_scores = f"{quoted(unreadable['value'])} ({rows_text(unreadable.index)})"
+        problems.add(f"{table.place}: value", "text_in_number", bad_scores, "数 (number)", "改为数字 (write a number)")
     own = frame["role"].str.strip().str.casefold().isin(SELF_ROLES)
     frame["kind"] = own.map({True: "self", False: "inspection"})
     return frame[list(COLUMNS)].reset_index(drop=True)

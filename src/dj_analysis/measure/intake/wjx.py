@@ -1,4 +1,4 @@
-"""How 问卷星 writes its exports: leading columns, question headers, marks of missing answers, durations."""
+"""Format of 问卷星 exports: leading columns, question headers, marks of missing answers, durations."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def is_export(headers: Iterable[str]) -> bool:
 
 
 def blank_missing(frame: pd.DataFrame) -> pd.DataFrame:
-    """Turn the marks of skipped and blank answers into empty cells."""
+    """Convert the marks of skipped and blank answers to empty cells."""
     return frame.mask(frame.isin(MISSING), "")
 
 
@@ -57,7 +57,7 @@ def seconds(cells: pd.Series) -> pd.Series:
 
 
 def spread_multiple(frame: pd.DataFrame) -> pd.DataFrame:
-    """Spread multiple choices written in one cell (``A┋B``) over one 0/1 column an option, named as 问卷星 does itself."""
+    """Split multiple choices in one cell (``A┋B``) into one 0/1 column per option, named as in 问卷星 exports."""
     columns: dict[str, pd.Series] = {}
     for header in frame.columns:
         cells = frame[header]
@@ -73,7 +73,7 @@ def spread_multiple(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def match_headers(headers: Iterable[str], wordings: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """Find which question each header asks.
+    """Match each header to the question it asks.
 
     Parameters
     ----------
@@ -87,17 +87,17 @@ def match_headers(headers: Iterable[str], wordings: Mapping[str, Iterable[str]])
     dict
         Code → headers that ask it; more than one is for the caller to refuse.
     """
-    known: dict[str, str] = {}
+    code_by_wording: dict[str, str] = {}
     for code, texts in wordings.items():
         for text in (code, *texts):
             if plain(text):
-                known.setdefault(plain(text), code)
-    found: dict[str, list[str]] = {}
+                code_by_wording.setdefault(plain(text), code)
+    headers_by_code: dict[str, list[str]] = {}
     for header in headers:
-        asked = next((known[text] for text in stems(header) if text in known), None)
+        asked = next((code_by_wording[text] for text in stems(header) if text in code_by_wording), None)
         if asked is not None:
-            found.setdefault(asked, []).append(header)
-    return found
+            headers_by_code.setdefault(asked, []).append(header)
+    return headers_by_code
 
 
 def unnumbered(header: str) -> str:
@@ -106,7 +106,7 @@ def unnumbered(header: str) -> str:
 
 
 def stems(header: str) -> list[str]:
-    """Return what a header may be asking, most specific first: matrix row, option, then the whole question."""
+    """Return the candidate wordings of a header, most specific first: matrix row, option, whole question."""
     bare = _NUMBERED.sub("", header.strip())
     candidates = [header, bare]
     row = _IN_BRACKETS.search(bare)
@@ -119,5 +119,5 @@ def stems(header: str) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Compare wordings without numbering, asides in brackets, punctuation and case."""
+    """Normalise a wording for comparison: without asides in brackets, punctuation and case."""
     return _NOISE.sub("", _ASIDE.sub("", text)).lower() or _NOISE.sub("", text).lower()

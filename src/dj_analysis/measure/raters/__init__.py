@@ -1,1 +1,1 @@
-"""Several judges on the same things: agreement, severity, self-assessment."""
+"""Ratings by several judges: agreement, severity, self-assessment."""

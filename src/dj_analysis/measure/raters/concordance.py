@@ -1,4 +1,4 @@
-"""How far several judges of the same things agree."""
+"""Inter-rater agreement: intraclass correlations, Kendall's W, Bland–Altman limits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .two_way import (
     labelled,
 )
 
-_NOTHING = (np.nan,) * 4
+_MISSING = (np.nan,) * 4
 _DESIGNS = ("one-way random", "two-way random, absolute agreement", "two-way mixed, consistency")
 _UNBALANCED = {1: "one-way anova with n0", 2: "Henderson 1953, method 3", 3: "Henderson 1953, method 3"}
 _AGREEMENT = ["coefficient", "estimate", "low", "high", "p", "n", "targets", "method", "reason"]
@@ -55,13 +55,13 @@ def icc(matrix: Any, confidence: float = CONFIDENCE) -> pd.DataFrame:
     values, *_ = labelled(matrix)
     a, b = values.shape
     k = float(1 / np.mean(1 / (~np.isnan(values)).sum(axis=1)))
-    one, two = _one_way(values), _two_way(values)
+    one_way, two_way = _one_way(values), _two_way(values)
     rows = []
-    for times, suffix, words in ((1.0, "1", "single rater"), (k, "k", f"mean of {k:.4g} raters")):
-        for form, (found, design) in enumerate(zip((one, two, two), _DESIGNS, strict=True), start=1):
-            source = "Shrout-Fleiss 1979" if found.get("balanced", 1) else _UNBALANCED[form]
-            *figures, reason = _icc_row(form, times, found, confidence)
-            rows.append((f"ICC({form},{suffix})", *figures, b, a, f"{source}: {design}, {words}", reason))
+    for times, suffix, unit in ((1.0, "1", "single rater"), (k, "k", f"mean of {k:.4g} raters")):
+        for form, (components, design) in enumerate(zip((one_way, two_way, two_way), _DESIGNS, strict=True), start=1):
+            source = "Shrout-Fleiss 1979" if components.get("balanced", 1) else _UNBALANCED[form]
+            *figures, reason = _icc_row(form, times, components, confidence)
+            rows.append((f"ICC({form},{suffix})", *figures, b, a, f"{source}: {design}, {unit}", reason))
     return pd.DataFrame(rows, columns=_AGREEMENT)
 
 
@@ -123,16 +123,16 @@ def bland_altman(difference: Any, confidence: float = CONFIDENCE) -> pd.DataFram
     mean, s = (d.mean() if size else np.nan), (d.std(ddof=1) if size > 1 else np.nan)
     if size < 2 or s <= NOISE * max(1.0, float(np.abs(d).max())):
         s = np.nan
-    z, unit = stats.norm.ppf(side), s / np.sqrt(max(size, 1))
-    near, far = stats.nct.ppf([1 - side, side], max(size - 1, 1), z * np.sqrt(size)) * unit
-    half = stats.t.ppf(side, max(size - 1, 1)) * unit
-    p = 2 * stats.t.sf(abs(mean) / unit, max(size - 1, 1))
+    z, se = stats.norm.ppf(side), s / np.sqrt(max(size, 1))
+    near, far = stats.nct.ppf([1 - side, side], max(size - 1, 1), z * np.sqrt(size)) * se
+    half = stats.t.ppf(side, max(size - 1, 1)) * se
+    p = 2 * stats.t.sf(abs(mean) / se, max(size - 1, 1))
     reason = "" if s == s else TOO_FEW_TARGETS if size < 2 else SAME_SCORES
-    told = (np.nan, size, "Bland-Altman 1999, interval Carkeet 2015", reason)
+    common = (np.nan, size, "Bland-Altman 1999, interval Carkeet 2015", reason)
     rows = [
-        ("bias", mean, mean - half, mean + half, p, *told),
-        ("limit_low", mean - z * s, mean - far, mean - near, np.nan, *told),
-        ("limit_high", mean + z * s, mean + near, mean + far, np.nan, *told),
+        ("bias", mean, mean - half, mean + half, p, *common),
+        ("limit_low", mean - z * s, mean - far, mean - near, np.nan, *common),
+        ("limit_high", mean + z * s, mean + near, mean + far, np.nan, *common),
     ]
     return pd.DataFrame(rows, columns=_AGREEMENT)
 
@@ -141,75 +141,77 @@ def bland_altman(difference: Any, confidence: float = CONFIDENCE) -> pd.DataFram
 
 
 def _one_way(values: np.ndarray) -> dict[str, float]:
-    """Mean squares between and within targets, whoever judged."""
-    known = ~np.isnan(values)
-    n = known.sum(axis=1)
+    """Mean squares between and within targets (one-way analysis of variance)."""
+    observed = ~np.isnan(values)
+    n = observed.sum(axis=1)
     a, total = len(n), n.sum()
     if a < 2 or total <= a:
         return {"ok": 0.0, "many": 0.0}
-    mean = np.where(known, values, 0.0).sum(axis=1) / n
+    mean = np.where(observed, values, 0.0).sum(axis=1) / n
     grand = np.nansum(values) / total
     between = (n * (mean - grand) ** 2).sum() / (a - 1)
-    within = np.where(known, (values - mean[:, None]) ** 2, 0.0).sum() / (total - a)
+    within = np.where(observed, (values - mean[:, None]) ** 2, 0.0).sum() / (total - a)
     size = (total - (n**2).sum() / total) / (a - 1)
     return {
-        "ok": 1.0, "msb": _quiet(between, values), "mse": _quiet(within, values), "df1": a - 1, "df2": total - a, "k": size,
-        "balanced": float((n == n[0]).all()), "target": (between - within) / size, "rater": 0.0,
+        "ok": 1.0, "msb": _without_noise(between, values), "mse": _without_noise(within, values),
+        "df1": a - 1, "df2": total - a, "k": size, "balanced": float((n == n[0]).all()),
+        "target": (between - within) / size, "rater": 0.0,
     }  # fmt: skip
 
 
 def _two_way(values: np.ndarray) -> dict[str, float]:
-    """Variance components of targets, raters and error by Henderson's method 3; those of the anova where nothing is missing."""
-    known = ~np.isnan(values)
-    n, m, total = known.sum(axis=1), known.sum(axis=0), known.sum()
-    a, b, df = len(n), len(m), int(known.sum()) - len(n) - len(m) + 1
-    if min(a, b) < 2 or df < 1 or groups_of(known).max() > 0:
+    """Variance components of targets, raters and error by Henderson's method 3; the anova's where nothing is missing."""
+    observed = ~np.isnan(values)
+    n, m, total = observed.sum(axis=1), observed.sum(axis=0), observed.sum()
+    a, b, df = len(n), len(m), int(observed.sum()) - len(n) - len(m) + 1
+    if min(a, b) < 2 or df < 1 or groups_of(observed).max() > 0:
         return {"ok": 0.0, "many": float(min(a, b) > 1)}
-    grand = values[known].mean()
+    grand = values[observed].mean()
     _, mean, _, _, mse, _ = fit_two_way(values)
-    explained = float(((values[known] - grand) ** 2).sum()) - mse * df
-    column = np.where(known, values, 0.0).sum(axis=0) / m
-    of_targets = explained - (m * (column - grand) ** 2).sum()  # adjusted for raters
+    explained = float(((values[observed] - grand) ** 2).sum()) - mse * df
+    rater_mean = np.where(observed, values, 0.0).sum(axis=0) / m
+    of_targets = explained - (m * (rater_mean - grand) ** 2).sum()  # adjusted for raters
     of_raters = explained - (n * (mean - grand) ** 2).sum()  # adjusted for targets
-    target = (of_targets - (a - 1) * mse) / (total - (known / m).sum())
-    rater = (of_raters - (b - 1) * mse) / (total - (known.T / n).sum())
+    target = (of_targets - (a - 1) * mse) / (total - (observed / m).sum())
+    rater = (of_raters - (b - 1) * mse) / (total - (observed.T / n).sum())
     return {
-        "ok": 1.0, "msb": _quiet(of_targets / (a - 1), values), "msj": of_raters / (b - 1), "mse": _quiet(mse, values), "df1": a - 1,
-        "df2": df, "k": b, "balanced": float(known.all()), "target": target, "rater": rater,
+        "ok": 1.0, "msb": _without_noise(of_targets / (a - 1), values), "msj": of_raters / (b - 1),
+        "mse": _without_noise(mse, values), "df1": a - 1, "df2": df, "k": b, "balanced": float(observed.all()),
+        "target": target, "rater": rater,
     }  # fmt: skip
 
 
-def _icc_row(form: int, times: float, found: dict[str, float], confidence: float) -> tuple[Any, ...]:
+def _icc_row(form: int, times: float, components: dict[str, float], confidence: float) -> tuple[Any, ...]:
     """One coefficient: estimate, low, high, p, reason."""
-    if not found["ok"]:
-        return *_NOTHING, NOT_CROSSED if found["many"] else TOO_FEW_TARGETS
-    target, error, rater = found["target"], found["mse"], found["rater"] if form == 2 else 0.0
-    whole = target + rater + error + (times - 1) * target
-    if found["msb"] == 0 or whole <= 0:
-        return *_NOTHING, NO_DIFFERENCE
-    estimate = times * target / whole
+    if not components["ok"]:
+        return *_MISSING, NOT_CROSSED if components["many"] else TOO_FEW_TARGETS
+    target, error, rater = components["target"], components["mse"], components["rater"] if form == 2 else 0.0
+    total = target + rater + error + (times - 1) * target
+    if components["msb"] == 0 or total <= 0:
+        return *_MISSING, NO_DIFFERENCE
+    estimate = times * target / total
     if error == 0:
-        return estimate, *_NOTHING[1:], SAME_SCORES
-    p = special.fdtrc(found["df1"], found["df2"], found["msb"] / error)
-    if not found["balanced"]:
+        return estimate, *_MISSING[1:], SAME_SCORES
+    p = special.fdtrc(components["df1"], components["df2"], components["msb"] / error)
+    if not components["balanced"]:
         return estimate, np.nan, np.nan, p, NOT_BALANCED
-    bounds = _agreement_bounds(found, confidence) if form == 2 else _f_bounds(found, confidence)
+    bounds = _agreement_bounds(components, confidence) if form == 2 else _f_bounds(components, confidence)
     low, high = (times * end / (1 + (times - 1) * end) for end in bounds)
     return estimate, low, high, p, ""
 
 
-def _f_bounds(found: dict[str, float], confidence: float) -> tuple[float, float]:
+def _f_bounds(components: dict[str, float], confidence: float) -> tuple[float, float]:
     """Interval of the single-rater ICC(1) or ICC(3) (Shrout–Fleiss 1979, p. 424 and 426)."""
-    f, k, df1, df2 = found["msb"] / found["mse"], found["k"], found["df1"], found["df2"]
+    f, k, df1, df2 = components["msb"] / components["mse"], components["k"], components["df1"], components["df2"]
     side = 0.5 + confidence / 2
     below, above = f / special.fdtri(df1, df2, side), f * special.fdtri(df2, df1, side)
     return (below - 1) / (below + k - 1), (above - 1) / (above + k - 1)
 
 
-def _agreement_bounds(found: dict[str, float], confidence: float) -> tuple[float, float]:
+def _agreement_bounds(components: dict[str, float], confidence: float) -> tuple[float, float]:
     """Interval of ICC(2,1) with Satterthwaite's degrees of freedom (Fleiss–Shrout 1978; Shrout–Fleiss 1979, p. 425)."""
-    k, n, side = found["k"], found["df1"] + 1, 0.5 + confidence / 2
-    msb, msj, mse = found["msb"], found["msj"], found["mse"]
+    k, n, side = components["k"], components["df1"] + 1, 0.5 + confidence / 2
+    msb, msj, mse = components["msb"], components["msj"], components["mse"]
     rho, f = (msb - mse) / (msb + (k - 1) * mse + k * (msj - mse) / n), msj / mse
     plus = n * (1 + (k - 1) * rho) - k * rho
     v = (k - 1) * (n - 1) * (k * rho * f + plus) ** 2 / ((n - 1) * k**2 * rho**2 * f**2 + plus**2)
@@ -218,6 +220,6 @@ def _agreement_bounds(found: dict[str, float], confidence: float) -> tuple[float
     return n * (msb - upper * mse) / (upper * others + n * msb), n * (lower * msb - mse) / (others + n * lower * msb)
 
 
-def _quiet(square: float, values: np.ndarray) -> float:
-    """A mean square that is rounding noise is 0."""
-    return 0.0 if square <= NOISE * max(1.0, float(np.nanmax(np.abs(values))) ** 2) else float(square)
+def _without_noise(mean_square: float, values: np.ndarray) -> float:
+    """Return the mean square, 0 where it is rounding noise."""
+    return 0.0 if mean_square <= NOISE * max(1.0, float(np.nanmax(np.abs(values))) ** 2) else float(mean_square)

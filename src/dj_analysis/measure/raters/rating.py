@@ -1,4 +1,4 @@
-"""Score sheets of several judges into results: adjusted scores, agreement, self-assessment against inspection, wins."""
+"""Results of score sheets by several judges: adjusted scores, agreement, self-assessment, pairwise comparisons."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SELF = ("n", "items", "self", "inspection", "difference", "se", "low", "high", 
 
 @dataclass(frozen=True)
 class Rating(Result):
-    """What several judges say about units; the judges are people, and ``n`` is how many they were.
+    """Ratings of units by several judges; ``n`` is the number of judges, who are people.
 
     ``.table``: period, level, unit, n (raters), score (mean over raters, in points of the score sheet), adjusted (for how
     strict the raters were), se, df, se_source (``raters`` or ``none``), low, high (95 % interval of adjusted, of score where
@@ -43,8 +43,9 @@ class Rating(Result):
 
     @property
     def agreement(self) -> Result:
-        """How far raters agree: period, code (``*`` the whole sheet), coefficient, estimate, low, high, p, n, targets, method, reason.
+        """Inter-rater agreement by period.
 
+        Columns: period, code (``*`` the whole sheet), coefficient, estimate, low, high, p, n, targets, method, reason.
         Six intraclass correlations (``ICC(2,1)`` is the one to report), ``Kendall W``, and of self-assessment against
         inspection ``bias``, ``limit_low``, ``limit_high`` (Bland–Altman 1999).
         """
@@ -52,8 +53,9 @@ class Rating(Result):
 
     @property
     def severity(self) -> Result:
-        """How strict raters are: period, rater (a number, no name), n (1), severity (points, positive is strict), se, low, high.
+        """Rater severity by period.
 
+        Columns: period, rater (a number, no name), n (1), severity (points, positive is strict), se, low, high, reason.
         Every row is about one person, so disclosure control hides all of them.
         """
         return self.parts["severity"]
@@ -68,7 +70,10 @@ class Rating(Result):
 
     @property
     def wins(self) -> Result:
-        """Every two units: period, level, unit, other, n, n_other, difference, se, probability (that unit is truly better), reason."""
+        """Pairwise comparisons of units.
+
+        Columns: period, level, unit, other, n, n_other, difference, se, probability (that unit is truly better), reason.
+        """
         return self.parts["wins"]
 
 
@@ -80,7 +85,7 @@ def rate(
     draws: int = 10_000,
     seed: int = 0,
 ) -> Rating:
-    """Bring score sheets of several judges together.
+    """Combine the score sheets of several judges.
 
     A sheet (one rater, one unit) counts as the weighted mean of its items; weights are those of the indicator tree, else
     equal. A sheet that lacks an item of its period and kind is left out, with a warning. Raters count alike. Units are adjusted by
@@ -127,7 +132,7 @@ def rate(
         for name, table in _of_period(rows[rows["period"] == period], spec, officials, draws, seed).items():
             table.insert(0, "period", period)
             tables[name].append(table)
-    joined = {name: pd.concat(found, ignore_index=True) for name, found in tables.items()}
+    joined = {name: pd.concat(frames, ignore_index=True) for name, frames in tables.items()}
     periods = tuple(order(sorted(rows["period"].unique())))
     common: dict[str, Any] = {
         "period": periods[-1], "periods": periods, "about": "units" if officials else "persons", "programme": "ratings",
@@ -136,9 +141,9 @@ def rate(
 
     def part(name: str, keys: tuple[str, ...], n: str | None = "n") -> Result:
         table = joined[name]
-        told = tuple(column for column in table if column not in (*keys, "reason", "method"))
+        statistics = tuple(column for column in table if column not in (*keys, "reason", "method"))
         own = common | ({"about": "persons"} if name == "severity" else {})
-        return Result(table=table, keys=keys, statistics=told, n=n, **own)
+        return Result(table=table, keys=keys, statistics=statistics, n=n, **own)
 
     parts = {
         "agreement": part("agreement", ("period", "code", "coefficient")),
@@ -155,39 +160,40 @@ def _of_period(
     """Every table of one period, without its column period."""
     weights = _weights(rows, spec)
     sheets = {kind: _sheets(rows[rows["kind"] == kind], weights) for kind in KINDS}
-    whole = {kind: _weighted(items, weights) for kind, items in sheets.items()}
+    sheet_scores = {kind: _weighted(items, weights) for kind, items in sheets.items()}
     places = rows[["level", "unit"]].drop_duplicates().sort_values(["level", "unit"], ignore_index=True)
-    found = _estimates(whole["inspection"])
-    gap = _self_table(places, sheets, weights)
-    main = _main_table(places, found, 0 if officials else FLOOR, draws, seed)
+    estimates = _estimates(sheet_scores["inspection"])
+    self_table = _self_table(places, sheets, weights)
+    main = _main_table(places, estimates, 0 if officials else FLOOR, draws, seed)
     return {
         "main": main,
-        "agreement": _agreement_table(sheets["inspection"], whole["inspection"], gap),
-        "severity": _severity_table(found),
-        "self": gap,
-        "wins": _wins_table(places, found),
+        "agreement": _agreement_table(sheets["inspection"], sheet_scores["inspection"], self_table),
+        "severity": _severity_table(estimates),
+        "self": self_table,
+        "wins": _wins_table(places, estimates),
     }
 
 
 def _estimates(sheets: pd.Series) -> Estimates | None:
-    """Adjusted scores; means over raters of one's own where nobody judged two units."""
+    """Adjusted scores; plain means over raters where no rater judged two units."""
     if sheets.empty:
         return None
     matrix = sheets.unstack("rater")
     return (two_way.separate if (matrix.notna().sum() == 1).all() else two_way.severity)(matrix)
 
 
-def _main_table(places: pd.DataFrame, found: Estimates | None, least: int, draws: int, seed: int) -> pd.DataFrame:
+def _main_table(places: pd.DataFrame, estimates: Estimates | None, least: int, draws: int, seed: int) -> pd.DataFrame:
     table = places.copy()
-    if found is None:
+    if estimates is None:
         missing = dict.fromkeys(("score", "adjusted", "se", "df", "low", "high", "p_first"), np.nan)
         return table.assign(n=0, **missing, se_source="none", reason=NOT_INSPECTED)[_columns()]
-    low, high = found.interval()
+    low, high = estimates.interval()
     values = pd.DataFrame(
         {
-            "n": found.n, "score": found.mean, "adjusted": found.adjusted, "se": found.se, "df": found.df, "low": low,
-            "high": high, "p_first": _first(found, least, draws, seed), "reason": found.reason,
-        }, index=list(found.targets),
+            "n": estimates.n, "score": estimates.mean, "adjusted": estimates.adjusted, "se": estimates.se,
+            "df": estimates.df, "low": low, "high": high,
+            "p_first": _first_probability(estimates, least, draws, seed), "reason": estimates.reason,
+        }, index=list(estimates.targets),
     ).reindex(places["unit"])  # fmt: skip
     values["n"] = values["n"].fillna(0).astype(int)
     values["reason"] = values["reason"].astype("object").where(values["n"] > 0, NOT_INSPECTED).astype("str")
@@ -199,18 +205,18 @@ def _columns() -> list[str]:
     return ["level", "unit", "n", *_ESTIMATES, "reason"]
 
 
-def _first(found: Estimates, least: int, draws: int, seed: int) -> np.ndarray:
-    """Probability to be the first among units with enough raters: it tells nothing about those that stay hidden."""
-    kept, chance = np.flatnonzero(found.n >= least), np.full(len(found.targets), np.nan)
-    if len(kept):
-        chance[kept] = two_way.first_probability(found.taken(kept), draws, seed)
-    return chance
+def _first_probability(estimates: Estimates, least: int, draws: int, seed: int) -> np.ndarray:
+    """Probability of ranking first among the units with enough raters, to disclose nothing about the others."""
+    eligible, probability = np.flatnonzero(estimates.n >= least), np.full(len(estimates.targets), np.nan)
+    if len(eligible):
+        probability[eligible] = two_way.first_probability(estimates.taken(eligible), draws, seed)
+    return probability
 
 
-def _agreement_table(items: pd.DataFrame, whole: pd.Series, gap: pd.DataFrame) -> pd.DataFrame:
+def _agreement_table(items: pd.DataFrame, sheet_scores: pd.Series, self_table: pd.DataFrame) -> pd.DataFrame:
     """Coefficients of the whole sheet, of every item where there are several, and of self-assessment against inspection."""
-    blocks = [] if whole.empty else [(ALL_ITEMS, whole)]
-    if not whole.empty and items.shape[1] > 1:
+    blocks = [] if sheet_scores.empty else [(ALL_ITEMS, sheet_scores)]
+    if not sheet_scores.empty and items.shape[1] > 1:
         blocks += [(str(code), items[code].dropna()) for code in items]
     tables = []
     for code, sheets in blocks:
@@ -218,25 +224,29 @@ def _agreement_table(items: pd.DataFrame, whole: pd.Series, gap: pd.DataFrame) -
         tables.append(
             pd.concat([concordance.icc(matrix), concordance.kendall_w(matrix)], ignore_index=True).assign(code=code)
         )
-    limits = concordance.bland_altman(gap["difference"]).assign(code=ALL_ITEMS)
-    limits["n"] = whole.index.get_level_values("rater").nunique() if not whole.empty else 0
-    if not (gap["self"].notna() & gap["inspection"].notna()).any():
-        limits["reason"] = NOT_INSPECTED if whole.empty else NO_SELF
+    limits = concordance.bland_altman(self_table["difference"]).assign(code=ALL_ITEMS)
+    limits["n"] = sheet_scores.index.get_level_values("rater").nunique() if not sheet_scores.empty else 0
+    if not (self_table["self"].notna() & self_table["inspection"].notna()).any():
+        limits["reason"] = NOT_INSPECTED if sheet_scores.empty else NO_SELF
     table = pd.concat([*tables, limits], ignore_index=True)
     return table[["code", "coefficient", "estimate", "low", "high", "p", "n", "targets", "method", "reason"]]
 
 
-def _severity_table(found: Estimates | None) -> pd.DataFrame:
-    """Numbers in place of names; each row is about one person."""
-    names = found.raters if found is not None else ()
+def _severity_table(estimates: Estimates | None) -> pd.DataFrame:
+    """Severity by rater, numbered instead of named; each row is about one person."""
+    names = estimates.raters if estimates is not None else ()
     table = pd.DataFrame({"rater": np.arange(1, len(names) + 1), "n": np.ones(len(names), dtype=int)})
     for name in ("severity", "se", "low", "high"):
         table[name] = np.nan
     table["reason"] = two_way.NOT_CROSSED
-    if found is not None and found.severity.size:
-        table["severity"], table["se"] = found.severity, found.severity_se
-        half = stats.t.ppf(0.5 + CONFIDENCE / 2, found.df[0]) * found.severity_se
-        table["low"], table["high"], table["reason"] = found.severity - half, found.severity + half, found.reason[0]
+    if estimates is not None and estimates.severity.size:
+        table["severity"], table["se"] = estimates.severity, estimates.severity_se
+        half = stats.t.ppf(0.5 + CONFIDENCE / 2, estimates.df[0]) * estimates.severity_se
+        table["low"], table["high"], table["reason"] = (
+            estimates.severity - half,
+            estimates.severity + half,
+            estimates.reason[0],
+        )
     return table
 
 
@@ -271,27 +281,27 @@ def _self_table(places: pd.DataFrame, sheets: dict[str, pd.DataFrame], weights: 
     return table[["level", "unit", *_SELF, "reason"]]
 
 
-def _wins_table(places: pd.DataFrame, found: Estimates | None) -> pd.DataFrame:
-    """Every two judged units of a level once, in the order of their codes: the order must not tell which is better."""
+def _wins_table(places: pd.DataFrame, estimates: Estimates | None) -> pd.DataFrame:
+    """All pairs of judged units of a level, ordered by code: the order must not disclose the better one."""
     columns = ["level", "unit", "other", "n", "n_other", "difference", "se", "probability", "reason"]
-    if found is None:
+    if estimates is None:
         return pd.DataFrame(
             {
                 name: pd.Series(dtype="str" if name in ("level", "unit", "other", "reason") else "float64")
                 for name in columns
             }
         )
-    probability, difference, se = two_way.win_probability(found)
-    level = places.set_index("unit")["level"].reindex(list(found.targets)).to_numpy()
-    first, second = np.triu_indices(len(found.targets), k=1)
-    alike = level[first] == level[second]
-    first, second = first[alike], second[alike]
-    names = np.array(found.targets, dtype=object)
+    probability, difference, se = two_way.win_probability(estimates)
+    level = places.set_index("unit")["level"].reindex(list(estimates.targets)).to_numpy()
+    first, second = np.triu_indices(len(estimates.targets), k=1)
+    same_level = level[first] == level[second]
+    first, second = first[same_level], second[same_level]
+    names = np.array(estimates.targets, dtype=object)
     table = pd.DataFrame({"level": level[first], "unit": names[first], "other": names[second]}, dtype="str")
-    table["n"], table["n_other"] = found.n[first], found.n[second]
+    table["n"], table["n_other"] = estimates.n[first], estimates.n[second]
     table["difference"], table["se"] = difference[first, second], se[first, second]
     table["probability"] = probability[first, second]
-    why = np.where(found.reason[first] == two_way.ONE_RATER, found.reason[first], found.reason[second])
+    why = np.where(estimates.reason[first] == two_way.ONE_RATER, estimates.reason[first], estimates.reason[second])
     table["reason"] = pd.Series(np.where(table["probability"].isna(), why, ""), dtype="str")
     return table[columns]
 
@@ -303,18 +313,18 @@ def _weights(rows: pd.DataFrame, spec: Specification) -> pd.Series:
     """Weights of the items: the indicator tree's where it knows them all, else equal."""
     codes = sorted(rows["code"].unique())
     tree = spec.indicators
-    known = tree is not None and all(code in tree for code in codes)
-    return pd.Series([tree[code].weight if known and tree is not None else 1.0 for code in codes], index=codes)
+    in_tree = tree is not None and all(code in tree for code in codes)
+    return pd.Series([tree[code].weight if in_tree and tree is not None else 1.0 for code in codes], index=codes)
 
 
 def _sheets(rows: pd.DataFrame, weights: pd.Series) -> pd.DataFrame:
     """(unit, rater) × items; sheets that lack an item another sheet of the kind has are left out, with a warning."""
     codes = [code for code in weights.index if code in set(rows["code"])]
     table = rows.pivot(index=["unit", "rater"], columns="code", values="score").reindex(columns=codes)
-    lacking = int(table.isna().any(axis=1).sum())
-    if lacking:
-        told = f"评分/ratings {rows['period'].iloc[0]}: {lacking} 份评分表缺项,未计入 (sheets that lack an item are left out)"
-        warnings.warn(told, DjWarning, stacklevel=5)
+    incomplete = int(table.isna().any(axis=1).sum())
+    if incomplete:
+        message = f"评分/ratings {rows['period'].iloc[0]}: {incomplete} 份评分表缺项,未计入 (sheets that lack an item are left out)"
+        warnings.warn(message, DjWarning, stacklevel=5)
     return table.dropna()
 
 
@@ -324,13 +334,13 @@ def _weighted(items: pd.DataFrame, weights: pd.Series) -> pd.Series:
 
 
 def _checked(ratings: pd.DataFrame, spec: Specification) -> pd.DataFrame:
-    """Return period, level, unit, rater, code, kind, score of every row; everything that does not fit is told at once."""
+    """Return period, level, unit, rater, code, kind, score of every row; all problems are raised together."""
     problems = Problems()
-    lost = [name for name in NEEDED if name not in ratings]
-    if lost or ratings.empty:
-        found = "、".join(lost) or "0 行/rows"
+    missing = [name for name in NEEDED if name not in ratings]
+    if missing or ratings.empty:
+        offending = "、".join(missing) or "0 行/rows"
         problems.add(
-            "评分/ratings", "missing_column" if lost else "empty", found, ", ".join(NEEDED), "补上 (give them)"
+            "评分/ratings", "missing_column" if missing else "empty", offending, ", ".join(NEEDED), "补上 (give them)"
         )
         problems.raise_if_any()
     rows = ratings.reset_index(drop=True).copy()
@@ -338,23 +348,23 @@ def _checked(ratings: pd.DataFrame, spec: Specification) -> pd.DataFrame:
     for name in ("period", "unit", "rater", "code", "kind"):
         rows[name] = rows[name].astype("object").where(rows[name].notna(), "").astype("str").str.strip()
     rows["score"] = pd.to_numeric(rows["score"], errors="coerce").astype("float64")
-    wrong = {
+    checks = {
         "period": ~rows["period"].map(_is_period), "unit": rows["unit"] == "", "rater": rows["rater"] == "",
         "kind": ~rows["kind"].isin(KINDS), "score": ~np.isfinite(rows["score"]),
     }  # fmt: skip
     allowed = {"period": "2026, 2026H1, 2026Q3, 2026-09", "kind": ", ".join(KINDS), "score": "有限数 (a finite number)"}
-    for name, bad in wrong.items():
-        if bad.any():
-            found = f"{ratings[name].iloc[int(bad.argmax())]} ({_rows_of(bad)})"
+    for name, invalid in checks.items():
+        if invalid.any():
+            offending = f"{ratings[name].iloc[int(invalid.argmax())]} ({_rows_of(invalid)})"
             expected = allowed.get(name, "非空 (not empty)")
-            problems.add(f"评分/ratings: {name}", "bad_value", found, expected, "改正 (mend it)")
+            problems.add(f"评分/ratings: {name}", "bad_value", offending, expected, "改正 (correct it)")
     rows["level"] = "unit"
     if spec.units.rows:
-        _place(rows, spec, problems)
-    twice = rows.duplicated(["period", "unit", "rater", "code", "kind"])
-    if twice.any():
-        one = "每人每单位每项一分 (one score for each rater, unit and item)"
-        problems.add("评分/ratings", "duplicate_row", _rows_of(twice), one, "删去重复 (drop the copy)")
+        _resolve_units(rows, spec, problems)
+    duplicate = rows.duplicated(["period", "unit", "rater", "code", "kind"])
+    if duplicate.any():
+        allowed_rows = "每人每单位每项一分 (one score for each rater, unit and item)"
+        problems.add("评分/ratings", "duplicate_row", _rows_of(duplicate), allowed_rows, "删去重复 (drop the copy)")
     problems.raise_if_any()
     return rows[["period", "level", "unit", "rater", "code", "kind", "score"]]
 
@@ -367,26 +377,30 @@ def _is_period(text: str) -> bool:
     return True
 
 
-def _place(rows: pd.DataFrame, spec: Specification, problems: Problems) -> None:
-    """Turn what people wrote into unit codes and levels of the period."""
+def _resolve_units(rows: pd.DataFrame, spec: Specification, problems: Problems) -> None:
+    """Replace the units as written by unit codes and add their levels, by period."""
     for period in filter(_is_period, rows["period"].unique()):
-        here, units = rows["period"] == period, spec.units.at(period)
-        known = units.resolve([unit for unit in rows.loc[here, "unit"].unique() if unit])
-        lost = here & ~rows["unit"].isin(known) & (rows["unit"] != "")
-        if lost.any():
-            found, advice = (
-                "、".join(rows.loc[lost, "unit"].unique()[:3]),
-                "改正,或在 units 表补上 (mend it, or add it to units)",
+        in_period, units = rows["period"] == period, spec.units.at(period)
+        resolved = units.resolve([unit for unit in rows.loc[in_period, "unit"].unique() if unit])
+        unresolved = in_period & ~rows["unit"].isin(resolved) & (rows["unit"] != "")
+        if unresolved.any():
+            unknown_units, advice = (
+                "、".join(rows.loc[unresolved, "unit"].unique()[:3]),
+                "改正,或在 units 表补上 (correct it, or add it to units)",
             )
             problems.add(
-                f"评分/ratings {period}: unit", "unknown_unit", f"{found} ({_rows_of(lost)})", "units 表", advice
+                f"评分/ratings {period}: unit",
+                "unknown_unit",
+                f"{unknown_units} ({_rows_of(unresolved)})",
+                "units 表",
+                advice,
             )
-        codes = rows.loc[here, "unit"].map(lambda name, known=known: known.get(name, name))
-        rows.loc[here, "unit"] = codes
-        rows.loc[here, "level"] = codes.map(lambda code, units=units: units[code].level if code in units else "")
+        codes = rows.loc[in_period, "unit"].map(lambda name, resolved=resolved: resolved.get(name, name))
+        rows.loc[in_period, "unit"] = codes
+        rows.loc[in_period, "level"] = codes.map(lambda code, units=units: units[code].level if code in units else "")
 
 
-def _rows_of(bad: pd.Series) -> str:
-    """Name the first rows as they stand in a file with a header."""
-    places = [str(i + 2) for i in np.flatnonzero(bad)[:5]]
-    return f"第 {', '.join(places)}{' …' if bad.sum() > 5 else ''} 行/rows"
+def _rows_of(flagged: pd.Series) -> str:
+    """Return the numbers of the first flagged rows, counted as in a file with a header."""
+    places = [str(i + 2) for i in np.flatnonzero(flagged)[:5]]
+    return f"第 {', '.join(places)}{' …' if flagged.sum() > 5 else ''} 行/rows"
