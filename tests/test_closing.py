@@ -319,7 +319,9 @@ def test_withdrawal_from_a_closed_wave_deletes_the_answers_and_changes_no_sum(cl
     for name, values in again.scores(PERIOD).sums[sums.axis].sums.items():
         assert (values == sums.sums[name]).all(), name
     assert [told["answers"] for told in again.record.payloads("withdrawal")] == [1]
-    said = [{name: value for name, value in told.items() if name != "time"} for told in again.record.payloads("withdrawal")]
+    said = [
+        {name: value for name, value in told.items() if name != "time"} for told in again.record.payloads("withdrawal")
+    ]
     assert "17" not in str(said), "the record tells how many, not who"
     found = audit_workspace(again)
     assert found.passed, found.table
