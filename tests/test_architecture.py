@@ -155,3 +155,20 @@ def test_both_pages_name_the_same_tests():
     pages = [(ROOT / "docs" / f"responsible-use{kind}.md").read_text("utf-8") for kind in ("", ".zh-CN")]
     english, chinese = ({*re.findall(r"`(test_\w+…?)`", page)} for page in pages)
     assert english == chinese
+
+
+def test_no_name_stands_for_two_things():
+    """One module, one public class or function a name; commands of the command line and the demo's figures are their own world."""
+    modules_of_name: dict[str, list[str]] = {}
+    for name in modules():
+        if not name.endswith("__init__"):
+            modules_of_name.setdefault(name.rsplit("/", 1)[-1], []).append(name)
+    definitions: dict[str, list[str]] = {}
+    for name, path in modules().items():
+        if name == "cli":
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                definitions.setdefault(node.name, []).append(name)
+    twice = {word: places for word, places in {**modules_of_name, **definitions}.items() if len(places) > 1}
+    assert len(definitions) > 300 and not twice, twice

@@ -13,7 +13,7 @@ from dj_analysis import demo
 from dj_analysis.demo import Company, make_company
 from dj_analysis.errors import Problems, UsageError
 from dj_analysis.measure.intake.identifiers import check_names, identifying_text
-from dj_analysis.measure.intake.indicators import indicators_of, load_values, periods_of
+from dj_analysis.measure.intake.indicator_values import indicators_of, load_values, periods_of
 from dj_analysis.measure.intake.sources import survey_of_file
 from dj_analysis.measure.scoring import score_frame
 from dj_analysis.measure.survey_scores import score

@@ -31,8 +31,8 @@ from dj_analysis.cli import app
 from dj_analysis.demo.indicators import indicator_tree
 from dj_analysis.errors import DataError, DjWarning, IdentifierError, Problems, PurposeError, UsageError
 from dj_analysis.measure.intake.anonymity import anonymous, banded, quasi_kind, smallest_class
-from dj_analysis.measure.intake.consent import asked_consent, says_yes
 from dj_analysis.measure.intake.copies import clean_file
+from dj_analysis.measure.intake.row_consent import asked_consent, says_yes
 from dj_analysis.measure.intake.sources import raise_for, survey_of_file, survey_of_table
 from dj_analysis.measure.survey import Survey
 from dj_analysis.proposal import propose_workspace
@@ -525,7 +525,7 @@ def test_R14_an_assessment_that_lacks_anything_is_none(office, key: Path, lackin
 def test_R14_the_empty_template_does_not_pass(office, key: Path):
     for language in ("zh", "en"):
         with pytest.raises(DataError, match="impact_assessment"):
-            read(office(linked_wave(), **{assessment.FILE: assessment.template(language)}))
+            read(office(linked_wave(), **{assessment.FILE: assessment.assessment_template(language)}))
 
 
 def test_R14_waves_that_link_nobody_need_none(office, key: Path):
@@ -549,7 +549,7 @@ def test_R14_the_template_is_written_and_asks_every_question(office):
     assert "第五十五" in text
     assert all(f'{name} = ""' in text for name, *_ in assessment.FIELDS)
     assert "signed = false" in text
-    english = assessment.template("en")
+    english = assessment.assessment_template("en")
     assert "PIPL 55" in english
     assert not re.search(r"[一-鿿]", english)
 

@@ -21,7 +21,7 @@ import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
 from dj_analysis.measure.scales import cfa
 from dj_analysis.measure.scales import invariancerule as words
-from dj_analysis.measure.scales.factormodel import LEVELS, Model, derivatives, discrepancy, implied, sample_of
+from dj_analysis.measure.scales.factormodel import LEVELS, Model, derivatives, discrepancy, implied_moments, sample_of
 from dj_analysis.measure.scales.invariance import Invariance, invariance
 from dj_analysis.measure.scales.invariancerule import InvarianceRule
 from dj_analysis.measure.scales.itemgroups import ONE_ITEM, groups_of_wave
@@ -135,7 +135,7 @@ def test_score_is_the_slope_of_the_likelihood(level):
 def test_information_is_the_curvature_where_the_model_holds():
     model, truth = Model(SIX, 2, "scalar"), population(2)
     elements = cfa.fit(model, 100, *truth).elements
-    *_, sigma, mu = implied(model, elements)
+    *_, sigma, mu = implied_moments(model, elements)
     sample = sample_of(model, 100, mu, sigma)
     _, information = derivatives(model, sample, elements)
     size = 1e-4

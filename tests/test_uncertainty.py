@@ -38,7 +38,7 @@ def sums_of(scores, weights=None) -> dict[str, np.ndarray]:
 
 def test_wilson_interval_of_newcombe():
     # Newcombe 1998, table I: 81 of 263, score method without continuity correction.
-    low, high = uncertainty.shares(np.array([81.0]), np.array([263.0]))
+    low, high = uncertainty.shares_interval(np.array([81.0]), np.array([263.0]))
     assert (round(float(low[0]), 4), round(float(high[0]), 4)) == (0.2553, 0.3662)
 
 
@@ -50,7 +50,7 @@ def test_wilson_interval_reaches_the_shares_table():
 
 
 def test_wilson_interval_of_none_and_of_nobody():
-    low, high = uncertainty.shares(np.array([0.0, 10.0, 0.0]), np.array([10.0, 10.0, 0.0]))
+    low, high = uncertainty.shares_interval(np.array([0.0, 10.0, 0.0]), np.array([10.0, 10.0, 0.0]))
     z2 = stats.norm.ppf(0.975) ** 2
     np.testing.assert_allclose(low[:2], [0, 10 / (10 + z2)], atol=EXACT)
     np.testing.assert_allclose(high[:2], [z2 / (10 + z2), 1], atol=EXACT)

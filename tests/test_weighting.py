@@ -17,7 +17,7 @@ from small import codebook_of, counted, plain_table
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, SpecError, UsageError
-from dj_analysis.measure.composites.ahp import CONSISTENT, ahp, aij, consistency, implied
+from dj_analysis.measure.composites.ahp import CONSISTENT, ahp, aij, consistency, implied_comparison
 from dj_analysis.measure.composites.chaining import NO_OVERLAP, chain_link
 from dj_analysis.measure.composites.choices import Choices
 from dj_analysis.measure.composites.comoments import comoments
@@ -25,7 +25,7 @@ from dj_analysis.measure.composites.composite import CONSTANT, composite
 from dj_analysis.measure.composites.effective import effective_weights
 from dj_analysis.measure.composites.weight_methods import METHODS, critic, entropy, pca
 from dj_analysis.measure.composites.weighting import ALIKE, weigh
-from dj_analysis.measure.composites.weights import path_weights, read_weights, shares
+from dj_analysis.measure.composites.weights import column_shares, path_weights, read_weights
 from dj_analysis.measure.scoring import score_frame
 from dj_analysis.result import Result
 from dj_analysis.spec import reasons
@@ -132,11 +132,11 @@ def test_a_frame_weighs_every_family_by_its_own_moments():
     frame = units()
     table = weigh(frame, "critic", tree=TREE).table
     high_is_good = frame.assign(a2=100 - frame["a2"])
-    expected = shares(critic(comoments(high_is_good[["a1", "a2", "a3"]].to_numpy())))
+    expected = column_shares(critic(comoments(high_is_good[["a1", "a2", "a3"]].to_numpy())))
     np.testing.assert_allclose(table.loc[table["parent"] == "A", "weight"], expected, rtol=1e-10)
     scores = score_frame(frame, {"full": TREE})[["full__A", "full__B"]]
     np.testing.assert_allclose(
-        table.loc[table["parent"] == "I", "weight"], shares(critic(comoments(scores))), rtol=1e-10
+        table.loc[table["parent"] == "I", "weight"], column_shares(critic(comoments(scores))), rtol=1e-10
     )
 
 
@@ -144,15 +144,15 @@ def test_a_frame_weighs_every_family_by_its_own_moments():
 def test_weights_of_rows_stand_for_copies_and_their_scale_is_free(method):
     rng = np.random.default_rng(4)
     values, copies = rng.uniform(1, 99, (40, 4)), rng.integers(1, 5, 40)
-    whole = shares(method(comoments(np.repeat(values, copies, axis=0))))
+    whole = column_shares(method(comoments(np.repeat(values, copies, axis=0))))
     for scale in (1, 0.01):
-        np.testing.assert_allclose(shares(method(comoments(values, copies * scale))), whole, rtol=1e-9)
+        np.testing.assert_allclose(column_shares(method(comoments(values, copies * scale))), whole, rtol=1e-9)
 
 
 def test_equal_indicators_get_equal_weights_and_noise_no_preference():
     rng = np.random.default_rng(11)
     for method in METHODS:
-        found = np.array([shares(METHODS[method](comoments(rng.uniform(0, 100, (200, 5))))) for _ in range(300)])
+        found = np.array([column_shares(METHODS[method](comoments(rng.uniform(0, 100, (200, 5))))) for _ in range(300)])
         # Nothing distinguishes the five: each weight is 0.2 on average, within four standard errors.
         assert (np.abs(found.mean(axis=0) - 0.2) < 4 * found.std(axis=0) / np.sqrt(300)).all(), method
     x = rng.uniform(0, 100, 50)
@@ -239,9 +239,9 @@ def test_sums_of_people_equal_the_direct_route_on_any_engine(method: str, engine
     for parent, values in wanted.items():
         rows = table[table["parent"] == parent]
         direct = METHODS[method](comoments(values, frame["w"]))
-        np.testing.assert_allclose(rows["weight"], shares(direct), rtol=SUMS)
+        np.testing.assert_allclose(rows["weight"], column_shares(direct), rtol=SUMS)
         assert (rows["cases"] == (~np.isnan(values).any(axis=1)).sum()).all()
-        unweighted = shares(METHODS[method](comoments(values)))
+        unweighted = column_shares(METHODS[method](comoments(values)))
         if len(rows) > 2 or method != "pca":  # two columns always share their one correlation equally
             assert np.abs(unweighted - rows["weight"]).max() > 1e-4
 
@@ -344,10 +344,10 @@ def test_leaving_out_an_expert_who_agrees_changes_nothing():
 def test_repair_hint_finds_the_one_judgement_that_was_spoiled():
     weight = np.array([8.0, 4, 2, 1, 1])
     spoiled = weight[:, None] / weight[None, :]
-    assert implied(spoiled, 0, 1) == pytest.approx(2)
+    assert implied_comparison(spoiled, 0, 1) == pytest.approx(2)
     spoiled[0, 1], spoiled[1, 0] = 1 / 9, 9
     assert consistency(spoiled)[3] > 0.1
-    assert implied(spoiled, 0, 1) == pytest.approx(2)
+    assert implied_comparison(spoiled, 0, 1) == pytest.approx(2)
     first = ahp(spoiled, list("abcde")).parts["repair"].table.iloc[0]
     assert first[["row", "column", "suggested"]].tolist() == ["a", "b", 2]
     assert first["cr_after"] == pytest.approx(0, abs=1e-12)

@@ -137,11 +137,11 @@ def check(folder: Folder) -> None:
 
     例/example: dj check demo
     """
-    from .folder import check_folder, craft_warnings
+    from .folder import check_folder, questionnaire_warnings
 
     problems = check_folder(folder)
     _print_problems(problems)
-    for warning in craft_warnings(folder) if not problems else ():
+    for warning in questionnaire_warnings(folder) if not problems else ():
         print(f"提示/hint: {warning}")
     if problems:
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import Problems
-from .measure.intake.indicators import load_values
+from .measure.intake.indicator_values import load_values
 from .measure.intake.score_sheets import load_ratings
 from .measure.intake.sources import survey_of_file, survey_of_table
 from .measure.survey import Survey
@@ -53,7 +53,7 @@ def check_folder(folder: str | Path) -> Problems:
     return problems
 
 
-def craft_warnings(folder: str | Path) -> Problems:
+def questionnaire_warnings(folder: str | Path) -> Problems:
     """List questions of a workspace's instrument that are asked badly; they stop nothing."""
     return declarations(Path(folder).resolve(), Problems())[1].codebook.warnings
 

@@ -15,8 +15,8 @@ import pandas as pd
 from .errors import Problems, UsageError
 from .measure.intake import identifiers, wjx
 from .measure.intake.anonymity import FEWEST, anonymous, quasi_kind
-from .measure.intake.consent import CONSENTS, OWN_CODE, USE, consent_columns
 from .measure.intake.copies import coarsened, kept_kind, write_table
+from .measure.intake.row_consent import CONSENTS, OWN_CODE, USE, consent_columns
 from .measure.intake.sources import raise_for
 from .spec import purpose, schemas
 from .spec.codebook import Codebook, Option, Scale, default_codebook
@@ -156,7 +156,7 @@ def _guesses(table: Table, source: Path, problems: Problems) -> list[_Guess]:
     looked_at = frame[[g.header for g in guesses if g.node is None or g.node.role != "own_code"]]
     cells_held = identifiers.identifying_cells(looked_at, mapped=used)
     held = {column: (content, column if column in table.frame else "") for column, content in cells_held.items()}
-    identifiers.drop_notice(table.place, [], held, recorded, problems, file=identifiers.shown(source))
+    identifiers.drop_notice(table.place, [], held, recorded, problems, file=identifiers.shown_path(source))
     for guess in guesses:
         subject = forbidden_subject(guess.header) if guess.node is not None and guess.node.role == "item" else None
         if subject:

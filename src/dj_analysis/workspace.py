@@ -16,7 +16,7 @@ from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unkno
 from .folder import asked_by_default, check_folder, declarations, fingerprint, periods_of_table, read_wave, wave_files
 from .measure.basis import Basis, basis_of
 from .measure.crossnames import is_cross
-from .measure.intake.indicators import indicators_of, load_values, periods_of
+from .measure.intake.indicator_values import indicators_of, load_values, periods_of
 from .measure.intake.score_sheets import Ratings, load_ratings
 from .measure.intake.sources import raise_for
 from .measure.places import chosen
@@ -31,7 +31,7 @@ from .release.costs import costs
 from .release.history import History
 from .release.mask import Mask
 from .release.plan import ReleasePlan, what_differs
-from .release.sheets import among, row_table, tally
+from .release.sheets import row_table, rows_holding, tally
 from .release.store import Kept, Store
 from .release.waves import indicator_plans, rating_plans, survey_mask, survey_plans
 from .spec.periods import order, parse
@@ -112,7 +112,7 @@ class Workspace:
         survey = self.survey(period)
         if self.history.frozen(period) is None and self.history.releases(period):
             rows = row_table(survey, self.store.secret)
-            survey = chosen(survey, among(rows, tally(self._counted(period).rows)))
+            survey = chosen(survey, rows_holding(rows, tally(self._counted(period).rows)))
         return survey
 
     def scores(self, period: str, by: str | Sequence[str | Sequence[str]] | None = None) -> Scores:

@@ -17,7 +17,7 @@ from .indicators import indicator_tree
 from .layout import Layout, draw_layout
 from .questions import demo_codebook, draw_questions
 from .staff import PLAIN_RATE, Staff, draw_staff, headcounts
-from .units import demo_units
+from .unit_trees import demo_units
 
 __all__ = ["Company", "make_company"]
 

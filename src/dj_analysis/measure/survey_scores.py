@@ -277,7 +277,7 @@ def _shares(
     share: np.ndarray,
 ) -> pd.DataFrame:
     table = _keys(level, sums, period)
-    low, high = uncertainty.shares(np.nan_to_num(share * effective), effective)
+    low, high = uncertainty.shares_interval(np.nan_to_num(share * effective), effective)
     for name, values in {
         "statistic": np.full(share.shape, statistic, dtype=object), "cut": np.full(share.shape, cut), "n": n.astype(int),
         "count": np.nan_to_num(share * n), "share": share, "low": low, "high": high,

@@ -45,7 +45,7 @@ class Block:
         sealed = {"plan": self.plan, "seal": self.seal} if self.seal else {}
         return {
             MIME: {"kind": self.kind, "content": dict(self.content), **sealed},
-            "text/html": as_html(self),
+            "text/html": block_html(self),
             "text/plain": self.plain,
         }
 
@@ -264,7 +264,7 @@ def _check_names(names: Mapping[str, Any]) -> None:
             )
 
 
-def as_html(block: Block) -> str:
+def block_html(block: Block) -> str:
     """Return the block as an HTML fragment; every text in it is escaped."""
     c, safe_text = block.content, html.escape
     if block.kind == "heading":

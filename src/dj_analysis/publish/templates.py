@@ -71,7 +71,7 @@ def write_templates(folder: Path, spec: Specification | None = None) -> list[Pat
     notice_path.write_bytes(_pdf(notice(spec), spec))
     written.append(notice_path)
     form_path = folder / assessment.FILE
-    form_path.write_text(assessment.template(spec.language), encoding="utf-8")
+    form_path.write_text(assessment.assessment_template(spec.language), encoding="utf-8")
     written.append(form_path)
     if spec.codebook.index:
         written.append(write_self_check(folder / "self-check.html", spec, language="zh"))

@@ -27,7 +27,7 @@ from .earlier import conflict_with, with_homes
 from .history import History
 from .plan import ReleasePlan
 from .ruling import ruling
-from .sheets import HASH, among, axes_in, row_table, tally
+from .sheets import HASH, axes_in, row_table, rows_holding, tally
 from .store import Store
 
 
@@ -113,7 +113,7 @@ def register_withdrawal(before: pd.DataFrame, survey: Survey, history: History) 
     if frozen is not None:
         before = pd.concat([before, history.store.rows(frozen["store"])]).drop_duplicates(HASH)
     known = Counter(history.store.missing(survey.period, frozen["store"] if frozen else ""))
-    gone = before[~among(before, tally(row_table(survey, history.store.secret)) + known)]
+    gone = before[~rows_holding(before, tally(row_table(survey, history.store.secret)) + known)]
     if gone.empty:
         raise UsageError(f"{survey.period}: 没有新撤回的答卷 (no answer sheet is gone)")
     history.store.withdraw(survey.period, gone)
@@ -212,4 +212,4 @@ def _counting(rows: pd.DataFrame, store: Store, frozen: Mapping[str, Any]) -> np
         damage = f"{sum(missing.values())} 份答卷缺失或被改动 (gone or changed): {where}"
         problems.add(f"responses/{frozen['period']}", "closed_wave_changed", damage, "与关闭时相同 (as closed)", advice)
         raise DataError(problems=problems)
-    return among(rows, tally(closed))
+    return rows_holding(rows, tally(closed))

@@ -21,7 +21,7 @@ from ..spec.units import ALL
 from .decision import decide_mask
 from .earlier import HOME, EarlierRelease
 from .mask import Mask
-from .sheets import CORE, HASH, LEFT_OUT, among, answer_counts, axes_in, row_table, tally
+from .sheets import CORE, HASH, LEFT_OUT, answer_counts, axes_in, row_table, rows_holding, tally
 from .store import Kept, Store
 
 
@@ -85,11 +85,11 @@ def count_sheets(survey: Survey, store: Store, events: Sequence[Mapping[str, Any
     old_rows = last.rows[[column for column in last.rows.columns if not column.endswith(HOME)]]
     least, released = max(survey.spec.min_group, FLOOR), [store.answers(event["store"]) for event in events]
     stay = Counted(old, old_rows, answers=pd.DataFrame() if released[-1] is None else released[-1], mask=last.mask)
-    came, gone = ~among(rows, tally(old_rows)), ~among(old_rows, tally(rows))
+    came, gone = ~rows_holding(rows, tally(old_rows)), ~rows_holding(old_rows, tally(rows))
     if not came.any() and not gone.any():
         return stay
     known = store.waiting(events[-1]["store"])
-    waits = came & among(rows, tally(known)) if known is not None else np.zeros(len(rows), dtype=bool)
+    waits = came & rows_holding(rows, tally(known)) if known is not None else np.zeros(len(rows), dtype=bool)
     as_it_was = replace(stay, late=int(came.sum()), lost=old_rows[gone], waiting=rows[waits])
     earlier = [answers for answers in released if answers is not None]
     if len(earlier) < len(released):  # kept by an earlier version: what changed cannot be told
@@ -144,7 +144,7 @@ def _parts_anew(
     few: set[str] = set()
     for release in releases:  # sheets that changed since each, the last one at the end
         cores = [table.assign(**{HASH: table[CORE]}) for table in (rows, release.rows)]
-        changed = rows[tree][~among(cores[0], tally(cores[1]))].map(at_home).value_counts()
+        changed = rows[tree][~rows_holding(cores[0], tally(cores[1]))].map(at_home).value_counts()
         few |= set(changed.index[changed < least])
     anew = set(changed.index) - few
     anew -= {part for axis, part in _few(earlier, answers, homes, least, alone=True) if axis == tree}

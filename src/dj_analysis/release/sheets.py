@@ -92,7 +92,7 @@ def answer_counts(survey: Survey, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def among(rows: pd.DataFrame, wanted: Mapping[int, int] | Counter[int]) -> np.ndarray:
+def rows_holding(rows: pd.DataFrame, wanted: Mapping[int, int] | Counter[int]) -> np.ndarray:
     """Tell which rows are among wanted hashes, each as often as it is wanted."""
     order = rows.groupby(HASH).cumcount().to_numpy()
     allowed = rows[HASH].map(lambda value: wanted.get(int(value), 0)).to_numpy()

@@ -35,7 +35,7 @@ _HEAD = {
 _SIGNED = {"zh": "签署后改为 true", "en": "true once it is signed"}
 
 
-def template(language: str) -> str:
+def assessment_template(language: str) -> str:
     """Return an empty impact assessment form in the language of the office, with the question of each field."""
     lines = [line.format(file=FILE) for line in _HEAD[language]]
     for name, zh, en in FIELDS:
@@ -45,7 +45,7 @@ def template(language: str) -> str:
 
 def filled(answers: dict[str, str], language: str = "zh") -> str:
     """Return the form with its fields filled in and signed."""
-    form = template(language).replace("signed = false", "signed = true")
+    form = assessment_template(language).replace("signed = false", "signed = true")
     for name, answer in answers.items():
         form = form.replace(f'{name} = ""', f'{name} = "{answer}"')
     return form

@@ -9,7 +9,7 @@ Kind = Literal["text", "number", "count", "date", "period", "choice"]
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """One column: its name, the kind of its cells, and its meaning (in Chinese, as the template shows it)."""
 
     name: str
@@ -26,7 +26,7 @@ class Schema:
 
     name: str
     meaning: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     key: tuple[str, ...] = ()
 
     @property
@@ -39,19 +39,19 @@ class Schema:
         """Names of all columns."""
         return tuple(column.name for column in self.columns)
 
-    def column(self, name: str) -> Column | None:
+    def column(self, name: str) -> TableColumn | None:
         """Return the column of this name."""
         return next((column for column in self.columns if column.name == name), None)
 
 
 _VALID = (
-    Column("valid_from", "自何时有效(日期或时期,空=一直)", "date", example="2026Q1"),
-    Column("valid_to", "至何时有效(日期或时期,空=至今)", "date"),
+    TableColumn("valid_from", "自何时有效(日期或时期,空=一直)", "date", example="2026Q1"),
+    TableColumn("valid_to", "至何时有效(日期或时期,空=至今)", "date"),
 )
 _NODE = (
-    Column("code", "代码,唯一", required=True, example="L1"),
-    Column("parent", "上级代码;指数没有上级", required=True, example="D1"),
-    Column("label_zh", "中文名称", required=True, example="工作负荷"),
+    TableColumn("code", "代码,唯一", required=True, example="L1"),
+    TableColumn("parent", "上级代码;指数没有上级", required=True, example="D1"),
+    TableColumn("label_zh", "中文名称", required=True, example="工作负荷"),
 )
 _ROLES = ("item", "dimension", "index", "outcome", "check", "text", "group", "weight")
 
@@ -60,20 +60,22 @@ CODEBOOK = Schema(
     "问卷:维度、题目、分组变量及其口径",
     (
         *_NODE,
-        Column("role", "作用", "choice", required=True, allowed=_ROLES, example="item"),
-        Column("direction", "方向:1 越高越好,-1 反向", "choice", required=True, allowed=("1", "-1", ""), example="1"),
-        Column("weight", "在上级中的权重,空=1", "number", required=True, example="1"),
-        Column("minimum", "量表换算后的最小值", "number", example="1"),
-        Column("maximum", "量表换算后的最大值", "number", example="5"),
-        Column("label_en", "英文名称"),
-        Column("text_zh", "题干"),
-        Column("text_en", "英文题干"),
-        Column("scale", "量表代码,见 scales 表", example="agree5"),
-        Column("form", "出现在哪种问卷", "choice", allowed=("full", "pulse", "both", ""), example="both"),
-        Column("min_share", "至少答多少比例才计分(0–1)", "number"),
+        TableColumn("role", "作用", "choice", required=True, allowed=_ROLES, example="item"),
+        TableColumn(
+            "direction", "方向:1 越高越好,-1 反向", "choice", required=True, allowed=("1", "-1", ""), example="1"
+        ),
+        TableColumn("weight", "在上级中的权重,空=1", "number", required=True, example="1"),
+        TableColumn("minimum", "量表换算后的最小值", "number", example="1"),
+        TableColumn("maximum", "量表换算后的最大值", "number", example="5"),
+        TableColumn("label_en", "英文名称"),
+        TableColumn("text_zh", "题干"),
+        TableColumn("text_en", "英文题干"),
+        TableColumn("scale", "量表代码,见 scales 表", example="agree5"),
+        TableColumn("form", "出现在哪种问卷", "choice", allowed=("full", "pulse", "both", ""), example="both"),
+        TableColumn("min_share", "至少答多少比例才计分(0–1)", "number"),
         *_VALID,
-        Column("replaces", "替代哪个旧代码"),
-        Column("expected", "核对题应选的分值(role = check)", "number"),
+        TableColumn("replaces", "替代哪个旧代码"),
+        TableColumn("expected", "核对题应选的分值(role = check)", "number"),
     ),
     ("code", "valid_from"),
 )
@@ -81,12 +83,12 @@ SCALES = Schema(
     "scales",
     "量表:选项文字 ↔ 选项序号 ↔ 分值",
     (
-        Column("scale", "量表代码", required=True, example="agree5"),
-        Column("code", "选项序号(问卷星按序号导出时的数)", required=True, example="4"),
-        Column("value", "分值;不计分的选项留空", "number", required=True, example="4"),
-        Column("label_zh", "选项中文", example="比较同意"),
-        Column("label_en", "选项英文", example="agree"),
-        Column("missing", "1 = 作缺失处理(如 不了解/不适用)", "choice", allowed=("1", "0", "")),
+        TableColumn("scale", "量表代码", required=True, example="agree5"),
+        TableColumn("code", "选项序号(问卷星按序号导出时的数)", required=True, example="4"),
+        TableColumn("value", "分值;不计分的选项留空", "number", required=True, example="4"),
+        TableColumn("label_zh", "选项中文", example="比较同意"),
+        TableColumn("label_en", "选项英文", example="agree"),
+        TableColumn("missing", "1 = 作缺失处理(如 不了解/不适用)", "choice", allowed=("1", "0", "")),
     ),
     ("scale", "code"),
 )
@@ -94,17 +96,17 @@ UNITS = Schema(
     "units",
     "单位树:行政组织或党组织,可有多棵",
     (
-        Column("unit", "单位代码,唯一", required=True, example="C01"),
-        Column("tree", "属于哪棵树;第一棵是默认", example="admin"),
-        Column("parent", "上级单位代码;空=直属于 ALL", required=True),
-        Column("level", "层级名", required=True, example="city"),
-        Column("type", "类别,只在同类之间比较", example="供电企业"),
-        Column("name_zh", "单位名称", example="云岭供电公司"),
-        Column("name_en", "英文名称"),
-        Column("aliases", "别名,用 | 分隔"),
-        Column("headcount", "在册人数", "count", example="1200"),
+        TableColumn("unit", "单位代码,唯一", required=True, example="C01"),
+        TableColumn("tree", "属于哪棵树;第一棵是默认", example="admin"),
+        TableColumn("parent", "上级单位代码;空=直属于 ALL", required=True),
+        TableColumn("level", "层级名", required=True, example="city"),
+        TableColumn("type", "类别,只在同类之间比较", example="供电企业"),
+        TableColumn("name_zh", "单位名称", example="云岭供电公司"),
+        TableColumn("name_en", "英文名称"),
+        TableColumn("aliases", "别名,用 | 分隔"),
+        TableColumn("headcount", "在册人数", "count", example="1200"),
         *_VALID,
-        Column("became", "撤并后成为哪个单位"),
+        TableColumn("became", "撤并后成为哪个单位"),
     ),
     ("unit", "tree", "valid_from"),
 )
@@ -112,11 +114,11 @@ HEADCOUNTS = Schema(
     "headcounts",
     "在册人数:参与率与加权的依据",
     (
-        Column("unit", "单位代码", required=True, example="C01"),
-        Column("period", "时期", "period", required=True, example="2026Q3"),
-        Column("group", "分组变量,空=合计", required=True),
-        Column("category", "类别,空=合计", required=True),
-        Column("headcount", "人数", "count", required=True, example="1200"),
+        TableColumn("unit", "单位代码", required=True, example="C01"),
+        TableColumn("period", "时期", "period", required=True, example="2026Q3"),
+        TableColumn("group", "分组变量,空=合计", required=True),
+        TableColumn("category", "类别,空=合计", required=True),
+        TableColumn("headcount", "人数", "count", required=True, example="1200"),
     ),
     ("unit", "period", "group", "category"),
 )
@@ -125,19 +127,21 @@ INDICATORS = Schema(
     "支部对标指标树",
     (
         *_NODE,
-        Column("role", "作用", "choice", allowed=("item", "dimension", "index", ""), example="item"),
-        Column(
+        TableColumn("role", "作用", "choice", allowed=("item", "dimension", "index", ""), example="item"),
+        TableColumn(
             "direction", "方向:1 越高越好,-1 越低越好", "choice", required=True, allowed=("1", "-1", ""), example="1"
         ),
-        Column("weight", "权重,空=1", "number", required=True, example="1"),
-        Column("minimum", "目标区间下限", "number", example="0"),
-        Column("maximum", "目标区间上限", "number", example="100"),
-        Column("label_en", "英文名称"),
-        Column("about", "units=关于单位;persons=关于人的统计,须有人数 n", "choice", allowed=("units", "persons", "")),
-        Column("rollup", "上级单位如何得出", "choice", allowed=("none", "mean", "sum", "weighted", "")),
-        Column("min_share", "至少有多少比例的指标才计分(0–1)", "number"),
+        TableColumn("weight", "权重,空=1", "number", required=True, example="1"),
+        TableColumn("minimum", "目标区间下限", "number", example="0"),
+        TableColumn("maximum", "目标区间上限", "number", example="100"),
+        TableColumn("label_en", "英文名称"),
+        TableColumn(
+            "about", "units=关于单位;persons=关于人的统计,须有人数 n", "choice", allowed=("units", "persons", "")
+        ),
+        TableColumn("rollup", "上级单位如何得出", "choice", allowed=("none", "mean", "sum", "weighted", "")),
+        TableColumn("min_share", "至少有多少比例的指标才计分(0–1)", "number"),
         *_VALID,
-        Column("replaces", "替代哪个旧代码"),
+        TableColumn("replaces", "替代哪个旧代码"),
     ),
     ("code", "valid_from"),
 )
@@ -145,17 +149,17 @@ INDICATOR_VALUES = Schema(
     "indicator_values",
     "支部对标指标值",
     (
-        Column("unit", "单位代码", required=True, example="B001"),
-        Column("period", "时期", "period", required=True, example="2026-09"),
-        Column("code", "指标代码", required=True, example="K01"),
-        Column("value", "数值", "number", required=True, example="96.5"),
-        Column(
+        TableColumn("unit", "单位代码", required=True, example="B001"),
+        TableColumn("period", "时期", "period", required=True, example="2026-09"),
+        TableColumn("code", "指标代码", required=True, example="K01"),
+        TableColumn("value", "数值", "number", required=True, example="96.5"),
+        TableColumn(
             "stage", "审核阶段;只用 released", "choice", allowed=("reported", "checked", "compiled", "released", "")
         ),
-        Column("role", "谁填的(角色)"),
-        Column("time", "何时", "date"),
-        Column("n", "背后的人数", "count"),
-        Column("se", "标准误(随数值给出时)", "number"),
+        TableColumn("role", "谁填的(角色)"),
+        TableColumn("time", "何时", "date"),
+        TableColumn("n", "背后的人数", "count"),
+        TableColumn("se", "标准误(随数值给出时)", "number"),
     ),
     ("unit", "period", "code", "stage"),
 )
@@ -164,12 +168,12 @@ RATINGS = Schema(
     "ratings",
     "评分表:评委对单位打分,含自评",
     (
-        Column("rater", "评委代号(不写姓名)", required=True, example="R1"),
-        Column("role", f"评委的角色;{'、'.join(SELF_ROLES)} = 自评,其余为检查评分", example="督导组"),
-        Column("unit", "单位代码", required=True, example="B001"),
-        Column("period", "时期", "period", required=True, example="2026H1"),
-        Column("code", "评分项,空=总分", example="K01"),
-        Column("value", "得分,越高越好", "number", required=True, example="92"),
+        TableColumn("rater", "评委代号(不写姓名)", required=True, example="R1"),
+        TableColumn("role", f"评委的角色;{'、'.join(SELF_ROLES)} = 自评,其余为检查评分", example="督导组"),
+        TableColumn("unit", "单位代码", required=True, example="B001"),
+        TableColumn("period", "时期", "period", required=True, example="2026H1"),
+        TableColumn("code", "评分项,空=总分", example="K01"),
+        TableColumn("value", "得分,越高越好", "number", required=True, example="92"),
     ),
     ("rater", "unit", "period", "code", "role"),
 )
@@ -177,12 +181,12 @@ RESPONSES = Schema(
     "responses",
     "一期问卷的答案,每人一行,每题一列(列名用题目代码)",
     (
-        Column("unit", "填答人所在单位的代码或名称", example="B001"),
-        Column("respondent", "假名编号(不是姓名、工号)"),
-        Column("own_code", "自编码:读入时即以密钥散列并丢弃,只作本人前后两期对应(去标识化)"),
-        Column("consent_use", "同意使用:是/否;否或空 = 该份不导入", example="是"),
-        Column("consent_link", "同意前后两期对应:是/否;空 = 否", example="否"),
-        Column("consent_care", "同意接受帮扶联系:是/否;空 = 否", example="否"),
+        TableColumn("unit", "填答人所在单位的代码或名称", example="B001"),
+        TableColumn("respondent", "假名编号(不是姓名、工号)"),
+        TableColumn("own_code", "自编码:读入时即以密钥散列并丢弃,只作本人前后两期对应(去标识化)"),
+        TableColumn("consent_use", "同意使用:是/否;否或空 = 该份不导入", example="是"),
+        TableColumn("consent_link", "同意前后两期对应:是/否;空 = 否", example="否"),
+        TableColumn("consent_care", "同意接受帮扶联系:是/否;空 = 否", example="否"),
     ),
 )
 

@@ -60,7 +60,7 @@ class Node:
 
     def valid_on(self, day: date) -> bool:
         """Tell whether this version of the code holds on a day."""
-        first, last = validity(self.valid_from, self.valid_to)
+        first, last = valid_between(self.valid_from, self.valid_to)
         return first <= day <= last
 
 
@@ -230,7 +230,7 @@ def check_tree(place: str, nodes: list[Node], problems: Problems) -> None:
 
 
 def _check_overlap(where: str, versions: list[Node], problems: Problems) -> None:
-    spans = sorted((validity(node.valid_from, node.valid_to) for node in versions), key=lambda span: span[0])
+    spans = sorted((valid_between(node.valid_from, node.valid_to) for node in versions), key=lambda span: span[0])
     for (_, end), (start, _) in itertools.pairwise(spans):
         if start <= end:
             overlap = f"{len(versions)} 个版本,{start} 起重叠"
@@ -238,7 +238,7 @@ def _check_overlap(where: str, versions: list[Node], problems: Problems) -> None
             problems.add(where, "two_versions_at_once", overlap, "同一时间一个版本", advice)
 
 
-def validity(valid_from: str, valid_to: str) -> tuple[date, date]:
+def valid_between(valid_from: str, valid_to: str) -> tuple[date, date]:
     """Return first and last day; an unreadable or missing bound is open."""
     try:
         first = bound(valid_from, last=False) if valid_from else date.min

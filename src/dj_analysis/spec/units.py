@@ -19,7 +19,7 @@ from .periods import parse
 from .schemas import HEADCOUNTS, UNITS
 from .settings import Settings
 from .tables import Table, conform, load_table, numbers, read_text, whole_numbers
-from .tree import validity
+from .tree import valid_between
 
 ALL = "ALL"  # the root, or all units
 ROOT_LEVEL = "company"
@@ -49,7 +49,7 @@ class Unit:
 
     def valid_on(self, day: date) -> bool:
         """Tell whether the unit exists on a day."""
-        first, last = validity(self.valid_from, self.valid_to)
+        first, last = valid_between(self.valid_from, self.valid_to)
         return first <= day <= last
 
 
@@ -308,7 +308,7 @@ def _check_units(place: str, rows: list[Unit], problems: Problems) -> None:
                 problems.add(where, "unknown_unit", unit.became, "已有单位代码", "改正 became (correct became)")
             if not unit.level:
                 problems.add(where, "missing_level", "(空)", "层级名", "填上 level (give a level)")
-        dates = sorted(validity(unit.valid_from, unit.valid_to) for unit in spans)
+        dates = sorted(valid_between(unit.valid_from, unit.valid_to) for unit in spans)
         if any(start <= end for (_, end), (start, _) in itertools.pairwise(dates)):
             overlap = f"{len(spans)} 行有效期重叠"
             advice = "给前一行填 valid_to (end the earlier span)"

@@ -115,7 +115,7 @@ def aij(matrices: Sequence[np.ndarray], importance: np.ndarray | None = None) ->
     return np.exp(np.tensordot(shares, np.log(np.stack(list(matrices))), axes=1))
 
 
-def implied(matrix: np.ndarray, i: int, j: int) -> float:
+def implied_comparison(matrix: np.ndarray, i: int, j: int) -> float:
     """Return the ratio w_i/w_j implied by all other judgements (Harker 1987: a_ij treated as missing)."""
     incomplete = matrix.copy()
     incomplete[i, j] = incomplete[j, i] = 0.0
@@ -215,7 +215,7 @@ def _repair_hints(expert: str, matrix: np.ndarray, names: list[str]) -> list[dic
         i, j = (int(position) for position in np.unravel_index(cell, log_deviation.shape))
         if log_deviation[i, j] <= 1e-9:
             break
-        suggested = implied(matrix, i, j)
+        suggested = implied_comparison(matrix, i, j)
         suggested = float(SCALE[np.argmin(np.abs(np.log(SCALE / suggested)))])
         revised = matrix.copy()
         revised[i, j], revised[j, i] = suggested, 1 / suggested

@@ -18,7 +18,7 @@ from .comoments import Comoments
 from .composite import CONSTANT
 from .siblings import Siblings, read_siblings
 from .weighting import MANY_ENOUGH
-from .weights import path_weights, shares
+from .weights import column_shares, path_weights
 
 Curve = Literal["linear", "spline"]
 KEYS = ("parent", "code")
@@ -86,7 +86,7 @@ def effective_weights(
     for parent, family in source.families.items():
         weights = dict(family) if below == "children" else path_weights(source.tree, parent)
         codes = [code for code in weights if code in _family_codes(source)]
-        nominal = shares(np.array([weights[code] for code in codes]))
+        nominal = column_shares(np.array([weights[code] for code in codes]))
         rows.append(_of_node(source, earlier, parent, codes, nominal, curve, chosen.aggregator == "arithmetic"))
     return _packed(pd.concat(rows, ignore_index=True), source, earlier)
 
@@ -112,7 +112,7 @@ def _of_node(
         return table.assign(reason=reasons.TOO_FEW_TO_JUDGE if current.cases < MANY_ENOUGH else CONSTANT)
     ratio = current.correlation[:-1, -1] ** 2 if curve == "linear" else _curved(source, codes, parent)
     table["correlation_ratio"] = np.where(current.varies[:-1], ratio, 0.0)
-    table["effective"] = shares(table["correlation_ratio"].to_numpy())
+    table["effective"] = column_shares(table["correlation_ratio"].to_numpy())
     if linear:
         table["variance_share"] = weights * current.covariance[:-1, -1] / current.covariance[-1, -1]
     return _with_change(table, current, earlier, [*codes, parent], weights) if linear and earlier else table

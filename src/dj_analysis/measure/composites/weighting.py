@@ -15,7 +15,7 @@ from .choices import Choices
 from .composite import CONSTANT
 from .siblings import Siblings, read_siblings
 from .weight_methods import METHODS, Contents
-from .weights import Weights, packed, shares
+from .weights import Weights, column_shares, packed
 
 DECLARED = ("equal", "direct")
 ALL_METHODS = (*DECLARED, *METHODS, "combined")
@@ -124,12 +124,12 @@ def _rows(source: Siblings, method: str | Contents, given: Mapping[str, float] |
 
 def _declared(parent: str, family: Mapping[str, float], method: str, given: Mapping[str, float] | None) -> np.ndarray:
     if method == "equal":
-        return shares(np.ones(len(family)))
+        return column_shares(np.ones(len(family)))
     source = {**family, **given} if given else family
     contents = np.array([source[code] for code in family], dtype=float)
     if not (np.isfinite(contents).all() and (contents >= 0).all() and contents.sum() > 0):
         raise UsageError(f"{parent or '权重'}: 权重应非负且和大于 0 (weights must be >= 0 with a sum above 0)")
-    return shares(contents)
+    return column_shares(contents)
 
 
 def _from_data(
@@ -162,7 +162,7 @@ def _shares(
             f"{parent or '表'}: {', '.join(negative)} 有负值或均值为 0,{method} 无定义;给出指标树,用其区间换算到 0–100"
             f" (negative values: give a tree, whose ranges bring them to 0–100)"
         )
-    weights = shares(np.asarray(contents, dtype=float))
+    weights = column_shares(np.asarray(contents, dtype=float))
     if np.isnan(weights).any():
         return weights, [CONSTANT if not varies.any() else ALIKE] * len(codes)
     return weights, [CONSTANT if not column_varies else "" for column_varies in varies]
@@ -187,7 +187,9 @@ def _combined(
     both = first.merge(second, on=["parent", "code"], how="left", suffixes=("", "_2"))
     a, b = both["weight"].to_numpy(), both["weight_2"].to_numpy()
     combined = share * a + (1 - share) * b if how == "linear" else a**share * b ** (1 - share)
-    both["weight"] = pd.Series(combined).groupby(both["parent"]).transform(lambda block: shares(block.to_numpy()))
+    both["weight"] = (
+        pd.Series(combined).groupby(both["parent"]).transform(lambda block: column_shares(block.to_numpy()))
+    )
     names = [" + ".join(dict.fromkeys(part["method"])) for part in (first, second)]
     formula = (
         f"{share:g}*{names[0]} + {1 - share:g}*{names[1]}"

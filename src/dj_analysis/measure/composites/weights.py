@@ -134,7 +134,7 @@ def packed(rows: pd.DataFrame, *, period: str = "", year: str = "", **common: An
     return Weights(table, KEYS, statistics, year=year, **{**declared, **common})
 
 
-def shares(contents: np.ndarray) -> np.ndarray:
+def column_shares(contents: np.ndarray) -> np.ndarray:
     """Divide by the sum; NaN where the sum is not positive."""
     total = contents.sum() if len(contents) else 0.0
     return contents / total if np.isfinite(total) and total > 0 else np.full(len(contents), np.nan)
@@ -145,7 +145,7 @@ def path_weights(tree: Tree, code: str) -> dict[str, float]:
     children = tree.children(code)
     if not children:
         return {code: 1.0}
-    child_shares = shares(np.array([child.weight for child in children]))
+    child_shares = column_shares(np.array([child.weight for child in children]))
     return {
         leaf: share * leaf_share
         for child, share in zip(children, child_shares, strict=True)

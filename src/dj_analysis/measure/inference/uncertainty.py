@@ -159,7 +159,7 @@ def skewness_of_mean(sums: Mapping[str, np.ndarray]) -> np.ndarray:
         return np.asarray(third_moment(sums) / variance**1.5 * sums["www"] / sums["ww"] ** 1.5)
 
 
-def shares(count: np.ndarray, n: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
+def shares_interval(count: np.ndarray, n: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
     """Wilson interval of a share (Wilson 1927).
 
     Parameters

@@ -21,11 +21,11 @@ from ...spec.tables import Table, as_text, quoted
 from ...spec.units import Units
 from ..engines import collected
 from ..survey import Survey
-from . import consent, identifiers, wjx
-from .answers import recorded_headers, survey_of_table
-from .consent import CONNECT, CONSENTS, OWN_CODE, Consented
+from . import identifiers, row_consent, wjx
+from .conversion import recorded_headers, survey_of_table
 from .linking import PSEUDONYM, Codes, permission, pseudonyms
 from .roles import RESPONDENT, SECONDS, axes_of, check_asked, flat_units, roles_of_names
+from .row_consent import CONNECT, CONSENTS, OWN_CODE, Consented
 
 _PSEUDONYM_COLUMN = "__pseudonym"  # temporary column of pseudonyms, until undeclared columns are dropped
 
@@ -52,7 +52,7 @@ def survey_of_frame(
     wrapped = nw.from_native(frame)
     schema = wrapped.collect_schema()
     headers = schema.names()
-    columns, unasked = consent.without_unasked(source.columns, headers)
+    columns, unasked = row_consent.without_unasked(source.columns, headers)
     roles = roles_of_names(headers, replace(source, columns=columns), codebook, units, place, problems)
     if isinstance(wrapped, nw.DataFrame) and _answers_are_text(schema, roles, codebook):
         table = Table(as_text(wrapped.to_pandas()), place)
@@ -66,9 +66,9 @@ def survey_of_frame(
     if when in headers and period and "period" not in source.constant:
         wrapped = wrapped.filter(nw.col(when).cast(nw.String) == period)
     free = [name for name in headers if name not in roles.values() and name not in (when, *wjx.META)]
-    roles = consent.consent_columns(wrapped, free) | roles
-    agreed = consent.consented_frame(wrapped, roles, door)
-    notices = list(consent.note_consent(place, agreed, unasked, door, problems))
+    roles = row_consent.consent_columns(wrapped, free) | roles
+    agreed = row_consent.consented_frame(wrapped, roles, door)
+    notices = list(row_consent.note_consent(place, agreed, unasked, door, problems))
     held = _look_at(agreed.frame, schema, roles, codebook, units, place, problems)
     recorded = recorded_headers(headers, source, codebook, units)
     identifiers.drop_notice(place, identifiers.identifying_names(headers), held, recorded, problems, file=file)

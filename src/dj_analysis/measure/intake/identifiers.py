@@ -90,7 +90,7 @@ def clean_command(columns: Iterable[str], file: str | Path) -> str:
     return " ".join(["dj clean", _quoted(str(file)), *(f"--drop {_quoted(option)}" for option in options)])
 
 
-def shown(path: Path) -> str:
+def shown_path(path: Path) -> str:
     """Return a path relative to the working directory where it lies below it, else in full."""
     here = Path.cwd()
     return str(path.resolve().relative_to(here)) if path.resolve().is_relative_to(here) else str(path)

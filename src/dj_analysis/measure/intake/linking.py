@@ -15,8 +15,8 @@ from ...errors import Problems
 from ...spec.assessment import impact_problems
 from ...spec.consent import Door
 from ...spec.tables import rows_text
-from .consent import OWN_CODE
 from .identifiers import identifying_text
+from .row_consent import OWN_CODE
 
 PSEUDONYM = "link"
 KEY_FILE = "DJ_KEY_FILE"

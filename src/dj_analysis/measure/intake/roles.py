@@ -9,7 +9,7 @@ from ...spec.codebook import Codebook
 from ...spec.settings import Source
 from ...spec.units import Unit, Units
 from . import wjx
-from .consent import CONSENTS, OWN_CODE
+from .row_consent import CONSENTS, OWN_CODE
 
 SECONDS = "seconds"
 RESPONDENT = "respondent"

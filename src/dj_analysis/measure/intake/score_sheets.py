@@ -12,7 +12,7 @@ from ...spec.settings import Settings
 from ...spec.specification import Specification
 from ...spec.tables import Table, load_table, numbers, quoted, rows_text, whole_numbers
 from ..basis import Basis, digest_of
-from .identifiers import check_names, shown
+from .identifiers import check_names, shown_path
 
 COLUMNS = ("period", "unit", "rater", "kind", "code", "score")
 
@@ -51,7 +51,7 @@ def load_ratings(settings: Settings, problems: Problems) -> pd.DataFrame | None:
 
     def seen(raw: Table) -> None:
         path = settings.folder / (source.path if source is not None and source.path else raw.place)
-        check_names(raw.place, map(str, raw.frame.columns), problems, file=shown(path) if path.is_file() else "")
+        check_names(raw.place, map(str, raw.frame.columns), problems, file=shown_path(path) if path.is_file() else "")
 
     table = load_table(settings, "ratings", RATINGS, problems, seen=seen)
     if table is None:

@@ -16,10 +16,10 @@ from ...spec.specification import Specification
 from ...spec.tables import read_text
 from ...spec.units import Units
 from ..survey import Survey
-from .answers import survey_of_table as survey_of_table
+from .conversion import survey_of_table as survey_of_table
 from .frames import survey_of_frame as survey_of_frame
 from .frames import typed_parquet
-from .identifiers import check_other_sheets, shown
+from .identifiers import check_other_sheets, shown_path
 
 
 def read_survey(
@@ -111,7 +111,7 @@ def survey_of_file(
     door: Door | None = None,
 ) -> Survey | None:
     """Read a wave from a file; what is wrong goes into ``problems``, and the rest is still read."""
-    place, file = place or path.name, shown(path)
+    place, file = place or path.name, shown_path(path)
     if path.suffix.lower() == ".parquet" and path.exists():
         frame = typed_parquet(path, spec.codebook.at(period), source)
         if frame is not None:

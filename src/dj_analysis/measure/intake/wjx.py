@@ -90,8 +90,8 @@ def match_headers(headers: Iterable[str], wordings: Mapping[str, Iterable[str]])
     code_by_wording: dict[str, str] = {}
     for code, texts in wordings.items():
         for text in (code, *texts):
-            if plain(text):
-                code_by_wording.setdefault(plain(text), code)
+            if plain_header(text):
+                code_by_wording.setdefault(plain_header(text), code)
     headers_by_code: dict[str, list[str]] = {}
     for header in headers:
         asked = next((code_by_wording[text] for text in stems(header) if text in code_by_wording), None)
@@ -115,9 +115,9 @@ def stems(header: str) -> list[str]:
     for dash in ("—", "--", "–"):
         if dash in bare:
             candidates.append(bare.rsplit(dash, 1)[1])
-    return [text for text in dict.fromkeys(plain(c) for c in candidates) if text]
+    return [text for text in dict.fromkeys(plain_header(c) for c in candidates) if text]
 
 
-def plain(text: str) -> str:
+def plain_header(text: str) -> str:
     """Normalise a wording for comparison: without asides in brackets, punctuation and case."""
     return _NOISE.sub("", _ASIDE.sub("", text)).lower() or _NOISE.sub("", text).lower()

@@ -17,7 +17,7 @@ from .factormodel import (
     derivatives,
     discrepancy,
     factor_covariances,
-    implied,
+    implied_moments,
     sample_of,
     start,
     step_of,
@@ -217,7 +217,7 @@ def _fit_measures(model: Model, sample: Sample, elements: np.ndarray, reason: np
     solved = reason == ""
     filled, s = np.where(solved[..., None, None], elements, _independence_elements(model)), sample.covariances
     f = discrepancy(model, sample, filled)
-    *_, sigma, mu = implied(model, filled)
+    *_, sigma, mu = implied_moments(model, filled)
     phi, df, total = factor_covariances(model, elements), model.df, sample.n.sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         variances = np.diagonal(s, axis1=-2, axis2=-1)

@@ -204,7 +204,7 @@ def factor_covariances(model: Model, elements: np.ndarray) -> np.ndarray:
     return phi
 
 
-def implied(model: Model, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def implied_moments(model: Model, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return Λ, ΛΦ, the implied covariances ΛΦΛ′ + Θ and the implied means ν + Λκ of each group."""
     loadings = elements[..., model.slices["loading"]][..., None] * model.pattern
     loadings_phi = loadings @ factor_covariances(model, elements)
@@ -218,7 +218,7 @@ def implied(model: Model, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 def discrepancy(model: Model, sample: Sample, elements: np.ndarray) -> np.ndarray:
     """Return F = ln|Σ| − ln|S| + tr(SΣ⁻¹) − p + (m−μ)′Σ⁻¹(m−μ) of each group; infinite where Σ is not positive definite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        *_, sigma, means = implied(model, elements)
+        *_, sigma, means = implied_moments(model, elements)
     finite = np.isfinite(sigma).all(axis=(-1, -2)) & np.isfinite(means).all(axis=-1)
     eigenvalues, vectors = np.linalg.eigh(np.where(finite[..., None, None], sigma, np.eye(sigma.shape[-1])))
     definite = finite & (eigenvalues[..., 0] > 0)
@@ -236,7 +236,7 @@ def derivatives(model: Model, sample: Sample, elements: np.ndarray) -> tuple[np.
     d = m − μ and W = A(S + dd′ − Σ)A the score is n(c·u′Wv + D′Ad), and the information is
     n(cc′∘[(U′AU)∘(V′AV) + (U′AV)∘(V′AU)] + D′AD).
     """
-    loadings, loadings_phi, sigma, means = implied(model, elements)
+    loadings, loadings_phi, sigma, means = implied_moments(model, elements)
     p = len(model.items)
     factor_of, (rows, columns) = model.pattern.argmax(axis=1), model.pairs
     eye, r = np.broadcast_to(np.eye(p), sigma.shape), 2 * p + len(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from ..blocks import Block, as_html
+from ..blocks import Block, block_html
 from .document import Document, svg_uri
 
 
@@ -22,14 +22,14 @@ def to_html(document: Document) -> bytes:
 
 def _fragment(block: Block) -> str:
     if block.kind == "heading":
-        return as_html(Block("heading", {**block.content, "text": block.content["number"] + block.content["text"]}))
+        return block_html(Block("heading", {**block.content, "text": block.content["number"] + block.content["text"]}))
     if block.kind == "figure":
         from html import escape
 
         c = block.content
         caption = f"<figcaption>{escape(c['caption'])}</figcaption>" if c["caption"] != c["alt"] else ""
         return f'<figure><img src="{svg_uri(c["svg"])}" alt="{escape(c["alt"], quote=True)}">{caption}</figure>'
-    return as_html(block)
+    return block_html(block)
 
 
 def _paged(document: Document, fragments: list) -> list[list]:

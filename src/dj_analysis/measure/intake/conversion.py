@@ -21,10 +21,10 @@ from ...spec.tables import Table, map_columns, numbers, quoted, rows_text, whole
 from ...spec.tree import Node
 from ...spec.units import Units
 from ..survey import Survey
-from . import consent, identifiers, wjx
-from .consent import CONNECT, CONSENTS, OWN_CODE, Consented
+from . import identifiers, row_consent, wjx
 from .linking import PSEUDONYM, Codes, pseudonyms
 from .roles import RESPONDENT, SECONDS, axes_of, check_asked, flat_units, question_headers, renumbered, roles_of_names
+from .row_consent import CONNECT, CONSENTS, OWN_CODE, Consented
 
 
 def survey_of_table(
@@ -54,7 +54,7 @@ def survey_of_table(
     recorded = recorded_headers(headers, source, codebook, units)
     dropped = [name for name in headers if name in identifiers.DROPPED]
     table = replace(table, frame=wjx.blank_missing(table.frame.drop(columns=dropped)))
-    columns, unasked = consent.without_unasked(renumbered(source.columns, headers), headers)
+    columns, unasked = row_consent.without_unasked(renumbered(source.columns, headers), headers)
     source = replace(source, columns=columns)
     if source.shape == "long":
         mapped = map_columns(table, source, problems)
@@ -67,8 +67,8 @@ def survey_of_table(
     frame = _of_period(table.frame, period)
     roles = roles_of_names([str(name) for name in frame.columns], Source(), codebook, units, table.place, problems)
     free = [c for c in frame.columns if c not in roles.values() and c not in wjx.META]
-    roles = consent.consent_columns(frame, free) | roles
-    agreed = consent.consented_rows(frame, roles, door)
+    roles = row_consent.consent_columns(frame, free) | roles
+    agreed = row_consent.consented_rows(frame, roles, door)
     frame = agreed.frame
     text_columns = {roles[node.code] for node in codebook.others if node.role == "text" and node.code in roles}
     used = set(roles.values()) - text_columns
@@ -77,12 +77,17 @@ def survey_of_table(
     held = {c: (content, source.columns.get(c, c) if source.shape != "long" else "") for c, content in cells.items()}
     held = {c: (content, header if header in headers else "") for c, (content, header) in held.items()}
     identifiers.drop_notice(
-        table.place, named, held, recorded, problems, file=identifiers.shown(file) if isinstance(file, Path) else file
+        table.place,
+        named,
+        held,
+        recorded,
+        problems,
+        file=identifiers.shown_path(file) if isinstance(file, Path) else file,
     )
     # A cell with an identifier is not looked at again: another message would print it.
     readable = {code: header for code, header in roles.items() if header not in cells}
     typed = _typed(frame, readable, spec, codebook, units, table.place, problems)
-    notices = [*table.notices, *consent.note_consent(table.place, agreed, unasked, door, problems)]
+    notices = [*table.notices, *row_consent.note_consent(table.place, agreed, unasked, door, problems)]
     if OWN_CODE in roles:
         typed[PSEUDONYM], notice = pseudonyms(table.place, _codes(frame, roles, agreed), door, agreed.basis, problems)
         notices += [notice] if notice else []

@@ -13,7 +13,7 @@ from ...spec.specification import Specification
 from ...spec.tables import Table, load_table, numbers, rows_text, whole_numbers
 from ...spec.tree import Tree
 from ..survey import Indicators
-from .identifiers import check_names, shown
+from .identifiers import check_names, shown_path
 
 COLUMNS = ("unit", "period", "code", "value", "n", "se", "reason")
 
@@ -36,7 +36,7 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
     def seen(raw: Table) -> None:
         source = settings.tables.get("indicator_values")
         path = settings.folder / (source.path if source is not None and source.path else raw.place)
-        check_names(raw.place, map(str, raw.frame.columns), problems, file=shown(path) if path.is_file() else "")
+        check_names(raw.place, map(str, raw.frame.columns), problems, file=shown_path(path) if path.is_file() else "")
 
     table = load_table(settings, "indicator_values", INDICATOR_VALUES, problems, seen=seen)
     if table is None or spec.indicators is None:
