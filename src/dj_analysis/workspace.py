@@ -39,6 +39,9 @@ from .spec.settings import FLOOR, Language, Source
 from .spec.units import Units, excluded_units
 
 
+WAVES_KEPT = 2  # read waves held in memory: a report looks at a wave and the one before it
+
+
 class Workspace:
     """One office's folder: declarations, waves, indicators, the confidential store and the record.
 
@@ -376,11 +379,21 @@ class Workspace:
         self._known_period(period)
         if self.history.purged(period):
             raise DataError(f"{period} 的答卷已按期删除,只留汇总 (its answers were purged; the sums are kept)")
-        problems = Problems()
-        survey = read_wave(self.settings, self.spec, period, problems)
-        raise_for(problems)
-        assert survey is not None, "a wave that cannot be read is a problem"
-        return survey
+        key = (period, fingerprint(self.settings, self.spec, period))
+        if key not in self._waves_read:
+            problems = Problems()
+            survey = read_wave(self.settings, self.spec, period, problems)
+            raise_for(problems)
+            assert survey is not None, "a wave that cannot be read is a problem"
+            while len(self._waves_read) >= WAVES_KEPT:
+                self._waves_read.pop(next(iter(self._waves_read)))
+            self._waves_read[key] = survey
+        return self._waves_read[key]
+
+    @cached_property
+    def _waves_read(self) -> dict[tuple[str, str], Survey]:
+        """The waves read last, by what decides their content: a report asks for the same answers several times."""
+        return {}
 
     def _known_period(self, period: str) -> None:
         if period not in self.periods:

@@ -617,9 +617,9 @@ EVERYTHING = (late, late, change, change, move, remove, withdraw, turn_back)
 
 #: Late answers alone, to everything and without crosses; whatever may happen, in any company.
 KINDS: dict[str, dict[str, Any]] = {"late": {"plain": True, "only": (late,)}, "everything": {}}
-TIMES = 5 if "DJ_ATTACK" in os.environ else 1
-CHUNKS = [("late", 9000 + k, 10) for k in range(0, 20 * TIMES, 10)]
-CHUNKS += [("everything", 9500 + k, 10) for k in range(0, 40 * TIMES, 10)]
+TIMES = 10 if "DJ_ATTACK" in os.environ else 1
+CHUNKS = [("late", 9000 + k, 10) for k in range(0, 10 * TIMES, 10)]
+CHUNKS += [("everything", 9500 + k, 10) for k in range(0, 20 * TIMES, 10)]
 
 
 @cache

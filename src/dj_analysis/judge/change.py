@@ -148,11 +148,14 @@ def q_values(p: pd.Series, shown: pd.Series | None = None) -> pd.Series:
     Units that cannot be shown leave before: a q-value would tell about theirs, and they are not judged. Where none can be
     shown all are adjusted.
     """
-    q = pd.Series(np.nan, index=p.index)
-    known = p.notna() if shown is None or not shown[p.index].any() else p.notna() & shown[p.index]
+    values = p.to_numpy(float)
+    known = ~np.isnan(values)
+    if shown is not None and (may_be_shown := shown.reindex(p.index).to_numpy(bool)).any():
+        known &= may_be_shown
+    q = np.full(len(values), np.nan)
     if known.any():
-        q[known] = multipletests(p[known], method="fdr_bh")[1]
-    return q
+        q[known] = multipletests(values[known], method="fdr_bh")[1]
+    return pd.Series(q, index=p.index)
 
 
 def _of_shown_units(now: Scores, before: Scores) -> tuple[Scores, Scores]:

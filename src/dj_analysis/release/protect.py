@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -88,6 +89,11 @@ class Protected:
     def printed(self) -> Protected:
         """Return the same rows as they may be printed, rounded as ``columns.toml`` says."""
         self.verify()
+        return self._as_printed
+
+    @cached_property
+    def _as_printed(self) -> Protected:
+        """The rounded rows, computed once: a report fills many sentences and tables from one result."""
         return _sealed(as_printed(self.result, self.plan), self.plan)
 
     def _repr_html_(self) -> str:

@@ -8,13 +8,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import nbformat
+from typing import TYPE_CHECKING, Any
 
 from ...errors import DjError, UsageError
 from ...release.plan import ReleasePlan, verified
 from ..blocks import KINDS_OF_BLOCK, LITERAL, MIME, OWN_WORK, Block, seal_of
+
+if TYPE_CHECKING:
+    import nbformat
 
 _ZH = "一二三四五六七八九十"
 
@@ -87,6 +88,8 @@ def waves_in(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
 
 def seals_hold(path: Path, key: bytes) -> str:
     """Verify the seals in a kept notebook with the workspace's key; return what is wrong, or ``""``."""
+    import nbformat  # a second to import, and most sessions never need it
+
     for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
         for output in cell.get("outputs", []):
             content = output.get("data", {}).get(MIME, {})
@@ -100,6 +103,8 @@ def seals_hold(path: Path, key: bytes) -> str:
 
 def stripped(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the notebook as it may be kept beside the report: blocks only, no streams, paths or run times."""
+    import nbformat
+
     kept = nbformat.from_dict(json.loads(json.dumps(notebook)))
     for cell in kept.cells:
         if cell.cell_type == "code":
