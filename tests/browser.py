@@ -116,6 +116,16 @@ class Page:
         return [json.dumps(event["params"], ensure_ascii=False) for event in self.events if event["method"] in kinds]
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send one command; one that meets a page between two loads is sent again."""
+        for _ in range(50):
+            answer = self._answer(method, params)
+            if "Not attached to an active page" not in str(answer.get("error")):
+                break
+            time.sleep(0.1)
+        assert "error" not in answer, f"{method}: {answer.get('error')}"
+        return answer["result"]
+
+    def _answer(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         self._last += 1
         message = {"id": self._last, "method": method, "params": params}
         message |= {"sessionId": self._session} if self._session else {}
@@ -123,8 +133,7 @@ class Page:
         while True:
             answer = self._read()
             if answer.get("id") == self._last:
-                assert "error" not in answer, f"{method}: {answer.get('error')}"
-                return answer["result"]
+                return answer
 
     def _loading(self, method: str, **params: Any) -> None:
         self.events = [event for event in self.events if event["method"] != "Page.loadEventFired"]
