@@ -38,7 +38,6 @@ from .spec.periods import order, parse
 from .spec.settings import FLOOR, Language, Source
 from .spec.units import Units, excluded_units
 
-
 WAVES_KEPT = 2  # read waves held in memory: a report looks at a wave and the one before it
 
 
