@@ -21,8 +21,17 @@ QUICK = frozenset(
 )  # fmt: skip
 
 
+#: Modules of whole runs, longest first: they start first, so that no processor waits for the last of them.
+LONG = (
+    "methods_report", "truth", "reports", "attacks_files", "attacks_releases", "demo", "attacks_random", "closing", "audit",
+    "columns", "interrupted",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the quick modules."""
+    """Put the long modules first and mark the tests of the quick ones."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem.removeprefix("test_"), len(LONG)))
     for item in items:
         if item.path.stem.removeprefix("test_") in QUICK:
             item.add_marker("quick")
