@@ -59,7 +59,7 @@ def test_the_false_share_of_what_is_found_is_that_of_the_tests_without_a_differe
 
 
 def test_wilson_interval_of_newcombe():
-    low, high = uncertainty.shares(np.array([81.0]), np.array([263.0]))
+    low, high = uncertainty.shares_interval(np.array([81.0]), np.array([263.0]))
     assert (round(float(low[0]), 4), round(float(high[0]), 4)) == (0.2553, 0.3662)
 
 

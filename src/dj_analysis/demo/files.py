@@ -106,7 +106,7 @@ def _assessment(periods: Sequence[str]) -> str:
 
 def _nodes(nodes: Sequence[Node], columns: Sequence[str]) -> pd.DataFrame:
     rows = [{name: _plain(getattr(node, name)) for name in columns if hasattr(node, name)} for node in nodes]
-    return pd.DataFrame(rows, columns=list(columns)).fillna("")
+    return pd.DataFrame(rows, columns=list(columns), dtype=object).fillna("")
 
 
 def _scales(codebook: Codebook) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from .periods import parse
 from .schemas import CODEBOOK, INDICATORS, SCALES
 from .settings import MOST_TOGETHER, Settings
 from .tables import Table, conform, load_table, numbers, read_text, whole_numbers
-from .tree import SCORED, Node, Tree, check_tree, read_nodes
+from .tree import SCORED, Indicator, Node, Tree, check_points, check_tree, read_nodes
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,9 @@ def load_indicators(settings: Settings, problems: Problems) -> Tree | None:
     table = load_table(settings, "indicators", INDICATORS, problems)
     if table is None:
         return None
-    nodes = read_nodes(table, problems)
+    nodes = read_nodes(table, problems, Indicator)
     check_tree(table.place, nodes, problems)
+    check_points(table.place, [node for node in nodes if isinstance(node, Indicator)], problems)
     return Tree(_sound(nodes), about="units")
 
 

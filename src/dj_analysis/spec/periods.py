@@ -1,4 +1,4 @@
-"""Reporting periods: 2026, 2026H1, 2026Q3, 2026-09."""
+"""Reporting periods: 2026, 2026H1, 2026Q3, 2026-09, and spans of them: 2025-10/2026-09."""
 
 from __future__ import annotations
 
@@ -75,9 +75,66 @@ class Period:
         return f"{self.year}年{_ZH[self.cycle][self.number - 1] if self.cycle in _ZH else ''}"
 
 
+@dataclass(frozen=True)
+class Span(Period):
+    """Several periods of one cycle taken together, first and last included: ``2025-10/2026-09``.
+
+    Its cycle, year and number are those of its last period: it is as old as that one.
+    """
+
+    first: str = ""
+
+    @property
+    def months(self) -> int:
+        """Length in months."""
+        return (12 // _STEPS[self.cycle]) * (self.index - parse(self.first).index + 1)
+
+    @property
+    def start(self) -> date:
+        """First day of the first period."""
+        return parse(self.first).start
+
+    @property
+    def end(self) -> date:
+        """Last day of the last period."""
+        return self.last.end
+
+    @property
+    def last(self) -> Period:
+        """The last period."""
+        return Period(_text(self.cycle, self.year, self.number), self.cycle, self.year, self.number)
+
+    def shift(self, by: int) -> Period:
+        """Return the span ``by`` times its own length later (earlier when negative)."""
+        steps = by * (self.index - parse(self.first).index + 1)
+        return parse(f"{parse(self.first).shift(steps).text}/{self.last.shift(steps).text}")
+
+    @property
+    def year_before(self) -> Period:
+        """The same span a year earlier."""
+        return parse(f"{parse(self.first).year_before.text}/{self.last.year_before.text}")
+
+    def label(self, language: str = "zh") -> str:
+        """Name for a reader: 2025年10月至2026年9月."""
+        return (" to " if language == "en" else "至").join(
+            one.label(language) for one in (parse(self.first), self.last)
+        )
+
+
+def within(text: str, periods: list[str]) -> list[str]:
+    """Return those of some periods that a period is: itself, or the periods of its cycle inside a span, in order."""
+    span = parse(text)
+    if not isinstance(span, Span):
+        return [one for one in periods if one == text]
+    inside = (one for one in periods if parse(one).cycle == span.cycle)
+    return order([one for one in inside if span.start <= parse(one).start and parse(one).end <= span.end])
+
+
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Period:
-    """Read a period; anything else raises :class:`UsageError` with the allowed forms."""
+    """Read a period or a span of periods; anything else raises :class:`UsageError` with the allowed forms."""
+    if "/" in str(text):
+        return _span(str(text).strip())
     match = _PATTERN.match(str(text).strip())
     if not match:
         raise UsageError(f"时期 “{text}” 无法识别 (not a period);应为/allowed: {ALLOWED}")
@@ -87,6 +144,16 @@ def parse(text: str) -> Period:
             number = int(parts[cycle])
             return Period(_text(cycle, int(parts["year"]), number), cycle, int(parts["year"]), number)
     return Period(parts["year"], "year", int(parts["year"]), 1)
+
+
+def _span(text: str) -> Span:
+    ends = [part.strip() for part in text.split("/")]
+    if len(ends) == 2 and all(map(is_period, ends)):
+        first, last = map(parse, ends)
+        if first.cycle == last.cycle and first.index < last.index:
+            return Span(f"{first.text}/{last.text}", last.cycle, last.year, last.number, first.text)
+    allowed = "2025-10/2026-09 (同一种时期,先早后晚; of one kind, the earlier first)"
+    raise UsageError(f"时段 “{text}” 无法识别 (not a span of periods);应为/allowed: {allowed}")
 
 
 def is_period(text: str) -> bool:

@@ -142,8 +142,38 @@ INDICATORS = Schema(
         TableColumn("min_share", "至少有多少比例的指标才计分(0–1)", "number"),
         *_VALID,
         TableColumn("replaces", "替代哪个旧代码"),
+        TableColumn(
+            "aggregator",
+            "下级如何合成;points = 按分值扣分加分",
+            "choice",
+            allowed=("arithmetic", "geometric", "harmonic", "points", ""),
+        ),
+        TableColumn(
+            "kind",
+            "points 下的计分:空=按区间折算,deduct=每次扣分,bonus=每次加分(上限为分值),veto=一票否决",
+            "choice",
+            allowed=("deduct", "bonus", "veto", ""),
+        ),
+        TableColumn("points_each", "每次扣几分或加几分", "number"),
+        TableColumn("target", "目标值(专业标杆)", "number"),
+        TableColumn("minutes", "每支部每月填报用时(分钟)", "number"),
+        TableColumn("criterion", "考核标准"),
+        TableColumn("evidence", "佐证材料"),
+        TableColumn("owner_department", "责任部门"),
+        TableColumn("nature", "属性,用 | 分隔(党务|行政、定性|定量、共性|个性)"),
     ),
     ("code", "valid_from"),
+)
+TEAMS = Schema(
+    "teams",
+    "班组及其星级:支部评星的必备条件",
+    (
+        TableColumn("team", "班组代码,唯一", required=True, example="T001"),
+        TableColumn("branch", "所属支部代码", required=True, example="B001"),
+        TableColumn("period", "时期", "period", required=True, example="2026"),
+        TableColumn("star", "星级 1–5,未评为空", "count", required=True, example="4"),
+    ),
+    ("team", "period"),
 )
 INDICATOR_VALUES = Schema(
     "indicator_values",
@@ -190,4 +220,6 @@ RESPONSES = Schema(
     ),
 )
 
-SCHEMAS = {s.name: s for s in (CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, RATINGS, RESPONSES)}
+SCHEMAS = {
+    s.name: s for s in (CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, TEAMS, RATINGS, RESPONSES)
+}

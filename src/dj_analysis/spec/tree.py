@@ -64,6 +64,43 @@ class Node:
         return first <= day <= last
 
 
+#: How a leaf earns its points under the aggregator ``points``.
+POINT_KINDS = ("", "deduct", "bonus", "veto")
+
+
+@dataclass(frozen=True)
+class Indicator(Node):
+    """A node of an indicator tree about units, with what only indicators declare.
+
+    Attributes
+    ----------
+    aggregator
+        How the children make this node: ``arithmetic`` (default), ``geometric``, ``harmonic`` or ``points``.
+    kind
+        Under ``points``: empty for a value on its range, ``deduct`` (points off for each count, never below 0), ``bonus``
+        (points on for each count, up to the weight), ``veto`` (any count makes the whole 0).
+    points_each
+        Points off or on for each count.
+    target
+        The value aimed at (专业标杆); NaN where none is declared.
+    minutes
+        Minutes a branch spends on it each month.
+    criterion, evidence, owner_department, nature
+        Standard of assessment (考核标准), what proves the value, who is responsible, and attributes (党政、定性定量、共性个性),
+        separated by ``|``.
+    """
+
+    aggregator: str = ""
+    kind: str = ""
+    points_each: float = float("nan")
+    target: float = float("nan")
+    minutes: float = float("nan")
+    criterion: str = ""
+    evidence: str = ""
+    owner_department: str = ""
+    nature: str = ""
+
+
 @dataclass(frozen=True)
 class Tree:
     """A frozen, versioned tree of nodes; ``about`` tells whether its values are about persons or about units.
@@ -175,21 +212,21 @@ class Tree:
         return leaf.form == "both" or (form == "full" and leaf.form in ("full", ""))
 
 
-def read_nodes(table: Table, problems: Problems) -> list[Node]:
+def read_nodes(table: Table, problems: Problems, kind: type[Node] = Node) -> list[Node]:
     """Build nodes from a checked table; invalid cells were noted by the schema check and take their default."""
     frame, nodes = table.frame, []
-    numeric = ("weight", "minimum", "maximum", "min_share", "expected")
-    figures = {name: numbers(frame[name]) for name in numeric if name in frame}
+    numeric = ("weight", "minimum", "maximum", "min_share", "expected", "points_each", "target", "minutes")
+    figures = {name: numbers(frame[name]) for name in numeric if name in frame and name in kind.__dataclass_fields__}
     for row, cells in enumerate(frame.to_dict("records")):
         if not cells["code"]:
             problems.add(f"{table.place}: 第 {row + 2} 行", "missing_code", "(空)", "code", "填上代码 (give a code)")
             continue
         values = {name: float(figures[name].iloc[row]) for name in figures}
-        text = {name: str(cells[name]) for name in Node.__dataclass_fields__ if name in cells and name not in values}
+        text = {name: str(cells[name]) for name in kind.__dataclass_fields__ if name in cells and name not in values}
         direction = -1 if whole_numbers(pd.Series([text.pop("direction", "")])).iloc[0] == "-1" else 1
         values["weight"] = 1.0 if values["weight"] != values["weight"] else values["weight"]
         role = text.pop("role", "") or "item"
-        nodes.append(Node(**text, role=role, direction=direction, **values))  # type: ignore[arg-type]
+        nodes.append(kind(**text, role=role, direction=direction, **values))  # type: ignore[arg-type]
     return nodes
 
 
@@ -207,7 +244,8 @@ def check_tree(place: str, nodes: list[Node], problems: Problems) -> None:
             )
         if node.weight < 0:
             problems.add(where, "negative_weight", node.weight, ">= 0", "反向请用 direction = -1 (use direction)")
-        if node.code not in parents and node.role == "item" and not node.minimum < node.maximum:
+        counted = isinstance(node, Indicator) and node.kind in ("deduct", "bonus", "veto")
+        if node.code not in parents and node.role == "item" and not counted and not node.minimum < node.maximum:
             bounds = f"minimum={node.minimum}, maximum={node.maximum}"
             problems.add(where, "range", bounds, "minimum < maximum", "填上量表两端 (give both ends of the range)")
         if node.role in ("dimension", "index", "outcome") and node.code not in parents:
@@ -226,6 +264,41 @@ def check_tree(place: str, nodes: list[Node], problems: Problems) -> None:
             zero_weights = f"{len(weights)} × 0"
             problems.add(
                 f"{place}: {parent}", "zero_weights", zero_weights, "权重之和 > 0", "改正 weight (correct weight)"
+            )
+
+
+def check_points(place: str, nodes: list[Indicator], problems: Problems) -> None:
+    """Note errors in how indicators earn points: kinds outside a points sheet, no points for a count, a sum other than 100."""
+    by_code: dict[str, list[Indicator]] = {}
+    for node in nodes:
+        by_code.setdefault(node.code, []).append(node)
+    for node in nodes:
+        above = by_code.get(node.parent, [])
+        on_sheet = any(parent.aggregator == "points" for parent in above)
+        where = f"{place}: {node.code}"
+        if node.kind and not on_sheet:
+            advice = "上级的 aggregator 填 points (give its parent the aggregator points)"
+            problems.add(where, "kind_outside_points", node.kind, "上级 aggregator = points", advice)
+        if node.kind in ("deduct", "bonus") and not node.points_each > 0:
+            problems.add(
+                where, "range", node.points_each, "> 0", "填上每次扣(加)几分 (points off or on for each count)"
+            )
+    for code, versions in by_code.items():
+        for node in versions:
+            if node.aggregator == "points" and not any(p.aggregator == "points" for p in by_code.get(node.parent, [])):
+                _check_sum(f"{place}: {code}", node, nodes, problems)
+
+
+def _check_sum(where: str, node: Indicator, nodes: list[Indicator], problems: Problems) -> None:
+    """Note a points sheet whose items, as they were on the day it began, do not add to 100."""
+    for day in sorted({valid_between(one.valid_from, one.valid_to)[0] for one in nodes if one.parent == node.code}):
+        if not node.valid_on(day):
+            continue
+        parts = [one for one in nodes if one.parent == node.code and one.valid_on(day)]
+        total = sum(one.weight for one in parts if one.kind not in ("bonus", "veto"))
+        if parts and abs(total - 100) > 1e-6:
+            problems.add(
+                where, "points_sum", f"{total:g}", "100", "各项分值合计应为 100 (the points of its parts add to 100)"
             )
 
 

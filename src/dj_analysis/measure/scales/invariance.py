@@ -16,6 +16,7 @@ from ...spec import reasons
 from ...spec.tree import Form
 from ..inference.uncertainty import CONFIDENCE, NO_SPREAD
 from ..survey import Survey
+from ..survey_scores import unit_sums
 from . import cfa
 from .cfa import Fit, FreedParameter, release
 from .factormodel import LEVELS, Kind, Level, Model
@@ -138,8 +139,11 @@ def invariance(
     --------
     >>> invariance(ws.survey("2026Q3"), by="age_band").holds  # doctest: +SKIP
     """
-    rule = rule or InvarianceRule()
-    data = _read(survey, by, dimensions, form)
+    return _tested(_read(survey, by, dimensions, form), rule or InvarianceRule())
+
+
+def _tested(data: ItemGroups, rule: InvarianceRule) -> Invariance:
+    """Fit the levels and look for single items that differ."""
     reason_by_group = _left_out(data, rule)
     used = data.take(np.flatnonzero(reason_by_group == ""))
     no_test_reason = NO_DIMENSION if not data.structure else TOO_FEW_GROUPS if len(used.rows) < 2 else ""
@@ -188,7 +192,9 @@ def comparability(
         ``period`` (where there are waves before) and every name of ``by`` → its :func:`invariance`.
     """
     results = {"period": invariance([*earlier, survey], rule=rule)} if earlier else {}
-    return results | {name: invariance(survey, by=name, rule=rule) for name in by}
+    sums = unit_sums(survey, list(by)) if by else {}  # the answers are gone through once for all groups
+    groups = {name: groups_of_wave(survey, name, None, "anchors", sums) for name in by}
+    return results | {name: _tested(data, rule or InvarianceRule()) for name, data in groups.items()}
 
 
 def _read(

@@ -19,6 +19,7 @@ from ..crossnames import is_cross
 from ..members import members
 from ..survey import Survey
 from ..survey_scores import unit_sums
+from ..unitsums import UnitSums
 from .moments import Moments, moments_of, read_answers
 
 ONE_ITEM = "fewer_than_two_items_asked"
@@ -78,8 +79,19 @@ class ItemGroups:
         return replace(self, rows=rows, **{name: getattr(self, name)[chosen] for name in names})
 
 
-def groups_of_wave(survey: Survey, by: str, dimensions: Sequence[str] | None, form: Form) -> ItemGroups:
+def groups_of_wave(
+    survey: Survey,
+    by: str,
+    dimensions: Sequence[str] | None,
+    form: Form,
+    summed: Mapping[str, UnitSums] | None = None,
+) -> ItemGroups:
     """Sum the complete answers of each category of a group column, or of each unit of a level.
+
+    Parameters
+    ----------
+    summed
+        Sums of the wave along ``by`` and more, where they are there already.
 
     Raises
     ------
@@ -91,8 +103,8 @@ def groups_of_wave(survey: Survey, by: str, dimensions: Sequence[str] | None, fo
     if not isinstance(by, str) or is_cross(by):
         raise UsageError(f"by={by!r}: 只能是一个层级或一个分组 (one level or one group column only)")
     units = survey.spec.units.at(survey.period)
-    sums = unit_sums(survey, by)
     axis = units.tree_of(by) if by in units.levels else by
+    sums = {axis: summed[axis]} if summed else unit_sums(survey, by)
     structure, left_out = _structure([survey], dimensions, form)
     by_unit = _moments(survey, structure, axis)
     groups = members(by, axis, units, sums[axis])
