@@ -135,10 +135,17 @@ class Workspace:
         return scores_of_sums(sums, shell, by)
 
     def indicators(self, period: str) -> Indicators:
-        """Take the branch indicators of one period (a month, a quarter or a year, as reported)."""
-        if period not in self.indicator_periods:
-            raise unknown("指标时期/indicator period", period, self.indicator_periods)
-        return indicators_of(self._indicator_values, self.spec, period)
+        """Take the branch indicators of one period, or of a span such as ``2025-10/2026-09``.
+
+        The released occasions before it come along (``[months] span`` of rules.toml in all, 12 by default): the error of a
+        score is estimated from how a unit scatters over them.
+
+        Raises
+        ------
+        UsageError
+            A period or span without values; names those there are.
+        """
+        return indicators_of(self._indicator_values, self.spec, period, self.spec.rules.months.span)
 
     def ratings(self, period: str | None = None) -> Ratings:
         """Return the score sheets of judges, for :func:`dj_analysis.rate`: of one period, or of all of them.
@@ -168,7 +175,8 @@ class Workspace:
         """
         if period not in self._plans:
             plans = survey_plans(self.until(period), self.spec, self.history, self._kept, self._mask)
-            plans |= indicator_plans([self.indicators(one) for one in _until(self.indicator_periods, period)])
+            months = _until(self.indicator_periods, period)
+            plans |= indicator_plans([indicators_of(self._indicator_values, self.spec, one) for one in months])
             plans |= rating_plans(self._all_ratings, period)
             self._plans[period] = ReleasePlan(period, max(self.spec.min_group, FLOOR), plans, self.store.secret)
         return self._plans[period]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..spec.periods import parse
-from ..spec.tree import Node, Tree
+from ..spec.tree import Indicator, Tree
 from ..spec.units import Units
 from . import names
 
@@ -20,12 +20,12 @@ BLANK, NOT_HANDED_IN = 0.01, 0.01
 def indicator_tree() -> Tree:
     """Return the benchmark of branches: its parts with four indicators each."""
     root, zh, en = names.BENCHMARK
-    nodes = [Node(root, "", zh, en, role="index")]
+    nodes = [Indicator(root, "", zh, en, role="index")]
     for part, zh, en in names.BENCHMARK_PARTS:
-        nodes.append(Node(part, root, zh, en, role="dimension"))
+        nodes.append(Indicator(part, root, zh, en, role="dimension"))
         for code, parent, zh, en, direction, low, high, *_ in names.INDICATORS:
             if parent == part:
-                leaf = Node(code, part, zh, en, direction=direction, minimum=float(low), maximum=float(high))
+                leaf = Indicator(code, part, zh, en, direction=direction, minimum=float(low), maximum=float(high))
                 nodes.append(replace(leaf, about="units", rollup="mean"))
     return Tree(tuple(nodes), about="units")
 

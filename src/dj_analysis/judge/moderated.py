@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
 from ..measure.inference.uncertainty import Means, third_moment, without_skewness
-
-LEAST_UNITS = 10  # fewer tell too little about how variances differ between units
+from ..measure.inference.variances import LEAST_UNITS, variance_prior
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def moderated(sums: Mapping[str, np.ndarray], means: Means, kept: np.ndarray) ->
         usable = kept & np.isfinite(means.se[:, j]) & (df[:, j] > 1)
         if usable.sum() < LEAST_UNITS:
             continue
-        prior, scale = _prior(spread[usable, j], df[usable, j])
+        prior, scale = variance_prior(spread[usable, j], df[usable, j])
         skewness[j] = _pooled_skewness({name: values[usable, j] for name, values in sums.items()}, spread[usable, j])
         with np.errstate(divide="ignore", invalid="ignore"):
             if np.isinf(prior):
@@ -88,28 +87,6 @@ def chance(t: np.ndarray, df: np.ndarray, skewness: np.ndarray, own: np.ndarray)
     free = np.where(np.isinf(df), 1e9, df)
     with np.errstate(invalid="ignore"):
         return np.asarray(2 * stats.t.sf(np.abs(without_skewness(t, free, skewness, own)), free))
-
-
-def _prior(spread: np.ndarray, df: np.ndarray) -> tuple[float, float]:
-    """Degrees of freedom and scale of what is known of a variance beforehand, from the variances there are."""
-    e = np.log(spread) - special.digamma(df / 2) + np.log(df / 2)
-    excess = e.var(ddof=1) - special.polygamma(1, df / 2).mean()
-    if excess <= 0:
-        return np.inf, float(np.exp(e.mean()))
-    half = _inverse_trigamma(float(excess))
-    return 2 * half, float(np.exp(e.mean() + special.digamma(half) - np.log(half)))
-
-
-def _inverse_trigamma(value: float) -> float:
-    """Newton's steps on 1/trigamma, which is convex and nearly linear (Smyth 2004, appendix)."""
-    y = 0.5 + 1 / value
-    for _ in range(50):
-        trigamma = special.polygamma(1, y)
-        step = trigamma * (1 - trigamma / value) / special.polygamma(2, y)
-        y += step
-        if abs(step / y) < 1e-8:
-            break
-    return float(y)
 
 
 def _pooled_skewness(sums: Mapping[str, np.ndarray], spread: np.ndarray) -> float:

@@ -58,7 +58,8 @@ def bases_of(*inputs: Any) -> tuple[Basis, ...]:
         if isinstance(source, Survey):
             bases += basis_of(source)
         elif isinstance(source, Indicators):
-            bases.append(Basis("indicators", source.period, source.spec, values=digest_of(source.values)))
+            for period in source.occasions:
+                bases.append(Basis("indicators", period, source.spec, values=digest_of(source.values_of(period))))
         else:
             bases += getattr(source, "basis", ())
     return tuple(bases)
@@ -66,7 +67,9 @@ def bases_of(*inputs: Any) -> tuple[Basis, ...]:
 
 def digest_of(table: pd.DataFrame) -> str:
     """Return a hash of a table's rows that does not depend on their order."""
-    rows = np.sort(pd.util.hash_pandas_object(table.astype("str"), index=False).to_numpy())
+    numeric = {name: pd.api.types.is_numeric_dtype(table[name]) for name in table.columns}
+    plain = table.astype({name: "float64" if number else "str" for name, number in numeric.items()})
+    rows = np.sort(pd.util.hash_pandas_object(plain, index=False).to_numpy())
     return hashlib.sha256(repr(list(table.columns)).encode() + rows.tobytes()).hexdigest()
 
 

@@ -1,160 +1,253 @@
-"""Scores of units from branch indicators: the same tree, on values of units."""
+"""Scores of units from branch indicators: the same tree, on values of units, month by month."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from ..errors import Problems
+from ..errors import Problems, unknown
 from ..result import Result
 from ..spec import reasons
+from ..spec.periods import parse, within
 from ..spec.specification import Specification
+from ..spec.tree import Indicator, Tree
 from ..spec.units import ALL, Unit, Units
 from .basis import bases_of
-from .scores import KEYS, STATISTICS, Scores, joined
-from .scoring import score_frame
+from .composites.upward import leaf_points, node_points
+from .inference.uncertainty import CONFIDENCE
+from .occasions import MonthsError, months_error
+from .scores import KEYS, STATISTICS, Scores
 from .survey import Indicators
 
 
+@dataclass(frozen=True)
+class Occasion:
+    """Points of every unit in one period; arrays units × codes.
+
+    ``n`` and ``se`` are as declared with the value, ``se`` in points; ``reason`` says why a leaf is missing.
+    """
+
+    period: str
+    tree: Tree
+    units: tuple[str, ...]
+    codes: tuple[str, ...]
+    points: np.ndarray
+    n: np.ndarray
+    se: np.ndarray
+    reason: np.ndarray
+
+    def laid_out(self, units: Sequence[str], codes: Sequence[str], name: str = "points") -> np.ndarray:
+        """Return one array with these rows and columns; what is not there is missing."""
+        values = getattr(self, name)
+        missing: Any = "" if name == "reason" else np.nan
+        rows, columns = (
+            pd.Index(own).get_indexer(list(wanted)) for own, wanted in ((self.units, units), (self.codes, codes))
+        )
+        taken = values[np.ix_(np.maximum(rows, 0), np.maximum(columns, 0))] if values.size else np.empty((0, 0))
+        there = (rows >= 0)[:, None] & (columns >= 0)[None, :]
+        return np.where(there, taken, missing) if values.size else np.full(there.shape, missing)
+
+
+def occasion(data: Indicators, spec: Specification, period: str) -> Occasion:
+    """Score every unit in one period, by the version of the tree in force.
+
+    Raises
+    ------
+    DataError
+        Values outside the range of their indicator.
+    """
+    tree, units = data.tree_at(period), spec.units.at(period)
+    rows = data.values_of(period)
+    names = tuple(dict.fromkeys([*(unit.unit for unit in units.rows), ALL]))
+    rows = rows[rows["unit"].isin(names)]
+    leaves = [leaf.code for leaf in tree.leaves]
+    rows = rows[rows["code"].isin(leaves)]
+    at = (pd.Index(names).get_indexer(rows["unit"]), pd.Index(leaves).get_indexer(rows["code"]))
+    values, n, se = (np.full((len(names), len(leaves)), np.nan) for _ in range(3))
+    why = np.full((len(names), len(leaves)), "", dtype=object)
+    for array, column in ((values, "value"), (n, "n"), (se, "se"), (why, "reason")):
+        array[at] = rows[column].to_numpy()
+    _check_ranges(tree, names, values)
+    _roll_up(tree, units, names, values, spec, period)
+    span = np.array([leaf.maximum - leaf.minimum for leaf in tree.leaves])
+    scaled = {leaf.code: leaf_points(leaf, values[:, j]) for j, leaf in enumerate(tree.leaves)}
+    exempt = {leaf.code: why[:, j] == reasons.NOT_APPLICABLE for j, leaf in enumerate(tree.leaves)}
+    points = node_points(tree, scaled, exempt)
+    codes = tuple(code for code in tree.codes if code in points)
+    by_code = [np.column_stack([points[code] for code in codes])] if codes else [np.empty((len(names), 0))]
+    place = pd.Index(leaves).get_indexer(list(codes))
+    leaf_of = [array[:, np.maximum(place, 0)] for array in (n, 100 * se / span, why)]
+    inner = place < 0
+    for array, missing in zip(leaf_of, (np.nan, np.nan, ""), strict=True):
+        array[:, inner] = missing
+    return Occasion(period, tree, names, codes, by_code[0], *leaf_of)
+
+
 def score_indicators(data: Indicators, spec: Specification, by: Any) -> Scores:
-    """Score the branch indicators of one period; see :func:`dj_analysis.score`."""
-    tree, units = data.tree, spec.units.at(data.period)
+    """Score the branch indicators of one period, or of a span of them; see :func:`dj_analysis.score`."""
+    occasions = [occasion(data, spec, period) for period in data.occasions]
+    wanted = within(data.period, data.occasions)
+    units = spec.units.at(data.period)
     levels = units.levels if by is None else [by] if isinstance(by, str) else list(by)
-    rows: list[Unit] = [unit for level in dict.fromkeys([units.root.level, *levels]) for unit in units.at_level(level)]
-    wide = _wide(data, units)
-    scored = score_frame(wide.reset_index(), {"full": tree}).set_index("unit")
-    errors = data.values.set_index(["unit", "code"])
-    leaves = {leaf.code: leaf for leaf in tree.leaves}
-    out = []
-    for unit in rows:
-        for code in tree.codes:
-            out.append(_indicator_row(data.period, unit, code, leaves.get(code), scored, errors))
-    table = pd.DataFrame(
-        out,
-        columns=[
-            "period",
-            "level",
-            "unit",
-            "form",
-            "code",
-            "n",
-            "score",
-            "sd",
-            "se",
-            "df",
-            "skewness",
-            "se_source",
-            "low",
-            "high",
-            "favourable",
-            "reason",
-        ],
+    for level in levels:
+        if level not in units.levels:
+            raise unknown("层级/level", str(level), units.levels)
+    levels = list(dict.fromkeys([units.root.level, *levels]))
+    tables: list[pd.DataFrame] = []
+    for level in levels:
+        tables += _level_tables(level, units.at_level(level), occasions, wanted, data.period, spec)
+    table = pd.concat(tables, ignore_index=True)
+    order = {period: place for place, period in enumerate([*wanted, data.period])}
+    table = table.sort_values("period", key=lambda column: column.map(order), kind="stable", ignore_index=True)
+    return _packed(table, data, spec)
+
+
+def _level_tables(
+    level: str,
+    rows: Sequence[Unit],
+    occasions: Sequence[Occasion],
+    wanted: Sequence[str],
+    period: str,
+    spec: Specification,
+) -> Iterable[pd.DataFrame]:
+    """Return the rows of one level: of each period wanted, and of all of them together for a span."""
+    names = [unit.unit for unit in rows]
+    codes = list(dict.fromkeys(code for one in occasions for code in one.codes))
+    stacked = (
+        np.stack([one.laid_out(names, codes) for one in occasions])
+        if occasions
+        else np.empty((0, len(names), len(codes)))
     )
-    common: dict[str, Any] = {
-        "period": data.period,
-        "about": "units",
-        "programme": "indicators",
-        "spec": spec,
-        "periods": (data.period,),
-        "basis": bases_of(data),
+    calendar = np.array([parse(one.period).number for one in occasions])
+    error = months_error(stacked, spec.rules.months, calendar)
+    for place, one in enumerate(occasions):
+        if one.period in wanted:
+            of_period = [code for code in one.tree.codes if code in codes]
+            columns = pd.Index(codes).get_indexer(of_period)
+            parts = {name: one.laid_out(names, of_period, name) for name in ("n", "se", "reason")}
+            sd, df = error.sd[:, columns], error.df[:, columns]
+            flat = (error.months[:, columns] >= spec.rules.months.least) & np.isnan(sd)
+            yield _table(
+                one.period, level, names, of_period, stacked[place][:, columns], sd, sd, df, flat=flat, **parts
+            )
+    if wanted != [period]:
+        yield _span_table(period, level, names, codes, stacked, error, [o.period in wanted for o in occasions], spec)
+
+
+def _span_table(
+    period: str, level: str, names: list[str], codes: list[str], stacked: np.ndarray, error: MonthsError,
+    inside: list[bool], spec: Specification,
+) -> pd.DataFrame:  # fmt: skip
+    """Return the mean over the periods of a span; units with fewer than half of them have none."""
+    values = stacked[np.array(inside, dtype=bool)]
+    months = (~np.isnan(values)).sum(axis=0)
+    enough = months >= np.maximum(1, values.shape[0] / 2)
+    mean = np.divide(np.nansum(values, axis=0), months, out=np.full(months.shape, np.nan), where=(months > 0) & enough)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        se = error.sd / np.sqrt(months)
+    empty = np.full(mean.shape, np.nan)
+    why = np.where(np.isnan(mean) & (months > 0), reasons.TOO_FEW_TO_JUDGE, "").astype(object)
+    flat = (error.months >= spec.rules.months.least) & np.isnan(error.sd)
+    return _table(period, level, names, codes, mean, error.sd, se, error.df, n=empty, se=empty, reason=why, flat=flat)
+
+
+def _table(
+    period: str, level: str, names: list[str], codes: list[str], points: np.ndarray, sd: np.ndarray,
+    months_se: np.ndarray, months_df: np.ndarray, *, n: np.ndarray, se: np.ndarray, reason: np.ndarray, flat: np.ndarray,
+) -> pd.DataFrame:  # fmt: skip
+    """Return rows units × codes; a declared error comes before that of the months."""
+    missing = np.isnan(points)
+    declared, months = ~np.isnan(se) & ~missing, np.isnan(se) & ~np.isnan(months_se) & ~missing
+    error = np.where(declared, se, np.where(months, months_se, np.nan))
+    df = np.where(months, months_df, np.nan)
+    quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, np.where(np.isfinite(df), df, np.inf))
+    no_error = np.where(flat, reasons.SAME_EVERY_MONTH, reasons.NO_ERROR_SOURCE)
+    given = np.where(reason == "suppressed", reasons.SUPPRESSED_AT_SOURCE, reason)
+    absent = np.where(given == "", reasons.MISSING_VALUE, given)
+    why = np.where(missing, absent, np.where(declared | months, "", no_error))
+    top = np.maximum(100.0, np.nan_to_num(points, nan=100.0))  # a bonus may lift a sheet above 100
+    with np.errstate(invalid="ignore"):
+        low, high = np.clip(points - quantile * error, 0, None), np.minimum(points + quantile * error, top)
+    cells = len(codes)
+    columns: dict[str, Any] = {
+        "period": period, "level": level, "unit": np.repeat(np.array(names, dtype=object), cells), "form": "full",
+        "code": np.tile(np.array(codes, dtype=object), len(names)), "n": n, "score": points,
+        "sd": np.where(months, sd, np.nan), "se": error, "df": df, "skewness": np.full(points.shape, np.nan),
+        "se_source": np.where(declared, "declared", np.where(months, "months", "none")), "low": low, "high": high,
+        "favourable": np.full(points.shape, np.nan), "reason": why,
+    }  # fmt: skip
+    flat_columns = {
+        name: values.ravel() if isinstance(values, np.ndarray) else values for name, values in columns.items()
     }
+    table = pd.DataFrame(flat_columns)
+    numeric = dict.fromkeys(STATISTICS, "float64")
+    return table.astype({name: "str" for name in table.columns if name not in numeric} | numeric)
+
+
+def _packed(table: pd.DataFrame, data: Indicators, spec: Specification) -> Scores:
+    common: dict[str, Any] = {
+        "period": data.period, "about": "units", "programme": "indicators", "spec": spec, "periods": tuple(data.occasions),
+        "basis": bases_of(data),
+    }  # fmt: skip
+    units = ("period", "level", "unit")
     empty = {
         "shares": Result(table=table.iloc[:0][list(KEYS)], keys=KEYS, statistics=(), n=None, **common),
-        "response": Result(
-            table=table.iloc[:0][["period", "level", "unit"]],
-            keys=("period", "level", "unit"),
-            statistics=(),
-            n=None,
-            **common,
-        ),
+        "response": Result(table=table.iloc[:0][list(units)], keys=units, statistics=(), n=None, **common),
     }
-    return Scores(table=joined([table]), keys=KEYS, statistics=STATISTICS, parts=empty, **common)
+    return Scores(table=table, keys=KEYS, statistics=STATISTICS, parts=empty, **common)
 
 
-def _indicator_row(
-    period: str, unit: Unit, code: str, leaf: Any, scored: pd.DataFrame, errors: pd.DataFrame
-) -> list[Any]:
-    """Return the row of one unit and code; its only possible standard error is the one declared with the value."""
-    column, has_scores = f"full__{code}", unit.unit in scored.index
-    se = n = float("nan")
-    reason = ""
-    if leaf is not None:
-        value = scored.at[unit.unit, code] if has_scores and code in scored else float("nan")
-        span = leaf.maximum - leaf.minimum
-        points = 100 * ((value - leaf.minimum) if leaf.direction == 1 else (leaf.maximum - value)) / span
-        if (unit.unit, code) in errors.index:
-            value_row = errors.loc[(unit.unit, code)]
-            se, n, reason = 100 * float(value_row["se"]) / span, float(value_row["n"]), str(value_row["reason"])
-    else:
-        points = scored.at[unit.unit, column] if has_scores and column in scored else float("nan")
-    missing = points != points
-    declared = se == se and not missing
-    low, high = (max(0.0, points - 1.959964 * se), min(100.0, points + 1.959964 * se)) if declared else (np.nan, np.nan)
-    if missing:
-        reason = {"suppressed": reasons.SUPPRESSED_AT_SOURCE}.get(reason, reason) or reasons.MISSING_VALUE
-    elif not declared:
-        reason = reasons.NO_ERROR_SOURCE
-    source = "declared" if declared else "none"
-    return [
-        period,
-        unit.level,
-        unit.unit,
-        "full",
-        code,
-        n,
-        points,
-        np.nan,
-        se,
-        np.nan,
-        np.nan,
-        source,
-        low,
-        high,
-        np.nan,
-        reason,
-    ]
-
-
-def _wide(data: Indicators, units: Units) -> pd.DataFrame:
-    """Return values as units × indicators; higher units get theirs by the indicator's roll-up."""
-    tree = data.tree
-    codes = [leaf.code for leaf in tree.leaves]
-    wide = data.values.pivot(index="unit", columns="code", values="value").reindex(columns=codes).astype("float64")
+def _check_ranges(tree: Tree, names: Sequence[str], values: np.ndarray) -> None:
     problems = Problems()
-    leaves = {leaf.code: leaf for leaf in tree.leaves}
-    for code, leaf in leaves.items():
-        bad = wide.index[(wide[code] < leaf.minimum) | (wide[code] > leaf.maximum)]
-        if len(bad):
-            bad_value, allowed = f"{bad[0]} {wide.at[bad[0], code]:g}", f"{leaf.minimum:g}–{leaf.maximum:g}"
-            problems.add(
-                f"indicator_values: {code}",
-                "out_of_range",
-                bad_value,
-                allowed,
-                "改正数值或区间 (correct value or range)",
-            )
+    for j, leaf in enumerate(tree.leaves):
+        counted = isinstance(leaf, Indicator) and leaf.kind != ""
+        low, high = (0.0, np.inf) if counted else (leaf.minimum, leaf.maximum)
+        outside = np.flatnonzero((values[:, j] < low) | (values[:, j] > high))
+        if len(outside):
+            shown, allowed = f"{names[outside[0]]} {values[outside[0], j]:g}", f"{low:g}–{high:g}"
+            advice = "改正数值或区间 (correct value or range)"
+            problems.add(f"indicator_values: {leaf.code}", "out_of_range", shown, allowed, advice)
     problems.raise_if_any()
-    parents = sorted((u.unit for u in units.rows), key=lambda unit: -len(units.ancestors(unit)))
-    for parent in [*parents, ALL]:
-        children = [child.unit for child in units.children(parent) if child.unit in wide.index]
-        for code, leaf in leaves.items():
-            how = leaf.rollup or "none"
-            own = parent in wide.index and wide.at[parent, code] == wide.at[parent, code]
-            if children and how != "none" and not own:
-                wide.loc[parent, code] = _rolled(wide.loc[children, code], how, data)
-    wide.index.name = "unit"
-    return wide
 
 
-def _rolled(values: pd.Series, how: str, data: Indicators) -> float:
-    present = values.dropna()
-    if present.empty:
+def _roll_up(
+    tree: Tree, units: Units, names: Sequence[str], values: np.ndarray, spec: Specification, period: str
+) -> None:
+    """Fill the values of higher units from those right below, by the roll-up of each indicator; own values stand."""
+    place = {name: i for i, name in enumerate(names)}
+    how = {j: leaf.rollup for j, leaf in enumerate(tree.leaves) if leaf.rollup not in ("", "none")}
+    if not how:
+        return
+    parents = sorted(
+        (u.unit for u in units.rows if units.children(u.unit)), key=lambda unit: -len(units.ancestors(unit))
+    )
+    for parent in [*(one for one in parents if one != ALL), ALL]:
+        children = np.array([place[child.unit] for child in units.children(parent)], dtype=int)
+        if not len(children):
+            continue
+        for j, name in how.items():
+            if np.isnan(values[place[parent], j]):
+                values[place[parent], j] = _rolled(
+                    values[children, j], name, [names[c] for c in children], spec, period
+                )
+
+
+def _rolled(values: np.ndarray, how: str, children: Sequence[str], spec: Specification, period: str) -> float:
+    present = ~np.isnan(values)
+    if not present.any():
         return float("nan")
     if how == "sum":
-        return float(present.sum())
+        return float(values[present].sum())
     if how == "weighted":
-        heads = np.array([data.spec.headcount(unit, data.period) for unit in present.index])
-        return float(np.average(present, weights=heads)) if np.isfinite(heads).all() and heads.sum() else float("nan")
-    return float(present.mean())
+        heads = np.array([spec.headcount(unit, period) for unit, there in zip(children, present, strict=True) if there])
+        return (
+            float(np.average(values[present], weights=heads))
+            if np.isfinite(heads).all() and heads.sum()
+            else float("nan")
+        )
+    return float(values[present].mean())

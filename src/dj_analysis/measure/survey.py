@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from ..spec.codebook import Codebook
+from ..spec.periods import order
 from ..spec.specification import Specification
 from ..spec.tree import Form, Tree
 
@@ -98,19 +100,40 @@ class Indicators:
     Attributes
     ----------
     values
-        unit, period, code, value, n, se, reason; released values only.
+        unit, period, code, value, n, se, reason of the period (or of all periods of a span); released values only.
     period
-        The period whose values are scored.
+        The period whose values are scored, or a span (``2025-10/2026-09``).
+    earlier
+        The same columns: released values of the occasions before it, by which its error is estimated.
     """
 
     values: pd.DataFrame = field(repr=False)
     spec: Specification = field(repr=False)
     period: str
     notices: tuple[str, ...] = ()
+    earlier: pd.DataFrame | None = field(default=None, repr=False)
 
     @property
     def tree(self) -> Tree:
-        """The indicator tree as it was in this period."""
+        """The indicator tree as it was at the end of this period."""
+        return self.tree_at(self.period)
+
+    def tree_at(self, period: str) -> Tree:
+        """Return the version of the indicator tree in force at the end of a period."""
         tree = self.spec.indicators
         assert tree is not None, "indicators are read only where a tree is declared"
-        return tree.at(self.period)
+        return tree.at(period)
+
+    @cached_property
+    def occasions(self) -> list[str]:
+        """The periods that have values, in order: the occasions before, then the period itself."""
+        return order(list(self._by_period)) or [self.period]
+
+    def values_of(self, period: str) -> pd.DataFrame:
+        """Return the values of one occasion."""
+        return self._by_period.get(period, self.values.iloc[:0])
+
+    @cached_property
+    def _by_period(self) -> dict[str, pd.DataFrame]:
+        tables = [self.values] if self.earlier is None else [self.earlier, self.values]
+        return {str(period): rows for table in tables for period, rows in table.groupby("period", sort=False)}

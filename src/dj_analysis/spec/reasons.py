@@ -21,6 +21,8 @@ NOT_IN_BOTH = "not_in_both"
 SUPPRESSED_AT_SOURCE = "suppressed_at_source"
 MISSING_VALUE = "missing_value"
 NOT_WEIGHTED = "not_weighted"
+NOT_APPLICABLE = "not_applicable"
+SAME_EVERY_MONTH = "same_value_every_month"
 
 HIDING = (SMALL_GROUP, COMPLEMENT, NO_COUNT_OF_PEOPLE)  # hidden by rule
 
@@ -45,6 +47,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     NOT_IN_BOTH: ("两期不可比", "not comparable"),
     SUPPRESSED_AT_SOURCE: ("来源已隐去", "hidden by its source"),
     MISSING_VALUE: ("无数据", "no data"),
+    NOT_APPLICABLE: ("不适用", "does not apply"),
+    SAME_EVERY_MONTH: ("各月数值完全相同，无法估计误差", "the same value every month, no error can be estimated"),
     NOT_WEIGHTED: ("此检验不支持加权", "this test has no weighted form"),
     "fewer_than_two_units_between": (
         "单位少于两个，无法比较单位之间与之内的差异",

@@ -16,6 +16,7 @@ from ..errors import Problems
 SHARE: Mapping[str, Any] = {"low": 0, "high": 1, "advice": "比例写成小数 (write shares as decimals)"}
 POINTS: Mapping[str, Any] = {"low": 0, "high": 100, "advice": "写成分数 (write points of the score)"}
 COUNT: Mapping[str, Any] = {"low": 1, "high": 100, "whole": True, "advice": "写成整数 (write a whole number)"}
+FLAG: Mapping[str, Any] = {"flag": True}
 DAYS: Mapping[str, Any] = {"low": 1, "high": 60, "whole": True, "advice": "写成工作日数 (write whole working days)"}
 
 
@@ -70,12 +71,57 @@ class SelfCheckRule:
 
 
 @dataclass(frozen=True)
+class MonthsRule:
+    """How the error of an indicator is estimated from its months: from at least ``least`` of the latest ``span`` released ones.
+
+    ``trend``: a unit's own straight line over the months is no error; ``season``: nor is its own course of the year, which
+    needs two full years. What all units of a level have in common in a month never is.
+    """
+
+    least: int = field(metadata=COUNT)
+    span: int = field(metadata=COUNT)
+    trend: bool = field(metadata=FLAG)
+    season: bool = field(metadata=FLAG)
+
+
+@dataclass(frozen=True)
+class MonthsLastRule:
+    """Units in the last ``share`` of their type for ``months`` months running get a visit that helps (S1, row W08).
+
+    A ``share`` of 0 means the very last place.
+    """
+
+    share: float
+    months: int = field(metadata=COUNT)
+
+
+@dataclass(frozen=True)
+class TiersRule:
+    """Three tiers by score; a unit belongs to one only with this ``confidence``, else it stays undecided (S2, row C07)."""
+
+    confidence: float
+    upper: float = field(metadata=POINTS)
+    lower: float = field(metadata=POINTS)
+
+
+@dataclass(frozen=True)
+class RankingRule:
+    """A statement about a place (first, last) is made with this ``confidence`` only, else the set of candidates is given."""
+
+    confidence: float
+
+
+@dataclass(frozen=True)
 class Rules:
     """All named rules; their parameters are changed in rules.toml."""
 
     response: ResponseRule
     change: ChangeRule
     self_check: SelfCheckRule
+    months: MonthsRule
+    months_last: MonthsLastRule
+    tiers: TiersRule
+    ranking: RankingRule
 
 
 def read_rules(path: Path | None, problems: Problems) -> Rules:
@@ -109,6 +155,10 @@ def default_rules() -> Rules:
         response=ResponseRule(**raw["response"]),
         change=ChangeRule(**raw["change"]),
         self_check=SelfCheckRule(**raw["self_check"]),
+        months=MonthsRule(**raw["months"]),
+        months_last=MonthsLastRule(**raw["months_last"]),
+        tiers=TiersRule(**raw["tiers"]),
+        ranking=RankingRule(**raw["ranking"]),
     )
 
 
@@ -122,7 +172,12 @@ def _changed(place: str, name: str, rule: Any, parameters: Any, problems: Proble
             problems.add(f"{place} [{name}]", "unknown_setting", key, ", ".join(sorted(limits)), "改名 (rename it)")
             continue
         where, span, whole = f"{place} [{name}] {key}", limits[key], bool(limits[key].get("whole"))
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if span.get("flag"):
+            if isinstance(value, bool):
+                rule = replace(rule, **{key: value})
+            else:
+                problems.add(where, "wrong_type", value, "true, false", "写 true 或 false (write true or false)")
+        elif isinstance(value, bool) or not isinstance(value, (int, float)):
             problems.add(where, "wrong_type", value, "数 (number)", "改为数字 (write a number)")
         elif not span["low"] <= value <= span["high"] or (whole and value != int(value)):
             problems.add(where, "range", value, f"{span['low']}–{span['high']}", span["advice"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from .reasons import NOT_APPLICABLE
+
 Kind = Literal["text", "number", "count", "date", "period", "choice"]
 
 
@@ -22,12 +24,13 @@ class TableColumn:
 
 @dataclass(frozen=True)
 class Schema:
-    """One table: its columns and the key columns that identify a row."""
+    """One table: its columns, the key columns that identify a row, and words in ``value`` that stand for no number."""
 
     name: str
     meaning: str
     columns: tuple[TableColumn, ...]
     key: tuple[str, ...] = ()
+    marks: tuple[tuple[str, str], ...] = ()
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -192,6 +195,7 @@ INDICATOR_VALUES = Schema(
         TableColumn("se", "标准误(随数值给出时)", "number"),
     ),
     ("unit", "period", "code", "stage"),
+    tuple((mark, NOT_APPLICABLE) for mark in ("不适用", "N/A", "n/a", "NA")),
 )
 SELF_ROLES = ("self", "自评", "本单位", "本支部")
 RATINGS = Schema(

@@ -166,6 +166,12 @@ def to_long(table: Table, source: Source, schema: Schema, problems: Problems) ->
 def conform(table: Table, schema: Schema, problems: Problems) -> Table:
     """Check required columns and the kind of every cell; add absent optional columns as empty ones."""
     frame = table.frame.copy()
+    if schema.marks and "value" in frame:
+        marks = dict(schema.marks)
+        said = frame["value"].str.strip().map(marks).fillna("").astype("str")
+        if (said != "").any():
+            given = frame["reason"] if "reason" in frame else pd.Series("", index=frame.index, dtype="str")
+            frame["reason"], frame["value"] = said.where(said != "", given), frame["value"].mask(said != "", "")
     for name in schema.required:
         if name not in frame.columns:
             advice = f"加上 {name} 列 (add the column)"

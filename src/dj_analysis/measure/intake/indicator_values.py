@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ...errors import Problems
+from ...errors import Problems, unknown
 from ...spec import reasons
-from ...spec.periods import order
+from ...spec.periods import order, parse, within
 from ...spec.schemas import INDICATOR_VALUES
 from ...spec.settings import Settings
 from ...spec.specification import Specification
@@ -70,10 +70,31 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
     return values
 
 
-def indicators_of(values: pd.DataFrame, spec: Specification, period: str) -> Indicators:
-    """Take the values of one period."""
-    of_period = values[values["period"] == period].reset_index(drop=True)
-    return Indicators(of_period, spec, period, tuple(values.attrs.get("notices", ())))
+def indicators_of(values: pd.DataFrame, spec: Specification, period: str, span: int = 1) -> Indicators:
+    """Take the values of one period or of a span, with those of the occasions before it.
+
+    Parameters
+    ----------
+    span
+        Occasions of the same kind taken in all, the period's own included.
+
+    Raises
+    ------
+    UsageError
+        A period without values, or a span with none; names the nearest there are.
+    """
+    known = periods_of(values)
+    wanted = within(period, known)
+    if not wanted:
+        raise unknown("指标时期/indicator period", period, known)
+    cycle = parse(period).cycle
+    before = [one for one in known if parse(one).cycle == cycle and parse(one).index < parse(wanted[0]).index]
+    earlier = before[len(before) - max(0, span - len(wanted)) :] if span > len(wanted) else []
+    rows = values["period"]
+    return Indicators(
+        values[rows.isin(wanted)].reset_index(drop=True), spec, period, tuple(values.attrs.get("notices", ())),
+        values[rows.isin(earlier)].reset_index(drop=True) if earlier else None,
+    )  # fmt: skip
 
 
 def periods_of(values: pd.DataFrame) -> list[str]:
