@@ -372,14 +372,14 @@ def test_nothing_in_the_files_is_about_a_person(folder: Path):
     assert len(problems) == 0, problems.table.to_string()
 
 
-def test_branch_indicators_of_twelve_months(small: Company, folder: Path):
+def test_branch_indicators_of_fourteen_months_in_three_versions(small: Company, folder: Path):
     settings, spec, problems = declared(folder)
     values = load_values(settings, spec, set(), problems)
     assert len(problems) == 0, problems.table.to_string()
     months = periods_of(values)
-    assert (len(months), months[0], months[-1]) == (12, "2025-10", "2026-09")
+    assert (len(months), months[0], months[-1]) == (14, "2025-08", "2026-09")
     assert spec.indicators is not None
-    assert len(spec.indicators.leaves) == 20
+    assert [len(spec.indicators.at(month).leaves) for month in ("2025-08", "2025-12", "2026-04")] == [50, 28, 20]
     assert {leaf.direction for leaf in spec.indicators.leaves} == {1, -1}
     assert 0 < values["value"].isna().mean() < 0.03
     marks = score(indicators_of(values, spec, "2026-09"), by="branch").table

@@ -201,7 +201,13 @@ def test_a_rule_changes_by_its_parameter_alone(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "rule", "place", "found", "allowed"),
     [
-        ("[changes]\nsmallest = 3\n", "unknown_rule", "rules.toml", "changes", "change, months, months_last, ranking, response"),
+        (
+            "[changes]\nsmallest = 3\n",
+            "unknown_rule",
+            "rules.toml",
+            "changes",
+            "change, months, months_last, ranking, response",
+        ),
         ("[change]\nsmalest = 3\n", "unknown_setting", "rules.toml [change]", "smalest", "smallest"),
         ("[change]\nsmallest = 'three'\n", "wrong_type", "rules.toml [change] smallest", "three", "number"),
         ("[change]\nsmallest = true\n", "wrong_type", "rules.toml [change] smallest", "True", "number"),

@@ -13,7 +13,7 @@ from . import names
 from .answers import CARELESS, SELECTION, STRAIGHT, AnswerModel
 from .company import Company
 from .effects import draw_effects, no_effects
-from .indicators import indicator_tree
+from .indicators import MONTHS, RISE, indicator_tree, kinds_of
 from .layout import Layout, draw_layout
 from .questions import demo_codebook, draw_questions
 from .staff import PLAIN_RATE, Staff, draw_staff, headcounts
@@ -71,8 +71,13 @@ def make_company(
     staff = draw_staff(layout, None if planted else PLAIN_RATE, rng)
     model = AnswerModel(questions, staff, SELECTION, CARELESS, STRAIGHT) if planted else AnswerModel(questions, staff)
     shifts, effects = draw_effects(model, layout, rng) if planted else no_effects(model, layout)
+    spec = _declared(layout, codebook, staff)
+    month = parse(f"{parse(layout.periods[-1]).end:%Y-%m}")
+    for kind, unit, code, value in kinds_of(spec.units, planted):
+        begins = month.shift(1 - (RISE if kind == "risen_branch" else MONTHS)).text
+        effects.append((kind, unit, code, begins, value))
     table = pd.DataFrame(effects, columns=["kind", "unit", "code", "period_from", "value"])
-    return Company(seed, layout.periods, _declared(layout, codebook, staff), table, model, layout, shifts)
+    return Company(seed, layout.periods, spec, table, model, layout, shifts)
 
 
 def _declared(layout: Layout, codebook: Codebook, staff: Staff) -> Specification:
@@ -80,7 +85,7 @@ def _declared(layout: Layout, codebook: Codebook, staff: Staff) -> Specification
     return Specification(
         codebook=codebook,
         units=units,
-        indicators=indicator_tree(),
+        indicators=indicator_tree(layout.periods[-1]),
         headcounts=headcounts(layout, staff, units),
         name=units.root_name_zh,
         office=names.OFFICE[0],

@@ -45,7 +45,8 @@ class Company:
         ``low_branch``: points of observed score against what the unit would have otherwise; ``trend``: such points a
         wave, none yet in ``period_from``; ``group_effect``: points, about; ``low_response``: rate;
         ``selective_response``: probit slope of answering on mood; ``careless``, ``straightlining``: shares of
-        respondents.
+        respondents. Among branch indicators ``branch_kind``: which of four lasting kinds; ``worst_branch``, ``risen_branch``:
+        in spreads of a month, in every indicator.
     """
 
     seed: int
@@ -112,7 +113,7 @@ class Company:
         write_declarations(folder, self.spec, self._layout, self.seed)
         for back, period in enumerate(reversed(self.periods)):
             write_wave(folder / "responses", self.survey(period), self.seed, back)
-        values = draw_values(self.spec.units, self.periods[-1], self.seed, lasting=not self.planted.empty)
+        values = draw_values(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
         write_csv(folder / "indicator_values.csv", values)
         if closed:
             open_workspace(folder).close(self.periods[-1])
