@@ -49,9 +49,10 @@ def demo() -> None:
 
 
 def report() -> None:
-    """Demo workspace and its quarterly report, under reports/."""
+    """Demo workspace, its quarterly report, benchmark and clusters of its branches, under reports/."""
     demo()
-    dj("report", "quarterly", DEMO, "--period", "2026Q3", "--out", ROOT / "reports")
+    for name, period in (("quarterly", "2026Q3"), ("benchmark", "2026-09"), ("clusters", "2026-09")):
+        dj("report", name, DEMO, "--period", period, "--out", ROOT / "reports")
 
 
 def test() -> None:

@@ -5,9 +5,11 @@ from .errors import DjError as DjError
 from .errors import DjWarning as DjWarning
 from .judge.alerts import alerts as alerts
 from .judge.change import compare as compare
+from .judge.clusters import cluster as cluster
 from .judge.contrast import contrast as contrast
 from .judge.differences import differences as differences
 from .judge.differences import enps as enps
+from .judge.ranking import rank as rank
 from .judge.series import trend as trend
 from .measure.composites.ahp import ahp as ahp
 from .measure.composites.robustness import robustness as robustness
@@ -27,9 +29,13 @@ from .publish.blocks import own_figure as own_figure
 from .publish.blocks import own_table as own_table
 from .publish.blocks import table as table
 from .publish.blocks import text as text
+from .publish.plots import plot_clusters as plot_clusters
 from .publish.plots import plot_heat as plot_heat
+from .publish.plots import plot_profiles as plot_profiles
+from .publish.plots import plot_ranks as plot_ranks
 from .publish.plots import plot_response as plot_response
 from .publish.plots import plot_scores as plot_scores
+from .publish.plots import plot_stability as plot_stability
 from .publish.plots import plot_trend as plot_trend
 from .publish.wording import words as words
 from .release.protect import protect as protect

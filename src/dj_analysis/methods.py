@@ -1,6 +1,7 @@
 """Specialist methods by field; the functions needed every quarter are in the package itself."""
 
 from .judge.differences import differences, enps
+from .judge.months_last import chance_guard, months_last
 from .measure.composites.ahp import ahp
 from .measure.composites.chaining import chain_link
 from .measure.composites.choices import Choices
@@ -42,6 +43,7 @@ __all__ = [
     "bootstrapped",
     "borda",
     "chain_link",
+    "chance_guard",
     "comparability",
     "composite",
     "design_effect",
@@ -57,6 +59,7 @@ __all__ = [
     "influence",
     "invariance",
     "kendall_w",
+    "months_last",
     "nonresponse_bound",
     "overlap_intervals",
     "p_top",

@@ -34,7 +34,7 @@ from .release.plan import ReleasePlan, what_differs
 from .release.sheets import row_table, rows_holding, tally
 from .release.store import Kept, Store
 from .release.waves import indicator_plans, rating_plans, survey_mask, survey_plans
-from .spec.periods import order, parse
+from .spec.periods import order, parse, within
 from .spec.settings import FLOOR, Language, Source
 from .spec.units import Units, excluded_units
 
@@ -146,6 +146,11 @@ class Workspace:
             A period or span without values; names those there are.
         """
         return indicators_of(self._indicator_values, self.spec, period, self.spec.rules.months.span)
+
+    def months_until(self, period: str, most: int = 12) -> list[str]:
+        """Return the latest periods of branch indicators up to and including one, of its kind, in order; at most so many."""
+        kind = parse(period).cycle
+        return [one for one in _until(self.indicator_periods, period) if parse(one).cycle == kind][-most:]
 
     def ratings(self, period: str | None = None) -> Ratings:
         """Return the score sheets of judges, for :func:`dj_analysis.rate`: of one period, or of all of them.
@@ -310,8 +315,9 @@ class Workspace:
 
     def run_report(self, report: str, *, period: str, unit: str = "ALL", sent: bool = False, **options: Any) -> Run:
         """Run one report of this workspace; see :func:`dj_analysis.run_report`."""
-        if period not in {*self.periods, *self.indicator_periods}:
-            raise unknown("时期/period", period, [*self.periods, *self.indicator_periods])
+        known = [*self.periods, *self.indicator_periods]
+        if not within(period, known):
+            raise unknown("时期/period", period, known)
         plan = self.release_plan(period)
         return run_notebook(
             report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=self.unit(unit), plan=plan,
@@ -356,7 +362,9 @@ class Workspace:
         return self.spec.codes(period, role, form)
 
     def scope(self, unit: str, period: str) -> Scope:
-        """Return what a report about a unit covers: units, levels, codes, names."""
+        """Return what a report about a unit covers: units, levels, codes, names; of a wave or of months of branch indicators."""
+        if period not in self.periods:
+            return Scope(self.unit(unit), period, self.spec)
         groups = tuple(a for a in self._kept(period).sums if a not in self.units.trees and not is_cross(a))
         return Scope(self.unit(unit), period, self.spec, self._shell(period).forms[-1], len(self.until(period)), groups)
 

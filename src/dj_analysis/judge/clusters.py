@@ -17,14 +17,16 @@ from ..measure.inference.uncertainty import CONFIDENCE
 from ..measure.scores import Scores, joined
 from ..result import Result
 from ..spec import reasons
+from ..spec.units import ALL
 from .cluster_stability import STABLE, Method, Stability, centres, chosen, stability
+from .ranking import rows_below
 
 KEYS = ("period", "level", "unit")
-NO_CLUSTERS = "no_stable_clusters"
 LEAST_SHARE = 0.6  # of the features that a unit needs; fewer leave it out
 LEAST_UNITS = 12  # fewer units show no clusters that could be trusted
 NUMBERS = range(2, 11)
 PEERS = 5
+ARROWS, APART = 6, 0.35  # indicators drawn on the map, and the angle between two of them at least
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,14 @@ class Clusters(Result):
         return self.parts["peers"]
 
     @property
+    def map(self) -> Result:
+        """Units on the first two principal components of their profiles, and the indicators that turn them most.
+
+        Columns: period, level, unit, code (a row is one of both), x, y, share_x, share_y (of the differences), cluster.
+        """
+        return self.parts["map"]
+
+    @property
     def movers(self) -> Result:
         """Units that lie in another cluster than in the earlier clustering: period, level, unit, cluster, cluster_before,
         probability (that it moved).
@@ -77,6 +87,7 @@ def cluster(
     k: int | None = None,
     method: Method = "kmeans",
     *,
+    below: str = ALL,
     beside: Scores | None = None,
     earlier: Clusters | None = None,
     resamples: int = 200,
@@ -101,6 +112,8 @@ def cluster(
         Number of clusters, if it is given beforehand; it must hold all the same to be stated. By default 2 to 10 are tried.
     method
         ``kmeans``, ``ward`` or ``gmm`` (normal mixture with diagonal covariances).
+    below
+        Only units below this one; all by default.
     beside
         Scores of the survey index, of the same units: its dimensions become features too. Clusters then show what goes
         together, not what causes what.
@@ -119,7 +132,7 @@ def cluster(
     >>> dj.cluster(dj.score(ws.indicators("2025-10/2026-09")), level="branch").table  # doctest: +SKIP
     """
     level = level or _finest(scores)
-    profile, whole = _profiles(scores, level, codes, beside)
+    profile, whole = _profiles(scores, level, codes, beside, below)
     complete = profile.notna().mean(axis=1) >= LEAST_SHARE
     used = profile[complete.to_numpy()]
     used = used.fillna(used.mean()).loc[:, lambda table: table.std(ddof=0) > 1e-9]
@@ -147,12 +160,13 @@ def _finest(scores: Scores) -> str:
 
 
 def _profiles(
-    scores: Scores, level: str, codes: Sequence[str] | None, beside: Scores | None
+    scores: Scores, level: str, codes: Sequence[str] | None, beside: Scores | None, below: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return shrunken scores units × codes, and the rows of the units."""
     table = _rows(scores, level)
     if table.empty:
         raise unknown("层级/level", level, list(dict.fromkeys(scores.table["level"])))
+    table = rows_below(table, scores.spec.units.at(scores.period), below)
     tree = scores.spec.indicators if scores.programme == "indicators" else scores.spec.codebook.tree
     assert tree is not None
     leaves = {leaf.code for leaf in tree.at(scores.period).leaves}
@@ -226,7 +240,11 @@ def _packed(
     own = pd.DataFrame(
         {"cluster": np.where(labels > 0, labels, np.nan), "margin": margin, "membership": member}, index=used.index
     ).reindex(whole["unit"])
-    why = np.where(~whole["unit"].isin(used.index), reasons.TOO_FEW_TO_JUDGE, "" if best is not None else NO_CLUSTERS)
+    why = np.where(
+        ~whole["unit"].isin(used.index),
+        reasons.TOO_FEW_TO_JUDGE,
+        "" if best is not None else reasons.NO_STABLE_CLUSTERS,
+    )
     table = whole.assign(
         n=np.nan, cluster=own["cluster"].to_numpy(), label=[label.get(c, "") for c in own["cluster"]],
         margin=own["margin"].to_numpy(), membership=own["membership"].to_numpy(), reason=why,
@@ -248,6 +266,7 @@ def _packed(
         "groups": part(_group_table(head, best, labels, label), ("period", "level", "cluster")),
         "profiles": part(profiles, ("period", "level", "cluster", "code")),
         "peers": part(_peer_table(head, used.index, z), ("period", "level", "unit", "place", "other")),
+        "map": part(_map_table(head, used, z, labels), ("period", "level", "unit", "code")),
         "movers": part(_mover_table(head, used.index, labels, member, earlier), ("period", "level", "unit")),
     }
     statistics = ("n", "cluster", "margin", "membership")
@@ -339,6 +358,41 @@ def _peer_table(head: dict[str, str], units: pd.Index, z: np.ndarray) -> pd.Data
             for place, (d, j) in enumerate(near, 1)
         ]
     return pd.DataFrame(rows)
+
+
+def _map_table(head: dict[str, str], used: pd.DataFrame, z: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """Return the principal components: a row a unit, and one for each of the indicators with the largest loadings."""
+    left, singular, right = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)
+    turn = np.sign(right[:2].sum(axis=1, keepdims=True)) + (right[:2].sum(axis=1, keepdims=True) == 0)
+    place, loading = (left[:, :2] * singular[:2]) * turn.T, (right[:2] * turn).T
+    share = singular**2 / (singular**2).sum()
+    units = pd.DataFrame(
+        {
+            "unit": used.index,
+            "code": "",
+            "x": place[:, 0],
+            "y": place[:, 1],
+            "cluster": np.where(labels > 0, labels, np.nan),
+        }
+    )
+    strongest = _apart(loading)
+    longest = np.sqrt((loading[strongest] ** 2).sum(axis=1)).max()
+    arrows = pd.DataFrame(
+        {"unit": "", "code": used.columns[strongest], "x": loading[strongest, 0] / longest, "y": loading[strongest, 1] / longest,
+         "cluster": np.nan}
+    )  # fmt: skip
+    table = pd.concat([units, arrows], ignore_index=True).assign(share_x=share[0], share_y=share[1], **head)
+    return table[[*head, "unit", "code", "x", "y", "share_x", "share_y", "cluster"]]
+
+
+def _apart(loading: np.ndarray) -> np.ndarray:
+    """Choose the indicators with the longest loadings whose arrows do not cover each other."""
+    angle, taken = np.arctan2(loading[:, 1], loading[:, 0]), list[int]()
+    for one in np.argsort(-(loading**2).sum(axis=1), kind="stable"):
+        turned = np.abs((angle[taken] - angle[one] + np.pi) % (2 * np.pi) - np.pi)
+        if len(taken) < ARROWS and (turned > APART).all():
+            taken.append(int(one))
+    return np.array(taken)
 
 
 def _mover_table(

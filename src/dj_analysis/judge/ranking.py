@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..measure.scores import Scores, joined
 from ..result import Result
 from ..spec import reasons
 from ..spec.tree import Indicator, Tree
+from ..spec.units import ALL, Units
 from .change import q_values
 
 KEYS = ("period", "level", "unit", "code")
@@ -26,6 +26,7 @@ STATISTICS = (
     "difference", "q", "real",
 )  # fmt: skip
 TOGETHER = ("rank", "rank_low", "rank_high", "p_top1", "p_top_k", "p_last", "gap_first", "q", "real")
+CANDIDATES = 0.95  # chance with which the units named hold a place together
 SAME = 0.05  # points: scores printed alike to one decimal are a tie
 
 
@@ -45,7 +46,7 @@ class Ranks(Result):
         """What may be said of the first and the last place.
 
         Columns: period, level, place (``first``, ``last``), unit, n, probability, decided: one row, decided, where a unit has
-        the place with the confidence of ``[ranking]``; else a row for each unit that may have it.
+        the place with the confidence of ``[ranking]``; else the fewest units that hold it with 95 % together.
         """
         return self.parts["places"]
 
@@ -56,6 +57,7 @@ def rank(
     *,
     code: str | None = None,
     type: str | None = None,
+    below: str = ALL,
     k: int = 3,
     before: Scores | None = None,
     draws: int = 2000,
@@ -78,6 +80,8 @@ def rank(
         What they are ranked by; by default the top of the tree.
     type
         Type of units ranked, where a level holds several: types are never mixed.
+    below
+        Only units below this one are ranked; all by default.
     k
         First places of ``p_top_k``.
     before
@@ -94,7 +98,7 @@ def rank(
     --------
     >>> dj.rank(dj.score(ws.indicators("2026-09")), level="branch").table  # doctest: +SKIP
     """
-    table, level, code = _chosen(scores, level, code, type)
+    table, level, code = chosen_rows(scores, level, code, type, below)
     shut = left_out(table, scores, ()).to_numpy()
     score, se, df = (table[name].to_numpy(float) for name in ("score", "se", "df"))
     part = np.where(shut, np.nan, score)
@@ -121,8 +125,10 @@ def rank(
     return Ranks(joined([out]), KEYS, STATISTICS, parts={"places": part_of}, together=TOGETHER, **common)
 
 
-def _chosen(scores: Scores, level: str | None, code: str | None, type_: str | None) -> tuple[pd.DataFrame, str, str]:
-    """Return the rows to be ranked."""
+def chosen_rows(
+    scores: Scores, level: str | None, code: str | None, type_: str | None, under: str = ALL
+) -> tuple[pd.DataFrame, str, str]:
+    """Return the rows to be ranked, with their level and code."""
     spec, table = scores.spec, scores.table
     units = spec.units.at(scores.period)
     below = [name for name in dict.fromkeys(table["level"]) if name in units.levels and name != units.root.level]
@@ -136,6 +142,7 @@ def _chosen(scores: Scores, level: str | None, code: str | None, type_: str | No
     form = "anchors" if "anchors" in set(table["form"]) else "full"
     rows = table[(table["level"] == level) & (table["code"] == code) & (table["form"] == form)]
     rows = rows[rows["period"] == scores.period].reset_index(drop=True)
+    rows = rows_below(rows, units, under)
     types = {unit.unit: unit.type for unit in units.at_level(level)} if level in units.levels else {}
     kinds = list(dict.fromkeys(types.get(unit, "") for unit in rows["unit"]))
     if type_ is not None:
@@ -148,6 +155,14 @@ def _chosen(scores: Scores, level: str | None, code: str | None, type_: str | No
             " (units of several types are never ranked together: name one with type=)"
         )
     return rows, level, code
+
+
+def rows_below(rows: pd.DataFrame, units: Units, under: str) -> pd.DataFrame:
+    """Keep the rows of units below one unit."""
+    if under == ALL:
+        return rows
+    inside = {unit.unit for unit in units.below(units[under].unit)}
+    return rows[rows["unit"].isin(inside)].reset_index(drop=True)
 
 
 def _top(scores: Scores) -> str:
@@ -235,43 +250,25 @@ def _with_change(out: pd.DataFrame, table: pd.DataFrame, before: Scores | None, 
 def _places(out: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Name the unit that has a place surely enough, else those that may have it."""
     rows: list[tuple[Any, ...]] = []
-    for place, column, end in (("first", "p_top1", "rank_low"), ("last", "p_last", "rank_high")):
+    for place, column in (("first", "p_top1"), ("last", "p_last")):
         known = out[out[column].notna()]
         if known.empty:
             continue
         best = known.loc[known[column].idxmax()]
         decided = best[column] >= confidence
-        candidates = [best] if decided else [row for _, row in _candidates(known, end).iterrows()]
+        candidates = [best] if decided else [row for _, row in _candidates(known, column).iterrows()]
         rows += [(r["period"], r["level"], place, r["unit"], r["n"], r[column], bool(decided)) for r in candidates]
     columns = ["period", "level", "place", "unit", "n", "probability", "decided"]
     return pd.DataFrame(rows, columns=columns).astype({"n": "float64", "probability": "float64"})
 
 
-def _candidates(known: pd.DataFrame, end: str) -> pd.DataFrame:
-    extreme = known[end].min() if end == "rank_low" else known[end].max()
-    return known[known[end] == extreme]
+def _candidates(known: pd.DataFrame, chance: str) -> pd.DataFrame:
+    """Return the fewest units that hold the place with 95 % together."""
+    ordered = known.sort_values(chance, ascending=False, kind="stable")
+    before = ordered[chance].cumsum() - ordered[chance]
+    return ordered[before < CANDIDATES]
 
 
 def _bases(scores: Scores, before: Scores | None) -> tuple[Any, ...]:
     held = {(basis.programme, basis.period): basis for basis in (*(before.basis if before else ()), *scores.basis)}
     return tuple(held.values())
-
-
-def placed_last(table: pd.DataFrame, periods: Sequence[str], share: float) -> pd.DataFrame:
-    """Tell for each unit and period whether it lies in the last ``share`` of the units (the very last for 0).
-
-    Parameters
-    ----------
-    table
-        unit, period, score of units of one type.
-
-    Returns
-    -------
-    DataFrame
-        Units × periods of booleans; a unit without a score is not last. Equal scores share the better place.
-    """
-    wide = table.pivot(index="unit", columns="period", values="score").reindex(columns=list(periods))
-    count = wide.notna().sum()
-    most = np.maximum(1, np.floor(share * count + 1e-9)) if share else pd.Series(1, index=count.index)
-    from_below = wide.rank(method="max", ascending=True)
-    return from_below.le(most, axis="columns") & wide.notna()

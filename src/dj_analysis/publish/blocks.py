@@ -159,6 +159,7 @@ def table(
     value: str = "score",
     caption: str = "",
     most: int | None = None,
+    sort: str | None = None,
 ) -> Block:
     """Show a protected table: units and codes by name, hidden rows with the reason.
 
@@ -172,6 +173,8 @@ def table(
         What the table shows.
     most
         Show only the first rows and say how many there are.
+    sort
+        Order rows by this column, the smallest first, what is hidden or missing last; by default they stand as declared.
 
     Examples
     --------
@@ -184,7 +187,7 @@ def table(
     """
     safe = _printed(safe)
     own_words("caption", caption)
-    printed = shown(safe, columns, across, value)
+    printed = shown(safe, columns, across, value, sort)
     total, language, hidden = len(printed.rows), safe.spec.language, safe.hidden
     rows, values = (cells[:most] if most is not None else cells for cells in (printed.rows, printed.values))
     remarks = [say(language, "table_hidden", count=hidden, min_group=safe.plan.min_group)] if hidden else []

@@ -46,6 +46,10 @@ _NEEDED = {
     "plot_heat": (("unit", "level", "code", "form", "score"), "dj.score(…)"),
     "plot_trend": (("unit", "code", "form", "period", "version", "score", "low", "high"), "dj.trend(…)"),
     "plot_response": (("unit", "level", "rate"), "scores.response"),
+    "plot_ranks": (("unit", "level", "code", "rank", "rank_low", "rank_high"), "dj.rank(…)"),
+    "plot_clusters": (("unit", "level", "x", "y", "cluster", "code"), "groups.part('map')"),
+    "plot_profiles": (("cluster", "code", "deviation", "low", "high"), "groups.part('profiles')"),
+    "plot_stability": (("k", "jaccard", "holds"), "groups.part('stability')"),
 }
 
 
@@ -252,7 +256,177 @@ def plot_response(result: Drawable, *, level: str | None = None, ax: Axes | None
     return ax
 
 
-PLOTS = {function.__name__: function for function in (plot_scores, plot_heat, plot_trend, plot_response)}
+@_themed
+def plot_ranks(result: Drawable, *, most: int = 12, ax: Axes | None = None) -> Axes:
+    """Draw the ranks of units with the places that are not ruled out, the first on top (a caterpillar plot).
+
+    Parameters
+    ----------
+    result
+        What :func:`dj_analysis.rank` returned, protected or not.
+    most
+        Where units are many, the first and the last so many are drawn.
+
+    Examples
+    --------
+    >>> axes = dj.plot_ranks(dj.rank(scores, level="branch"))
+    >>> axes.yaxis_inverted()
+    True
+    """
+    spec, table = result.spec, result.table
+    ranked = table[table["rank"].notna()].sort_values("rank", kind="stable")
+    cut = len(ranked) > 2 * most
+    shown = pd.concat([ranked.head(most), ranked.tail(most)]) if cut else ranked
+    ax = ax or _new_axes(height=1.3 + 0.2 * max(len(shown), 3))
+    y = np.arange(len(shown), dtype=float)
+    y[most:] += 0.8 * cut
+    rank, low, high = (shown[name].astype(float).to_numpy() for name in ("rank", "rank_low", "rank_high"))
+    error = np.nan_to_num(np.vstack([rank - low, high - rank]))
+    ax.errorbar(
+        rank,
+        y,
+        xerr=np.maximum(error, 0),
+        fmt="o",
+        ms=4.5,
+        color=theme.ACCENT,
+        ecolor=theme.MUTED,
+        elinewidth=1.4,
+        capsize=2.5,
+    )
+    names = [spec.unit_label(u, lv) for u, lv in zip(shown["unit"], shown["level"], strict=True)]
+    ax.set_yticks(y, [_short(name) for name in names])
+    ax.set_xlim(0, len(ranked) + 1)
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel(say(spec.language, "ranks_axis"))
+    label = spec.code_label(str(table["code"].iloc[0])) if len(table) else ""
+    key = "figure_ranks" if cut else "figure_ranks_all"
+    title = say(spec.language, key, label=label, period=_period(result), most=most)
+    _caption(ax, title, int(table["rank"].isna().sum()), spec.language)
+    return ax
+
+
+@_themed
+def plot_clusters(result: Drawable, *, ax: Axes | None = None) -> Axes:
+    """Draw units on the first two principal components of their profiles, with the indicators that turn them most.
+
+    Clusters have colours and hulls where they are stable; else every unit is grey.
+
+    Parameters
+    ----------
+    result
+        Part ``map`` of what :func:`dj_analysis.cluster` returned, protected or not.
+
+    Examples
+    --------
+    >>> axes = dj.plot_clusters(safe_groups.part("map"))  # doctest: +SKIP
+    """
+    from scipy.spatial import ConvexHull, QhullError
+
+    spec, table = result.spec, result.table
+    units, arrows = table[table["unit"] != ""], table[table["code"] != ""]
+    ax = ax or _new_axes(height=4.6)
+    x, y = units["x"].astype(float).to_numpy(), units["y"].astype(float).to_numpy()
+    numbers = units["cluster"].astype(float).to_numpy()
+    stable = bool(np.isfinite(numbers).any())
+    for number in np.unique(numbers[np.isfinite(numbers)]):
+        inside = numbers == number
+        colour = theme.SERIES[(int(number) - 1) % len(theme.SERIES)]
+        name = say(spec.language, "cluster_name", number=int(number))
+        ax.scatter(x[inside], y[inside], s=14, color=colour, label=name, zorder=3)
+        try:
+            corners = ConvexHull(np.column_stack([x[inside], y[inside]])).vertices
+            ax.fill(x[inside][corners], y[inside][corners], color=colour, alpha=0.10, lw=0)
+        except (QhullError, ValueError):
+            continue  # fewer than three units, or all on one line
+    if not stable:
+        ax.scatter(x, y, s=14, color=theme.MUTED, zorder=3)
+    reach = np.abs(np.concatenate([x, y])).max(initial=1.0)
+    for row in arrows.itertuples():
+        end = (0.8 * reach * row.x, 0.8 * reach * row.y)
+        ax.annotate("", end, (0, 0), arrowprops={"arrowstyle": "->", "color": theme.INK, "lw": 0.9}, zorder=4)
+        ax.annotate(
+            _short(spec.code_label(row.code), 20), end, fontsize=7, ha="center", va="bottom", color=theme.INK, zorder=5
+        )
+    for set_label, number, name in ((ax.set_xlabel, 1, "share_x"), (ax.set_ylabel, 2, "share_y")):
+        share = float(units[name].iloc[0]) if len(units) else 0.0
+        set_label(say(spec.language, "axis_component", number=number, share=f"{100 * share:.0f}%"))
+    if stable:
+        ax.legend(loc="best", fontsize=8, frameon=False)
+    key = "figure_clusters" if stable else "figure_no_clusters"
+    _caption(ax, say(spec.language, key, period=_period(result)), 0, spec.language)
+    return ax
+
+
+@_themed
+def plot_profiles(result: Drawable, *, ax: Axes | None = None) -> Axes:
+    """Draw clusters × indicators: how far each cluster lies from the mean of all units; hatched where it cannot be told.
+
+    Parameters
+    ----------
+    result
+        Part ``profiles`` of what :func:`dj_analysis.cluster` returned, protected or not.
+
+    Examples
+    --------
+    >>> axes = dj.plot_profiles(safe_groups.part("profiles"))  # doctest: +SKIP
+    """
+    import seaborn as sns
+
+    spec, table = result.spec, result.table
+    wide, low, high = (
+        table.pivot(index="code", columns="cluster", values=v).astype(float) for v in ("deviation", "low", "high")
+    )
+    codes = [code for code in dict.fromkeys(table["code"]) if code in wide.index]
+    wide, low, high = (one.reindex(codes) for one in (wide, low, high))
+    ax = ax or _new_axes(height=1.4 + 0.26 * max(len(codes), 3))
+    reach = float(np.nanmax(np.abs(wide.to_numpy()), initial=1.0))
+    sns.heatmap(
+        wide, ax=ax, cmap=theme.DIVERGING, vmin=-reach, vmax=reach, annot=True, fmt="+.1f", annot_kws={"size": 8}, linewidths=0.6,
+        linecolor="white", cbar_kws={"shrink": 0.6, "pad": 0.01},
+    )  # fmt: skip
+    for row, column in zip(*np.nonzero(((low <= 0) & (high >= 0)).to_numpy()), strict=True):
+        ax.add_patch(_hatched(column, row, filled=False))
+    columns = [say(spec.language, "cluster_name", number=int(number)) for number in wide.columns]
+    ax.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=0)
+    ax.set_yticks(np.arange(len(codes)) + 0.5, [_short(spec.code_label(code), 30) for code in codes], rotation=0)
+    ax.set_xlabel("")
+    ax.set_ylabel("")
+    ax.grid(visible=False)
+    _caption(ax, say(spec.language, "figure_profiles", period=_period(result)), 0, spec.language)
+    return ax
+
+
+@_themed
+def plot_stability(result: Drawable, *, ax: Axes | None = None) -> Axes:
+    """Draw the stability of the least stable cluster for every number of clusters tried.
+
+    Parameters
+    ----------
+    result
+        Part ``stability`` of what :func:`dj_analysis.cluster` returned, protected or not.
+
+    Examples
+    --------
+    >>> axes = dj.plot_stability(safe_groups.part("stability"))  # doctest: +SKIP
+    """
+    spec, table = result.spec, result.table
+    ax = ax or _new_axes(height=2.6)
+    k, jaccard = table["k"].astype(int).to_numpy(), table["jaccard"].astype(float).to_numpy()
+    ax.plot(k, jaccard, "-o", color=theme.MUTED, ms=4.5, lw=1.4)
+    held = table["holds"].fillna(False).astype(bool).to_numpy()
+    ax.plot(k[held], jaccard[held], "o", color=theme.ACCENT, ms=7)
+    ax.axhline(0.75, color=theme.INK, lw=1, ls="--")
+    ax.set_xticks(k)
+    ax.set_ylim(0, 1.05)
+    ax.set_xlabel(say(spec.language, "axis_k"))
+    ax.set_ylabel(say(spec.language, "axis_jaccard"))
+    _caption(ax, say(spec.language, "figure_stability"), 0, spec.language)
+    return ax
+
+
+_DRAWN = (plot_scores, plot_heat, plot_trend, plot_response, plot_ranks, plot_clusters, plot_profiles, plot_stability)
+PLOTS = {function.__name__: function for function in _DRAWN}
 
 
 def _first_level(result: Drawable) -> str:
@@ -283,10 +457,11 @@ def _score_axis(ax: Axes, shown: pd.DataFrame, language: str) -> None:
     ax.set_xlabel(say(language, "points_with_range"))
 
 
-def _hatched(column: int, row: int) -> Any:
+def _hatched(column: int, row: int, filled: bool = True) -> Any:
     from matplotlib.patches import Rectangle
 
-    return Rectangle((column, row), 1, 1, facecolor="#F4F4F4", edgecolor=theme.HATCH, hatch="////", lw=0)
+    face = "#F4F4F4" if filled else "none"
+    return Rectangle((column, row), 1, 1, facecolor=face, edgecolor=theme.HATCH, hatch="////", lw=0)
 
 
 def _caption(ax: Axes, title: str, hidden: int, language: str, key: str = "figure_hidden") -> None:

@@ -73,12 +73,33 @@ class Scope:
             "office": office or {"zh": "调查工作组", "en": "the survey team"}[language],
             "recipient": recipient or {"zh": "公司领导", "en": "the management"}[language],
             "index": index,
+            "benchmark": self.benchmark,
+            "aspects": self.aspects,
             "dimensions": [node.code for node in codebook.dimensions],
             "items": [leaf.code for leaf in tree.leaves if index is None or index in tree.ancestors(leaf.code)],
             "form": self.form,
             "levels": self.levels,
             "level_names": {level: self.spec.level_label(level) for level in self._units.levels},
         }
+
+    @cached_property
+    def benchmark(self) -> str:
+        """Top of the indicator tree as it was in this period; ``""`` where there is none."""
+        return next((node.code for node in self._indicators if not node.parent), "")
+
+    @cached_property
+    def aspects(self) -> list[str]:
+        """Codes right below the top of the indicator tree."""
+        return [node.code for node in self._indicators if node.parent and node.parent == self.benchmark]
+
+    @property
+    def finest(self) -> str:
+        """The finest level below the unit, in its own tree."""
+        return self.levels[-1] if self.levels else ""
+
+    @property
+    def _indicators(self) -> Any:
+        return self.spec.indicators.at(self.period) if self.spec.indicators is not None else ()
 
     def title(self, sentence: str, **more: Any) -> str:
         """Fill a title; titles hold names only, no numbers; ``|`` breaks the line."""

@@ -16,6 +16,9 @@ from ..errors import FontError
 LEVEL_COLOURS = {"orange": "#E08A00", "red": "#C00000", "black": "#1A1A1A", "": "#2F5D8C"}
 INK, GRID, MUTED, ACCENT, HATCH = "#222222", "#D9D9D9", "#7F7F7F", "#2F5D8C", "#BDBDBD"
 HEAT = "RdYlBu"  # readable with the common colour vision deficiencies
+DIVERGING = "RdBu"  # deviations: blue above, red below
+#: Colours of clusters, told apart with the common colour vision deficiencies (Okabe and Ito 2008).
+SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000", "#7F7F7F", "#8C564B")
 HEAT_RANGE = (40.0, 90.0)  # absolute: a colour means the same score in every report
 
 _FILES = {".otf", ".ttf", ".ttc"}

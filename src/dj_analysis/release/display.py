@@ -38,7 +38,13 @@ class Shown:
     values: list[list[Any]]
 
 
-def shown(safe: Any, columns: Sequence[str] | None = None, across: str | None = None, value: str = "score") -> Shown:
+def shown(
+    safe: Any,
+    columns: Sequence[str] | None = None,
+    across: str | None = None,
+    value: str = "score",
+    sort: str | None = None,
+) -> Shown:
     """Write the rows of a printed result as a reader sees them.
 
     Parameters
@@ -49,8 +55,10 @@ def shown(safe: Any, columns: Sequence[str] | None = None, across: str | None = 
         Columns to show, in this order.
     across, value
         One column for each value of this key, filled with ``value``.
+    sort
+        Order rows by this column, missing last.
     """
-    return _spread(safe, list(columns or ("unit",)), across, value) if across else _plain(safe, columns)
+    return _spread(safe, list(columns or ("unit",)), across, value) if across else _plain(safe, columns, sort)
 
 
 def as_html(safe: Any, most: int = 20) -> str:
@@ -97,6 +105,8 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
             index=cells.index,
             dtype="str",
         )
+    if name == "tied_with":
+        return cells.map(lambda units: "、".join(spec.unit_label(one) for one in str(units).split("、") if one))
     if name in _NAMES:
         return cells.map(lambda code: spec.code_label(str(code)))
     if name in ("level", "by"):
@@ -108,8 +118,12 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
     return None
 
 
-def _plain(safe: Any, columns: Sequence[str] | None) -> Shown:
+def _plain(safe: Any, columns: Sequence[str] | None, sort: str | None = None) -> Shown:
     source = safe.table
+    if sort is not None:
+        if sort not in source.columns:
+            raise unknown("列/column", sort, source.columns)
+        source = source.sort_values(sort, kind="stable", na_position="last")
     names = default_columns(safe) if columns is None else list(columns)
     for name in names:
         if name not in source.columns:

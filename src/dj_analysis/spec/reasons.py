@@ -21,6 +21,7 @@ NOT_IN_BOTH = "not_in_both"
 SUPPRESSED_AT_SOURCE = "suppressed_at_source"
 MISSING_VALUE = "missing_value"
 NOT_WEIGHTED = "not_weighted"
+NO_STABLE_CLUSTERS = "no_stable_clusters"
 NOT_APPLICABLE = "not_applicable"
 SAME_EVERY_MONTH = "same_value_every_month"
 
@@ -47,6 +48,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     NOT_IN_BOTH: ("两期不可比", "not comparable"),
     SUPPRESSED_AT_SOURCE: ("来源已隐去", "hidden by its source"),
     MISSING_VALUE: ("无数据", "no data"),
+    NO_STABLE_CLUSTERS: ("未形成稳定类别", "no stable clusters"),
     NOT_APPLICABLE: ("不适用", "does not apply"),
     SAME_EVERY_MONTH: ("各月数值完全相同，无法估计误差", "the same value every month, no error can be estimated"),
     NOT_WEIGHTED: ("此检验不支持加权", "this test has no weighted form"),
