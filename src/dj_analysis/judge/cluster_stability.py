@@ -5,9 +5,10 @@ Everything here is a function of a matrix units × features; scikit-learn does t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -24,6 +25,22 @@ KERNEL = 0.1  # of the way between two centres: width of the density along it
 SAMPLE = 2000  # units of which all distances are taken; beyond it silhouette and gap are those of a sample
 
 Fit = Callable[[np.ndarray, int, int], np.ndarray]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _one_thread(computation: Callable[P, R]) -> Callable[P, R]:
+    """Keep the many small fits of a computation on one thread: threads that wait for each other cost ten times the work."""
+
+    @functools.wraps(computation)
+    def limited(*args: P.args, **options: P.kwargs) -> R:
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):
+            return computation(*args, **options)
+
+    return limited
 
 
 @dataclass(frozen=True)
@@ -60,6 +77,7 @@ class Stability:
         return bool(self.jaccard.min() >= STABLE)
 
 
+@_one_thread
 def stability(
     features: np.ndarray, k: int, method: Method = "kmeans", *, resamples: int = 200, seed: int = 0
 ) -> Stability:
@@ -107,6 +125,7 @@ def fitting(method: Method) -> Fit:
     return _FITS[method]
 
 
+@_one_thread
 def one_centre_chance(
     features: np.ndarray, k: int, method: Method = "kmeans", *, seed: int = 0, draws: int = NULLS
 ) -> tuple[float, float]:

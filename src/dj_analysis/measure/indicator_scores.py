@@ -15,7 +15,7 @@ from ..result import Result
 from ..spec import reasons
 from ..spec.periods import parse, within
 from ..spec.specification import Specification
-from ..spec.tree import Indicator, Tree
+from ..spec.tree import Tree, is_counted
 from ..spec.units import ALL, Unit, Units
 from .basis import bases_of
 from .composites.upward import leaf_points, node_points
@@ -205,8 +205,7 @@ def _packed(table: pd.DataFrame, data: Indicators, spec: Specification) -> Score
 def _check_ranges(tree: Tree, names: Sequence[str], values: np.ndarray) -> None:
     problems = Problems()
     for j, leaf in enumerate(tree.leaves):
-        counted = isinstance(leaf, Indicator) and leaf.kind != ""
-        low, high = (0.0, np.inf) if counted else (leaf.minimum, leaf.maximum)
+        low, high = (0.0, np.inf) if is_counted(leaf) else (leaf.minimum, leaf.maximum)
         outside = np.flatnonzero((values[:, j] < low) | (values[:, j] > high))
         if len(outside):
             shown, allowed = f"{names[outside[0]]} {values[outside[0], j]:g}", f"{low:g}–{high:g}"

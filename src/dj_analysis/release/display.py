@@ -106,7 +106,7 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
             dtype="str",
         )
     if name == "tied_with":
-        return cells.map(lambda units: "、".join(spec.unit_label(one) for one in str(units).split("、") if one))
+        return cells.map(lambda units: _some([spec.unit_label(one) for one in str(units).split("、") if one], language))
     if name in _NAMES:
         return cells.map(lambda code: spec.code_label(str(code)))
     if name in ("level", "by"):
@@ -116,6 +116,13 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
     if kind_of(name).form == "text" and not pd.api.types.is_numeric_dtype(cells):
         return cells.map(lambda word: "" if pd.isna(word) else value_word(name, str(word), language))
     return None
+
+
+def _some(names: Sequence[str], language: str, most: int = 2) -> str:
+    """Join names, the first few where they are many."""
+    joined = (", " if language == "en" else "、").join(names[:most])
+    more = len(names) - most
+    return joined if more <= 0 else joined + (f" and {more} more" if language == "en" else f"等{len(names)}个")
 
 
 def _plain(safe: Any, columns: Sequence[str] | None, sort: str | None = None) -> Shown:

@@ -15,7 +15,7 @@ from .periods import parse
 from .schemas import CODEBOOK, INDICATORS, SCALES
 from .settings import MOST_TOGETHER, Settings
 from .tables import Table, conform, load_table, numbers, read_text, whole_numbers
-from .tree import SCORED, Indicator, Node, Tree, check_points, check_tree, read_nodes
+from .tree import SCORED, Indicator, Node, Tree, check_points, check_tree, is_counted, read_nodes
 
 
 @dataclass(frozen=True)
@@ -235,5 +235,7 @@ def _sound(nodes: list[Node]) -> tuple[Node, ...]:
     sound = [node for node in nodes if (not node.parent or node.parent in codes) and node.weight >= 0]
     parents = {node.parent for node in sound}
     return tuple(
-        node for node in sound if node.code in parents or (node.role == "item" and node.minimum < node.maximum)
+        node
+        for node in sound
+        if node.code in parents or (node.role == "item" and (node.minimum < node.maximum or is_counted(node)))
     )

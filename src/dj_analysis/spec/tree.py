@@ -64,10 +64,6 @@ class Node:
         return first <= day <= last
 
 
-#: How a leaf earns its points under the aggregator ``points``.
-POINT_KINDS = ("", "deduct", "bonus", "veto")
-
-
 @dataclass(frozen=True)
 class Indicator(Node):
     """A node of an indicator tree about units, with what only indicators declare.
@@ -99,6 +95,11 @@ class Indicator(Node):
     evidence: str = ""
     owner_department: str = ""
     nature: str = ""
+
+
+def is_counted(node: Node) -> bool:
+    """Tell whether a leaf earns or loses points by count, and so needs no range."""
+    return isinstance(node, Indicator) and node.kind != ""
 
 
 @dataclass(frozen=True)
@@ -244,8 +245,12 @@ def check_tree(place: str, nodes: list[Node], problems: Problems) -> None:
             )
         if node.weight < 0:
             problems.add(where, "negative_weight", node.weight, ">= 0", "反向请用 direction = -1 (use direction)")
-        counted = isinstance(node, Indicator) and node.kind in ("deduct", "bonus", "veto")
-        if node.code not in parents and node.role == "item" and not counted and not node.minimum < node.maximum:
+        if (
+            node.code not in parents
+            and node.role == "item"
+            and not is_counted(node)
+            and not node.minimum < node.maximum
+        ):
             bounds = f"minimum={node.minimum}, maximum={node.maximum}"
             problems.add(where, "range", bounds, "minimum < maximum", "填上量表两端 (give both ends of the range)")
         if node.role in ("dimension", "index", "outcome") and node.code not in parents:
