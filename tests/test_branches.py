@@ -17,7 +17,7 @@ from scipy import stats
 import dj_analysis as dj
 from dj_analysis import methods
 from dj_analysis.errors import DataError, UsageError
-from dj_analysis.judge.cluster_stability import chosen, one_centre_chance, stability, valley
+from dj_analysis.judge.cluster_stability import best_supported, one_centre_chance, stability, valley
 from dj_analysis.judge.ranking import Ranks
 from dj_analysis.measure.composites.upward import leaf_points, node_points
 from dj_analysis.measure.inference.ranks import rank_sets
@@ -482,7 +482,9 @@ def test_planted_clusters_are_found(kinds):
 
     for draw in range(3):
         features, kind = profiles(np.random.default_rng([draw, kinds]), 200, kinds)
-        best, _ = chosen([stability(features, k, resamples=30, seed=draw) for k in range(2, 8)], features, seed=draw)
+        best, _ = best_supported(
+            [stability(features, k, resamples=30, seed=draw) for k in range(2, 8)], features, seed=draw
+        )
         assert best is not None
         assert best.k == kinds
         assert adjusted_rand_score(kind, best.labels) >= 0.9
@@ -501,7 +503,7 @@ def test_one_cloud_is_not_cut_up(shape):
         elif shape == "skewed":
             x = np.exp(0.8 * x)
         x = (x - x.mean(0)) / x.std(0)
-        best, _ = chosen([stability(x, k, resamples=20, seed=draw) for k in range(2, 5)], x, seed=draw)
+        best, _ = best_supported([stability(x, k, resamples=20, seed=draw) for k in range(2, 5)], x, seed=draw)
         claimed += best is not None
     assert claimed <= 1, claimed  # at most 5 % are claimed: 2 of 8 have a chance of 5 %
 

@@ -42,6 +42,8 @@ def ws(tmp_path_factory: pytest.TempPathFactory) -> dj.Workspace:
     return dj.open_workspace(made.write(tmp_path_factory.mktemp("columns") / "office"))
 
 
+YEAR = "2025-10/2026-09"
+
 #: Each public function that returns a Result, called on a wave, its scores, and the wave before.
 RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result]] = {
     "score": lambda ws, s, now, before: now,
@@ -65,6 +67,10 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "screen": lambda ws, s, now, before: dj.screen(s).parts["summary"],
     "sensitivity": lambda ws, s, now, before: dj.screen(s).sensitivity(s),
     "indicators": lambda ws, s, now, before: dj.score(ws.indicators(ws.indicator_periods[-1])),
+    "rank": lambda ws, s, now, before: dj.rank(now, "branch", before=before, draws=200),
+    "rank of months": lambda ws, s, now, before: dj.rank(dj.score(ws.indicators(YEAR)), "branch", draws=200),
+    "cluster": lambda ws, s, now, before: dj.cluster(dj.score(ws.indicators(YEAR)), "branch", resamples=5),
+    "months_last": lambda ws, s, now, before: methods.months_last(dj.score(ws.indicators(YEAR)), "branch"),
     "ahp": lambda ws, s, now, before: dj.ahp(pd.DataFrame([[1, 2], [0.5, 1]], index=["a", "b"], columns=["a", "b"])),
     "rate": lambda ws, s, now, before: dj.rate(RATINGS, officials=True),
     "robustness": lambda ws, s, now, before: dj.robustness(UNITS, 200, tree=TREE),

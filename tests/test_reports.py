@@ -322,3 +322,48 @@ def test_template_tables_can_be_filled_and_read(tmp_path):
     assert units.rows[0].unit == "C01"
     with pytest.raises(dj.DjError, match="D1"):
         read_codebook(tmp_path / "tables" / "codebook.xlsx")
+
+
+@pytest.fixture(scope="module")
+def branch_reports(office):
+    return {
+        (name, lang): dj.run_report(name, office, period="2026-09", lang=lang, out=office / "reports" / lang)
+        for name, lang in (("benchmark", "zh"), ("clusters", "en"))
+    }
+
+
+def test_the_benchmark_of_a_month_names_the_help_and_the_error(branch_reports):
+    run = branch_reports["benchmark", "zh"]
+    text = text_of(run.files["pdf"]).replace("\r\n", "").replace("\n", "")
+    for words in ("排序与名次范围", "近12个月情况", "需要帮扶的单位", "月度波动", "不用于评价、奖惩、任免个人"):
+        assert words in text
+    assert run.manifest["dropped"] == []
+
+
+def test_clusters_in_english_have_no_chinese(branch_reports):
+    text = text_of(branch_reports["clusters", "en"].files["pdf"])
+    assert "Stability by number of clusters" in text
+    assert not [c for c in text if "\u4e00" <= c <= "\u9fff"]
+
+
+def ranked_tables(notebook):
+    import nbformat
+
+    from dj_analysis.publish.blocks import MIME
+
+    cells = nbformat.read(notebook, as_version=4).cells
+    blocks = [
+        output["data"][MIME] for cell in cells for output in cell.get("outputs", []) if MIME in output.get("data", {})
+    ]
+    tables = [block["content"] for block in blocks if block["kind"] == "table"]
+    return [table for table in tables if {"名次", "Rank"} & {column["label"] for column in table["columns"]}]
+
+
+def test_every_ranked_table_carries_its_range_its_error_and_its_ties(branch_reports):
+    tables = [table for run in branch_reports.values() for table in ranked_tables(run.files["ipynb"])]
+    assert len(tables) >= 2
+    for table in tables:
+        labels = {column["label"] for column in table["columns"]}
+        assert {"名次上界", "名次下界", "误差来源", "同分单位"} <= labels
+        ranks = [row[0] for row in table["rows"] if row[0] != "—"]
+        assert ranks == sorted(ranks, key=float)

@@ -157,7 +157,7 @@ def one_centre_chance(
     return (1 + tighter) / (draws + 1), (1 + emptier) / (draws + 1)
 
 
-def chosen(
+def best_supported(
     tried: Sequence[Stability], features: np.ndarray, method: Method = "kmeans", *, seed: int = 0
 ) -> tuple[Stability | None, dict[int, tuple[float, float]]]:
     """Return the clustering that may be stated, and the tests made.

@@ -18,7 +18,7 @@ from ..measure.scores import Scores, joined
 from ..result import Result
 from ..spec import reasons
 from ..spec.units import ALL
-from .cluster_stability import STABLE, Method, Stability, centres, chosen, stability
+from .cluster_stability import STABLE, Method, Stability, best_supported, centres, stability
 from .ranking import rows_below
 
 KEYS = ("period", "level", "unit")
@@ -144,7 +144,7 @@ def cluster(
     z = ((used - used.mean()) / used.std(ddof=0)).to_numpy()
     numbers = [k] if k is not None else [one for one in NUMBERS if one <= len(used) // 4]
     tried = [stability(z, one, method, resamples=resamples, seed=seed) for one in numbers]
-    best, tests = chosen(tried, z, method, seed=seed)
+    best, tests = best_supported(tried, z, method, seed=seed)
     labels = _numbered(best, used.index, earlier)
     return _packed(scores, level, whole, used, z, tried, tests, best, labels, earlier, beside)
 

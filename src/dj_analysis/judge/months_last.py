@@ -14,7 +14,7 @@ from ..measure.scores import Scores, joined
 from ..result import Result
 from ..spec.periods import within
 from ..spec.units import ALL
-from .ranking import chosen_rows
+from .ranking import HELP, chosen_rows
 
 KEYS = ("period", "level", "unit", "code")
 SIMULATED = 4000  # years behind the chance guard
@@ -25,7 +25,7 @@ class MonthsLast(Result):
     """Units that were among the last for months running, up to the last month.
 
     ``.table``: period (the span), level, unit, code, n, running (months running up to the last one), score (mean over them),
-    reason.
+    help (what is proposed), reason.
     """
 
     @property
@@ -81,7 +81,7 @@ def months_last(
     table = pd.DataFrame(
         {"period": scores.period, "level": level, "unit": list(named), "code": code, "n": np.nan,
          "running": [float(lengths[unit]) for unit in named],
-         "score": [float(mean.loc[unit].iloc[-lengths[unit] :].mean()) for unit in named], "reason": ""}
+         "score": [float(mean.loc[unit].iloc[-lengths[unit] :].mean()) for unit in named], "help": HELP, "reason": ""}
     ).sort_values("running", ascending=False, kind="stable", ignore_index=True)  # fmt: skip
     common: dict[str, Any] = {
         "period": scores.period, "about": scores.about, "programme": scores.programme, "spec": scores.spec,

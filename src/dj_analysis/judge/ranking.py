@@ -26,6 +26,7 @@ STATISTICS = (
     "difference", "q", "real",
 )  # fmt: skip
 TOGETHER = ("rank", "rank_low", "rank_high", "p_top1", "p_top_k", "p_last", "gap_first", "q", "real")
+HELP = "visit"  # what is proposed for units that are last: units are compared to help (domain, rule R17)
 CANDIDATES = 0.95  # chance with which the units named hold a place together
 SAME = 0.05  # points: scores printed alike to one decimal are a tie
 
@@ -45,8 +46,9 @@ class Ranks(Result):
     def places(self) -> Result:
         """What may be said of the first and the last place.
 
-        Columns: period, level, place (``first``, ``last``), unit, n, probability, decided: one row, decided, where a unit has
-        the place with the confidence of ``[ranking]``; else the fewest units that hold it with 95 % together.
+        Columns: period, level, place (``first``, ``last``), unit, n, probability, decided, help (what is proposed for the last).
+        One row, decided, where a unit has the place with the confidence of ``[ranking]``; else the fewest units that hold it
+        with 95 % together.
         """
         return self.parts["places"]
 
@@ -257,8 +259,20 @@ def _places(out: pd.DataFrame, confidence: float) -> pd.DataFrame:
         best = known.loc[known[column].idxmax()]
         decided = best[column] >= confidence
         candidates = [best] if decided else [row for _, row in _candidates(known, column).iterrows()]
-        rows += [(r["period"], r["level"], place, r["unit"], r["n"], r[column], bool(decided)) for r in candidates]
-    columns = ["period", "level", "place", "unit", "n", "probability", "decided"]
+        rows += [
+            (
+                r["period"],
+                r["level"],
+                place,
+                r["unit"],
+                r["n"],
+                r[column],
+                bool(decided),
+                HELP if place == "last" else "",
+            )
+            for r in candidates
+        ]
+    columns = ["period", "level", "place", "unit", "n", "probability", "decided", "help"]
     return pd.DataFrame(rows, columns=columns).astype({"n": "float64", "probability": "float64"})
 
 

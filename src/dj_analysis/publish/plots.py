@@ -270,8 +270,8 @@ def plot_ranks(result: Drawable, *, most: int = 12, ax: Axes | None = None) -> A
     Examples
     --------
     >>> axes = dj.plot_ranks(dj.rank(scores, level="branch"))
-    >>> axes.yaxis_inverted()
-    True
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['一支部']
     """
     spec, table = result.spec, result.table
     ranked = table[table["rank"].notna()].sort_values("rank", kind="stable")

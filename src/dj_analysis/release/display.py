@@ -132,6 +132,8 @@ def _plain(safe: Any, columns: Sequence[str] | None, sort: str | None = None) ->
             raise unknown("列/column", sort, source.columns)
         source = source.sort_values(sort, kind="stable", na_position="last")
     names = default_columns(safe) if columns is None else list(columns)
+    if "help" in source and "help" not in names:
+        names.append("help")  # who is last is told with what is done to help, or not at all
     for name in names:
         if name not in source.columns:
             raise unknown("列/column", name, source.columns)
