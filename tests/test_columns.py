@@ -71,6 +71,12 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "rank of months": lambda ws, s, now, before: dj.rank(dj.score(ws.indicators(YEAR)), "branch", draws=200),
     "cluster": lambda ws, s, now, before: dj.cluster(dj.score(ws.indicators(YEAR)), "branch", resamples=5),
     "months_last": lambda ws, s, now, before: methods.months_last(dj.score(ws.indicators(YEAR)), "branch"),
+    "explain": lambda ws, s, now, before: dj.explain(
+        dj.score(ws.indicators("2026-09")), dj.score(ws.indicators("2026-08")), ws.units.at_level("branch")[0].unit
+    ),
+    "tiers": lambda ws, s, now, before: methods.tiers(dj.score(ws.indicators(YEAR)), "branch"),
+    "stars": lambda ws, s, now, before: dj.stars(dj.score(ws.indicators(YEAR)), None, "branch"),
+    "award": lambda ws, s, now, before: dj.award(dj.score(ws.indicators(YEAR)), {"供电企业": 1}, draws=100),
     "ahp": lambda ws, s, now, before: dj.ahp(pd.DataFrame([[1, 2], [0.5, 1]], index=["a", "b"], columns=["a", "b"])),
     "rate": lambda ws, s, now, before: dj.rate(RATINGS, officials=True),
     "robustness": lambda ws, s, now, before: dj.robustness(UNITS, 200, tree=TREE),

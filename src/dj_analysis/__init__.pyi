@@ -4,13 +4,16 @@ from .demo import make_company as make_company
 from .errors import DjError as DjError
 from .errors import DjWarning as DjWarning
 from .judge.alerts import alerts as alerts
+from .judge.awards import award as award
 from .judge.change import compare as compare
 from .judge.clusters import cluster as cluster
 from .judge.contrast import contrast as contrast
 from .judge.differences import differences as differences
 from .judge.differences import enps as enps
+from .judge.explain import explain as explain
 from .judge.ranking import rank as rank
 from .judge.series import trend as trend
+from .judge.stars import stars as stars
 from .measure.composites.ahp import ahp as ahp
 from .measure.composites.robustness import robustness as robustness
 from .measure.composites.weighting import weigh as weigh

@@ -2,6 +2,7 @@
 
 from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
+from .judge.tiers import tiers
 from .measure.composites.ahp import ahp
 from .measure.composites.chaining import chain_link
 from .measure.composites.choices import Choices
@@ -79,6 +80,7 @@ __all__ = [
     "skewed_interval",
     "sobol_shares",
     "split_half",
+    "tiers",
     "topsis",
     "triangular",
     "validity",

@@ -16,7 +16,7 @@ from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unkno
 from .folder import asked_by_default, check_folder, declarations, fingerprint, periods_of_table, read_wave, wave_files
 from .measure.basis import Basis, basis_of
 from .measure.crossnames import is_cross
-from .measure.intake.indicator_values import indicators_of, load_values, periods_of
+from .measure.intake.indicator_values import indicators_of, load_teams, load_values, periods_of
 from .measure.intake.score_sheets import Ratings, load_ratings
 from .measure.intake.sources import raise_for
 from .measure.places import chosen
@@ -171,6 +171,18 @@ class Workspace:
         if period not in known:
             raise unknown("评分时期/period of ratings", period, known)
         return replace(every, table=every.table[every.table["period"] == period].reset_index(drop=True))
+
+    def teams(self, period: str | None = None) -> pd.DataFrame:
+        """Return teams and their stars (team, branch, period, star), for :func:`dj_analysis.stars`: of one period, or of all."""
+        problems = Problems()
+        table = load_teams(self.settings, self.spec, problems)
+        raise_for(problems)
+        if period is None:
+            return table
+        known = order(sorted(table["period"].unique()))
+        if period not in known:
+            raise unknown("班组星级的时期/period of teams", period, known)
+        return table[table["period"] == period].reset_index(drop=True)
 
     def release_plan(self, period: str) -> ReleasePlan:
         """Return which rows of a period, and of those before it, may be seen: of surveys, branch indicators and ratings.

@@ -48,6 +48,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     NOT_IN_BOTH: ("两期不可比", "not comparable"),
     SUPPRESSED_AT_SOURCE: ("来源已隐去", "hidden by its source"),
     MISSING_VALUE: ("无数据", "no data"),
+    "no_team_of_this_star": ("缺必备班组（没有相应星级的班组）", "no team of this star"),
+    "no_teams": ("没有班组星级", "no stars of teams"),
     NO_STABLE_CLUSTERS: ("未形成稳定类别", "no stable clusters"),
     NOT_APPLICABLE: ("不适用", "does not apply"),
     SAME_EVERY_MONTH: ("各月数值完全相同，无法估计误差", "the same value every month, no error can be estimated"),

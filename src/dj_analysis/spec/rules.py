@@ -96,15 +96,6 @@ class MonthsLastRule:
 
 
 @dataclass(frozen=True)
-class TiersRule:
-    """Three tiers by score; a unit belongs to one only with this ``confidence``, else it stays undecided (S2, row C07)."""
-
-    confidence: float
-    upper: float = field(metadata=POINTS)
-    lower: float = field(metadata=POINTS)
-
-
-@dataclass(frozen=True)
 class RankingRule:
     """A statement about a place (first, last) is made with this ``confidence`` only, else the set of candidates is given."""
 
@@ -120,7 +111,6 @@ class Rules:
     self_check: SelfCheckRule
     months: MonthsRule
     months_last: MonthsLastRule
-    tiers: TiersRule
     ranking: RankingRule
 
 
@@ -157,7 +147,6 @@ def default_rules() -> Rules:
         self_check=SelfCheckRule(**raw["self_check"]),
         months=MonthsRule(**raw["months"]),
         months_last=MonthsLastRule(**raw["months_last"]),
-        tiers=TiersRule(**raw["tiers"]),
         ranking=RankingRule(**raw["ranking"]),
     )
 

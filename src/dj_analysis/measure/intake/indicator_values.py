@@ -7,7 +7,7 @@ import pandas as pd
 from ...errors import Problems, unknown
 from ...spec import reasons
 from ...spec.periods import order, parse, within
-from ...spec.schemas import INDICATOR_VALUES
+from ...spec.schemas import INDICATOR_VALUES, TEAMS
 from ...spec.settings import Settings
 from ...spec.specification import Specification
 from ...spec.tables import Table, load_table, numbers, rows_text, whole_numbers
@@ -15,6 +15,7 @@ from ...spec.tree import Tree
 from ..survey import Indicators
 from .identifiers import check_names, shown_path
 
+MOST_STARS = 5
 COLUMNS = ("unit", "period", "code", "value", "n", "se", "reason")
 
 
@@ -68,6 +69,27 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
     values = frame[list(COLUMNS)].reset_index(drop=True)
     values.attrs["notices"] = list(table.notices)
     return values
+
+
+def load_teams(settings: Settings, spec: Specification, problems: Problems) -> pd.DataFrame:
+    """Read teams and their stars: team, branch, period, star; empty where there is no table."""
+    table = load_table(settings, "teams", TEAMS, problems)
+    if table is None:
+        return pd.DataFrame({name: pd.Series(dtype="float64" if name == "star" else "str") for name in TEAMS.names})
+    frame = table.frame[list(TEAMS.names)].copy()
+    frame["branch"], frame["star"] = whole_numbers(frame["branch"]), numbers(frame["star"])
+    _check_known(table.place, frame, "branch", {unit.unit for unit in spec.units.rows}, "unknown_unit", problems)
+    outside = frame[(frame["star"] < 1) | (frame["star"] > MOST_STARS)]
+    if len(outside):
+        star = f"{outside['star'].iloc[0]:g} ({rows_text(outside.index)})"
+        problems.add(
+            f"{table.place}: star",
+            "out_of_range",
+            star,
+            f"1–{MOST_STARS}",
+            "改正,未评留空 (correct it, or leave it empty)",
+        )
+    return frame.reset_index(drop=True)
 
 
 def indicators_of(values: pd.DataFrame, spec: Specification, period: str, span: int = 1) -> Indicators:

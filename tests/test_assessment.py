@@ -1,0 +1,240 @@
+"""Explanations, tiers, stars and awards: hand-worked cases, exact sums, chances that come true, and their opposites."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_branches import indicators, sheet, spec_of, workspace
+
+import dj_analysis as dj
+from dj_analysis import methods
+from dj_analysis.errors import DataError, DjWarning, UsageError
+from dj_analysis.judge.tiers import tier_chances
+from dj_analysis.spec.bands import default_bands
+from dj_analysis.spec.tree import Indicator, Tree
+from dj_analysis.spec.units import Unit, Units
+
+SPAN = "2025-10/2026-09"
+
+
+def scored(values: np.ndarray, spec=None, period: str = "2026-09", last: str = "2026-09"):
+    spec = spec or spec_of(values.shape[1])
+    return dj.score(indicators(values, spec, period, last), by="branch")
+
+
+# --- Explanations -------------------------------------------------------------------------------------------------------
+
+
+def test_points_won_and_lost_by_hand():
+    before, now = np.full((1, 3, 4), 50.0), np.full((1, 3, 4), 50.0)
+    now[0, 0] = [70, 50, 50, 40]
+    now[0, 1] = 60
+    told = dj.explain(scored(now), scored(before, last="2026-08", period="2026-08"), "B00")
+    table = told.table.set_index(["cause", "code"])["difference"]
+    assert table.to_dict() == {("own", "K0"): 5.0, ("own", "K3"): -2.5}
+    places = told.places.table.iloc[0]
+    # B00 alone would have risen from a shared first place to the only first; B01 then passed it
+    assert places[["score_before", "score", "rank_before", "rank", "own", "others"]].tolist() == [50, 52.5, 1, 2, 0, -1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_parts_add_up_exactly_on_any_sheet(seed):
+    """Random points sheets before and after: values, what does not apply, a bonus, a veto, and other weights."""
+    rng = np.random.default_rng(seed)
+    trees = [sheet(), sheet()]
+    if rng.random() < 0.5:  # weights move between two indicators, and one of them ends
+        nodes = [
+            replace(n, weight=7.0) if n.code == "A01" else replace(n, weight=3.0) if n.code == "A02" else n
+            for n in trees[1].nodes
+        ]
+        trees[1] = Tree(tuple(n for n in nodes if n.code != "A03" or rng.random() < 0.5), about="units")
+    results = []
+    for tree, month in zip(trees, ("2026-08", "2026-09"), strict=True):
+        spec = spec_of(4, tree)
+        values = np.where(rng.random((1, 4, len(tree.leaves))) < 0.8, rng.uniform(0, 3, (1, 4, len(tree.leaves))), 0)
+        of_range = np.array([leaf.kind == "" for leaf in tree.leaves])
+        values = np.where(of_range, rng.uniform(0, 100, values.shape), values)
+        values[:, :, -1] = rng.random((1, 4)) < 0.2  # the veto
+        data = indicators(values, spec, month, month)
+        exempt = rng.random(len(data.values)) < 0.1
+        exempt &= ~data.values["code"].isin(["V1", "E1"]).to_numpy()
+        data.values.loc[exempt, "value"], data.values.loc[exempt, "reason"] = np.nan, "not_applicable"
+        results.append(dj.score(data, by="branch"))
+    before, now = results
+    told = dj.explain(now, before, "B02")
+    change = now.at("B02", "P", "full")["score"] - before.at("B02", "P", "full")["score"]
+    assert told.table["difference"].sum() == pytest.approx(change, abs=1e-9)
+    places = told.places.table.iloc[0]
+    assert places["own"] + places["others"] == places["rank_before"] - places["rank"]
+    vetoed = 0.0 in (now.at("B02", "P", "full")["score"], before.at("B02", "P", "full")["score"])
+    assert vetoed or "rule" not in set(told.table["cause"]), "without a veto every point belongs to an indicator"
+
+
+def test_a_score_that_rose_while_the_rank_fell():
+    before, now = np.full((1, 5, 4), 50.0), np.full((1, 5, 4), 50.0)
+    before[0, 2], now[0, 2] = 55.0, 58.0
+    now[0, [0, 1]] = 70.0
+    places = dj.explain(scored(now), scored(before, last="2026-08", period="2026-08"), "B02").places.table.iloc[0]
+    assert places["score"] > places["score_before"]
+    assert (places["rank_before"], places["rank"], places["own"], places["others"]) == (1, 3, 0, -2)
+
+
+def test_what_has_no_score_cannot_be_explained():
+    values = np.full((1, 3, 4), 50.0)
+    gone = values.copy()
+    gone[0, 1] = np.nan
+    with pytest.raises(UsageError, match="2026-09 没有得分"):
+        dj.explain(scored(gone), scored(values, last="2026-08", period="2026-08"), "B01")
+    with pytest.raises(UsageError, match="单位/unit"):
+        dj.explain(scored(values), scored(values, last="2026-08", period="2026-08"), "B99")
+
+
+# --- Tiers --------------------------------------------------------------------------------------------------------------
+
+
+def test_chances_of_tiers_add_to_one_and_are_students():
+    from scipy import stats
+
+    chances = tier_chances(
+        np.array([80.0, 90.0]), np.array([4.0, 0.5]), np.array([5.0, np.nan]), default_bands()["tiers"]
+    )
+    np.testing.assert_allclose(sum(chances.values()), 1)
+    assert chances["advanced"][0] == pytest.approx(stats.t.sf(1.25, 5))
+    assert chances["support"][0] == pytest.approx(stats.t.cdf(-2.5, 5))
+    assert chances["advanced"][1] == pytest.approx(1)
+
+
+def test_a_branch_at_the_boundary_is_undecided_and_those_to_support_get_help():
+    rng = np.random.default_rng(1)
+    level = np.linspace(55, 95, 20)
+    values = np.clip(level[None, :, None] + rng.normal(0, 6, (12, 20, 4)), 0, 100)
+    table = methods.tiers(scored(values, period=SPAN), "branch").table.set_index("unit")
+    assert table.loc["B00", ["tier", "strategy", "help"]].tolist() == ["support", "basics", "visit"]
+    assert table.loc["B10", ["tier", "strategy"]].tolist() == ["middle", "improve"]
+    assert table.loc["B19", ["tier", "strategy", "help"]].tolist() == ["advanced", "innovate", ""]
+    near = table[(table["score"] - 70).abs() < 0.6]
+    assert set(near["tier"]) <= {"undecided"}
+    assert (table.loc[table["tier"].isin(["support", "middle", "advanced"]), "probability"] >= 0.8).all()
+
+
+def test_tiers_without_errors_are_none():
+    table = methods.tiers(scored(np.full((1, 4, 4), 90.0)), "branch").table
+    assert set(table["tier"]) == {""}
+    assert set(table["reason"]) == {"no_error_source"}
+    assert table["probability"].isna().all()
+
+
+def test_a_stated_tier_is_wrong_as_seldom_as_it_says():
+    """4,000 branches whose true scores lie evenly from 60 to 95: of the tiers stated, at most a fifth is wrong."""
+    rng = np.random.default_rng(3)
+    true = rng.uniform(60, 95, 4000)
+    se, df = 3.0, 11
+    chances = tier_chances(
+        true + rng.normal(0, se, 4000),
+        se * np.sqrt(rng.chisquare(df, 4000) / df),
+        np.full(4000, float(df)),
+        default_bands()["tiers"],
+    )
+    table = pd.DataFrame(chances)
+    stated, sure = table.idxmax(axis=1), table.max(axis=1) >= 0.8
+    truth = np.select([true > 85, true < 70], ["advanced", "support"], "middle")
+    wrong = (stated != truth)[sure].mean()
+    assert wrong < 0.2
+    assert wrong == pytest.approx(1 - table.max(axis=1)[sure].mean(), abs=0.02)
+
+
+# --- Stars --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_star_needs_a_team_of_that_star():
+    values = np.zeros((1, 5, 4))
+    values[0] = np.array([96, 96, 84, 59, 70])[:, None]
+    teams = pd.DataFrame({"branch": ["B00", "B00", "B01", "B02", "B04"], "star": [5, 3, 4, 5, np.nan]})
+    table = dj.stars(scored(values), teams, "branch").table.set_index("unit")
+    assert table["star_score"].tolist() == [5, 5, 3, 0, 2], "70 and more is two stars"
+    assert table["star_granted"].tolist() == [5, 4, 3, 0, 0]
+    assert table["reason"].tolist() == ["", "no_team_of_this_star", "", "", "no_teams"]
+    assert table["margin"].isna().tolist() == [True, True, False, False, False]
+    assert table.loc["B02", "margin"] == pytest.approx(6)
+    assert table.loc["B04", "margin"] == pytest.approx(10)
+
+
+def test_teams_are_read_and_faults_named(tmp_path):
+    head = "code,parent,label_zh,role,direction,weight,minimum,maximum\nP,,考评,index,1,,,\nA,P,任务,item,1,1,0,100\n"
+    folder = workspace(tmp_path, head, "unit,period,code,value\nB1,2026-09,A,92\nB2,2026-09,A,92\n")
+    (folder / "teams.csv").write_text("team,branch,period,star\nT1,B1,2026,5\nT2,B2,2026,3\n", encoding="utf-8")
+    ws = dj.open_workspace(folder)
+    table = dj.stars(dj.score(ws.indicators("2026-09"), by="branch"), ws.teams("2026"), "branch").table.set_index(
+        "unit"
+    )
+    assert table.loc[["B1", "B2"], "star_granted"].tolist() == [4, 3]
+    with pytest.raises(UsageError, match="2026"):
+        ws.teams("2025")
+    (folder / "teams.csv").write_text("team,branch,period,star\nT1,B9,2026,6\n", encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        dj.open_workspace(folder).teams()
+    assert set(caught.value.problems.table["rule"]) == {"unknown_unit", "out_of_range"}
+
+
+# --- Awards -------------------------------------------------------------------------------------------------------------
+
+
+def two_types(spread: float, seed: int = 1):
+    """Eleven 供电企业 and six 直属单位 with eight assessments over twelve months."""
+    rng = np.random.default_rng(seed)
+    nodes = [Indicator("W", "", role="index")]
+    nodes += [Indicator(f"K{j}", "W", weight=1.0 + j % 3, minimum=0.0, maximum=100.0) for j in range(8)]
+    spec = spec_of(17, Tree(tuple(nodes), about="units"))
+    kinds = ["供电企业"] * 11 + ["直属单位"] * 6
+    rows = [spec.units.root, *(Unit(f"B{i:02d}", "ALL", "branch", "admin", kind) for i, kind in enumerate(kinds))]
+    spec = replace(spec, units=Units(tuple(rows)))
+    values = np.clip(85 - spread * np.arange(17)[None, :, None] + rng.normal(0, 3, (12, 17, 8)), 0, 100)
+    return dj.score(indicators(values, spec, SPAN), by="branch")
+
+
+def test_awards_by_type_with_chance_and_other_weights():
+    given_awards = dj.award(two_types(2.5), {"供电企业": 4, "直属单位": 2})
+    table = given_awards.table
+    assert table[table["awarded"]].groupby("type")["unit"].apply(list).to_dict() == {
+        "供电企业": ["B00", "B01", "B02", "B03"], "直属单位": ["B11", "B12"],
+    }  # fmt: skip
+    assert table.groupby("type")["probability"].sum().round(2).to_dict() == {"供电企业": 4, "直属单位": 2}
+    assert table.loc[table["awarded"], "other_weights"].min() > 0.9
+    assert given_awards.cuts.table["decided"].all()
+
+
+def test_a_cut_between_units_that_cannot_be_told_apart_is_warned_of():
+    with pytest.warns(DjWarning, match="不宜据此兑现奖惩"):
+        result = dj.award(two_types(0.02, seed=4), {"供电企业": 4})
+    assert not result.cuts.table["decided"].iloc[0]
+    assert result.table["probability"].max() < 0.95
+
+
+def test_bonus_points_move_an_award_and_ties_share_it():
+    scores = two_types(2.5)
+    with_bonus = dj.award(scores, {"供电企业": 4}, bonus={"B05": 30.0}).table
+    assert with_bonus.iloc[0][["unit", "bonus", "awarded"]].tolist() == ["B05", 30.0, True]
+    same = np.full((1, 17, 8), 80.0)
+    same[0, 0] = 90
+    flat = dj.score(indicators(same, scores.spec, "2026-09"), by="branch")
+    tied = dj.award(flat, {"供电企业": 4}).table
+    assert tied["awarded"].all()
+    assert tied.loc[tied["rank"] == 2, "tie"].all()
+    assert not tied.loc[tied["rank"] == 1, "tie"].any()
+    assert tied["probability"].isna().all(), "without an error no chance is printed"
+
+
+def test_awards_name_what_is_wrong():
+    scores = two_types(2.5)
+    with pytest.raises(UsageError, match="类别/type"):
+        dj.award(scores, {"县公司": 1})
+    with pytest.raises(UsageError, match="6 个名额"):
+        dj.award(scores, {"直属单位": 6})
+    with pytest.raises(UsageError, match="单位/unit"):
+        dj.award(scores, {"直属单位": 1}, bonus={"B77": 1.0})
