@@ -15,6 +15,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 LOCK = ROOT / "requirements.lock"
 DEMO = ROOT / "data" / "demo"
+MONTH = "2026-09"  # the last month of the demo's branch indicators
 
 
 def run(*command: object) -> None:
@@ -49,9 +50,9 @@ def demo() -> None:
 
 
 def report() -> None:
-    """Demo workspace, its quarterly report, benchmark and clusters of its branches, under reports/."""
+    """Demo workspace and its reports, under reports/: quarterly, benchmark, clusters, assessment."""
     demo()
-    for name, period in (("quarterly", "2026Q3"), ("benchmark", "2026-09"), ("clusters", "2026-09")):
+    for name, period in (("quarterly", "2026Q3"), ("benchmark", MONTH), ("clusters", MONTH), ("assessment", MONTH)):
         dj("report", name, DEMO, "--period", period, "--out", ROOT / "reports")
 
 

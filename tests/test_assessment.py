@@ -115,17 +115,17 @@ def test_a_branch_at_the_boundary_is_undecided_and_those_to_support_get_help():
     level = np.linspace(55, 95, 20)
     values = np.clip(level[None, :, None] + rng.normal(0, 6, (12, 20, 4)), 0, 100)
     table = methods.tiers(scored(values, period=SPAN), "branch").table.set_index("unit")
-    assert table.loc["B00", ["tier", "strategy", "help"]].tolist() == ["support", "basics", "visit"]
-    assert table.loc["B10", ["tier", "strategy"]].tolist() == ["middle", "improve"]
-    assert table.loc["B19", ["tier", "strategy", "help"]].tolist() == ["advanced", "innovate", ""]
+    assert table.loc["B00", ["grade", "strategy", "help"]].tolist() == ["support", "basics", "visit"]
+    assert table.loc["B10", ["grade", "strategy"]].tolist() == ["middle", "improve"]
+    assert table.loc["B19", ["grade", "strategy", "help"]].tolist() == ["advanced", "innovate", ""]
     near = table[(table["score"] - 70).abs() < 0.6]
-    assert set(near["tier"]) <= {"undecided"}
-    assert (table.loc[table["tier"].isin(["support", "middle", "advanced"]), "probability"] >= 0.8).all()
+    assert set(near["grade"]) <= {"undecided"}
+    assert (table.loc[table["grade"].isin(["support", "middle", "advanced"]), "probability"] >= 0.8).all()
 
 
 def test_tiers_without_errors_are_none():
     table = methods.tiers(scored(np.full((1, 4, 4), 90.0)), "branch").table
-    assert set(table["tier"]) == {""}
+    assert set(table["grade"]) == {""}
     assert set(table["reason"]) == {"no_error_source"}
     assert table["probability"].isna().all()
 

@@ -20,7 +20,7 @@ from .answers import AnswerModel, Wave, draw_answers
 from .effects import Shifts
 from .exports import write_wave
 from .files import write_csv, write_declarations
-from .indicators import draw_values
+from .indicators import draw_teams, draw_values
 from .layout import Layout, is_full
 from .staff import cell_labels
 from .truth import wave_truth
@@ -115,6 +115,8 @@ class Company:
             write_wave(folder / "responses", self.survey(period), self.seed, back)
         values = draw_values(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
         write_csv(folder / "indicator_values.csv", values)
+        teams = draw_teams(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
+        write_csv(folder / "teams.csv", teams)
         if closed:
             open_workspace(folder).close(self.periods[-1])
         return folder

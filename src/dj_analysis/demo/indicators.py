@@ -95,6 +95,20 @@ def draw_values(units: Units, last: str, seed: int, planted: bool) -> pd.DataFra
     return _with_stages(released, [month.text for month in months[-STAGED:]], rng)
 
 
+def draw_teams(units: Units, last: str, seed: int, planted: bool) -> pd.DataFrame:
+    """Draw one to three teams a branch with their stars of the year; stars follow the branch where branches differ."""
+    rng = np.random.default_rng([seed, STREAM, 1])
+    branches = [unit.unit for unit in units.at_level("branch")]
+    effects = {
+        unit: value for kind, unit, _, value in kinds_of(units, planted) if kind in ("worst_branch", "risen_branch")
+    }
+    rows: list[tuple[str, ...]] = []
+    for unit in branches:
+        for star in np.clip(np.round(3 + 0.8 * effects.get(unit, 0.0) + rng.normal(0, 1, rng.integers(1, 4))), 1, 5):
+            rows.append((f"T{len(rows) + 1:04d}", unit, str(parse(last).year), f"{star:.0f}"))
+    return pd.DataFrame(rows, columns=["team", "branch", "period", "star"])
+
+
 def _months(last: str) -> list[str]:
     month = parse(f"{parse(last).end:%Y-%m}")
     return [month.shift(step).text for step in range(1 - MONTHS, 1)]

@@ -12,13 +12,15 @@ import pandas as pd
 from scipy import stats
 
 from ..errors import DjWarning, UsageError, unknown
-from ..measure.inference.ranks import p_top
+from ..measure.inference.ranks import p_top, rank_sets
 from ..measure.inference.shrinkage import LEAST_UNITS, shrink
 from ..measure.scores import Scores, joined
 from ..result import Result
 
 KEYS = ("period", "level", "unit", "type", "code")
-STATISTICS = ("n", "score", "bonus", "total", "rank", "awarded", "tie", "probability", "other_weights")
+STATISTICS = (
+    "n", "score", "bonus", "total_score", "rank", "rank_low", "rank_high", "awarded", "tie", "probability", "other_weights",
+)  # fmt: skip
 CONCENTRATION = 50.0  # of the Dirichlet weights around the declared ones: about ± 5 points of a weight of 20 %
 SURE = 0.95  # chance with which the last awarded unit is truly above the first that is not
 
@@ -27,14 +29,15 @@ SURE = 0.95  # chance with which the last awarded unit is truly above the first 
 class Awards(Result):
     """Awards by type of unit.
 
-    ``.table``: period, level, unit, type, code, n, score, bonus (points), total, se_source, rank (within its type), awarded, tie (the cut
+    ``.table``: period, level, unit, type, code, n, score, bonus (points), total_score, se_source, rank (within its type), rank_low,
+    rank_high (places not ruled out), awarded, tie (the cut
     goes through units of the same total, all of which are awarded), probability (of truly being among the first k), other_weights
     (share of weight sets around the declared ones under which it is among the first k), reason.
     """
 
     @property
     def cuts(self) -> Result:
-        """The cut of each type: period, type, k, unit (last awarded), other (first that is not), n, difference, probability (that unit
+        """The cut of each type: period, type, places, unit (last awarded), other (first that is not), n, difference, probability (that unit
         is truly above other), decided.
         """
         return self.parts["cuts"]
@@ -42,7 +45,7 @@ class Awards(Result):
 
 def award(
     scores: Scores,
-    places: Mapping[str, int],
+    places: Mapping[str, int] | None = None,
     *,
     code: str | None = None,
     bonus: Mapping[str, float] | None = None,
@@ -56,7 +59,8 @@ def award(
     scores
         Of a year or a span of months; the parts of ``code`` are the assessments, their weights those of the tree.
     places
-        Type of unit → number of places, ``{"供电企业": 4, "直属单位": 2}``.
+        Type of unit → number of places, ``{"供电企业": 4, "直属单位": 2}``; by default those of ``[awards]`` in rules.toml whose type
+        has more units than places.
     bonus
         Unit → points added to its score.
     draws, seed
@@ -85,6 +89,14 @@ def award(
     tree = scores.spec.indicators
     assert tree is not None
     code = code or next(node.code for node in tree.at(scores.period) if not node.parent)
+    if places is None:
+        counts = pd.Series([types.get(unit, "") for unit in rows.loc[rows["code"] == code, "unit"]]).value_counts()
+        places = {kind: k for kind, k in scores.spec.rules.awards.items() if counts.get(kind, 0) > k}
+        if not places:
+            declared = "、".join(scores.spec.rules.awards)
+            raise UsageError(
+                f"没有可评的类别:rules.toml [awards] 为 {declared} (no type of unit with more units than places)"
+            )
     tables, cuts = [], []
     for kind, k in places.items():
         of_type = rows[rows["unit"].map(types) == kind]
@@ -110,7 +122,7 @@ def award(
     at_cut = pd.DataFrame(cuts)
     at_cut["decided"] = at_cut["decided"].astype("boolean")
     columns = ("n", "difference", "probability", "decided")
-    parts = {"cuts": Result(at_cut, ("period", "type", "k", "unit", "other"), columns, together=columns, **common)}
+    parts = {"cuts": Result(at_cut, ("period", "type", "places", "unit", "other"), columns, together=columns, **common)}
     table = joined([pd.concat(tables, ignore_index=True)])
     return Awards(table, KEYS, STATISTICS, parts=parts, together=STATISTICS[4:], **common)
 
@@ -128,8 +140,10 @@ def _of_type(
     if (np.isfinite(total) & (se > 0)).sum() >= LEAST_UNITS:
         shrunk = shrink(total, se, df + 1)
         mean, error, free = shrunk.estimate, shrunk.se, np.full(total.shape, np.nan)
+    sets = rank_sets(total, se, df=df, draws=draws, seed=seed)
     out = part[["period", "level", "unit", "code", "n", "score", "se_source"]].assign(
-        type=kind, bonus=extra, total=total, rank=place, awarded=awarded, tie=awarded & (awarded.sum() > k) & (place == place[awarded].max()),
+        type=kind, bonus=extra, total_score=total, rank=place, rank_low=sets.low, rank_high=sets.high, awarded=awarded,
+        tie=awarded & (awarded.sum() > k) & (place == place[awarded].max()),
         probability=p_top(mean, error, k, draws=draws, seed=seed, df=free).among,
         other_weights=_other_weights(scores, part, of_type, code, extra, k, draws, seed), reason=part["reason"],
     )  # fmt: skip
@@ -139,23 +153,10 @@ def _of_type(
     difference = total[last] - total[following]
     chance = float(stats.norm.cdf(difference / spread)) if spread > 0 else float("nan")
     cut = {
-        "period": scores.period, "type": kind, "k": float(k), "unit": part["unit"].iloc[last], "other": part["unit"].iloc[following],
+        "period": scores.period, "type": kind, "places": float(k), "unit": part["unit"].iloc[last], "other": part["unit"].iloc[following],
         "n": np.nan, "difference": difference, "probability": chance, "decided": None if np.isnan(chance) else bool(chance >= SURE),
     }  # fmt: skip
-    columns = [
-        *KEYS,
-        "n",
-        "score",
-        "bonus",
-        "total",
-        "se_source",
-        "rank",
-        "awarded",
-        "tie",
-        "probability",
-        "other_weights",
-        "reason",
-    ]
+    columns = [*KEYS, *STATISTICS[:3], "se_source", *STATISTICS[3:], "reason"]
     return out.iloc[order][columns].reset_index(drop=True), cut
 
 

@@ -27,7 +27,7 @@ STRATEGY = {"advanced": "innovate", MIDDLE: "improve", "support": "basics", UNDE
 class Tiers(Result):
     """Tiers of the units of one level and type.
 
-    ``.table``: period, level, unit, code, n, score, se_source, tier (``advanced``, ``middle``, ``support``; ``undecided`` where none
+    ``.table``: period, level, unit, code, n, score, se_source, grade (``advanced``, ``middle``, ``support``; ``undecided`` where none
     is sure enough), probability (of the likeliest tier), p_advanced, p_middle, p_support, strategy (看创新, 促提升, 抓基础), help (what
     is proposed for those to be supported), reason.
     """
@@ -63,7 +63,7 @@ def tiers(
     sure = min(band.sure for band in scores.spec.bands["tiers"].bands)
     tier = np.where(known, np.where(most >= sure, names[best], UNDECIDED), "")
     out = table[["period", "level", "unit", "code", "n", "score", "se_source"]].assign(
-        tier=tier, probability=most, **{f"p_{name}": values for name, values in chances.items()},
+        grade=tier, probability=most, **{f"p_{name}": values for name, values in chances.items()},
         strategy=[STRATEGY[one] for one in tier], help=[HELP if one == "support" else "" for one in tier],
         reason=np.where(known, "", np.where(shut, reasons.TOO_FEW_TO_JUDGE, table["reason"])),
     )  # fmt: skip

@@ -93,6 +93,12 @@ class Scope:
         return [node.code for node in self._indicators if node.parent and node.parent == self.benchmark]
 
     @property
+    def awarded(self) -> bool:
+        """Tell whether some type of unit with places to award has more units than places."""
+        types = [unit.type for unit in self._units.rows]
+        return any(types.count(kind) > places for kind, places in self.spec.rules.awards.items())
+
+    @property
     def finest(self) -> str:
         """The finest level below the unit, in its own tree."""
         return self.levels[-1] if self.levels else ""

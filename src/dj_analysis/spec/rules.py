@@ -104,7 +104,7 @@ class RankingRule:
 
 @dataclass(frozen=True)
 class Rules:
-    """All named rules; their parameters are changed in rules.toml."""
+    """All named rules; their parameters are changed in rules.toml. ``awards``: type of unit → places."""
 
     response: ResponseRule
     change: ChangeRule
@@ -112,6 +112,7 @@ class Rules:
     months: MonthsRule
     months_last: MonthsLastRule
     ranking: RankingRule
+    awards: Mapping[str, int]
 
 
 def read_rules(path: Path | None, problems: Problems) -> Rules:
@@ -131,6 +132,9 @@ def read_rules(path: Path | None, problems: Problems) -> Rules:
                 path.name, "unknown_rule", name, ", ".join(sorted(rule_names)), "改名或删去 (rename or remove it)"
             )
             continue
+        if name == "awards":
+            rules = replace(rules, awards=_places(path.name, parameters, problems))
+            continue
         rules = replace(rules, **{name: _changed(path.name, name, getattr(rules, name), parameters, problems)})
     if not _graver_is_stricter(path.name, rules.self_check, problems):
         rules = replace(rules, self_check=default_rules().self_check)
@@ -148,7 +152,19 @@ def default_rules() -> Rules:
         months=MonthsRule(**raw["months"]),
         months_last=MonthsLastRule(**raw["months_last"]),
         ranking=RankingRule(**raw["ranking"]),
+        awards=raw["awards"],
     )
+
+
+def _places(place: str, given: Any, problems: Problems) -> Mapping[str, int]:
+    """Read the places of each type of unit; they replace the package's own."""
+    if not isinstance(given, dict):
+        problems.add(f"{place} [awards]", "wrong_type", given, "表 (table)", "改正类型 (correct its type)")
+        return {}
+    for kind, places in given.items():
+        if isinstance(places, bool) or not isinstance(places, int) or places < 1:
+            problems.add(f"{place} [awards] {kind}", "range", places, ">= 1", "写成名额数 (write the number of places)")
+    return {kind: places for kind, places in given.items() if isinstance(places, int) and places >= 1}
 
 
 def _changed(place: str, name: str, rule: Any, parameters: Any, problems: Problems) -> Any:
