@@ -178,15 +178,15 @@ def special_trigamma(x: float) -> float:
 
 @pytest.mark.parametrize("months", [6, 12])
 def test_rank_sets_hold_all_true_ranks_at_their_rate_with_errors_from_months(months):
-    """1,000 offices of 30 branches whose months scatter differently: all sets together hold in 95 %."""
+    """1,000 offices of 15 branches whose months scatter differently: all sets together hold in 95 %."""
     rng = np.random.default_rng([months, 20260928])
-    draws, units, held = 1000, 30, 0
+    draws, units, held = 1000, 15, 0
     for draw in range(draws):
         true = rng.normal(70, 4, units)
         spread = 4 * np.sqrt(rng.chisquare(12, units) / 12)
         points = true + rng.normal(0, 3, (months, 1)) + rng.standard_normal((months, units)) * spread
         error = months_error(points[:, :, None], MONTHS, np.arange(months))
-        sets = rank_sets(points.mean(0), error.sd[:, 0] / np.sqrt(months), df=error.df[:, 0], draws=400, seed=draw)
+        sets = rank_sets(points.mean(0), error.sd[:, 0] / np.sqrt(months), df=error.df[:, 0], draws=300, seed=draw)
         rank = (-true).argsort().argsort() + 1
         held += bool(((sets.low <= rank) & (rank <= sets.high)).all())
     low, _ = stats.binom.interval(0.99, draws, 0.95)
@@ -346,7 +346,7 @@ def test_ranks_gaps_and_places_of_branches_that_differ():
 def test_of_branches_that_do_not_differ_no_place_is_decided():
     rng = np.random.default_rng(2)
     decided = 0
-    for draw in range(40):
+    for draw in range(20):
         places = ranked(np.clip(rng.normal(70, 6, (12, 20, 4)), 0, 100), seed=draw, draws=500).places.table
         decided += int(places["decided"].sum())
         assert len(places[places["place"] == "first"]) >= 2
@@ -480,10 +480,10 @@ def profiles(rng: np.random.Generator, units: int, kinds: int, apart_by: float =
 def test_planted_clusters_are_found(kinds):
     from sklearn.metrics import adjusted_rand_score
 
-    for draw in range(3):
-        features, kind = profiles(np.random.default_rng([draw, kinds]), 200, kinds)
+    for draw in range(2):
+        features, kind = profiles(np.random.default_rng([draw, kinds]), 150, kinds)
         best, _ = best_supported(
-            [stability(features, k, resamples=30, seed=draw) for k in range(2, 8)], features, seed=draw
+            [stability(features, k, resamples=20, references=0, seed=draw) for k in range(2, 7)], features, seed=draw
         )
         assert best is not None
         assert best.k == kinds
@@ -493,19 +493,23 @@ def test_planted_clusters_are_found(kinds):
 @pytest.mark.parametrize("shape", ["noise", "long", "heavy", "skewed"])
 def test_one_cloud_is_not_cut_up(shape):
     claimed = 0
-    for draw in range(8):
+    for draw in range(5):
         rng = np.random.default_rng([draw, len(shape)])
-        x = rng.standard_normal((120, 12))
+        x = rng.standard_normal((100, 8))
         if shape == "long":
-            x += 3 * rng.standard_normal((120, 1))
+            x += 3 * rng.standard_normal((100, 1))
         elif shape == "heavy":
-            x /= np.sqrt(rng.chisquare(3, (120, 1)) / 3)
+            x /= np.sqrt(rng.chisquare(3, (100, 1)) / 3)
         elif shape == "skewed":
             x = np.exp(0.8 * x)
         x = (x - x.mean(0)) / x.std(0)
-        best, _ = best_supported([stability(x, k, resamples=20, seed=draw) for k in range(2, 5)], x, seed=draw)
+        best, _ = best_supported(
+            [stability(x, k, resamples=20, references=0, seed=draw) for k in range(2, 5)], x, seed=draw
+        )
         claimed += best is not None
-    assert claimed <= 1, claimed  # at most 5 % are claimed: 2 of 8 have a chance of 5 %
+    assert claimed <= 1, (
+        claimed
+    )  # at most 5 % are claimed: 2 of 5 have a chance of 2 %; the rate itself is in docs/methods.md
 
 
 def test_the_tests_against_one_cloud_see_two():

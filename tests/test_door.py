@@ -615,7 +615,7 @@ def test_R9_columns_of_records_about_people_are_known_by_their_header(header: st
 
 def wordings() -> Iterator[str]:
     known = default_codebook()
-    for node in (*known.tree, *known.others, *indicator_tree()):
+    for node in (*known.tree, *known.others, *indicator_tree("2026Q3")):
         for text in (node.code, node.label_zh, node.label_en, node.text_zh, node.text_en):
             if text:
                 yield from (text, f"3、{text}", f"第3题({text})", f"3、请评价—{text}")

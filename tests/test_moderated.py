@@ -9,8 +9,9 @@ from small import codebook_of, plain_table
 
 import dj_analysis as dj
 from dj_analysis.judge.contrast import _chances
-from dj_analysis.judge.moderated import _inverse_trigamma, _prior, chance, moderated
+from dj_analysis.judge.moderated import chance, moderated
 from dj_analysis.measure.inference import uncertainty
+from dj_analysis.measure.inference.variances import _inverse_trigamma, variance_prior
 from dj_analysis.measure.survey import Survey
 from dj_analysis.measure.survey_scores import scores_of_sums
 from dj_analysis.measure.unitsums import UnitSums
@@ -109,11 +110,11 @@ def test_planted_differences_are_found_among_many():
 def test_prior_of_variances_known_beforehand():
     # s² ~ s0²·F(d, d0): with d0 = 8 and s0² = 3 both come back from 20,000 variances on 4 degrees of freedom.
     variances = 3 * stats.f.rvs(4, 8, size=20_000, random_state=1)
-    prior, scale = _prior(variances, np.full(20_000, 4.0))
+    prior, scale = variance_prior(variances, np.full(20_000, 4.0))
     assert prior == pytest.approx(8, rel=0.1)
     assert scale == pytest.approx(3, rel=0.03)
     equal = 3 * stats.chi2.rvs(4, size=20_000, random_state=2) / 4
-    assert _prior(equal, np.full(20_000, 4.0))[0] > 100
+    assert variance_prior(equal, np.full(20_000, 4.0))[0] > 100
 
 
 @pytest.mark.parametrize("y", [0.05, 0.5, 2.0, 50.0])

@@ -79,7 +79,13 @@ class Stability:
 
 @_one_thread
 def stability(
-    features: np.ndarray, k: int, method: Method = "kmeans", *, resamples: int = 200, seed: int = 0
+    features: np.ndarray,
+    k: int,
+    method: Method = "kmeans",
+    *,
+    resamples: int = 200,
+    references: int = REFERENCES,
+    seed: int = 0,
 ) -> Stability:
     """Fit k clusters and tell how well they come back when units are drawn anew.
 
@@ -91,6 +97,8 @@ def stability(
     ----------
     features
         Units × features, no missing values.
+    references
+        Data sets without clusters behind the gap statistic; 0 leaves it out.
     seed
         Of the draws and starts.
 
@@ -114,7 +122,7 @@ def stability(
         jaccard += similarity.max(axis=1)
         everywhere = nearest(features, centres(features[rows], new, k))
         hits += similarity.argmax(axis=1)[labels] == everywhere
-    gap, gap_se = _gap(features, k, fit, seed)
+    gap, gap_se = _gap(features, k, fit, references, seed) if references else (np.nan, np.nan)
     return Stability(k, labels, jaccard / resamples, hits / resamples, silhouette(features, labels), gap, gap_se)
 
 
@@ -236,15 +244,15 @@ def _contingency(one: np.ndarray, other: np.ndarray, k: int) -> np.ndarray:
     return np.bincount(one * k + other, minlength=k * k).reshape(k, k)
 
 
-def _gap(features: np.ndarray, k: int, fit: Fit, seed: int) -> tuple[float, float]:
+def _gap(features: np.ndarray, k: int, fit: Fit, references: int, seed: int) -> tuple[float, float]:
     """Gap against uniform data in the box of the principal components, as R's ``cluster::clusGap`` by default."""
     centred = features - features.mean(axis=0)
     _, _, directions = np.linalg.svd(centred, full_matrices=False)
     turned = centred @ directions.T
     low, high = turned.min(axis=0), turned.max(axis=0)
     rng = np.random.default_rng([seed, k, 3])
-    spread = [_log_within(rng.uniform(low, high, turned.shape), k, fit, rng) for _ in range(REFERENCES)]
-    error = float(np.std(spread) * np.sqrt(1 + 1 / REFERENCES))
+    spread = [_log_within(rng.uniform(low, high, turned.shape), k, fit, rng) for _ in range(references)]
+    error = float(np.std(spread) * np.sqrt(1 + 1 / references))
     return float(np.mean(spread) - _log_within(features, k, fit, np.random.default_rng([seed, k, 4]))), error
 
 
