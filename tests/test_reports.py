@@ -273,10 +273,11 @@ def test_notebook_is_clean(path):
         assert not [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef, ast.Lambda))]
 
 
-def test_tutorial_runs(office, tmp_path):
+@pytest.mark.parametrize("name", ["tutorial", "02-branches"])
+def test_tutorial_runs(office, tmp_path, name):
     import papermill
 
-    source = next(path for path in NOTEBOOKS if path.stem == "tutorial")
+    source = next(path for path in NOTEBOOKS if path.stem == name)
     done = papermill.execute_notebook(
         str(source),
         str(tmp_path / "t.ipynb"),
