@@ -74,7 +74,7 @@ def test_the_gravest_sure_grade_holds():
 
 def test_every_cut_point_has_its_reason_and_they_go_from_mild_to_grave():
     bands = default_bands()
-    assert set(bands) == {"favourable", "low_answers", "warning", "warning_dimension"}
+    assert set(bands) == {"favourable", "low_answers", "warning", "warning_dimension", "tiers", "stars"}
     assert all(band.reason for section in bands.values() for band in section.bands)
     assert [band.point for band in bands["warning"].bands] == [60, 55, 45]
     assert (bands["low_answers"].of, [band.point for band in bands["low_answers"].bands]) == (45, [0.1, 0.2, 0.35])
