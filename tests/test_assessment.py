@@ -238,3 +238,58 @@ def test_awards_name_what_is_wrong():
         dj.award(scores, {"直属单位": 6})
     with pytest.raises(UsageError, match="单位/unit"):
         dj.award(scores, {"直属单位": 1}, bonus={"B77": 1.0})
+
+
+# --- Audit of indicators ------------------------------------------------------------------------------------------------
+
+
+def repeated(copies: int = 4, units: int = 40, seed: int = 1):
+    """Six indicators of their own, then copies of the first ones with a little noise; the last one never moves."""
+    rng = np.random.default_rng(seed)
+    own = rng.normal(60, 12, (1, units, 6)) + rng.normal(0, 1, (6, units, 6))
+    again = own[:, :, :copies] + rng.normal(0, 1.0, (6, units, copies))
+    flat = np.full((6, units, 1), 100.0)
+    nodes = [Indicator("BM", "", role="index")]
+    nodes += [
+        Indicator(f"K{j}", "BM", minimum=0.0, maximum=100.0, target=95.0, minutes=10.0) for j in range(6 + copies + 1)
+    ]
+    spec = spec_of(units, Tree(tuple(nodes), about="units"))
+    values = np.clip(np.concatenate([own, again, flat], axis=2), 0, 100)
+    return dj.score(indicators(values, spec, "2026-04/2026-09"), by="branch")
+
+
+def test_indicators_that_repeat_others_are_found_and_those_that_do_not_are_not():
+    table = methods.indicator_audit(repeated(), "branch").table.set_index("code")
+    told = table["reason"].str.contains("audit_repeated")
+    assert told[told].index.tolist() == ["K0", "K1", "K2", "K3", "K6", "K7", "K8", "K9"]
+    assert "audit_ceiling" in table.loc["K10", "reason"]
+    assert "audit_still" in table.loc["K10", "reason"]
+    assert table.loc["K0", "vif"] > 10
+    assert table.loc["K5", "vif"] < 2
+    assert "audit_never_met" in table.loc["K5", "reason"]
+
+
+def test_what_is_left_out_keeps_the_ranking():
+    steps = methods.indicator_audit(repeated(), "branch", keep=0.9).reduction.table
+    assert len(steps) >= 5
+    assert (steps["tau"] >= 0.9).all()
+    assert {"K6", "K7", "K8", "K9", "K10"} <= set(steps["code"]) | set(steps["into"])
+    assert steps.loc[steps["code"] == "K10", "tau"].iloc[0] >= 0.99, "what never moves costs nothing"
+    assert steps["left"].tolist() == [11.0 - step for step in steps["step"]]
+    assert steps["minutes"].tolist() == [10.0 * step for step in steps["step"]]
+
+
+def test_corrected_correlations_and_inflation_are_those_of_numpy_and_statsmodels():
+    from statsmodels.stats.outliers_influence import variance_inflation_factor
+
+    scores = repeated(copies=2)
+    table = methods.indicator_audit(scores, "branch").table.set_index("code")
+    wide = scores.table.query("period == '2026-04/2026-09' and level == 'branch'").pivot(
+        index="unit", columns="code", values="score"
+    )
+    wide = wide[[f"K{j}" for j in range(8)]]
+    design = np.column_stack([np.ones(len(wide)), wide.to_numpy()])
+    for j in range(8):
+        assert table.loc[f"K{j}", "vif"] == pytest.approx(variance_inflation_factor(design, j + 1), rel=1e-6)
+    rest = (wide.drop(columns="K3").sum(axis=1) + 100) / 8
+    assert table.loc["K3", "item_total"] == pytest.approx(np.corrcoef(wide["K3"], rest)[0, 1], rel=1e-6)

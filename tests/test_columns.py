@@ -74,6 +74,9 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "explain": lambda ws, s, now, before: dj.explain(
         dj.score(ws.indicators("2026-09")), dj.score(ws.indicators("2026-08")), ws.units.at_level("branch")[0].unit
     ),
+    "indicator_audit": lambda ws, s, now, before: methods.indicator_audit(
+        dj.score(ws.indicators("2025-08/2025-11")), "branch"
+    ),
     "tiers": lambda ws, s, now, before: methods.tiers(dj.score(ws.indicators(YEAR)), "branch"),
     "stars": lambda ws, s, now, before: dj.stars(dj.score(ws.indicators(YEAR)), None, "branch"),
     "award": lambda ws, s, now, before: dj.award(dj.score(ws.indicators(YEAR)), {"供电企业": 1}, draws=100),

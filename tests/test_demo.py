@@ -413,3 +413,29 @@ def test_a_company_that_cannot_be_is_refused(wrong: dict):
 def test_a_wave_that_is_not_there_is_named_with_those_that_are(small: Company):
     with pytest.raises(UsageError, match=r"2019Q1.*2026Q3"):
         small.draw("2019Q1", 1)
+
+
+def test_kinds_of_branches_and_what_repeats_are_found_only_where_they_were_planted(tmp_path: Path):
+    """The four kinds come back as clusters, the worst branch as the last; without planting nothing is claimed."""
+    from sklearn.metrics import adjusted_rand_score
+
+    import dj_analysis as dj
+    from dj_analysis.methods import indicator_audit
+
+    for planted in (True, False):
+        company = make_company(employees=1200, branches=80, quarters=1, seed=3, planted=planted)
+        ws = dj.open_workspace(company.write(tmp_path / str(planted), closed=False))
+        marks = dj.score(ws.indicators("2025-10/2026-09"), by="branch")
+        groups, places = dj.cluster(marks, "branch", resamples=40), dj.rank(marks, "branch").places.table
+        dropped = indicator_audit(dj.score(ws.indicators("2025-08/2025-11"), by="branch"), "branch").reduction.table
+        if not planted:
+            assert groups.table["cluster"].isna().all()
+            assert not places["decided"].any()
+            continue
+        kinds = company.planted.query("kind == 'branch_kind'").set_index("unit")["value"]
+        worst = company.planted.query("kind == 'worst_branch'")["unit"].iloc[0]
+        table = groups.table.dropna(subset="cluster").set_index("unit").drop(worst)
+        assert adjusted_rand_score(kinds.loc[table.index], table["cluster"]) >= 0.95
+        assert places.query("place == 'last'")[["unit", "decided"]].to_numpy().tolist() == [[worst, True]]
+        assert len(dropped) >= 22, "50 become 28 at most"
+        assert (dropped["tau"] >= 0.9).all()

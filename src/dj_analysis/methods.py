@@ -9,6 +9,7 @@ from .measure.composites.choices import Choices
 from .measure.composites.composite import composite
 from .measure.composites.effective import effective_weights
 from .measure.composites.evaluation import fuzzy, topsis, triangular
+from .measure.composites.indicator_audit import indicator_audit
 from .measure.composites.orderings import borda, grey_relation, priority_weights, rank_sum_ratio
 from .measure.composites.robustness import robustness, sobol_shares
 from .measure.composites.weighting import weigh
@@ -57,6 +58,7 @@ __all__ = [
     "fuzzy",
     "grey_relation",
     "icc",
+    "indicator_audit",
     "influence",
     "invariance",
     "kendall_w",

@@ -15,7 +15,8 @@ from . import names
 STREAM = 3  # of random numbers; answers take the first, exports the second
 MONTHS = 14
 SECOND, THIRD = 4, 8  # months from the first in which the second and the third version of the indicators begin
-OWN = 0.45  # spread of what stays with a branch beside its kind, in spreads of a month
+# What stays with a branch beside its kind, in spreads of a month: by indicator, and in all of them alike.
+OWN, LEVEL = 0.45, 0.4
 KINDS = 4  # lasting kinds of branches
 STRONG, WEAK = 1.5, -1.5  # spreads of a month by which a kind lies above and below the others in its own indicators
 WORST, RISEN = -2.2, 1.6  # the branch that is behind in everything; the one that rose in everything
@@ -117,7 +118,7 @@ def _months(last: str) -> list[str]:
 def _standing(units: Units, months: int, planted: bool, rng: np.random.Generator) -> np.ndarray:
     """Return what stays with each branch, in spreads of a month, high is good: branches × months × indicators."""
     branches, core = [unit.unit for unit in units.at_level("branch")], len(names.INDICATORS)
-    own = rng.standard_normal((len(branches), 1, core)) * OWN
+    own = rng.standard_normal((len(branches), 1, core)) * OWN + rng.standard_normal((len(branches), 1, 1)) * LEVEL
     if not planted:
         return np.zeros((len(branches), months, core))
     parts = [part for part, *_ in names.BENCHMARK_PARTS]

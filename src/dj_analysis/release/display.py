@@ -15,7 +15,7 @@ from ..judge.alerts import reason_words
 from ..spec.columns import base_of, header, kind_of, value_word, written
 
 _DEFAULT = ("unit", "code", "n", "score", "low", "high", "favourable", "reason")
-_NAMES = {"code", "scale", "parent", "nearest"}  # hold codes of the codebook or of the indicators
+_NAMES = {"code", "into", "scale", "parent", "nearest"}  # hold codes of the codebook or of the indicators
 
 
 @dataclass(frozen=True)
