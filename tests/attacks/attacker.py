@@ -36,7 +36,7 @@ def person_scores(company: Company, period: str) -> pd.DataFrame:
     forms = ["anchors", *(["full"] if has_forms and period in company.full else [])]
     made = {}
     for form in forms:
-        items = book[(book["role"] == "item") & (~has_forms | (form == "full") | (book["form"] == "both"))]
+        items = book[(book["role"] == "item") & ((not has_forms) | (form == "full") | (book["form"] == "both"))]
         items = items[items["code"].isin(people.columns)]
         dims = {}
         for row in items.itertuples():

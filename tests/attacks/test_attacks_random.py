@@ -32,6 +32,20 @@ def found(first: int, companies: int, waves: int) -> dict[str, Any]:
     return attacker.attacked(range(first, first + companies), waves)
 
 
+@pytest.mark.parametrize("seed", [1, 41])
+def test_the_attacker_knows_who_has_a_score(seed, tmp_path):
+    """His own scoring of persons counts whom the package counts, in companies with short and full forms too."""
+    company = random_company(seed, tmp_path / "company", 2)
+    ws = dj.open_workspace(tmp_path / "company")
+    for period in company.periods:
+        table = ws.scores(period).table.query("unit == 'ALL'").set_index(["form", "code"])["n"]
+        own = attacker.person_scores(company, period).notna().sum()
+        assert len(own) > 3
+        assert {cell: own[cell] for cell in own.index if cell in table.index} == {
+            cell: table[cell] for cell in own.index if cell in table.index
+        }
+
+
 @pytest.mark.parametrize("chunk", CHUNKS)
 def test_no_total_is_about_few_people(chunk):
     assert not found(*chunk)["people"]
