@@ -406,16 +406,21 @@ class Workspace:
         self._known_period(period)
         if self.history.purged(period):
             raise DataError(f"{period} 的答卷已按期删除,只留汇总 (its answers were purged; the sums are kept)")
+        if self.settings.tables.get("responses", Source()).sql:
+            return self._read_anew(period)  # to learn whether a database has changed is to read it
         key = (period, fingerprint(self.settings, self.spec, period))
         if key not in self._waves_read:
-            problems = Problems()
-            survey = read_wave(self.settings, self.spec, period, problems)
-            raise_for(problems)
-            assert survey is not None, "a wave that cannot be read is a problem"
             while len(self._waves_read) >= WAVES_KEPT:
                 self._waves_read.pop(next(iter(self._waves_read)))
-            self._waves_read[key] = survey
+            self._waves_read[key] = self._read_anew(period)
         return self._waves_read[key]
+
+    def _read_anew(self, period: str) -> Survey:
+        problems = Problems()
+        survey = read_wave(self.settings, self.spec, period, problems)
+        raise_for(problems)
+        assert survey is not None, "a wave that cannot be read is a problem"
+        return survey
 
     @cached_property
     def _waves_read(self) -> dict[tuple[str, str], Survey]:

@@ -13,9 +13,9 @@ from scipy import stats
 
 from ..errors import DjWarning, UsageError, unknown
 from ..measure.inference.ranks import p_top, rank_sets
-from ..measure.inference.shrinkage import LEAST_UNITS, shrink
-from ..measure.scores import Scores, joined
+from ..measure.scores import Scores, inherited, joined
 from ..result import Result
+from .ranking import posterior, shared_ranks
 
 KEYS = ("period", "level", "unit", "type", "code")
 STATISTICS = (
@@ -88,7 +88,7 @@ def award(
     rows = scores.table[scores.table["period"] == scores.period]
     tree = scores.spec.indicators
     assert tree is not None
-    code = code or next(node.code for node in tree.at(scores.period) if not node.parent)
+    code = code or tree.at(scores.period).top
     if places is None:
         counts = pd.Series([types.get(unit, "") for unit in rows.loc[rows["code"] == code, "unit"]]).value_counts()
         places = {kind: k for kind, k in scores.spec.rules.awards.items() if counts.get(kind, 0) > k}
@@ -115,10 +115,7 @@ def award(
                 f"{kind}: 第{k}名与第{k + 1}名的差距在误差之内,不宜据此兑现奖惩"
                 f" (places {k} and {k + 1} cannot be told apart: do not let pay hang on the cut)", DjWarning, stacklevel=2,
             )  # fmt: skip
-    common: dict[str, Any] = {
-        "period": scores.period, "about": scores.about, "programme": scores.programme, "spec": scores.spec,
-        "periods": scores.periods, "withheld": scores.withheld, "basis": scores.basis,
-    }  # fmt: skip
+    common = inherited(scores)
     at_cut = pd.DataFrame(cuts)
     at_cut["decided"] = at_cut["decided"].astype("boolean")
     columns = ("n", "difference", "probability", "decided")
@@ -133,13 +130,9 @@ def _of_type(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:  # fmt: skip
     extra = part["unit"].map(bonus).fillna(0.0).to_numpy(float)
     total, se, df = part["score"].to_numpy(float) + extra, part["se"].to_numpy(float), part["df"].to_numpy(float)
-    printed = np.round(total, 1)
-    place = np.where(np.isnan(total), np.nan, [1 + (printed > one).sum() for one in printed])
+    place = shared_ranks(total)
     awarded = place <= k
-    mean, error, free = total, se, df
-    if (np.isfinite(total) & (se > 0)).sum() >= LEAST_UNITS:
-        shrunk = shrink(total, se, df + 1)
-        mean, error, free = shrunk.estimate, shrunk.se, np.full(total.shape, np.nan)
+    mean, error, free = posterior(total, se, df)
     sets = rank_sets(total, se, df=df, draws=draws, seed=seed)
     out = part[["period", "level", "unit", "code", "n", "score", "se_source"]].assign(
         type=kind, bonus=extra, total_score=total, rank=place, rank_low=sets.low, rank_high=sets.high, awarded=awarded,

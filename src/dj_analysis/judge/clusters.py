@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,16 @@ import pandas as pd
 from scipy import optimize, stats
 
 from ..errors import UsageError, unknown
+from ..measure.basis import merged_bases
 from ..measure.inference.shrinkage import LEAST_UNITS as LEAST_SHRUNKEN
 from ..measure.inference.shrinkage import left_out, shrink
 from ..measure.inference.uncertainty import CONFIDENCE
-from ..measure.scores import Scores, joined
+from ..measure.scores import Scores, inherited, joined
 from ..result import Result
 from ..spec import reasons
 from ..spec.units import ALL
 from .cluster_stability import STABLE, Method, Stability, best_supported, centres, stability
-from .ranking import rows_below
+from .ranking import levels_below, rows_below
 
 KEYS = ("period", "level", "unit")
 LEAST_SHARE = 0.6  # of the features that a unit needs; fewer leave it out
@@ -37,8 +38,6 @@ class Clusters(Result):
     its profile), margin (how much nearer its own centre is than the next, 0–1), membership (share of resamples in which the
     unit lies in this cluster), reason.
     """
-
-    features: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
     @property
     def stability(self) -> Result:
@@ -150,10 +149,7 @@ def cluster(
 
 
 def _finest(scores: Scores) -> str:
-    units = scores.spec.units.at(scores.period)
-    levels = [
-        name for name in dict.fromkeys(scores.table["level"]) if name in units.levels and name != units.root.level
-    ]
+    levels = levels_below(scores)
     if not levels:
         raise UsageError("没有下级单位可聚类 (no units below the root)")
     return levels[-1]
@@ -250,11 +246,9 @@ def _packed(
         margin=own["margin"].to_numpy(), membership=own["membership"].to_numpy(), reason=why,
     )  # fmt: skip
     both = (scores, *([beside] if beside is not None else []), *([earlier] if earlier is not None else []))
-    bases = {(basis.programme, basis.period): basis for one in reversed(both) for basis in one.basis}
-    common: dict[str, Any] = {
-        "period": period, "about": scores.about, "programme": scores.programme, "spec": spec,
-        "periods": tuple(dict.fromkeys(p for one in reversed(both) for p in one.periods)), "withheld": scores.withheld,
-        "basis": tuple(bases.values()),
+    common = inherited(scores) | {
+        "periods": tuple(dict.fromkeys(p for one in reversed(both) for p in one.periods)),
+        "basis": merged_bases(*reversed(both)),
     }  # fmt: skip
 
     def part(rows: pd.DataFrame, keys: tuple[str, ...]) -> Result:
@@ -270,7 +264,7 @@ def _packed(
         "movers": part(_mover_table(head, used.index, labels, member, earlier), ("period", "level", "unit")),
     }
     statistics = ("n", "cluster", "margin", "membership")
-    return Clusters(joined([table]), KEYS, statistics, parts=parts, together=statistics[1:], features=used, **common)
+    return Clusters(joined([table]), KEYS, statistics, parts=parts, together=statistics[1:], **common)
 
 
 def cluster_label(profile: pd.DataFrame, spec: Any) -> str:

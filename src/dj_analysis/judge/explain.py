@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from ..errors import UsageError, unknown
-from ..measure.scores import Scores, joined
+from ..measure.basis import merged_bases
+from ..measure.scores import Scores, inherited, joined
 from ..result import Result
 from ..spec.tree import Indicator, Node, Tree
-from .ranking import chosen_rows, rank
+from .ranking import chosen_rows, rank, shared_ranks
 
 KEYS = ("period", "before_period", "level", "unit", "cause", "code")
 OWN, WEIGHT, VERSION, RULE = "own", "weight", "version", "rule"
@@ -75,11 +76,9 @@ def explain(
     table = _contributions(states[0], states[1])
     head = {"period": now.period, "before_period": before.period, "level": level, "unit": unit}
     table = table.assign(**head, n=np.nan)[[*KEYS, "n", "before", "now", "difference"]]
-    periods = tuple(dict.fromkeys([*before.periods, *now.periods]))
-    bases = {(basis.programme, basis.period): basis for basis in (*before.basis, *now.basis)}
-    common: dict[str, Any] = {
-        "period": now.period, "about": now.about, "programme": now.programme, "spec": now.spec, "periods": periods,
-        "withheld": {**before.withheld, **now.withheld}, "basis": tuple(bases.values()),
+    common = inherited(now) | {
+        "periods": tuple(dict.fromkeys([*before.periods, *now.periods])), "withheld": {**before.withheld, **now.withheld},
+        "basis": merged_bases(before, now),
     }  # fmt: skip
     places = _places(now, before, rows, unit, code, kind, seed)
     places = places.assign(**head)[["period", "before_period", "level", "unit", *_PLACES]]
@@ -165,7 +164,7 @@ def _places(
     old, new = ranks[0]["score"].astype(float), ranks[1]["score"].astype(float)
     moved = old.copy()
     moved[unit] = new[unit]
-    by_own = float(1 + (np.round(moved.drop(unit), 1) > np.round(new[unit], 1)).sum())
+    by_own = float(shared_ranks(moved.to_numpy(float))[moved.index.get_loc(unit)])
     first, last = (float(table.loc[unit, "rank"]) for table in ranks)
     values: dict[str, Any] = {
         "n": np.nan, "score_before": old[unit], "score": new[unit], "rank_before": first, "rank": last, "own": first - by_own,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..measure.inference.shrinkage import left_out
-from ..measure.scores import Scores, joined
+from ..measure.scores import Scores, inherited, joined
 from ..result import Result
 from ..spec.periods import within
 from ..spec.units import ALL
@@ -83,10 +83,7 @@ def months_last(
          "running": [float(lengths[unit]) for unit in named],
          "score": [float(mean.loc[unit].iloc[-lengths[unit] :].mean()) for unit in named], "help": HELP, "reason": ""}
     ).sort_values("running", ascending=False, kind="stable", ignore_index=True)  # fmt: skip
-    common: dict[str, Any] = {
-        "period": scores.period, "about": scores.about, "programme": scores.programme, "spec": scores.spec,
-        "periods": scores.periods, "withheld": scores.withheld, "basis": scores.basis,
-    }  # fmt: skip
+    common = inherited(scores)
     reliability = _reliability(mean.to_numpy())
     guard = pd.DataFrame([_guarded(scores.period, level, len(last), len(months), rule.share, rule.months, reliability)])
     statistics = tuple(name for name in guard.columns if name not in ("period", "level"))

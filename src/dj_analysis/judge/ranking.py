@@ -10,13 +10,14 @@ import pandas as pd
 from scipy import stats
 
 from ..errors import UsageError, unknown
+from ..measure.basis import merged_bases
 from ..measure.composites.upward import leaf_points, node_points
 from ..measure.inference.ranks import p_top, rank_sets
 from ..measure.inference.shrinkage import LEAST_UNITS, left_out, shrink
-from ..measure.scores import Scores, joined
+from ..measure.scores import Scores, inherited, joined
 from ..result import Result
 from ..spec import reasons
-from ..spec.tree import Indicator, Tree
+from ..spec.tree import Indicator, Node, Tree, is_counted
 from ..spec.units import ALL, Units
 from .change import q_values
 
@@ -107,18 +108,19 @@ def rank(
     ranked = rank_sets(np.round(part, 9), np.where(shut, np.nan, se), df=df, draws=draws, seed=seed)
     chances = _chances(part, np.where(shut, np.nan, se), df, k, draws, seed)
     out = table[["period", "level", "unit", "code", "n", "score", "se", "se_source"]].copy()
-    out["rank"], out["rank_low"], out["rank_high"] = _ties(part), ranked.low, ranked.high
+    out["rank"], out["rank_low"], out["rank_high"] = shared_ranks(part), ranked.low, ranked.high
     out["p_top1"], out["p_top_k"], out["p_last"] = chances
     out["tied_with"] = _tied(part, table["unit"].to_numpy())
     out["gap_target"] = score - _target_points(scores, code)
     out["gap_first"] = part - np.nanmax(part) if np.isfinite(part).any() else np.nan
     out = _with_change(out, table, before, scores)
     out["reason"] = np.where(shut, reasons.TOO_FEW_TO_JUDGE, table["reason"])
-    common: dict[str, Any] = {
-        "period": scores.period, "about": scores.about, "programme": scores.programme, "spec": scores.spec,
-        "periods": tuple(dict.fromkeys([*scores.periods, *(before.periods if before else ())])),
-        "withheld": scores.withheld, "basis": _bases(scores, before),
-    }  # fmt: skip
+    common = inherited(scores)
+    if before is not None:
+        common |= {
+            "periods": tuple(dict.fromkeys([*scores.periods, *before.periods])),
+            "basis": merged_bases(before, scores),
+        }
     order = out["rank"].to_numpy(float)
     out = out.iloc[np.argsort(np.where(np.isnan(order), np.inf, order), kind="stable")].reset_index(drop=True)
     places = _places(out, scores.spec.rules.ranking.confidence)
@@ -133,7 +135,7 @@ def chosen_rows(
     """Return the rows to be ranked, with their level and code."""
     spec, table = scores.spec, scores.table
     units = spec.units.at(scores.period)
-    below = [name for name in dict.fromkeys(table["level"]) if name in units.levels and name != units.root.level]
+    below = levels_below(scores)
     if level is None:
         level = below[-1] if below else units.root.level
     if level not in set(table["level"]):
@@ -159,6 +161,12 @@ def chosen_rows(
     return rows, level, code
 
 
+def levels_below(scores: Scores) -> list[str]:
+    """Return the levels of units below the root that have scores, from the top down."""
+    units = scores.spec.units.at(scores.period)
+    return [name for name in dict.fromkeys(scores.table["level"]) if name in units.levels and name != units.root.level]
+
+
 def rows_below(rows: pd.DataFrame, units: Units, under: str) -> pd.DataFrame:
     """Keep the rows of units below one unit."""
     if under == ALL:
@@ -171,22 +179,27 @@ def _top(scores: Scores) -> str:
     if scores.programme == "survey":
         return scores.spec.codebook.index or str(scores.table["code"].iloc[0])
     tree = scores.spec.indicators.at(scores.period) if scores.spec.indicators is not None else Tree(())
-    return next((node.code for node in tree if not node.parent), str(scores.table["code"].iloc[0]))
+    return tree.top or str(scores.table["code"].iloc[0])
 
 
 def _chances(
     score: np.ndarray, se: np.ndarray, df: np.ndarray, k: int, draws: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """P(first), P(among the first k), P(last), from shrunken scores; from the scores themselves where units are few."""
-    mean, error, free = score, se, df
-    if (np.isfinite(score) & (se > 0)).sum() >= LEAST_UNITS:
-        shrunk = shrink(score, se, df + 1)
-        mean, error, free = shrunk.estimate, shrunk.se, np.full(score.shape, np.nan)
+    """P(first), P(among the first k), P(last)."""
+    mean, error, free = posterior(score, se, df)
     top = p_top(mean, error, k, draws=draws, seed=seed, df=free)
     return top.first, top.among, p_top(-mean, error, 1, draws=draws, seed=seed, df=free).first
 
 
-def _ties(score: np.ndarray) -> np.ndarray:
+def posterior(score: np.ndarray, se: np.ndarray, df: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return means, errors and degrees of freedom that chances of places are drawn from: shrunken, where units suffice."""
+    if (np.isfinite(score) & (se > 0)).sum() < LEAST_UNITS:
+        return score, se, df
+    shrunk = shrink(score, se, df + 1)
+    return shrunk.estimate, shrunk.se, np.full(score.shape, np.nan)
+
+
+def shared_ranks(score: np.ndarray) -> np.ndarray:
     """1 + the number of scores that are printed higher: equal ones, to one decimal, share a rank."""
     printed = np.round(score, 1)
     ordered = np.sort(printed[np.isfinite(printed)])
@@ -215,14 +228,11 @@ def _target_points(scores: Scores, code: str) -> float:
     return float(node_points(tree, targets)[code][0])
 
 
-def _target(leaf: Any) -> float:
-    return (
-        leaf.target
-        if isinstance(leaf, Indicator) and leaf.kind == ""
-        else 0.0
-        if getattr(leaf, "kind", "")
-        else float("nan")
-    )
+def _target(leaf: Node) -> float:
+    """Value of a leaf that just meets its target; nothing counted on a points sheet."""
+    if is_counted(leaf):
+        return 0.0
+    return leaf.target if isinstance(leaf, Indicator) else float("nan")
 
 
 def _with_change(out: pd.DataFrame, table: pd.DataFrame, before: Scores | None, scores: Scores) -> pd.DataFrame:
@@ -259,19 +269,8 @@ def _places(out: pd.DataFrame, confidence: float) -> pd.DataFrame:
         best = known.loc[known[column].idxmax()]
         decided = best[column] >= confidence
         candidates = [best] if decided else [row for _, row in _candidates(known, column).iterrows()]
-        rows += [
-            (
-                r["period"],
-                r["level"],
-                place,
-                r["unit"],
-                r["n"],
-                r[column],
-                bool(decided),
-                HELP if place == "last" else "",
-            )
-            for r in candidates
-        ]
+        help_ = HELP if place == "last" else ""
+        rows += [(*r[["period", "level"]], place, *r[["unit", "n", column]], bool(decided), help_) for r in candidates]
     columns = ["period", "level", "place", "unit", "n", "probability", "decided", "help"]
     return pd.DataFrame(rows, columns=columns).astype({"n": "float64", "probability": "float64"})
 
@@ -281,8 +280,3 @@ def _candidates(known: pd.DataFrame, chance: str) -> pd.DataFrame:
     ordered = known.sort_values(chance, ascending=False, kind="stable")
     before = ordered[chance].cumsum() - ordered[chance]
     return ordered[before < CANDIDATES]
-
-
-def _bases(scores: Scores, before: Scores | None) -> tuple[Any, ...]:
-    held = {(basis.programme, basis.period): basis for basis in (*(before.basis if before else ()), *scores.basis)}
-    return tuple(held.values())

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import UsageError
-from ..measure.scores import Scores, joined
+from ..measure.scores import Scores, inherited, joined
 from ..result import Result
 from ..spec import reasons
 from ..spec.bands import SLACK
@@ -77,8 +76,5 @@ def stars(
         star_score=by_score, star_teams=by_teams, star_granted=granted, margin=following - score,
         reason=np.where(np.isnan(score) & (why == ""), reasons.MISSING_VALUE, why),
     )  # fmt: skip
-    common: dict[str, Any] = {
-        "period": scores.period, "about": scores.about, "programme": scores.programme, "spec": scores.spec,
-        "periods": scores.periods, "withheld": scores.withheld, "basis": scores.basis,
-    }  # fmt: skip
+    common = inherited(scores)
     return Stars(joined([out]), KEYS, STATISTICS, **common)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from ..measure.inference.shrinkage import left_out
-from ..measure.scores import Scores, joined
+from ..measure.scores import Scores, inherited, joined
 from ..result import Result
 from ..spec import reasons
 from ..spec.bands import Bands
@@ -67,10 +66,7 @@ def tiers(
         strategy=[STRATEGY[one] for one in tier], help=[HELP if one == "support" else "" for one in tier],
         reason=np.where(known, "", np.where(shut, reasons.TOO_FEW_TO_JUDGE, table["reason"])),
     )  # fmt: skip
-    common: dict[str, Any] = {
-        "period": scores.period, "about": scores.about, "programme": scores.programme, "spec": scores.spec,
-        "periods": scores.periods, "withheld": scores.withheld, "basis": scores.basis,
-    }  # fmt: skip
+    common = inherited(scores)
     return Tiers(joined([out]), KEYS, STATISTICS, **common)
 
 

@@ -65,6 +65,11 @@ def bases_of(*inputs: Any) -> tuple[Basis, ...]:
     return tuple(bases)
 
 
+def merged_bases(*results: Any) -> tuple[Basis, ...]:
+    """Return the bases of several results, one a wave; where two have the same wave the later result's counts."""
+    return tuple({(basis.programme, basis.period): basis for one in results for basis in one.basis}.values())
+
+
 def digest_of(table: pd.DataFrame) -> str:
     """Return a hash of a table's rows that does not depend on their order."""
     numeric = {name: pd.api.types.is_numeric_dtype(table[name]) for name in table.columns}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -42,6 +43,12 @@ class Scores(Result):
         if row.empty:
             raise unknown("单位和代码/unit and code", f"{unit} {code} {form}", table["unit"].unique())
         return row.iloc[0]
+
+
+def inherited(scores: Scores) -> dict[str, Any]:
+    """Return what a result computed of scores takes over from them: period, declarations, what was counted and withheld."""
+    names = ("period", "about", "programme", "spec", "periods", "withheld", "basis")
+    return {name: getattr(scores, name) for name in names}
 
 
 def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 from ..release.protect import Protected
 from ..spec.periods import parse
 from ..spec.specification import Specification
-from ..spec.tree import Form
+from ..spec.tree import Form, Tree
 from ..spec.units import ALL
 from .wording import fill, words
 
@@ -85,7 +85,7 @@ class Scope:
     @cached_property
     def benchmark(self) -> str:
         """Top of the indicator tree as it was in this period; ``""`` where there is none."""
-        return next((node.code for node in self._indicators if not node.parent), "")
+        return self._indicators.top
 
     @cached_property
     def aspects(self) -> list[str]:
@@ -104,8 +104,8 @@ class Scope:
         return self.levels[-1] if self.levels else ""
 
     @property
-    def _indicators(self) -> Any:
-        return self.spec.indicators.at(self.period) if self.spec.indicators is not None else ()
+    def _indicators(self) -> Tree:
+        return self.spec.indicators.at(self.period) if self.spec.indicators is not None else Tree(())
 
     def title(self, sentence: str, **more: Any) -> str:
         """Fill a title; titles hold names only, no numbers; ``|`` breaks the line."""

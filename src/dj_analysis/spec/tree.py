@@ -148,6 +148,11 @@ class Tree:
         with_children = [node for node in self.nodes if self.children(node.code)]
         return tuple(sorted(with_children, key=lambda node: -depth[node.code]))
 
+    @property
+    def top(self) -> str:
+        """Code of the first node without a parent; ``""`` in an empty tree."""
+        return next((node.code for node in self.nodes if not node.parent), "")
+
     @cached_property
     def codes(self) -> tuple[str, ...]:
         """Codes of all nodes in their declared order."""

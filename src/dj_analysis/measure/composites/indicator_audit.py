@@ -13,7 +13,7 @@ from ...errors import UsageError, unknown
 from ...result import Result
 from ...spec.periods import within
 from ...spec.tree import Indicator, Node, Tree
-from ..scores import Scores, joined
+from ..scores import Scores, inherited, joined
 
 CEILING, FLOOR_, STILL, MISSING, WEAK, OFTEN = 95.0, 5.0, 3, 0.2, 0.1, 0.9
 LEAST_UNITS = 8  # fewer units tell nothing about how indicators go together
@@ -70,7 +70,7 @@ def indicator_audit(scores: Scores, level: str, *, code: str | None = None, keep
     source = scores.spec.indicators if scores.programme == "indicators" else scores.spec.codebook.tree
     assert source is not None
     tree = source.at(scores.period)
-    code = code or next(node.code for node in tree if not node.parent)
+    code = code or tree.top
     if code not in tree:
         raise unknown("代码/code", code, tree.codes)
     leaves = [
@@ -100,10 +100,7 @@ def indicator_audit(scores: Scores, level: str, *, code: str | None = None, keep
     steps = steps.assign(**head, n=float(len(complete)))[
         ["period", "level", "step", "code", "into", "n", "tau", "left", "minutes"]
     ]
-    common: dict[str, Any] = {
-        "period": scores.period, "about": scores.about, "programme": scores.programme, "spec": scores.spec,
-        "periods": scores.periods, "withheld": scores.withheld, "basis": scores.basis,
-    }  # fmt: skip
+    common = inherited(scores)
     reduction = Result(
         joined([steps]), ("period", "level", "step", "code", "into"), ("n", "tau", "left", "minutes"), **common
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from ...errors import UsageError, unknown
 from ...result import Result
 from ...spec import reasons
 from ...spec.settings import FLOOR
-from ..scores import KEYS, Scores, joined
+from ..scores import KEYS, Scores, inherited, joined
 
 Between = Literal["paule-mandel", "dersimonian-laird", "reml"]
 Error = Literal["morris", "prasad-rao"]
@@ -182,10 +182,7 @@ def shrunken(
         models.append((*keys, rows["n"].sum(), len(rows), shrunk.mu, shrunk.tau2, shrunk.method))
     shrunken_table["reason"] = _reasons(table, small, shrunken_table["shrunken"].isna())
     names = ["period", "level", "form", "code", "n", "units", "mu", "tau2", "method"]
-    common: dict[str, Any] = {
-        "period": scores.period, "about": scores.about, "programme": scores.programme, "periods": scores.periods,
-        "spec": scores.spec, "withheld": scores.withheld, "basis": scores.basis,
-    }  # fmt: skip
+    common = inherited(scores)
     model = Result(
         table=pd.DataFrame(models, columns=names), keys=tuple(names[:4]), statistics=tuple(names[4:]),
         together=tuple(names[4:]), **common,
