@@ -381,7 +381,7 @@ def test_branch_indicators_of_fourteen_months_in_three_versions(small: Company, 
     assert spec.indicators is not None
     assert [len(spec.indicators.at(month).leaves) for month in ("2025-08", "2025-12", "2026-04")] == [50, 28, 20]
     assert {leaf.direction for leaf in spec.indicators.leaves} == {1, -1}
-    assert 0 < values["value"].isna().mean() < 0.03
+    assert 0 < values.released["value"].isna().mean() < 0.03
     marks = score(indicators_of(values, spec, "2026-09"), by="branch").table
     index = marks[(marks["code"] == "BM") & (marks["level"] == "branch")]
     assert len(index) == 11

@@ -2,6 +2,7 @@
 
 from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
+from .judge.review import review_audit
 from .judge.tiers import tiers
 from .measure.composites.ahp import ahp
 from .measure.composites.chaining import chain_link
@@ -74,6 +75,7 @@ __all__ = [
     "rate",
     "read_weights",
     "reliability",
+    "review_audit",
     "robustness",
     "screen",
     "severity",

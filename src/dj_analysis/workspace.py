@@ -16,7 +16,7 @@ from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unkno
 from .folder import asked_by_default, check_folder, declarations, fingerprint, periods_of_table, read_wave, wave_files
 from .measure.basis import Basis, basis_of
 from .measure.crossnames import is_cross
-from .measure.intake.indicator_values import indicators_of, load_teams, load_values, periods_of
+from .measure.intake.indicator_values import IndicatorValues, indicators_of, load_teams, load_values, periods_of
 from .measure.intake.score_sheets import Ratings, load_ratings
 from .measure.intake.sources import raise_for
 from .measure.places import chosen
@@ -396,7 +396,7 @@ class Workspace:
         return before[-1] if before else None
 
     @cached_property
-    def _indicator_values(self) -> pd.DataFrame:
+    def _indicator_values(self) -> IndicatorValues:
         problems = Problems()
         values = load_values(self.settings, self.spec, excluded_units(self.settings, problems), problems)
         raise_for(problems)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from ..errors import UsageError
 from ..spec.codebook import Codebook
 from ..spec.periods import parse
+from ..spec.rules import default_rules
 from ..spec.specification import Specification
 from . import names
 from .answers import CARELESS, SELECTION, STRAIGHT, AnswerModel
 from .company import Company
 from .effects import draw_effects, no_effects
-from .indicators import MONTHS, RISE, indicator_tree, kinds_of
+from .indicators import MONTHS, REVIEW, SINCE, indicator_tree, kinds_of
 from .layout import Layout, draw_layout
 from .questions import demo_codebook, draw_questions
 from .staff import PLAIN_RATE, Staff, draw_staff, headcounts
@@ -45,7 +48,7 @@ def make_company(
         The same arguments give the same numbers and the same files.
     planted
         False plants nothing: every unit has the same truth in every wave, answering (70 %) has nothing to do with
-        mood, nobody answers carelessly.
+        mood, nobody answers carelessly, no branch's values are revised, late or rounded more than others'.
     last
         The last wave, a quarter.
 
@@ -74,7 +77,7 @@ def make_company(
     spec = _declared(layout, codebook, staff)
     month = parse(f"{parse(layout.periods[-1]).end:%Y-%m}")
     for kind, unit, code, value in kinds_of(spec.units, planted):
-        begins = month.shift(1 - (RISE if kind == "risen_branch" else MONTHS)).text
+        begins = month.shift(1 - SINCE.get(kind, MONTHS)).text
         effects.append((kind, unit, code, begins, value))
     table = pd.DataFrame(effects, columns=["kind", "unit", "code", "period_from", "value"])
     return Company(seed, layout.periods, spec, table, model, layout, shifts)
@@ -86,6 +89,7 @@ def _declared(layout: Layout, codebook: Codebook, staff: Staff) -> Specification
         codebook=codebook,
         units=units,
         indicators=indicator_tree(layout.periods[-1]),
+        rules=replace(default_rules(), review=REVIEW),
         headcounts=headcounts(layout, staff, units),
         name=units.root_name_zh,
         office=names.OFFICE[0],

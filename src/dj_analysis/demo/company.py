@@ -46,7 +46,8 @@ class Company:
         wave, none yet in ``period_from``; ``group_effect``: points, about; ``low_response``: rate;
         ``selective_response``: probit slope of answering on mood; ``careless``, ``straightlining``: shares of
         respondents. Among branch indicators ``branch_kind``: which of four lasting kinds; ``worst_branch``, ``risen_branch``:
-        in spreads of a month, in every indicator.
+        in spreads of a month, in every indicator. In their review ``often_revised``: share of the values that the department raises;
+        ``late_reporter``: days later than others; ``heaped_digits``: multiples of this are reported.
     """
 
     seed: int

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import pandas as pd
 
 from ...errors import Problems, unknown
 from ...spec import reasons
 from ...spec.periods import order, parse, within
-from ...spec.schemas import INDICATOR_VALUES, TEAMS
+from ...spec.schemas import INDICATOR_VALUES, REVIEW_STAGES, TEAMS
 from ...spec.settings import Settings
 from ...spec.specification import Specification
 from ...spec.tables import Table, load_table, numbers, rows_text, whole_numbers
@@ -17,21 +19,37 @@ from .identifiers import check_names, shown_path
 
 MOST_STARS = 5
 COLUMNS = ("unit", "period", "code", "value", "n", "se", "reason")
+STAGE_COLUMNS = ("unit", "period", "code", "stage", "value", "role", "time", "reason")
 
 
-def load_values(settings: Settings, spec: Specification, excluded: set[str], problems: Problems) -> pd.DataFrame:
-    """Read a workspace's indicator values: unit, period, code, value, n, se, reason; released values only.
+@dataclass(frozen=True)
+class IndicatorValues:
+    """The branch indicator values of a workspace.
+
+    Attributes
+    ----------
+    released
+        unit, period, code, value, n, se, reason: what is scored. A statistic about persons (``about = persons``) without
+        its n has no value, with the reason; so has a value its source marked as missing.
+    staged
+        unit, period, code, stage, value, role, time, reason, as text: every stage of the review, in the periods of which
+        some stage before the release was kept.
+    notices
+        What was done with the table.
+    """
+
+    released: pd.DataFrame = field(repr=False)
+    staged: pd.DataFrame = field(repr=False)
+    notices: tuple[str, ...] = ()
+
+
+def load_values(settings: Settings, spec: Specification, excluded: set[str], problems: Problems) -> IndicatorValues:
+    """Read a workspace's indicator values; both tables are empty where there is none.
 
     Parameters
     ----------
     excluded
         Units whose declared type is left out (summary and roll-up rows of a foreign table).
-
-    Returns
-    -------
-    pandas.DataFrame
-        Empty where there is no table. A statistic about persons (``about = persons``) without its n loses its value, with
-        the reason; so does a value its source marked as missing.
     """
 
     def seen(raw: Table) -> None:
@@ -41,18 +59,22 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
 
     table = load_table(settings, "indicator_values", INDICATOR_VALUES, problems, seen=seen)
     if table is None or spec.indicators is None:
-        return pd.DataFrame(
-            {name: pd.Series(dtype="float64" if name in ("value", "n", "se") else "str") for name in COLUMNS}
+        released, staged = (
+            pd.DataFrame({name: pd.Series(dtype="float64" if name in numeric else "str") for name in columns})
+            for columns, numeric in ((COLUMNS, ("value", "n", "se")), (STAGE_COLUMNS, ()))
         )
+        return IndicatorValues(released, staged)
     frame = table.frame
     if "reason" not in frame:
         frame["reason"] = ""
     frame["unit"] = whole_numbers(frame["unit"])
-    frame = frame[(frame["stage"].isin(["", "released"])) & ~frame["unit"].isin(excluded)].copy()
+    frame = frame[~frame["unit"].isin(excluded)]
     _check_known(
         table.place, frame, "unit", {unit.unit for unit in spec.units.rows} | {"ALL"}, "unknown_unit", problems
     )
     _check_known(table.place, frame, "code", set(spec.indicators.codes), "unknown_code", problems)
+    staged = _staged(frame)
+    frame = frame[frame["stage"].isin(["", REVIEW_STAGES[-1]])].copy()
     for name in ("value", "n", "se"):
         frame[name] = numbers(frame[name])
     twice = frame.index[frame.duplicated(["unit", "period", "code"], keep="first")]
@@ -66,9 +88,7 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
     uncounted = about_people.astype(bool) & frame["n"].isna()
     frame.loc[uncounted, "reason"] = reasons.NO_COUNT_OF_PEOPLE
     frame.loc[uncounted, "value"] = float("nan")
-    values = frame[list(COLUMNS)].reset_index(drop=True)
-    values.attrs["notices"] = list(table.notices)
-    return values
+    return IndicatorValues(frame[list(COLUMNS)].reset_index(drop=True), staged, tuple(table.notices))
 
 
 def load_teams(settings: Settings, spec: Specification, problems: Problems) -> pd.DataFrame:
@@ -92,7 +112,7 @@ def load_teams(settings: Settings, spec: Specification, problems: Problems) -> p
     return frame.reset_index(drop=True)
 
 
-def indicators_of(values: pd.DataFrame, spec: Specification, period: str, span: int = 1) -> Indicators:
+def indicators_of(values: IndicatorValues, spec: Specification, period: str, span: int = 1) -> Indicators:
     """Take the values of one period or of a span, with those of the occasions before it.
 
     Parameters
@@ -112,16 +132,24 @@ def indicators_of(values: pd.DataFrame, spec: Specification, period: str, span: 
     cycle = parse(period).cycle
     before = [one for one in known if parse(one).cycle == cycle and parse(one).index < parse(wanted[0]).index]
     earlier = before[len(before) - max(0, span - len(wanted)) :] if span > len(wanted) else []
-    rows = values["period"]
+    released = values.released
+    rows = released["period"]
     return Indicators(
-        values[rows.isin(wanted)].reset_index(drop=True), spec, period, tuple(values.attrs.get("notices", ())),
-        values[rows.isin(earlier)].reset_index(drop=True) if earlier else None,
+        released[rows.isin(wanted)].reset_index(drop=True), spec, period, values.notices,
+        released[rows.isin(earlier)].reset_index(drop=True) if earlier else None, values.staged,
     )  # fmt: skip
 
 
-def periods_of(values: pd.DataFrame) -> list[str]:
+def periods_of(values: IndicatorValues) -> list[str]:
     """Return the periods that have values, in order."""
-    return order(sorted(values["period"].unique()))
+    return order(sorted(values.released["period"].unique()))
+
+
+def _staged(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows of periods in which some stage before the release was kept; a value without a stage is released."""
+    before_release = frame.loc[frame["stage"].isin(REVIEW_STAGES[:-1]), "period"].unique()
+    staged = frame.loc[frame["period"].isin(before_release), list(STAGE_COLUMNS)].reset_index(drop=True)
+    return staged.assign(stage=staged["stage"].mask(staged["stage"] == "", REVIEW_STAGES[-1]))
 
 
 def _check_ranges(place: str, frame: pd.DataFrame, tree: Tree, problems: Problems) -> None:
