@@ -148,7 +148,7 @@ def _standing(units: Units, months: int, planted: bool, rng: np.random.Generator
             standing[row] += np.where(part == strong, STRONG, np.where(part == (strong + 1) % KINDS, WEAK, 0.0))
         elif effect == "worst_branch":
             standing[row] = WORST
-        else:
+        elif effect == "risen_branch":
             standing[row, months - RISE :] += value
     return standing
 
