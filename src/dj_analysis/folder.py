@@ -30,6 +30,7 @@ def check_folder(folder: str | Path) -> Problems:
     """
     folder, problems = Path(folder).resolve(), Problems()
     settings, spec = declarations(folder, problems)
+    problems.extend(open_questions(spec))
     periods = set(wave_files(folder))
     if "responses" in settings.tables and (settings.tables["responses"].path or settings.tables["responses"].sql):
         periods |= periods_of_table(settings, problems)
@@ -50,6 +51,20 @@ def check_folder(folder: str | Path) -> Problems:
         read_wave(settings, spec, period, problems)
     load_values(settings, spec, excluded_units(settings, Problems()), problems)
     load_ratings(settings, problems)
+    return problems
+
+
+def open_questions(spec: Specification) -> Problems:
+    """Return the columns whose meaning is still to be decided (role ``ask``): no report runs before they are."""
+    problems = Problems()
+    for node in spec.codebook.others:
+        if node.role == "ask":
+            advice = (
+                "把 role 改为所选项,再 dj new 文件夹 --again (put your choice into role, then dj new FOLDER --again)"
+            )
+            allowed = node.choices.replace("|", " / ")
+            found = f"{node.label_zh}: {node.evidence}" if node.evidence else node.label_zh
+            problems.add(f"codebook: {node.code}", "open_question", found, allowed, advice)
     return problems
 
 

@@ -13,7 +13,16 @@ from typing import Any, Literal
 import pandas as pd
 
 from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unknown
-from .folder import asked_by_default, check_folder, declarations, fingerprint, periods_of_table, read_wave, wave_files
+from .folder import (
+    asked_by_default,
+    check_folder,
+    declarations,
+    fingerprint,
+    open_questions,
+    periods_of_table,
+    read_wave,
+    wave_files,
+)
 from .measure.basis import Basis, basis_of
 from .measure.crossnames import is_cross
 from .measure.intake.indicator_values import indicators_of, load_teams, load_values, periods_of
@@ -330,6 +339,7 @@ class Workspace:
         known = [*self.periods, *self.indicator_periods]
         if not within(period, known):
             raise unknown("时期/period", period, known)
+        open_questions(self.spec).raise_if_any(DataError)
         plan = self.release_plan(period)
         return run_notebook(
             report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=self.unit(unit), plan=plan,

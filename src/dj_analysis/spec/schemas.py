@@ -56,7 +56,7 @@ _NODE = (
     TableColumn("parent", "上级代码;指数没有上级", required=True, example="D1"),
     TableColumn("label_zh", "中文名称", required=True, example="工作负荷"),
 )
-_ROLES = ("item", "dimension", "index", "outcome", "check", "text", "group", "weight")
+_ROLES = ("item", "dimension", "index", "outcome", "check", "text", "group", "weight", "choice", "ranking", "ask")
 
 CODEBOOK = Schema(
     "codebook",
@@ -79,6 +79,8 @@ CODEBOOK = Schema(
         *_VALID,
         TableColumn("replaces", "替代哪个旧代码"),
         TableColumn("expected", "核对题应选的分值(role = check)", "number"),
+        TableColumn("choices", "待决定(role = ask)时可选的作用,用 | 分隔"),
+        TableColumn("evidence", "待决定(role = ask)的缘由"),
     ),
     ("code", "valid_from"),
 )

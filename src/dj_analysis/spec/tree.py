@@ -30,7 +30,8 @@ class Node:
     """One code of a tree: an item or indicator (leaf), or something averaged from its children.
 
     ``minimum`` and ``maximum`` bound a leaf's value after its scale; ``direction`` is -1 where high is bad; ``expected`` is the
-    answer a question asks for that only checks whether people read it.
+    answer a question asks for that only checks whether people read it. ``choices`` and ``evidence`` stand with a column that
+    is still to be decided (role ``ask``).
     """
 
     code: str
@@ -53,6 +54,8 @@ class Node:
     valid_to: str = ""
     replaces: str = ""
     expected: float = float("nan")
+    choices: str = ""
+    evidence: str = ""
 
     def label(self, language: str = "zh") -> str:
         """Name for a reader; the code where none is given."""
