@@ -61,13 +61,21 @@ _SOURCE: dict[str, type | tuple[type, ...]] = {
     "join": dict,
     "recode": dict,
     "missing": dict,
+    "undeclared": list,
     "raters": str,
 }
 
 
 @dataclass(frozen=True)
 class Source:
-    """Location, column mapping and purpose of a foreign table (``[tables.X]``)."""
+    """Location, column mapping and purpose of a foreign table (``[tables.X]``).
+
+    Attributes
+    ----------
+    undeclared
+        Columns (unit, code) in which a value that no table declares leaves its row out, with a notice, instead of being an
+        error: a published file holds more organisations and measures than an office looks at.
+    """
 
     path: str = ""
     sql: Mapping[str, str] = field(default_factory=dict)
@@ -79,6 +87,7 @@ class Source:
     join: Mapping[str, list[str]] = field(default_factory=dict)
     recode: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    undeclared: tuple[str, ...] = ()
     raters: Literal["officials", "people", ""] = ""
 
 
@@ -206,6 +215,11 @@ def _source(place: str, name: str, raw: Any, problems: Problems) -> Source:
         )
         problems.add(f"{where} constant", "constant_consent", consent, "一列答案 (a column of answers)", advice)
         del entries["constant"][consent]
+    allowed = ("unit", "code")
+    for column in [column for column in entries.get("undeclared", ()) if column not in allowed]:
+        advice = "只写这两列 (name these columns only)"
+        problems.add(f"{where} undeclared", "unknown_value", column, ", ".join(allowed), advice)
+    entries["undeclared"] = tuple(column for column in entries.get("undeclared", ()) if column in allowed)
     entries["recode"] = {
         column: _texts(f"{where} recode.{column}", mapping, problems)
         for column, mapping in entries.get("recode", {}).items()

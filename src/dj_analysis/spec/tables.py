@@ -146,7 +146,10 @@ def map_columns(table: Table, source: Source, problems: Problems) -> Table:
 
 
 def to_long(table: Table, source: Source, schema: Schema, problems: Problems) -> Table:
-    """Reshape a foreign table of values to one value per row: unit, period, code, value, reason if missing."""
+    """Reshape a foreign table of values to one value per row: unit, period, code, value, reason if missing.
+
+    In a wide table a column declared as ``code@period`` holds the values of one code in one period.
+    """
     mapped = map_columns(table, source, problems)
     frame, reasons = mapped.frame, mapped.reasons
     if source.shape != "wide":
@@ -160,6 +163,8 @@ def to_long(table: Table, source: Source, schema: Schema, problems: Problems) ->
     why = pd.Series("", index=long.index, dtype="str")
     if reasons is not None:
         why = pd.concat([reasons[code] for code in codes]) if codes else why
+    if any("@" in code for code in codes):
+        long[["code", "period"]] = long["code"].str.split("@", n=1, expand=True).to_numpy()
     return Table(long.assign(reason=why.to_numpy()), mapped.place, mapped.notices)
 
 

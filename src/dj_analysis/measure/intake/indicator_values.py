@@ -49,10 +49,14 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
         frame["reason"] = ""
     frame["unit"] = whole_numbers(frame["unit"])
     frame = frame[(frame["stage"].isin(["", "released"])) & ~frame["unit"].isin(excluded)].copy()
-    _check_known(
-        table.place, frame, "unit", {unit.unit for unit in spec.units.rows} | {"ALL"}, "unknown_unit", problems
-    )
-    _check_known(table.place, frame, "code", set(spec.indicators.codes), "unknown_code", problems)
+    source, notices = settings.tables.get("indicator_values"), list(table.notices)
+    declared = {"unit": {unit.unit for unit in spec.units.rows} | {"ALL"}, "code": set(spec.indicators.codes)}
+    for column, known in declared.items():
+        if source is not None and column in source.undeclared:
+            frame, told = _declared_only(frame, column, known)
+            notices += told
+        else:
+            _check_known(table.place, frame, column, known, f"unknown_{column}", problems)
     for name in ("value", "n", "se"):
         frame[name] = numbers(frame[name])
     twice = frame.index[frame.duplicated(["unit", "period", "code"], keep="first")]
@@ -67,7 +71,7 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
     frame.loc[uncounted, "reason"] = reasons.NO_COUNT_OF_PEOPLE
     frame.loc[uncounted, "value"] = float("nan")
     values = frame[list(COLUMNS)].reset_index(drop=True)
-    values.attrs["notices"] = list(table.notices)
+    values.attrs["notices"] = notices
     return values
 
 
@@ -138,6 +142,19 @@ def _check_ranges(place: str, frame: pd.DataFrame, tree: Tree, problems: Problem
             problems.add(
                 f"{place}: {code}", "out_of_range", bad_values, allowed, "改正数值或区间 (correct value or range)"
             )
+
+
+def _declared_only(frame: pd.DataFrame, column: str, declared: set[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out the rows whose unit or code no table declares, and say how many of which."""
+    lost = frame.loc[~frame[column].isin(declared), column]
+    if lost.empty:
+        return frame, []
+    kinds = lost.value_counts()
+    listed = "、".join(str(value) for value in kinds.index[:3])
+    told = (
+        f"未声明的 {column} {len(kinds)} 种共 {len(lost)} 行未读 (rows of an undeclared {column} left out): {listed} …"
+    )
+    return frame.drop(index=lost.index), [told]
 
 
 def _check_known(
