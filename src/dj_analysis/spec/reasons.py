@@ -154,6 +154,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "one_item_no_error_can": ("仅一项评分，无法估计误差", "one item, no error can be estimated"),
     "one_item_no_reliability": ("只有一题，无法计算信度", "one item, no reliability"),
     "all_answers_item_equal": ("有题目作答完全一致，无法计算", "all answers to an item are equal"),
+    "all_units_same_element": ("有要素各单位得分相同，无法计算", "all units have the same score on an element"),
     "two_items_one_factor_model": (
         "只有两题，单因子模型与 KMO 无意义",
         "two items: a one-factor model and KMO mean nothing",
