@@ -2,6 +2,7 @@
 
 from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
+from .judge.plane import plane
 from .judge.tiers import tiers
 from .measure.composites.ahp import ahp
 from .measure.composites.chaining import chain_link
@@ -66,6 +67,7 @@ __all__ = [
     "nonresponse_bound",
     "overlap_intervals",
     "p_top",
+    "plane",
     "precision",
     "priority_weights",
     "rake",

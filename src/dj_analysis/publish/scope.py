@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ..judge.plane import is_marked
 from ..release.protect import Protected
 from ..spec.periods import parse
 from ..spec.specification import Specification
@@ -97,6 +98,11 @@ class Scope:
         """Tell whether some type of unit with places to award has more units than places."""
         types = [unit.type for unit in self._units.rows]
         return any(types.count(kind) > places for kind, places in self.spec.rules.awards.items())
+
+    @property
+    def has_plane(self) -> bool:
+        """Tell whether indicators are marked as quantity and others as quality."""
+        return is_marked(self.spec, self.period)
 
     @property
     def finest(self) -> str:
