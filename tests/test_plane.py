@@ -171,8 +171,9 @@ def test_without_marks_it_says_what_to_mark():
     with pytest.raises(UsageError, match="质量"):
         placed(np.full((1, 3, 5), 50.0), "2026-09", only_one)
     assert [is_marked(spec_of(2, one), "2026-09") for one in (tree(), plain, only_one)] == [True, False, False]
-    assert Scope("ALL", "2026-09", spec_of(2, tree())).has_plane
-    assert not Scope("ALL", "2026-09", replace(spec_of(2), indicators=None)).has_plane
+    assert Scope("ALL", "2026-09", spec_of(4, tree(), ("机关", "基层"))).plane_types == ["机关", "基层"]
+    assert Scope("B01", "2026-09", spec_of(4, tree())).plane_types == []
+    assert Scope("ALL", "2026-09", replace(spec_of(2), indicators=None)).plane_types == []
 
 
 def test_what_is_counted_on_a_points_sheet_enters_neither_index():

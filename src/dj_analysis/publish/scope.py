@@ -100,9 +100,14 @@ class Scope:
         return any(types.count(kind) > places for kind, places in self.spec.rules.awards.items())
 
     @property
-    def has_plane(self) -> bool:
-        """Tell whether indicators are marked as quantity and others as quality."""
-        return is_marked(self.spec, self.period)
+    def plane_types(self) -> list[str]:
+        """Types of the finest units below, where indicators are marked as quantity and others as quality; else none."""
+        if not is_marked(self.spec, self.period):
+            return []
+        inside = (
+            (unit for unit in self._units.at_level(self.finest) if self._is_below(unit.unit)) if self.levels else ()
+        )
+        return list(dict.fromkeys(unit.type for unit in inside))
 
     @property
     def finest(self) -> str:

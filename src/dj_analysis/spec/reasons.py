@@ -55,6 +55,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "audit_missing": ("缺报较多", "often missing"),
     "audit_weak": ("与总体几乎无关", "hardly related to the rest"),
     "audit_repeated": ("与其他指标重复", "says the same as others"),
+    "no_criterion": ("未写考核标准", "no standard of assessment"),
     "no_team_of_this_star": ("缺必备班组（没有相应星级的班组）", "no team of this star"),
     "no_teams": ("没有班组星级", "no stars of teams"),
     NO_STABLE_CLUSTERS: ("未形成稳定类别", "no stable clusters"),

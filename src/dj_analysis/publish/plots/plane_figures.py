@@ -136,7 +136,7 @@ def _name(ax: Axes, rows: pd.DataFrame, spec: Any) -> None:
         at = (float(row.quantity), float(row.quality))
         height = float(ax.transData.transform(at)[1]) * scale
         lifted = max(height, taken + _LABEL_GAP)
-        taken, left = lifted, at[0] > start + 0.6 * (end - start)  # else the name would leave the figure
+        taken, left = lifted, at[0] > start + 0.65 * (end - start)  # else the name would leave the figure
         ax.annotate(
             shortened(spec.unit_label(row.unit, row.level)), at, xytext=(-8 if left else 8, lifted - height),
             textcoords="offset points", ha="right" if left else "left", va="center", fontsize=8, color=_POOR, zorder=4,
