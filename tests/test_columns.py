@@ -78,6 +78,8 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
         dj.score(ws.indicators("2025-08/2025-11")), "branch"
     ),
     "tiers": lambda ws, s, now, before: methods.tiers(dj.score(ws.indicators(YEAR)), "branch"),
+    "attributes": lambda ws, s, now, before: methods.attributes(ws.indicators("2026-09")),
+    "plane": lambda ws, s, now, before: methods.plane(ws.indicators(YEAR), "branch"),
     "stars": lambda ws, s, now, before: dj.stars(dj.score(ws.indicators(YEAR)), None, "branch"),
     "award": lambda ws, s, now, before: dj.award(dj.score(ws.indicators(YEAR)), {"供电企业": 1}, draws=100),
     "ahp": lambda ws, s, now, before: dj.ahp(pd.DataFrame([[1, 2], [0.5, 1]], index=["a", "b"], columns=["a", "b"])),

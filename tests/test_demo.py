@@ -420,7 +420,7 @@ def test_kinds_of_branches_and_what_repeats_are_found_only_where_they_were_plant
     from sklearn.metrics import adjusted_rand_score
 
     import dj_analysis as dj
-    from dj_analysis.methods import indicator_audit
+    from dj_analysis.methods import indicator_audit, plane
 
     for planted in (True, False):
         company = make_company(employees=1200, branches=80, quarters=1, seed=3, planted=planted)
@@ -428,13 +428,19 @@ def test_kinds_of_branches_and_what_repeats_are_found_only_where_they_were_plant
         marks = dj.score(ws.indicators("2025-10/2026-09"), by="branch")
         groups, places = dj.cluster(marks, "branch", resamples=40), dj.rank(marks, "branch").places.table
         dropped = indicator_audit(dj.score(ws.indicators("2025-08/2025-11"), by="branch"), "branch").reduction.table
+        placed = plane(ws.indicators("2025-10/2026-09"), "branch").table.set_index("unit")
         if not planted:
+            assert set(placed["quadrant"]) == {"undecided"}
             assert groups.table["cluster"].isna().all()
             assert not places["decided"].any()
             continue
         kinds = company.planted.query("kind == 'branch_kind'").set_index("unit")["value"]
         worst = company.planted.query("kind == 'worst_branch'")["unit"].iloc[0]
-        table = groups.table.dropna(subset="cluster").set_index("unit").drop(worst)
+        poor = company.planted.query("kind == 'much_but_poor'")["unit"].iloc[0]
+        assert placed.loc[poor, "quadrant"] == "many_poor"
+        assert placed.loc[poor, "probability"] > 0.99
+        assert (placed["quantity"] - placed["quality"]).idxmax() == poor
+        table = groups.table.dropna(subset="cluster").set_index("unit").drop([worst, poor])
         assert adjusted_rand_score(kinds.loc[table.index], table["cluster"]) >= 0.95
         assert places.query("place == 'last'")[["unit", "decided"]].to_numpy().tolist() == [[worst, True]]
         assert len(dropped) >= 22, "50 become 28 at most"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import Problems
-from .measure.intake.indicator_values import load_values
+from .measure.intake.indicator_values import load_teams, load_values
 from .measure.intake.score_sheets import load_ratings
 from .measure.intake.sources import survey_of_file, survey_of_table
 from .measure.survey import Survey
@@ -50,6 +50,7 @@ def check_folder(folder: str | Path) -> Problems:
             )
         read_wave(settings, spec, period, problems)
     load_values(settings, spec, excluded_units(settings, Problems()), problems)
+    load_teams(settings, spec, problems)
     load_ratings(settings, problems)
     return problems
 

@@ -2,8 +2,10 @@
 
 from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
+from .judge.plane import plane
 from .judge.tiers import tiers
 from .measure.composites.ahp import ahp
+from .measure.composites.attributes import attributes
 from .measure.composites.chaining import chain_link
 from .measure.composites.choices import Choices
 from .measure.composites.composite import composite
@@ -23,6 +25,7 @@ from .measure.inference.shrinkage import shrink, shrunken
 from .measure.raters.concordance import bland_altman, icc, kendall_w
 from .measure.raters.rating import rate
 from .measure.raters.two_way import first_probability, severity, win_probability
+from .measure.raters.yearly import self_against_final
 from .measure.scales.agreement import agreement
 from .measure.scales.cfa import Model, fit
 from .measure.scales.factors import efa
@@ -40,6 +43,7 @@ __all__ = [
     "ScreeningRule",
     "agreement",
     "ahp",
+    "attributes",
     "bland_altman",
     "bootstrap_interval",
     "bootstrapped",
@@ -66,6 +70,7 @@ __all__ = [
     "nonresponse_bound",
     "overlap_intervals",
     "p_top",
+    "plane",
     "precision",
     "priority_weights",
     "rake",
@@ -76,6 +81,7 @@ __all__ = [
     "reliability",
     "robustness",
     "screen",
+    "self_against_final",
     "severity",
     "shrink",
     "shrunken",

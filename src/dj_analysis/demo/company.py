@@ -46,7 +46,8 @@ class Company:
         wave, none yet in ``period_from``; ``group_effect``: points, about; ``low_response``: rate;
         ``selective_response``: probit slope of answering on mood; ``careless``, ``straightlining``: shares of
         respondents. Among branch indicators ``branch_kind``: which of four lasting kinds; ``worst_branch``, ``risen_branch``:
-        in spreads of a month, in every indicator.
+        in spreads of a month, in every indicator; ``much_but_poor``: so many spreads above the usual in the indicators of
+        quantity and below it in those of quality.
     """
 
     seed: int

@@ -111,7 +111,7 @@ def rank(
     out["rank"], out["rank_low"], out["rank_high"] = shared_ranks(part), ranked.low, ranked.high
     out["p_top1"], out["p_top_k"], out["p_last"] = chances
     out["tied_with"] = _tied(part, table["unit"].to_numpy())
-    out["gap_target"] = score - _target_points(scores, code)
+    out["gap_target"] = score - target_points(scores, code)
     out["gap_first"] = part - np.nanmax(part) if np.isfinite(part).any() else np.nan
     out = _with_change(out, table, before, scores)
     out["reason"] = np.where(shut, reasons.TOO_FEW_TO_JUDGE, table["reason"])
@@ -216,7 +216,7 @@ def _tied(score: np.ndarray, units: np.ndarray) -> list[str]:
     ]
 
 
-def _target_points(scores: Scores, code: str) -> float:
+def target_points(scores: Scores, code: str) -> float:
     """Score of a unit that just meets every target below a code; NaN where a target is not declared."""
     tree = scores.spec.indicators.at(scores.period) if scores.spec.indicators is not None else None
     if scores.programme != "indicators" or tree is None or code not in tree:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ..judge.plane import is_marked
 from ..release.protect import Protected
 from ..spec.periods import parse
 from ..spec.specification import Specification
@@ -97,6 +98,16 @@ class Scope:
         """Tell whether some type of unit with places to award has more units than places."""
         types = [unit.type for unit in self._units.rows]
         return any(types.count(kind) > places for kind, places in self.spec.rules.awards.items())
+
+    @property
+    def plane_types(self) -> list[str]:
+        """Types of the finest units below, where indicators are marked as quantity and others as quality; else none."""
+        if not is_marked(self.spec, self.period):
+            return []
+        inside = (
+            (unit for unit in self._units.at_level(self.finest) if self._is_below(unit.unit)) if self.levels else ()
+        )
+        return list(dict.fromkeys(unit.type for unit in inside))
 
     @property
     def finest(self) -> str:

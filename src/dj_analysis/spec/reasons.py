@@ -55,6 +55,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "audit_missing": ("缺报较多", "often missing"),
     "audit_weak": ("与总体几乎无关", "hardly related to the rest"),
     "audit_repeated": ("与其他指标重复", "says the same as others"),
+    "no_criterion": ("未写考核标准", "no standard of assessment"),
     "no_team_of_this_star": ("缺必备班组（没有相应星级的班组）", "no team of this star"),
     "no_teams": ("没有班组星级", "no stars of teams"),
     NO_STABLE_CLUSTERS: ("未形成稳定类别", "no stable clusters"),
@@ -154,6 +155,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "one_item_no_error_can": ("仅一项评分，无法估计误差", "one item, no error can be estimated"),
     "one_item_no_reliability": ("只有一题，无法计算信度", "one item, no reliability"),
     "all_answers_item_equal": ("有题目作答完全一致，无法计算", "all answers to an item are equal"),
+    "all_units_same_element": ("有要素各单位得分相同，无法计算", "all units have the same score on an element"),
     "two_items_one_factor_model": (
         "只有两题，单因子模型与 KMO 无意义",
         "two items: a one-factor model and KMO mean nothing",

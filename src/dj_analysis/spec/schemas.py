@@ -165,7 +165,7 @@ INDICATORS = Schema(
         TableColumn("criterion", "考核标准"),
         TableColumn("evidence", "佐证材料"),
         TableColumn("owner_department", "责任部门"),
-        TableColumn("nature", "属性,用 | 分隔(党务|行政、定性|定量、共性|个性)"),
+        TableColumn("nature", "属性,用 | 分隔(党务|行政、定性|定量、共性|个性、数量|质量)"),
     ),
     ("code", "valid_from"),
 )

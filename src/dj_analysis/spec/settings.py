@@ -12,6 +12,7 @@ from typing import Any, Literal
 from ..errors import Problems
 from .assessment import FILE as ASSESSMENT
 from .consent import Consent, Door, read_consent
+from .expected import Expected, read_expected
 from .periods import ALLOWED, is_period
 from .purpose import ALLOWED as UNMIXED
 from .purpose import BY_TABLE, PURPOSES, RESTRICTED, label, restricted_tables
@@ -38,6 +39,7 @@ _TOP = {
     "units": dict,
     "codebook": dict,
     "publish": dict,
+    "expect": dict,
     "consent": dict,
     "retention": dict,
     "fonts": str,
@@ -109,6 +111,8 @@ class Settings:
         What stands for consent in waves without such a column.
     retention
         Months after which answers of a closed wave are to be deleted.
+    expected
+        How many things the tables must hold.
     """
 
     folder: Path
@@ -129,6 +133,7 @@ class Settings:
     cross: tuple[tuple[str, ...], ...] = ()
     consent: Consent = field(default_factory=Consent)
     retention: int = RETENTION
+    expected: tuple[Expected, ...] = ()
     fonts: str = ""
     tables: Mapping[str, Source] = field(default_factory=dict)
 
@@ -178,8 +183,9 @@ def read_settings(folder: str | Path, problems: Problems) -> Settings:
         cross=tuple(tuple(pair) for pair in raw["publish"].get("cross", ())),
         consent=read_consent(path.name, raw["consent"], problems),
         retention=raw["retention"].get("months", RETENTION),
+        expected=read_expected(path.name, raw.get("expect", {}), problems),
         tables=tables,
-        **{key: raw[key] for key in _TOP if key in raw and key not in (*_SECTIONS, "tables")},
+        **{key: raw[key] for key in _TOP if key in raw and key not in (*_SECTIONS, "expect", "tables")},
     )
 
 

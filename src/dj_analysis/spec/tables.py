@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import DjError, Problems
+from .expected import check_expected
 from .periods import ALLOWED, bound, is_period
 from .schemas import Schema
 from .settings import Settings, Source
@@ -50,8 +51,26 @@ def load_table(
 ) -> Table | None:
     """Read one table of a workspace, its own or a foreign one; None where there is none or it cannot be read.
 
-    ``seen`` is shown the table as it stands, before foreign columns get our names or are dropped.
+    ``seen`` is shown the table as it stands, before foreign columns get our names or are dropped. What ``[expect]`` declares
+    of the table is checked here, so that it holds for every table that is read.
     """
+    table = _load(settings, name, schema, problems, path, seen)
+    declared = [one for one in settings.expected if one.table == name]
+    absent = name not in settings.tables and path is None and find_file(settings.folder, name) is None
+    if declared and (table is not None or absent):  # why a file that is there cannot be read was noted
+        plain = table.frame.apply(whole_numbers) if table is not None else None
+        check_expected(declared, plain, table.place if table is not None else name, problems)
+    return table
+
+
+def _load(
+    settings: Settings,
+    name: str,
+    schema: Schema,
+    problems: Problems,
+    path: Path | None,
+    seen: Callable[[Table], None] | None,
+) -> Table | None:
     source = settings.tables.get(name)
     if source is None:
         path = path or find_file(settings.folder, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -23,6 +23,10 @@ SCORED = ("item", "dimension", "index", "outcome")
 # Least share of answered leaves, or of scored children, for which a node gets a score (design: forms and waves).
 MIN_SHARE_LEAVES = {"anchors": 0.5, "full": 0.6}
 MIN_SHARE_NODES = 0.75
+
+
+#: How ``nature`` marks an indicator of quantity and one of quality (三比三看).
+AXIS_MARKS: Mapping[str, tuple[str, str]] = {"quantity": ("数量", "quantity"), "quality": ("质量", "quality")}
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,8 @@ class Indicator(Node):
     minutes
         Minutes a branch spends on it each month.
     criterion, evidence, owner_department, nature
-        Standard of assessment (考核标准), what proves the value, who is responsible, and attributes (党政、定性定量、共性个性),
-        separated by ``|``.
+        Standard of assessment (考核标准), what proves the value, who is responsible, and attributes (党政、定性定量、共性个性、
+        数量质量), separated by ``|``.
     """
 
     aggregator: str = ""
@@ -98,6 +102,11 @@ class Indicator(Node):
     evidence: str = ""
     owner_department: str = ""
     nature: str = ""
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """What ``nature`` says, one by one."""
+        return tuple(dict.fromkeys(part.strip() for part in self.nature.split("|") if part.strip()))
 
 
 def is_counted(node: Node) -> bool:
@@ -189,6 +198,20 @@ class Tree:
         """Return the leaves below a node, or the leaf itself."""
         return tuple(leaf for leaf in self.leaves if leaf.code == code or code in self.ancestors(leaf.code))
 
+    def weight_in_whole(self, code: str, top: str = "") -> float:
+        """Return what a node weighs in the whole tree (or below ``top``), 0–1: its share among its siblings, times that of its parent.
+
+        A bonus and a veto have no share.
+        """
+        share, node = 1.0, self[code]
+        while node.code != top and node.parent in self:
+            siblings = self.children(node.parent)
+            share *= node.weight / sum(
+                one.weight for one in siblings if getattr(one, "kind", "") not in ("bonus", "veto")
+            )
+            node = self[node.parent]
+        return share
+
     def least(self, node: Node) -> int:
         """Return the number of children that must have a value for the node to get a score."""
         children = self.children(node.code)
@@ -278,6 +301,15 @@ def check_tree(place: str, nodes: list[Node], problems: Problems) -> None:
             problems.add(
                 f"{place}: {parent}", "zero_weights", zero_weights, "权重之和 > 0", "改正 weight (correct weight)"
             )
+
+
+def check_nature(place: str, nodes: list[Indicator], problems: Problems) -> None:
+    """Note indicators that are marked as quantity and as quality at once: the two are set against each other."""
+    marks = [word for words in AXIS_MARKS.values() for word in words]
+    for node in nodes:
+        if all(set(words) & set(node.attributes) for words in AXIS_MARKS.values()):
+            found = "、".join(one for one in node.attributes if one in marks)
+            problems.add(f"{place}: {node.code} nature", "nature", found, "其一 (one of them)", "留下一个 (keep one)")
 
 
 def check_points(place: str, nodes: list[Indicator], problems: Problems) -> None:

@@ -12,7 +12,7 @@ from scipy import stats
 from ...errors import UsageError, unknown
 from ...result import Result
 from ...spec.periods import within
-from ...spec.tree import Indicator, Node, Tree
+from ...spec.tree import Indicator, Node
 from ..scores import Scores, inherited, joined
 
 CEILING, FLOOR_, STILL, MISSING, WEAK, OFTEN = 95.0, 5.0, 3, 0.2, 0.1, 0.9
@@ -92,7 +92,7 @@ def indicator_audit(scores: Scores, level: str, *, code: str | None = None, keep
             f"{level}: {len(complete)} 个单位指标齐全、{len(leaves)} 项指标,少于 {LEAST_UNITS} 个或 3 项时不作分析"
             f" (at least {LEAST_UNITS} units with every indicator and 3 indicators are needed)"
         )
-    weights = np.array([_weight(tree, leaf, code) for leaf in leaves])
+    weights = np.array([tree.weight_in_whole(leaf.code, code) for leaf in leaves])
     table = _leaf_table(leaves, complete, stacked, weights)
     head = {"period": scores.period, "level": level}
     table = table.assign(**head, n=float(len(complete)))[[*KEYS, *_STATISTICS, "reason"]]
@@ -120,18 +120,6 @@ _STATISTICS = (
     "missing",
     "minutes",
 )
-
-
-def _weight(tree: Tree, leaf: Node, top: str) -> float:
-    """Return the weight of a leaf in the whole, down the tree."""
-    weight, node = 1.0, leaf
-    while node.code != top:
-        siblings = tree.children(node.parent)
-        weight *= node.weight / sum(
-            one.weight for one in siblings if not (isinstance(one, Indicator) and one.kind in ("bonus", "veto"))
-        )
-        node = tree[node.parent]
-    return weight
 
 
 def _total(values: np.ndarray, weights: np.ndarray, kept: np.ndarray) -> np.ndarray:
