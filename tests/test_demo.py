@@ -374,7 +374,7 @@ def test_nothing_in_the_files_is_about_a_person(folder: Path):
 
 def test_branch_indicators_of_fourteen_months_in_three_versions(small: Company, folder: Path):
     settings, spec, problems = declared(folder)
-    values = load_values(settings, spec, set(), problems)
+    values = load_values(settings, spec, set(), problems).now
     assert len(problems) == 0, problems.table.to_string()
     months = periods_of(values)
     assert (len(months), months[0], months[-1]) == (14, "2025-08", "2026-09")
