@@ -179,11 +179,11 @@ def _note_unfounded(
 ) -> None:
     """Note a released value that was changed without a granted appeal; say which appeals there are."""
     against = appeals[(appeals[CELL] == list(cell)).all(axis=1)]
-    told = "；".join(f"{row.appeal}: {row.state} {row.settled}".strip() for row in against.itertuples())
+    told = ";".join(f"{row.appeal}: {row.state} {row.settled}".strip() for row in against.itertuples())
     change = " → ".join("(空)" if value != value else f"{value:g}" for value in rows["value"])
     problems.add(
         f"{place}: {', '.join(cell)}", "changed_without_appeal",
-        f"{change} ({rows_text(rows.index)}){'；' + told if told else ''}",
+        f"{change} ({rows_text(rows.index)}){';' + told if told else ''}",
         "每单位每期每指标一个发布值;更正须有准予的复核申请,更正值的 time 不早于准予日"
         " (one released value; another one follows a granted appeal, on its day or after)",
         "删去多余的行,或在 obligations、obligation_events 登记复核申请 (remove the row, or enter the appeal)",

@@ -137,7 +137,7 @@ def indicators_of(values: pd.DataFrame, spec: Specification, period: str, span: 
         raise unknown("指标时期/indicator period", period, known)
     cycle = parse(period).cycle
     before = [one for one in known if parse(one).cycle == cycle and parse(one).index < parse(wanted[0]).index]
-    earlier = before[len(before) - max(0, span - len(wanted)) :] if span > len(wanted) else []
+    earlier = before[max(0, len(before) - (span - len(wanted))) :] if span > len(wanted) else []
     rows = values["period"]
     return Indicators(
         values[rows.isin(wanted)].reset_index(drop=True), spec, period, tuple(values.attrs.get("notices", ())),
