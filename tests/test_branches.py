@@ -271,6 +271,15 @@ def test_a_sheet_is_read_from_files_and_not_applicable_is_a_word(tmp_path):
     assert np.isnan(table.loc[("B3", "P"), "score"])
 
 
+@pytest.mark.parametrize("months", [1, 5, 6, 8, 11, 12, 15])
+def test_all_months_there_are_count_up_to_the_span(tmp_path, months):
+    periods = months_until("2026-09", months)
+    values = "".join(f"B1,{period},A,90\n" for period in periods)
+    tree = "P,,考评,index,1,,,,,,\nA,P,任务,item,1,60,0,100,,,\n"
+    folder = workspace(tmp_path, HEAD + tree, "unit,period,code,value\n" + values, units=1)
+    assert dj.open_workspace(folder).indicators("2026-09").occasions == periods[-12:]
+
+
 @pytest.mark.parametrize(
     ("rows", "rule"),
     [

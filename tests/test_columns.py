@@ -74,6 +74,12 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "explain": lambda ws, s, now, before: dj.explain(
         dj.score(ws.indicators("2026-09")), dj.score(ws.indicators("2026-08")), ws.units.at_level("branch")[0].unit
     ),
+    "corrections": lambda ws, s, now, before: methods.corrections(
+        dj.score(ws.indicators("2026-08")),
+        dj.score(ws.indicators("2026-08", corrected=False)),
+        ws.appeals("2026-08"),
+        "branch",
+    ),
     "indicator_audit": lambda ws, s, now, before: methods.indicator_audit(
         dj.score(ws.indicators("2025-08/2025-11")), "branch"
     ),

@@ -374,7 +374,7 @@ def test_nothing_in_the_files_is_about_a_person(folder: Path):
 
 def test_branch_indicators_of_fourteen_months_in_three_versions(small: Company, folder: Path):
     settings, spec, problems = declared(folder)
-    values = load_values(settings, spec, set(), problems)
+    values = load_values(settings, spec, set(), problems).now
     assert len(problems) == 0, problems.table.to_string()
     months = periods_of(values)
     assert (len(months), months[0], months[-1]) == (14, "2025-08", "2026-09")
@@ -386,6 +386,28 @@ def test_branch_indicators_of_fourteen_months_in_three_versions(small: Company, 
     index = marks[(marks["code"] == "BM") & (marks["level"] == "branch")]
     assert len(index) == 11
     assert index["score"].between(40, 95).all()
+
+
+@pytest.mark.parametrize("planted", [True, False])
+def test_one_appeal_was_granted_and_one_refused_where_that_was_planted(tmp_path: Path, planted: bool):
+    import dj_analysis as dj
+
+    company = make_company(employees=600, branches=24, quarters=1, seed=5, planted=planted)
+    ws = dj.open_workspace(company.write(tmp_path / "office", closed=False))
+    told = company.planted[company.planted["kind"].str.startswith("appeal")]
+    appeals = ws.appeals()
+    assert len(ws.check()) == 0
+    assert appeals["state"].tolist() == (["granted", "refused"] if planted else [])
+    assert (
+        appeals[["unit", "code", "period"]].to_numpy().tolist()
+        == told[["unit", "code", "period_from"]].to_numpy().tolist()
+    )
+    assert (appeals["period"] == "2026-08").all()
+    now, first = (ws.indicators("2026-08", corrected=one).values for one in (True, False))
+    changed = now[now["value"] != first["value"]].dropna(subset=["value"])
+    assert changed["unit"].tolist() == appeals.loc[appeals["state"] == "granted", "unit"].tolist()
+    wrong = (first["value"] - now["value"]).loc[changed.index].round(6).tolist()
+    assert wrong == told.loc[told["kind"] == "appeal_granted", "value"].tolist()
 
 
 def test_write_never_overwrites(small: Company, folder: Path, tmp_path: Path):

@@ -1,5 +1,6 @@
 """Specialist methods by field; the functions needed every quarter are in the package itself."""
 
+from .judge.corrections import corrections
 from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
 from .judge.plane import plane
@@ -52,6 +53,7 @@ __all__ = [
     "chance_guard",
     "comparability",
     "composite",
+    "corrections",
     "design_effect",
     "differences",
     "efa",

@@ -25,7 +25,7 @@ from .folder import (
 )
 from .measure.basis import Basis, basis_of
 from .measure.crossnames import is_cross
-from .measure.intake.indicator_values import indicators_of, load_teams, load_values, periods_of
+from .measure.intake.indicator_values import ReleasedValues, indicators_of, load_teams, load_values, periods_of
 from .measure.intake.score_sheets import Ratings, load_ratings
 from .measure.intake.sources import raise_for
 from .measure.places import chosen
@@ -95,7 +95,7 @@ class Workspace:
     @cached_property
     def indicator_periods(self) -> list[str]:
         """Periods that have branch indicator values, in order."""
-        return periods_of(self._indicator_values)
+        return periods_of(self._indicator_values.now)
 
     def survey(self, period: str) -> Survey:
         """Read and check one wave: all answers while it is open, those it was closed with afterwards.
@@ -143,18 +143,37 @@ class Workspace:
             by += [axis for axis in sums if axis not in self.units.trees and not is_cross(axis)]
         return scores_of_sums(sums, shell, by)
 
-    def indicators(self, period: str) -> Indicators:
+    def indicators(self, period: str, *, corrected: bool = True) -> Indicators:
         """Take the branch indicators of one period, or of a span such as ``2025-10/2026-09``.
 
         The released occasions before it come along (``[months] span`` of rules.toml in all, 12 by default): the error of a
         score is estimated from how a unit scatters over them.
+
+        Parameters
+        ----------
+        corrected
+            False takes every value as it was first released, without the corrections that granted appeals made; for
+            :func:`dj_analysis.methods.corrections`.
 
         Raises
         ------
         UsageError
             A period or span without values; names those there are.
         """
-        return indicators_of(self._indicator_values, self.spec, period, self.spec.rules.months.span)
+        values = self._indicator_values.now if corrected else self._indicator_values.first
+        return indicators_of(values, self.spec, period, self.spec.rules.months.span)
+
+    def appeals(self, period: str | None = None) -> pd.DataFrame:
+        """Return the appeals against released indicator values (复核申请) of one period, or all of them.
+
+        Returns
+        -------
+        DataFrame
+            appeal, unit, period, code, state (opened, accepted, granted, refused, withdrawn), opened, settled,
+            value_before, value (NaN where nothing was corrected); no row where nobody appealed.
+        """
+        table = self._indicator_values.appeals
+        return table if period is None else table[table["period"] == period].reset_index(drop=True)
 
     def months_until(self, period: str, most: int = 12) -> list[str]:
         """Return the latest periods of branch indicators up to and including one, of its kind, in order; at most so many."""
@@ -202,7 +221,7 @@ class Workspace:
         if period not in self._plans:
             plans = survey_plans(self.until(period), self.spec, self.history, self._kept, self._mask)
             months = _until(self.indicator_periods, period)
-            plans |= indicator_plans([indicators_of(self._indicator_values, self.spec, one) for one in months])
+            plans |= indicator_plans([indicators_of(self._indicator_values.now, self.spec, one) for one in months])
             plans |= rating_plans(self._all_ratings, period)
             self._plans[period] = ReleasePlan(period, max(self.spec.min_group, FLOOR), plans, self.store.secret)
         return self._plans[period]
@@ -406,7 +425,7 @@ class Workspace:
         return before[-1] if before else None
 
     @cached_property
-    def _indicator_values(self) -> pd.DataFrame:
+    def _indicator_values(self) -> ReleasedValues:
         problems = Problems()
         values = load_values(self.settings, self.spec, excluded_units(self.settings, problems), problems)
         raise_for(problems)

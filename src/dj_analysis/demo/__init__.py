@@ -12,6 +12,7 @@ from ..spec.specification import Specification
 from . import names
 from .answers import CARELESS, SELECTION, STRAIGHT, AnswerModel
 from .company import Company
+from .disputed_values import planted_appeals
 from .effects import draw_effects, no_effects
 from .indicators import MONTHS, RISE, indicator_tree, kinds_of
 from .layout import Layout, draw_layout
@@ -76,6 +77,8 @@ def make_company(
     for kind, unit, code, value in kinds_of(spec.units, planted):
         begins = month.shift(1 - (RISE if kind == "risen_branch" else MONTHS)).text
         effects.append((kind, unit, code, begins, value))
+    for one in planted_appeals(spec.units, layout.periods[-1], planted):
+        effects.append((f"appeal_{one.state}", one.unit, one.code, one.period, one.wrong))
     table = pd.DataFrame(effects, columns=["kind", "unit", "code", "period_from", "value"])
     return Company(seed, layout.periods, spec, table, model, layout, shifts)
 

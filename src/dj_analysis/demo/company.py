@@ -17,6 +17,7 @@ from ..spec.specification import Specification
 from ..workspace import open_workspace
 from . import names
 from .answers import AnswerModel, Wave, draw_answers
+from .disputed_values import appeal_tables, planted_appeals, with_first_releases
 from .effects import Shifts
 from .exports import write_wave
 from .files import write_csv, write_declarations
@@ -47,7 +48,8 @@ class Company:
         ``selective_response``: probit slope of answering on mood; ``careless``, ``straightlining``: shares of
         respondents. Among branch indicators ``branch_kind``: which of four lasting kinds; ``worst_branch``, ``risen_branch``:
         in spreads of a month, in every indicator; ``much_but_poor``: so many spreads above the usual in the indicators of
-        quantity and below it in those of quality.
+        quantity and below it in those of quality; ``appeal_granted``, ``appeal_refused``: by how much the value first
+        released was wrong, in the unit of the indicator, at most.
     """
 
     seed: int
@@ -115,7 +117,11 @@ class Company:
         for back, period in enumerate(reversed(self.periods)):
             write_wave(folder / "responses", self.survey(period), self.seed, back)
         values = draw_values(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
-        write_csv(folder / "indicator_values.csv", values)
+        appeals = planted_appeals(self.spec.units, self.periods[-1], planted=not self.planted.empty)
+        write_csv(folder / "indicator_values.csv", with_first_releases(values, appeals))
+        for name, table in zip(("obligations", "obligation_events"), appeal_tables(appeals), strict=True):
+            if appeals:
+                write_csv(folder / f"{name}.csv", table)
         teams = draw_teams(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
         write_csv(folder / "teams.csv", teams)
         if closed:

@@ -28,6 +28,7 @@ README = """# {name} · 合成数据
 - `workspace.toml` 设置 · `codebook.csv`、`scales.csv` 问卷 · `units.csv`、`headcounts.csv` 单位与人数
 - `impact-assessment.toml` 影响评估(合成)· `responses/` 各季度答卷(问卷星导出的样子,格式有意各不相同)
 - `indicators.csv`、`indicator_values.csv` 支部对标指标 · `teams.csv` 班组星级
+- `obligations.csv`、`obligation_events.csv` 复核申请（有则列）
 
 生成参数:{employees} 人,{branches} 个党支部,{quarters} 个季度(截至 {last}),种子 {seed}。
 

@@ -31,6 +31,11 @@ class Explanation(Result):
     """
 
     @property
+    def causes(self) -> Result:
+        """The same summed by cause: period, before_period, level, unit, cause, n, difference; a cause without any part is 0."""
+        return self.parts["causes"]
+
+    @property
     def places(self) -> Result:
         """Places won and lost: period, before_period, level, unit, n, score_before, score, rank_before, rank, own (places by the
         unit's own change, the others as before), others (by the others' changes; own + others is the change), rank_low, rank_high
@@ -83,7 +88,8 @@ def explain(
     places = _places(now, before, rows, unit, code, kind, seed)
     places = places.assign(**head)[["period", "before_period", "level", "unit", *_PLACES]]
     part = Result(places, ("period", "before_period", "level", "unit"), _PLACES, together=_PLACES[3:], **common)
-    return Explanation(joined([table]), KEYS, ("n", "before", "now", "difference"), parts={"places": part}, **common)
+    parts = {"places": part, "causes": _by_cause(table, head, common)}
+    return Explanation(joined([table]), KEYS, ("n", "before", "now", "difference"), parts=parts, **common)
 
 
 _PLACES = (
@@ -155,6 +161,22 @@ def _contributions(before: _State, now: _State) -> pd.DataFrame:
     return table.sort_values("difference", key=np.abs, ascending=False, kind="stable", ignore_index=True)
 
 
+def _by_cause(table: pd.DataFrame, head: Mapping[str, str], common: Mapping[str, Any]) -> Result:
+    """Sum the parts of the change by cause."""
+    sums = table.groupby("cause")["difference"].sum().reindex([OWN, WEIGHT, VERSION, RULE], fill_value=0.0)
+    causes = pd.DataFrame({**head, "cause": list(sums.index), "n": np.nan, "difference": sums.to_numpy(float)})
+    keys = ("period", "before_period", "level", "unit", "cause")
+    return Result(joined([causes]), keys, ("n", "difference"), **common)
+
+
+def places_by_own(before: pd.Series, score: float, unit: str) -> float:
+    """Return the places a unit wins by its own new score alone, the others (scores by unit) as before; NaN without a rank."""
+    moved = before.copy()
+    moved[unit] = score
+    at = moved.index.get_loc(unit)
+    return float(shared_ranks(before.to_numpy(float))[at] - shared_ranks(moved.to_numpy(float))[at])
+
+
 def _places(
     now: Scores, before: Scores, rows: pd.DataFrame, unit: str, code: str, kind: str, seed: int
 ) -> pd.DataFrame:
@@ -162,13 +184,11 @@ def _places(
     level = rows["level"].iloc[0]
     ranks = [rank(scores, level, code=code, type=kind, seed=seed).table.set_index("unit") for scores in (before, now)]
     old, new = ranks[0]["score"].astype(float), ranks[1]["score"].astype(float)
-    moved = old.copy()
-    moved[unit] = new[unit]
-    by_own = float(shared_ranks(moved.to_numpy(float))[moved.index.get_loc(unit)])
+    own = places_by_own(old, float(new[unit]), unit)
     first, last = (float(table.loc[unit, "rank"]) for table in ranks)
     values: dict[str, Any] = {
-        "n": np.nan, "score_before": old[unit], "score": new[unit], "rank_before": first, "rank": last, "own": first - by_own,
-        "others": by_own - last,
+        "n": np.nan, "score_before": old[unit], "score": new[unit], "rank_before": first, "rank": last, "own": own,
+        "others": first - last - own,
     }  # fmt: skip
     values |= {name: ranks[1].loc[unit, name] for name in ("rank_low", "rank_high")}
     values |= {"low_before": ranks[0].loc[unit, "rank_low"], "high_before": ranks[0].loc[unit, "rank_high"]}

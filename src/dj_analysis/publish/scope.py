@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import pandas as pd
+
+from ..errors import UsageError
 from ..judge.plane import is_marked
+from ..measure.intake.appeals import GRANTED
+from ..measure.scores import Scores
 from ..release.protect import Protected
 from ..spec.periods import parse
 from ..spec.specification import Specification
@@ -52,6 +58,39 @@ class Scope:
         tree = self._units.trees[0] if self.unit == ALL else self._units[self.unit].tree
         below = [unit.level for unit in self._units.below(self.unit) if unit.tree == tree]
         return [level for level in self._units.levels if level in set(below)]
+
+    @property
+    def level(self) -> str:
+        """Level of the unit reported."""
+        return str(self._units.root.level if self.unit == ALL else self._units[self.unit].level)
+
+    @property
+    def type(self) -> str:
+        """Type of units that the one reported is ranked among; the whole is ranked among nobody, and is refused."""
+        if self.unit == ALL:
+            named = "、".join(unit.unit for unit in self._units.at_level(self._units.levels[-1])[:3])
+            raise UsageError(
+                f"{ALL}: 名次变动说明须指定一个参加排名的单位,如 {named} (name a unit that is ranked: --unit {named.split('、')[0]})"
+            )
+        return str(self._units[self.unit].type)
+
+    def is_ranked(self, scores: Scores) -> bool:
+        """Tell whether the unit has a score of the benchmark in these scores, among units of its type and level."""
+        units = scores.spec.units.at(scores.period)
+        if self.unit not in units or (units[self.unit].level, units[self.unit].type) != (self.level, self.type):
+            return False
+        tree = scores.spec.indicators.at(scores.period) if scores.spec.indicators is not None else Tree(())
+        rows = scores.table[(scores.table["unit"] == self.unit) & (scores.table["code"] == tree.top)]
+        return bool(rows.loc[rows["period"] == scores.period, "score"].notna().any())
+
+    def was_corrected(self, appeals: pd.DataFrame, periods: Sequence[str]) -> bool:
+        """Tell whether an appeal of the unit was granted in one of these periods."""
+        own = (appeals["unit"] == self.unit) & (appeals["state"] == GRANTED)
+        return bool((own & appeals["period"].isin(list(periods))).any())
+
+    def period_label(self, period: str) -> str:
+        """Return how a period is printed."""
+        return parse(period).label(self.spec.language)
 
     @cached_property
     def tiers(self) -> list[str]:

@@ -24,6 +24,8 @@ NOT_WEIGHTED = "not_weighted"
 NO_STABLE_CLUSTERS = "no_stable_clusters"
 NOT_APPLICABLE = "not_applicable"
 SAME_EVERY_MONTH = "same_value_every_month"
+VALUE_CORRECTED = "value_corrected"
+OTHERS_CORRECTED = "others_corrected"
 
 HIDING = (SMALL_GROUP, COMPLEMENT, NO_COUNT_OF_PEOPLE)  # hidden by rule
 
@@ -61,6 +63,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     NO_STABLE_CLUSTERS: ("未形成稳定类别", "no stable clusters"),
     NOT_APPLICABLE: ("不适用", "does not apply"),
     SAME_EVERY_MONTH: ("各月数值完全相同，无法估计误差", "the same value every month, no error can be estimated"),
+    VALUE_CORRECTED: ("指标值经复核更正", "values corrected on appeal"),
+    OTHERS_CORRECTED: ("其他单位更正后名次变动", "rank moved by the corrections of others"),
     NOT_WEIGHTED: ("此检验不支持加权", "this test has no weighted form"),
     "fewer_than_two_units_between": (
         "单位少于两个，无法比较单位之间与之内的差异",

@@ -192,11 +192,11 @@ INDICATOR_VALUES = Schema(
             "stage", "审核阶段;只用 released", "choice", allowed=("reported", "checked", "compiled", "released", "")
         ),
         TableColumn("role", "谁填的(角色)"),
-        TableColumn("time", "何时", "date"),
+        TableColumn("time", "何时;复核更正后的发布值另起一行,填发布日期", "date"),
         TableColumn("n", "背后的人数", "count"),
         TableColumn("se", "标准误(随数值给出时)", "number"),
     ),
-    ("unit", "period", "code", "stage"),
+    ("unit", "period", "code", "stage", "time"),
     tuple((mark, NOT_APPLICABLE) for mark in ("不适用", "N/A", "n/a", "NA")),
 )
 SELF_ROLES = ("self", "自评", "本单位", "本支部")
@@ -213,6 +213,39 @@ RATINGS = Schema(
     ),
     ("rater", "unit", "period", "code", "role"),
 )
+OBLIGATIONS = Schema(
+    "obligations",
+    "应办事项:一项一行;复核申请也在其中(kind = appeal)",
+    (
+        TableColumn("obligation", "事项编号,唯一", required=True, example="A001"),
+        TableColumn("kind", "类别:appeal = 复核申请", required=True, example="appeal"),
+        TableColumn("unit", "单位代码", required=True, example="B001"),
+        TableColumn("opened", "提出日期", "date", required=True, example="2026-10-12"),
+        TableColumn("due", "应办结日期", "date"),
+        TableColumn("label", "事项名称"),
+        TableColumn("subject", "所涉事物;复核申请填指标代码", example="K01"),
+        TableColumn("weight", "权重", "number"),
+        TableColumn("owner_role", "责任角色(不写姓名)"),
+        TableColumn("class", "分类"),
+        TableColumn("orientation", "导向"),
+        TableColumn("parent", "上级事项编号"),
+        TableColumn("cycle", "周期;复核申请填数值所属时期", example="2026-09"),
+        TableColumn("satisfaction", "满意度", "number"),
+    ),
+    ("obligation",),
+)
+OBLIGATION_EVENTS = Schema(
+    "obligation_events",
+    "应办事项的状态变化:一次变化一行",
+    (
+        TableColumn("obligation", "事项编号", required=True, example="A001"),
+        TableColumn(
+            "state", "状态;复核申请为 opened、accepted、granted、refused、withdrawn", required=True, example="granted"
+        ),
+        TableColumn("time", "何时", "date", required=True, example="2026-10-15"),
+    ),
+    ("obligation", "state", "time"),
+)
 RESPONSES = Schema(
     "responses",
     "一期问卷的答案,每人一行,每题一列(列名用题目代码)",
@@ -227,5 +260,9 @@ RESPONSES = Schema(
 )
 
 SCHEMAS = {
-    s.name: s for s in (CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, TEAMS, RATINGS, RESPONSES)
-}
+    s.name: s
+    for s in (
+        CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, TEAMS, RATINGS, OBLIGATIONS, OBLIGATION_EVENTS,
+        RESPONSES,
+    )
+}  # fmt: skip
