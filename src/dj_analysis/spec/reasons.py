@@ -24,6 +24,7 @@ NOT_WEIGHTED = "not_weighted"
 NO_STABLE_CLUSTERS = "no_stable_clusters"
 NOT_APPLICABLE = "not_applicable"
 SAME_EVERY_MONTH = "same_value_every_month"
+VERSIONS_NOT_LINKED = "versions_not_linked"
 
 HIDING = (SMALL_GROUP, COMPLEMENT, NO_COUNT_OF_PEOPLE)  # hidden by rule
 
@@ -60,6 +61,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     NO_STABLE_CLUSTERS: ("未形成稳定类别", "no stable clusters"),
     NOT_APPLICABLE: ("不适用", "does not apply"),
     SAME_EVERY_MONTH: ("各月数值完全相同，无法估计误差", "the same value every month, no error can be estimated"),
+    VERSIONS_NOT_LINKED: (
+        "指标版本变化，前后无法衔接，只看变化之后",
+        "the indicators changed and nothing links the versions: only what follows the change counts",
+    ),
     NOT_WEIGHTED: ("此检验不支持加权", "this test has no weighted form"),
     "fewer_than_two_units_between": (
         "单位少于两个，无法比较单位之间与之内的差异",
