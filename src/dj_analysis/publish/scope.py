@@ -52,6 +52,12 @@ class Scope:
         below = [unit.level for unit in self._units.below(self.unit) if unit.tree == tree]
         return [level for level in self._units.levels if level in set(below)]
 
+    @property
+    def levels_scored(self) -> list[str]:
+        """Level of the unit itself, then those below."""
+        own = self._units.root.level if self.unit == ALL else self._units[self.unit].level
+        return list(dict.fromkeys([own, *self.levels]))
+
     @cached_property
     def tiers(self) -> list[str]:
         """Levels of the units right below: peers are shown with peers."""
