@@ -173,7 +173,7 @@ def _packed(table: pd.DataFrame, data: Indicators, spec: Specification, links: t
 
 def _link_part(links: Sequence[VersionLink], common: dict[str, Any]) -> Result:
     rows = [
-        (one.period, one.before_period, one.level, one.code, one.method, one.line.units if one.line else np.nan, one.months, one.anchors,
+        (one.period, one.before_period, one.level, one.code, one.method, one.line.units if one.line else np.nan, one.months or np.nan, one.anchors or np.nan,
          *((one.line.centre, one.line.value, one.line.slope, one.line.se, "") if one.line else (np.nan,) * 4 + (reasons.VERSIONS_NOT_LINKED,)))
         for one in links
     ]  # fmt: skip
