@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from dj_analysis import methods
 from dj_analysis.errors import UsageError
 from dj_analysis.measure.composites.equating import equate
 from dj_analysis.measure.linked_scores import linked_means
+from dj_analysis.measure.linked_series import brought_to
 from dj_analysis.measure.occasions import months_error
 from dj_analysis.measure.survey import Indicators
 from dj_analysis.spec.periods import parse, within
@@ -38,13 +40,9 @@ def accepted(hits: int, draws: int, claimed: float = 0.95) -> bool:
     return bool(low <= hits <= high)
 
 
-def leaf(code: str, first: str = "", last: str = "", **more: object) -> Indicator:
-    return Indicator(
-        code, "BM", code, code, minimum=0.0, maximum=100.0, about="units", rollup="mean", valid_from=first, valid_to=last
-    ).__class__(
-        **({"code": code, "parent": "BM", "label_zh": code, "label_en": code, "minimum": 0.0, "maximum": 100.0, "about": "units",
-            "rollup": "mean", "valid_from": first, "valid_to": last} | more)
-    )  # fmt: skip
+def leaf(code: str, first: str = "", last: str = "", **more: Any) -> Indicator:
+    declared: dict[str, Any] = {"label_zh": code, "label_en": code, "minimum": 0.0, "maximum": 100.0, "about": "units"}
+    return Indicator(code, "BM", valid_from=first, valid_to=last, rollup="mean", **(declared | more))
 
 
 def tree_of(*leaves: Indicator) -> Tree:
@@ -164,7 +162,7 @@ def test_the_error_of_the_link_is_that_of_the_published_formula(z):
     for _ in range(300):
         common, own = rng.standard_normal(units), rng.standard_normal((2, units))
         x, y = (50 + spread * (np.sqrt(rho) * common + np.sqrt(1 - rho) * part) for part in own)
-        line = equate(x, y, draws=200, seed=1)
+        line = equate(x, y)
         at = np.array([50 + z * spread])
         values.append(line(at)[0])
         errors.append(line.error(at)[0])
@@ -178,13 +176,13 @@ def test_the_error_of_the_link_covers_at_its_rate(anchored):
     rng = np.random.default_rng(6)
     units, draws, hits = 40, 1500, 0
     quantile = stats.t.ppf(0.975, units - 1)
-    for draw in range(draws):
+    for _ in range(draws):
         true = rng.normal(0, 5, units)
         moved = 6.0 if anchored else 0.0
         x = 70 + true + rng.normal(0, 2, units)
         y = 40 + 2 * (true + moved + rng.normal(0, 2, units))
-        anchors = tuple(50 + true + shift + rng.normal(0, 2.5, units) for shift in (0.0, moved)) if anchored else None
-        line = equate(x, y, anchors, seed=draw)
+        anchors = tuple(50 + true + shift + rng.normal(0, 2, units) for shift in (0.0, moved)) if anchored else None
+        line = equate(x, y, anchors)
         hits += abs(line.value - (40 + 2 * (line.centre - 70))) <= quantile * line.se
     assert accepted(hits, draws)
 
@@ -194,27 +192,31 @@ def test_the_error_of_the_link_covers_at_its_rate(anchored):
 THREE = np.repeat([0, 1, 2], (4, 4, 6))
 
 
-def shifting(rng: np.random.Generator, units: int = 40) -> tuple[np.ndarray, np.ndarray]:
+def shifting(rng: np.random.Generator, units: int = 40, unequal: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Months × units under three versions, and what of it is error: levels, suits-better and scatter all differ by version."""
     spreads = np.array([1.5, 3.0, 4.5])[THREE][:, None]
     own = rng.normal(0, 6, units) + rng.normal(0, 3, (3, units))[THREE]
-    error = rng.normal(0, 1, (MONTHS, units)) * spreads * np.sqrt(rng.chisquare(12, units) / 12)
+    error = rng.normal(0, 1, (MONTHS, units)) * spreads
+    if unequal:
+        error = error * np.sqrt(12 / rng.chisquare(12, units))
     return np.array([85.0, 75.0, 60.0])[THREE][:, None] + rng.normal(0, 2, (MONTHS, 1)) + own + error, error
 
 
-def test_errors_from_months_cover_under_every_version():
-    rng, draws = np.random.default_rng(8), 1200
+@pytest.mark.parametrize("unequal", [False, True])
+def test_errors_from_months_cover_under_every_version(unequal):
+    rng, draws = np.random.default_rng(8), 1500
     hits, jumped = np.zeros(MONTHS, dtype=int), 0.0
     rule = default_rules().months
     for _ in range(draws):
-        points, error = shifting(rng)
+        points, error = shifting(rng, unequal=unequal)
         estimate = months_error(points[:, :, None], rule, np.arange(MONTHS), THREE[:, None])
-        for month in range(MONTHS):
+        for month in (0, 5, 10, 13):
             sd, df = (values[0, 0] for values in estimate.of_month(month))
             hits[month] += abs(error[month, 0]) <= stats.t.ppf(0.975, df) * sd
         jumped += months_error(points[:, :, None], rule, np.arange(MONTHS)).sd[0, 0] / draws
     for month in (0, 5, 10, 13):
-        assert accepted(int(hits[month]), draws), month
+        # where units differ in scatter the moderated intervals of one version are a little wide already
+        assert accepted(int(hits[month]), draws, 0.96 if unequal else 0.95), month
     assert jumped > 3.6, "taken for one version, levels that suit a unit better or worse would count as error"
 
 
@@ -321,8 +323,7 @@ def test_where_nothing_links_the_series_breaks_and_says_so():
     ]
     assert set(span["reason"]) == {"versions_not_linked"}
     assert span["score"].isna().all(), "six months since the change are fewer than half of fourteen"
-    assert dj.plot_linked(linked_result := methods.link_versions(scores)).get_title()
-    assert len(linked_result.table) == 41 * 13
+    assert "公司" in dj.plot_linked(methods.link_versions(scores)).get_title(loc="left")
 
 
 def test_few_units_are_not_linked_and_one_unit_has_its_own_months():
@@ -398,7 +399,7 @@ def test_own_links_keep_a_branch_level_that_the_new_list_suits_less():
 @pytest.mark.parametrize("method", METHODS)
 def test_a_branch_without_months_of_the_easier_list_loses_nothing_in_the_mean(method):
     places, raw_places = [], []
-    for seed in range(8):
+    for seed in range(4):
         spec, values = office(*METHODS[method], seed=seed)
         whole = dj.score(indicators(values, spec), by="branch")
         for array in values.values():
@@ -435,7 +436,6 @@ def test_the_change_since_last_month_is_linked(method):
     ranks = dj.rank(now, "branch", before=before, draws=100).table
     assert set(ranks["method"]) == {method}
     assert ranks["difference"].mean() == pytest.approx(0, abs=1.5)
-    assert not ranks["real"].fillna(False).any()
     raw = (
         of_branches(now.table[now.table["code"] == "BM"]).mean()
         - of_branches(before.table[before.table["code"] == "BM"]).mean()
@@ -444,6 +444,24 @@ def test_the_change_since_last_month_is_linked(method):
     changes = dj.compare(now, before).table
     whole = changes[(changes["level"] == "branch") & (changes["code"] == "BM")]
     assert whole["difference"].mean() == pytest.approx(0, abs=1.5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_change_is_found_across_a_change_of_the_list_beyond_its_rate(method):
+    """Branches that never change: a list that suits one better is no rise; the errors of the new list's first month are its own."""
+    beyond, seeds = 0, 25
+    for seed in range(seeds):
+        spec, values = office(*METHODS[method], seed=200 + seed)
+        now, before = month_and_before(values, spec)
+        here, there = (
+            one.table.query("level == 'branch' and code == 'BM'").set_index("unit")
+            for one in (now, brought_to(now, before))
+        )
+        z = (here["score"] - there["score"]) / np.hypot(here["se"], there["se"])
+        beyond += int((z.abs() > stats.norm.ppf(0.975)).sum())
+    assert beyond <= stats.binom.ppf(0.995, 40 * seeds, 0.06)
+    if method == "overlap":
+        assert beyond >= stats.binom.ppf(0.005, 40 * seeds, 0.04)
 
 
 def test_a_real_rise_at_the_change_is_told():
@@ -533,8 +551,7 @@ def test_three_lists_in_fourteen_months_are_linked_and_their_worst_branch_is_nam
     assert whole["score"].max() - whole["score"].min() < 3
     assert whole["as_scored"].max() - whole["as_scored"].min() > 8
     assert whole["version"].nunique() == 3
-    planted = company.truth.planted
-    worst = planted.loc[planted["kind"] == "worst_branch", "unit"].iloc[0]
+    worst = company.planted.query("kind == 'worst_branch'")["unit"].iloc[0]
     places = dj.rank(scores, "branch", draws=500).places.table
     assert places[(places["place"] == "last") & places["decided"]]["unit"].tolist() == [worst]
     assert worst in set(methods.months_last(scores, "branch").table["unit"])

@@ -22,7 +22,7 @@ from .occasions import MonthsError, months_error
 from .scores import KEYS, STATISTICS, Scores
 from .survey import Indicators
 from .unit_points import Occasion, occasion
-from .version_links import version_links, version_table
+from .version_links import scatter_table, version_links, version_table
 
 
 def score_indicators(data: Indicators, spec: Specification, by: Any) -> Scores:
@@ -64,7 +64,8 @@ def _level_tables(
     )
     calendar = np.array([parse(one.period).number for one in occasions])
     table = version_table(occasions, codes)
-    error = months_error(stacked, spec.rules.months, calendar, _numbered(table))
+    scatter = scatter_table([one.period for one in occasions], codes, links)
+    error = months_error(stacked, spec.rules.months, calendar, _numbered(table), scatter)
     for place, one in enumerate(occasions):
         if one.period in wanted:
             of_period = [code for code in one.tree.codes if code in codes]

@@ -33,6 +33,10 @@ class VersionLink:
         Indicators both versions share.
     line
         From old to new scores; None where the series breaks.
+    between
+        Standard deviation between units of what the version alone changes for each, around the line: how far a line may be out for one.
+    scatter
+        With ``overlap``: how much more (above 1) or less months scatter under the new version than under the old; else 1.
     units, offset, offset_se
         With ``overlap``: what changes for each unit by the version alone, in points, and its standard error.
     """
@@ -45,6 +49,8 @@ class VersionLink:
     months: int = 0
     anchors: int = 0
     line: Equation | None = None
+    between: float = 0.0
+    scatter: float = 1.0
     units: tuple[str, ...] = ()
     offset: np.ndarray | None = None
     offset_se: np.ndarray | None = None
@@ -119,19 +125,14 @@ def _through(
     if link.line is None:
         return np.full(x.shape, np.nan), np.full(x.shape, np.nan), slope
     through, added = link.line(x), link.line.error(x)
+    added = np.hypot(added, link.between) if own else added
     bend = np.full(x.shape, link.line.slope)
     if own and link.method == "overlap":
         offset, offset_se = (np.broadcast_to(values, x.shape) for values in link.offsets(units))
         has = ~np.isnan(offset)
         through, bend = np.where(has, x + offset, through), np.where(has, 1.0, bend)
-        added = np.where(has & ~np.isnan(offset_se), offset_se, np.hypot(added, _between(link)))
+        added = np.where(has & ~np.isnan(offset_se), offset_se, added)
     return through, np.hypot(bend * error, added), slope * bend
-
-
-def _between(link: VersionLink) -> float:
-    """Spread between units of what the version changes: the error for a unit without months of its own under both."""
-    known = link.offset[~np.isnan(link.offset)] if link.offset is not None else np.empty(0)
-    return float(known.std(ddof=1)) if len(known) > 1 else 0.0
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def link_versions(
     - ``broken``: nothing links; earlier months have no linked score and say so.
 
     A unit that truly rises at a change still rises; with the last two methods, against the others.
-    Standard errors of lines are bootstrapped over units (ch. 7).
+    Standard errors of lines are those of the jackknife over units.
 
     Parameters
     ----------

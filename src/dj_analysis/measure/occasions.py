@@ -48,7 +48,11 @@ class MonthsError:
 
 
 def months_error(
-    points: np.ndarray, rule: MonthsRule, calendar: np.ndarray, versions: np.ndarray | None = None
+    points: np.ndarray,
+    rule: MonthsRule,
+    calendar: np.ndarray,
+    versions: np.ndarray | None = None,
+    scatter: np.ndarray | None = None,
 ) -> MonthsError:
     """Estimate the error of one month's score of each unit.
 
@@ -68,6 +72,9 @@ def months_error(
         Part of the year of each month (0–11 for months), for ``rule.season``.
     versions
         Months × codes, which version of a code a month was scored by (whole numbers); one by default.
+    scatter
+        Months × codes, how months of their version are known to scatter beside those of others; 1 by default. It stands for versions
+        that have too few months to tell themselves.
 
     Returns
     -------
@@ -86,7 +93,9 @@ def months_error(
     spent = seasons + _seen(known, by_version) - 1 + int(rule.trend)
     share = 1 - np.where(peers, 1 / np.maximum(known.sum(axis=1, keepdims=True), 1), 0.0)  # what month means cost
     free = np.where(known, share, 0.0).sum(axis=0) / np.maximum(months, 1) * (months - spent)
-    spread, spread_df = _spreads(residual, known, free, by_version)
+    expected = np.ones(version.shape) if scatter is None else scatter
+    spread, spread_df = _spreads(residual / expected[:, None], known, free, by_version)
+    spread = spread * expected
     enough = (months >= rule.least) & (free > 0)
     if rule.season:
         enough &= months >= 2 * seasons

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+from scipy import stats
 
 from ..spec import reasons
 from ..spec.periods import parse
@@ -68,6 +69,15 @@ def version_links(data: Indicators, spec: Specification, occasions: Sequence[Occ
     )
 
 
+def scatter_table(periods: Sequence[str], codes: Sequence[str], links: Sequence[VersionLink]) -> np.ndarray:
+    """Return how months of each version scatter beside those of the first one, as far as overlaps tell: periods × codes."""
+    scatter = np.ones((len(periods), len(codes)))
+    start = np.array([parse(period).start for period in periods])
+    for link in links:
+        scatter[start >= parse(link.period).start, list(codes).index(link.code)] *= link.scatter
+    return scatter
+
+
 def _changes(versions: Sequence[str]) -> list[tuple[list[int], list[int]]]:
     """Return places of the months before and after each change; months in which the code is not in force are passed over."""
     runs: list[tuple[str, list[int]]] = []
@@ -114,15 +124,19 @@ class _View:
         pairs += [(self._other_points(m, old[-1], link.code), self.points(m, link.code)) for m in new]
         before, after = (np.stack([pair[side] for pair in pairs]) for side in (0, 1))
         both = ~np.isnan(before) & ~np.isnan(after)
-        before, after = (_mean(np.where(both, side, np.nan)) for side in (before, after))
-        level, line = self._line(before, after)
+        before, after = (np.where(both, side, np.nan) for side in (before, after))
+        level, line = self._line(_mean(before), _mean(after))
         if line is None:
             return None
+        here = self.levels == level
+        scatters = [_scatter(side[:, here]) for side in (before, after)]
         months = int(both.any(axis=1).sum())
         link = replace(link, method="overlap", level=level, months=months, line=line)
+        shifts = np.stack([np.where(both[i], new_ - old_, np.nan) for i, (old_, new_) in enumerate(pairs)])
+        scatter = float(np.sqrt(scatters[1] / scatters[0])) if min(scatters) > 0 else 1.0
+        link = replace(link, between=_spread(_mean(shifts)[here]), scatter=scatter)
         if self._about_persons(link.code, old[-1], new[0]):
             return link
-        shifts = np.stack([np.where(both[i], new_ - old_, np.nan) for i, (old_, new_) in enumerate(pairs)])
         return replace(link, units=self.names, offset=_mean(shifts), offset_se=_shift_errors(shifts, self.levels))
 
     def _other_points(self, place: int, other: int, code: str) -> np.ndarray:
@@ -148,12 +162,20 @@ class _View:
             codes = [pair[side] for pair in shared]
             leaves = [self.occasions[m].laid_out(self.names, codes) for m in months]
             sides.append(_mean(np.stack([_weighted(points, weight) for points in leaves])))
-        own = [_mean(np.stack([self.points(m, link.code) for m in months])) for months in (old, new)]
-        level, line = self._line(own[0], own[1], (sides[0], sides[1]))
+        stacked = [np.stack([self.points(m, link.code) for m in months]) for months in (old, new)]
+        level, line = self._line(_mean(stacked[0]), _mean(stacked[1]), (sides[0], sides[1]))
         if line is None:
             return None
-        months_used = len(old) + len(new)
-        return replace(link, method="common_items", level=level, months=months_used, anchors=len(shared), line=line)
+        months_used, between = len(old) + len(new), self._suits(link.code, line, level, old, new)
+        return replace(
+            link,
+            method="common_items",
+            level=level,
+            months=months_used,
+            anchors=len(shared),
+            line=line,
+            between=between,
+        )
 
     def _by_units(self, link: VersionLink, old: list[int], new: list[int]) -> VersionLink | None:
         if parse(link.period).index - parse(link.before_period).index != 1:
@@ -161,7 +183,23 @@ class _View:
         level, line = self._line(
             self.points(old[-1], link.code), self.points(new[0], link.code), common=self._movement(link.code)
         )
-        return replace(link, method="same_units", level=level, months=2, line=line) if line is not None else None
+        if line is None:
+            return None
+        between = self._suits(link.code, line, level, old, new)
+        return replace(link, method="same_units", level=level, months=2, line=line, between=between)
+
+    def _suits(self, code: str, line: Equation, level: str, old: list[int], new: list[int]) -> float:
+        """Standard deviation between units of how much better or worse than the line the new version suits them.
+
+        What scatters around the line, less what the scatter of months explains; by the median, so that a few units that truly rose or fell
+        do not count. With one month on a side all of it counts.
+        """
+        here = self.levels == level
+        sides = [np.stack([self.points(m, code)[here] for m in months]) for months in (old, new)]
+        around = _mean(sides[1]) - line(_mean(sides[0]))
+        noise = [_noise(side) for side in sides]
+        explained = line.slope**2 * noise[0] + noise[1] if not np.isnan(noise).any() else 0.0
+        return float(np.sqrt(max(0.0, _spread(around) ** 2 - explained)))
 
     def _line(
         self, x: np.ndarray, y: np.ndarray, anchors: tuple[np.ndarray, np.ndarray] | None = None, common: float = 0.0
@@ -228,6 +266,29 @@ def _mean(values: np.ndarray) -> np.ndarray:
     known = ~np.isnan(values)
     count = known.sum(axis=0)
     return np.divide(np.nansum(values, axis=0), count, out=np.full(count.shape, np.nan), where=count > 0)
+
+
+def _spread(values: np.ndarray) -> float:
+    """Standard deviation by the median absolute deviation (Hampel 1974)."""
+    known = values[~np.isnan(values)]
+    return float(stats.median_abs_deviation(known, scale="normal")) if len(known) > 1 else 0.0
+
+
+def _scatter(points: np.ndarray) -> float:
+    """Variance of a unit's single months beside what all units have in common in them; NaN with one month."""
+    months = (~np.isnan(points)).sum(axis=0)
+    used = points[(~np.isnan(points)).any(axis=1)]
+    free = float((months - 1).clip(min=0).sum())
+    if free == 0:
+        return float("nan")
+    residual = used - np.nanmean(used - _mean(used), axis=1, keepdims=True)
+    return float(np.nansum((residual - _mean(residual)) ** 2) / free)
+
+
+def _noise(points: np.ndarray) -> float:
+    """Error variance of a unit's mean over months."""
+    months = (~np.isnan(points)).sum(axis=0)
+    return _scatter(points) * float((1 / months[months > 0]).mean()) if months.any() else float("nan")
 
 
 def _shift_errors(shifts: np.ndarray, levels: np.ndarray) -> np.ndarray:
