@@ -19,7 +19,7 @@ import dj_analysis as dj
 from dj_analysis import methods
 from dj_analysis.errors import UsageError
 from dj_analysis.measure.composites.equating import equate
-from dj_analysis.measure.linked_scores import linked_means
+from dj_analysis.measure.linked_scores import VersionLink, linked_means
 from dj_analysis.measure.linked_series import brought_to
 from dj_analysis.measure.occasions import months_error
 from dj_analysis.measure.survey import Indicators
@@ -231,6 +231,22 @@ def test_means_over_three_versions_cover_between_units():
         scatter = estimate.sd[0, 0] * np.sqrt((estimate.spread[:, 0] ** 2).sum()) / MONTHS
         hits += abs(error[:, 0].mean()) <= stats.t.ppf(0.975, estimate.df[0, 0]) * scatter
         assert means.mean[0] == pytest.approx(points[:, 0].mean())
+    assert accepted(hits, draws)
+
+
+def test_means_of_linked_months_cover_between_units():
+    """Two lists on other scales, equated by the months at hand: a unit's linked mean beside the mean of all."""
+    rng, draws, hits, units = np.random.default_rng(11), 1500, 0, 40
+    for _ in range(draws):
+        true, error = rng.normal(0, 5, units), rng.normal(0, 3, (MONTHS, units))
+        points = 50 + true + error
+        points[:CUT] = 80 + 0.5 * (points[:CUT] - 50)
+        line = equate(points[:CUT].mean(axis=0), points[CUT:].mean(axis=0))
+        link = VersionLink("BM", ALL_MONTHS[CUT - 1], ALL_MONTHS[CUT], "same_units", line=line)
+        means = linked_means(points, ALL_MONTHS, [link])
+        off = means.mean[0] - means.mean.mean() - (true[0] - true.mean())
+        own = 3 / np.sqrt(MONTHS) * np.sqrt(1 - 1 / units)
+        hits += abs(off) <= stats.t.ppf(0.975, units - 1) * np.hypot(own, means.link_se[0])
     assert accepted(hits, draws)
 
 
