@@ -71,6 +71,7 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "rank of months": lambda ws, s, now, before: dj.rank(dj.score(ws.indicators(YEAR)), "branch", draws=200),
     "cluster": lambda ws, s, now, before: dj.cluster(dj.score(ws.indicators(YEAR)), "branch", resamples=5),
     "months_last": lambda ws, s, now, before: methods.months_last(dj.score(ws.indicators(YEAR)), "branch"),
+    "link_versions": lambda ws, s, now, before: methods.link_versions(dj.score(ws.indicators(YEAR)), "branch"),
     "explain": lambda ws, s, now, before: dj.explain(
         dj.score(ws.indicators("2026-09")), dj.score(ws.indicators("2026-08")), ws.units.at_level("branch")[0].unit
     ),

@@ -23,6 +23,7 @@ from .measure.inference.planning import influence, precision
 from .measure.inference.raking import design_effect, rake
 from .measure.inference.ranks import overlap_intervals, p_top, rank_sets
 from .measure.inference.shrinkage import shrink, shrunken
+from .measure.linked_series import link_versions
 from .measure.raters.concordance import bland_altman, icc, kendall_w
 from .measure.raters.rating import rate
 from .measure.raters.two_way import first_probability, severity, win_probability
@@ -68,6 +69,7 @@ __all__ = [
     "influence",
     "invariance",
     "kendall_w",
+    "link_versions",
     "months_last",
     "nonresponse_bound",
     "overlap_intervals",

@@ -25,9 +25,10 @@ class Explanation(Result):
     """Points won and lost by one unit between two periods.
 
     ``.table``: period, before_period, level, unit, cause (``own``: its own value of an indicator; ``weight``: the weight of that
-    indicator; ``version``: an indicator that only one of the periods has; ``rule``: what no single indicator makes, as a veto or
-    a geometric mean), code, n, before, now (points of the indicator, 0–100), difference (points of the whole). The differences
-    add up to the change of the score, exactly.
+    indicator; ``version``: an indicator that only one of the periods has, or that they score in different ways; ``rule``: what no
+    single indicator makes, as a veto or a geometric mean), code, n, before, now (points of the indicator, 0–100), difference
+    (points of the whole). The differences add up to the change of the score, exactly: by the version in force then and now, so that
+    ``version`` and ``weight`` say what a change of the list alone did.
     """
 
     @property
@@ -99,11 +100,12 @@ _PLACES = (
 
 @dataclass(frozen=True)
 class _State:
-    """One unit in one period: its score, the points of each leaf and the weight each really had."""
+    """One unit in one period: its score, the points of each leaf, the weight each really had and how it is scored."""
 
     score: float
     points: Mapping[str, float]
     weights: Mapping[str, float]
+    versions: Mapping[str, str]
 
 
 def _state(scores: Scores, unit: str, code: str) -> _State:
@@ -117,7 +119,8 @@ def _state(scores: Scores, unit: str, code: str) -> _State:
     tree = source.at(scores.period)
     exempt = rows[rows["reason"] == "not_applicable"]["code"]
     weights = _weights(tree, code, points.drop(list(exempt), errors="ignore").dropna())
-    return _State(float(points[code]), {leaf: float(points[leaf]) for leaf in weights}, weights)
+    versions = {leaf: tree.scoring_version(leaf) for leaf in weights}
+    return _State(float(points[code]), {leaf: float(points[leaf]) for leaf in weights}, weights, versions)
 
 
 def _weights(tree: Tree, code: str, points: pd.Series, weight: float = 1.0) -> dict[str, float]:
@@ -147,7 +150,7 @@ def _contributions(before: _State, now: _State) -> pd.DataFrame:
     for code in dict.fromkeys([*before.weights, *now.weights]):
         p = (before.points.get(code, np.nan), now.points.get(code, np.nan))
         w = (before.weights.get(code, 0.0), now.weights.get(code, 0.0))
-        if code in before.weights and code in now.weights:
+        if before.versions.get(code) == now.versions.get(code):
             rows.append((OWN, code, *p, (w[0] + w[1]) / 2 * (p[1] - p[0])))
             rows.append((WEIGHT, code, *p, (p[0] + p[1]) / 2 * (w[1] - w[0])))
         else:

@@ -14,6 +14,7 @@ from ..measure.basis import merged_bases
 from ..measure.composites.upward import leaf_points, node_points
 from ..measure.inference.ranks import p_top, rank_sets
 from ..measure.inference.shrinkage import LEAST_UNITS, left_out, shrink
+from ..measure.linked_series import brought_to
 from ..measure.scores import Scores, inherited, joined
 from ..result import Result
 from ..spec import reasons
@@ -40,7 +41,8 @@ class Ranks(Result):
     places), rank_low, rank_high (places that are not ruled out: with 95 % confidence *all* sets hold their true rank),
     p_top1 (chance to be truly first), p_top_k, p_last, tied_with (units with the same score, as printed), gap_target (points
     above the declared target), gap_first (points behind the benchmark branch, the first of the period), difference, q, real
-    (against the period before), reason.
+    (against the period before), method (where the indicators changed in between: how the score before was linked, see
+    :func:`dj_analysis.methods.link_versions`; ``broken``: not at all, and there is no difference), reason.
     """
 
     @property
@@ -88,7 +90,8 @@ def rank(
     k
         First places of ``p_top_k``.
     before
-        The period before, for the change since.
+        The period before, for the change since. Where the indicators changed in between, scores are linked first, by the months that
+        ``scores`` carries.
     draws, seed
         Of the simulations.
 
@@ -237,9 +240,10 @@ def _target(leaf: Node) -> float:
 
 def _with_change(out: pd.DataFrame, table: pd.DataFrame, before: Scores | None, scores: Scores) -> pd.DataFrame:
     """Add the change since the period before, tested with the errors of both, corrected for the number of units."""
-    out[["difference", "q"]], out["real"] = np.nan, pd.NA
+    out[["difference", "q"]], out["real"], out["method"] = np.nan, pd.NA, ""
     if before is None:
         return out
+    before = brought_to(scores, before)
     rows = before.table[(before.table["period"] == before.period) & before.table["code"].isin(table["code"])]
     form = table["form"].iloc[0] if len(table) else "full"
     earlier = (
@@ -254,7 +258,7 @@ def _with_change(out: pd.DataFrame, table: pd.DataFrame, before: Scores | None, 
         )
     q = q_values(pd.Series(p)).to_numpy()
     rule = scores.spec.rules.change
-    out["difference"], out["q"] = difference, q
+    out["difference"], out["q"], out["method"] = difference, q, earlier["method"].fillna("").to_numpy()
     out["real"] = pd.array(np.where(np.isnan(q), None, q <= rule.false_discovery), dtype="boolean")
     return out
 

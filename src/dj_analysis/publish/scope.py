@@ -92,6 +92,11 @@ class Scope:
         """Return how a period is printed."""
         return parse(period).label(self.spec.language)
 
+    @property
+    def levels_scored(self) -> list[str]:
+        """Level of the unit itself, then those below."""
+        return list(dict.fromkeys([self.level, *self.levels]))
+
     @cached_property
     def tiers(self) -> list[str]:
         """Levels of the units right below: peers are shown with peers."""

@@ -26,6 +26,7 @@ NOT_APPLICABLE = "not_applicable"
 SAME_EVERY_MONTH = "same_value_every_month"
 VALUE_CORRECTED = "value_corrected"
 OTHERS_CORRECTED = "others_corrected"
+VERSIONS_NOT_LINKED = "versions_not_linked"
 
 HIDING = (SMALL_GROUP, COMPLEMENT, NO_COUNT_OF_PEOPLE)  # hidden by rule
 
@@ -65,6 +66,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     SAME_EVERY_MONTH: ("各月数值完全相同，无法估计误差", "the same value every month, no error can be estimated"),
     VALUE_CORRECTED: ("指标值经复核更正", "values corrected on appeal"),
     OTHERS_CORRECTED: ("其他单位更正后名次变动", "rank moved by the corrections of others"),
+    VERSIONS_NOT_LINKED: (
+        "指标版本变化，前后无法衔接，只看变化之后",
+        "the indicators changed and nothing links the versions: only what follows the change counts",
+    ),
     NOT_WEIGHTED: ("此检验不支持加权", "this test has no weighted form"),
     "fewer_than_two_units_between": (
         "单位少于两个，无法比较单位之间与之内的差异",

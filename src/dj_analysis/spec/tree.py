@@ -114,6 +114,11 @@ def is_counted(node: Node) -> bool:
     return isinstance(node, Indicator) and node.kind != ""
 
 
+def is_extra(node: Node) -> bool:
+    """Tell whether a part of a points sheet stands beside its weights: a bonus or a veto."""
+    return isinstance(node, Indicator) and node.kind in ("bonus", "veto")
+
+
 @dataclass(frozen=True)
 class Tree:
     """A frozen, versioned tree of nodes; ``about`` tells whether its values are about persons or about units.
@@ -226,6 +231,23 @@ class Tree:
     def version(self) -> str:
         """Short hash of the whole declaration; it changes when anything that decides a number changes."""
         return hashlib.sha256(repr([astuple(node) for node in self.nodes]).encode()).hexdigest()[:12]
+
+    def scoring_version(self, code: str) -> str:
+        """Short hash of what decides the score of a code: the leaves below it, their ranges, relative weights, aggregation.
+
+        Labels, targets and dates do not change it; ``""`` where the tree has no such code.
+        """
+        if code not in self:
+            return ""
+        node, children = self[code], self.children(code)
+        whole = sum(child.weight for child in children if not is_extra(child)) or 1.0
+        below = [(child.code, round(child.weight / whole, 9), self.scoring_version(child.code)) for child in children]
+        own: tuple[object, ...] = (node.rollup, getattr(node, "aggregator", ""), f"{node.min_share:g}")
+        if not children:
+            kind, each = getattr(node, "kind", ""), getattr(node, "points_each", float("nan"))
+            own = (*own, node.direction, f"{node.minimum:g}", f"{node.maximum:g}", node.scale, kind, f"{each:g}")
+            own = (*own, node.weight) if kind in ("deduct", "bonus") else own
+        return hashlib.sha256(repr((own, below)).encode()).hexdigest()[:8]
 
     @cached_property
     def _by_code(self) -> dict[str, Node]:
