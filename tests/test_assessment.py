@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_branches import indicators, sheet, spec_of, workspace
+from test_branches import benchmark, indicators, sheet, spec_of, workspace
 
 import dj_analysis as dj
 from dj_analysis import methods
@@ -39,8 +39,13 @@ def test_points_won_and_lost_by_hand():
     now[0, 0] = [70, 50, 50, 40]
     now[0, 1] = 60
     told = dj.explain(scored(now), scored(before, last="2026-08", period="2026-08"), "B00")
-    table = told.table.set_index(["cause", "code"])["difference"]
+    table = told.table.set_index(["cause", "code"])["contribution"]
     assert table.to_dict() == {("own", "K0"): 5.0, ("own", "K3"): -2.5}
+    assert told.causes.table.set_index("cause")["contribution"].to_dict() == {
+        "own": 2.5, "weight": 0, "version": 0, "missing": 0, "rule": 0,
+    }  # fmt: skip
+    printed = dj.protect(told).printed().table.set_index("code")
+    assert printed["contribution"].to_dict() == {"K0": 5.0, "K3": -2.5}, "points of the whole, not of the indicator"
     places = told.places.table.iloc[0]
     # B00 alone would have risen from a shared first place to the only first; B01 then passed it
     assert places[["score_before", "score", "rank_before", "rank", "own", "others"]].tolist() == [50, 52.5, 1, 2, 0, -1]
@@ -73,11 +78,24 @@ def test_parts_add_up_exactly_on_any_sheet(seed):
     before, now = results
     told = dj.explain(now, before, "B02")
     change = now.at("B02", "P", "full")["score"] - before.at("B02", "P", "full")["score"]
-    assert told.table["difference"].sum() == pytest.approx(change, abs=1e-9)
+    assert told.table["contribution"].sum() == pytest.approx(change, abs=1e-9)
     places = told.places.table.iloc[0]
     assert places["own"] + places["others"] == places["rank_before"] - places["rank"]
     vetoed = 0.0 in (now.at("B02", "P", "full")["score"], before.at("B02", "P", "full")["score"])
     assert vetoed or "rule" not in set(told.table["cause"]), "without a veto every point belongs to an indicator"
+
+
+def test_a_value_that_was_not_handed_in_is_no_new_version():
+    """The mean of 20, 40, 60, 80 is 50; without the last one 40: 20 points go with it, 10 come by the weight it hands on."""
+    before, now = np.array([[[20.0, 40.0, 60.0, 80.0]] * 3]), np.array([[[20.0, 40.0, 60.0, np.nan]] * 3])
+    told = dj.explain(scored(now), scored(before, last="2026-08", period="2026-08"), "B01")
+    causes = told.causes.table.set_index("cause")["contribution"]
+    assert causes.round(9).to_dict() == {"own": 0, "weight": 10, "version": 0, "missing": -20, "rule": 0}
+    shorter = scored(before[:, :, :3], spec_of(3, benchmark(3)))
+    told = dj.explain(shorter, scored(before, last="2026-08", period="2026-08"), "B01")
+    assert told.causes.table.set_index("cause")["contribution"].round(9).to_dict() == {
+        "own": 0, "weight": 10, "version": -20, "missing": 0, "rule": 0,
+    }  # fmt: skip
 
 
 def test_a_score_that_rose_while_the_rank_fell():

@@ -17,7 +17,7 @@ from ..spec.tree import Indicator, Node, Tree
 from .ranking import chosen_rows, rank, shared_ranks
 
 KEYS = ("period", "before_period", "level", "unit", "cause", "code")
-OWN, WEIGHT, VERSION, RULE = "own", "weight", "version", "rule"
+OWN, WEIGHT, VERSION, MISSING, RULE = CAUSES = ("own", "weight", "version", "missing", "rule")
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,16 @@ class Explanation(Result):
     """Points won and lost by one unit between two periods.
 
     ``.table``: period, before_period, level, unit, cause (``own``: its own value of an indicator; ``weight``: the weight of that
-    indicator; ``version``: an indicator that only one of the periods has, or that they score in different ways; ``rule``: what no
-    single indicator makes, as a veto or a geometric mean), code, n, before, now (points of the indicator, 0–100), difference
-    (points of the whole). The differences add up to the change of the score, exactly: by the version in force then and now, so that
+    indicator; ``version``: an indicator that only one of the periods asks for, or that they score in different ways;
+    ``missing``: one that both ask for, with no value, or not applying, in one of them; ``rule``: what no single indicator
+    makes, as a veto or a geometric mean), code, n, before, now (points of the indicator, 0–100), contribution (points of the
+    whole). The contributions add up to the change of the score, exactly: by the version in force then and now, so that
     ``version`` and ``weight`` say what a change of the list alone did.
     """
 
     @property
     def causes(self) -> Result:
-        """The same summed by cause: period, before_period, level, unit, cause, n, difference; a cause without any part is 0."""
+        """The same summed by cause: period, before_period, level, unit, cause, n, contribution; a cause without any part is 0."""
         return self.parts["causes"]
 
     @property
@@ -81,7 +82,7 @@ def explain(
     states = [_state(scores, unit, code) for scores in (before, now)]
     table = _contributions(states[0], states[1])
     head = {"period": now.period, "before_period": before.period, "level": level, "unit": unit}
-    table = table.assign(**head, n=np.nan)[[*KEYS, "n", "before", "now", "difference"]]
+    table = table.assign(**head, n=np.nan)[[*KEYS, "n", "before", "now", "contribution"]]
     common = inherited(now) | {
         "periods": tuple(dict.fromkeys([*before.periods, *now.periods])), "withheld": {**before.withheld, **now.withheld},
         "basis": merged_bases(before, now),
@@ -90,7 +91,7 @@ def explain(
     places = places.assign(**head)[["period", "before_period", "level", "unit", *_PLACES]]
     part = Result(places, ("period", "before_period", "level", "unit"), _PLACES, together=_PLACES[3:], **common)
     parts = {"places": part, "causes": _by_cause(table, head, common)}
-    return Explanation(joined([table]), KEYS, ("n", "before", "now", "difference"), parts=parts, **common)
+    return Explanation(joined([table]), KEYS, ("n", "before", "now", "contribution"), parts=parts, **common)
 
 
 _PLACES = (
@@ -100,12 +101,13 @@ _PLACES = (
 
 @dataclass(frozen=True)
 class _State:
-    """One unit in one period: its score, the points of each leaf, the weight each really had and how it is scored."""
+    """One unit in one period: its score, the points of each leaf, the weight each really had, how it is scored; leaves asked."""
 
     score: float
     points: Mapping[str, float]
     weights: Mapping[str, float]
     versions: Mapping[str, str]
+    asked: frozenset[str]
 
 
 def _state(scores: Scores, unit: str, code: str) -> _State:
@@ -120,7 +122,8 @@ def _state(scores: Scores, unit: str, code: str) -> _State:
     exempt = rows[rows["reason"] == "not_applicable"]["code"]
     weights = _weights(tree, code, points.drop(list(exempt), errors="ignore").dropna())
     versions = {leaf: tree.scoring_version(leaf) for leaf in weights}
-    return _State(float(points[code]), {leaf: float(points[leaf]) for leaf in weights}, weights, versions)
+    asked = frozenset(leaf.code for leaf in tree.leaves_of(code))
+    return _State(float(points[code]), {leaf: float(points[leaf]) for leaf in weights}, weights, versions, asked)
 
 
 def _weights(tree: Tree, code: str, points: pd.Series, weight: float = 1.0) -> dict[str, float]:
@@ -154,22 +157,24 @@ def _contributions(before: _State, now: _State) -> pd.DataFrame:
             rows.append((OWN, code, *p, (w[0] + w[1]) / 2 * (p[1] - p[0])))
             rows.append((WEIGHT, code, *p, (p[0] + p[1]) / 2 * (w[1] - w[0])))
         else:
-            rows.append((VERSION, code, *p, float(np.nan_to_num(w[1] * p[1]) - np.nan_to_num(w[0] * p[0]))))
+            scored = code in before.weights and code in now.weights
+            cause = MISSING if code in before.asked & now.asked and not scored else VERSION
+            rows.append((cause, code, *p, float(np.nan_to_num(w[1] * p[1]) - np.nan_to_num(w[0] * p[0]))))
     explained = sum(row[-1] for row in rows)
     left = now.score - before.score - explained
     rows = [row for row in rows if abs(row[-1]) > 1e-12]
     if abs(left) > 1e-9:
         rows.append((RULE, "", np.nan, np.nan, left))
-    table = pd.DataFrame(rows, columns=["cause", "code", "before", "now", "difference"])
-    return table.sort_values("difference", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+    table = pd.DataFrame(rows, columns=["cause", "code", "before", "now", "contribution"])
+    return table.sort_values("contribution", key=np.abs, ascending=False, kind="stable", ignore_index=True)
 
 
 def _by_cause(table: pd.DataFrame, head: Mapping[str, str], common: Mapping[str, Any]) -> Result:
     """Sum the parts of the change by cause."""
-    sums = table.groupby("cause")["difference"].sum().reindex([OWN, WEIGHT, VERSION, RULE], fill_value=0.0)
-    causes = pd.DataFrame({**head, "cause": list(sums.index), "n": np.nan, "difference": sums.to_numpy(float)})
+    sums = table.groupby("cause")["contribution"].sum().reindex(list(CAUSES), fill_value=0.0)
+    causes = pd.DataFrame({**head, "cause": list(sums.index), "n": np.nan, "contribution": sums.to_numpy(float)})
     keys = ("period", "before_period", "level", "unit", "cause")
-    return Result(joined([causes]), keys, ("n", "difference"), **common)
+    return Result(joined([causes]), keys, ("n", "contribution"), **common)
 
 
 def places_by_own(before: pd.Series, score: float, unit: str) -> float:

@@ -68,7 +68,7 @@ class Scope:
     def type(self) -> str:
         """Type of units that the one reported is ranked among; the whole is ranked among nobody, and is refused."""
         if self.unit == ALL:
-            named = "、".join(unit.unit for unit in self._units.at_level(self._units.levels[-1])[:3])
+            named = "、".join(unit.unit for unit in self._units.at_level(self.finest)[:3])
             raise UsageError(
                 f"{ALL}: 名次变动说明须指定一个参加排名的单位,如 {named} (name a unit that is ranked: --unit {named.split('、')[0]})"
             )
