@@ -201,7 +201,7 @@ class Workspace:
     @property
     def _all_ratings(self) -> Ratings | None:
         problems = Problems()
-        table = load_ratings(self.settings, problems)
+        table = load_ratings(self.settings, self.spec, problems)
         raise_for(problems)
         officials = self.settings.tables.get("ratings", Source()).raters == "officials"
         return None if table is None else Ratings(table, self.spec, officials)
