@@ -22,10 +22,11 @@ from .exports import write_wave
 from .files import write_csv, write_declarations
 from .indicators import draw_teams, draw_values
 from .layout import Layout, is_full
+from .score_marks import draw_marks
 from .staff import cell_labels
 from .truth import wave_truth
 
-STREAM = 1  # of random numbers; exports take the second, branch indicators the third
+STREAM = 1  # of random numbers; exports take the second, branch indicators the third, score sheets the fourth
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,8 @@ class Company:
         wave, none yet in ``period_from``; ``group_effect``: points, about; ``low_response``: rate;
         ``selective_response``: probit slope of answering on mood; ``careless``, ``straightlining``: shares of
         respondents. Among branch indicators ``branch_kind``: which of four lasting kinds; ``worst_branch``, ``risen_branch``:
-        in spreads of a month, in every indicator.
+        in spreads of a month, in every indicator. Among score sheets, in points: ``team_severity`` (code: the team; positive is
+        strict), ``self_bias`` of all, ``inflated_self`` of one branch beyond it, ``clear_bid`` (lead over the second), ``equal_bids``.
     """
 
     seed: int
@@ -117,6 +119,8 @@ class Company:
         write_csv(folder / "indicator_values.csv", values)
         teams = draw_teams(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
         write_csv(folder / "teams.csv", teams)
+        marks = draw_marks(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
+        write_csv(folder / "ratings.csv", marks)
         if closed:
             open_workspace(folder).close(self.periods[-1])
         return folder

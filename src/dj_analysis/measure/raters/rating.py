@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ...errors import DjWarning
 from ...result import Result
 from ...spec.periods import order
 from ...spec.settings import FLOOR
@@ -46,6 +48,11 @@ class Rating(Result):
     together), tied_with (units whose adjusted score is printed the same), p_first (probability to be truly the best of the period),
     reason.
     """
+
+    @property
+    def self_assessed(self) -> bool:
+        """Tell whether some unit assessed itself."""
+        return bool(self.parts["self"].table["self"].notna().any())
 
     @property
     def agreement(self) -> Result:
@@ -107,7 +114,8 @@ def rate(
 
     A sheet (one rater, one unit) counts as the weighted mean of its items; weights are those of the rubric, else of the indicator
     tree, else equal. A sheet that lacks an item of its period and kind is left out, with a warning. Raters count alike. Units are adjusted by
-    :func:`~dj_analysis.measure.raters.severity`; where no rater judged two units every unit has the mean over its own raters.
+    :func:`~dj_analysis.measure.raters.severity`; where no rater judged two units, or units fall into groups without a common
+    rater (with a warning), every unit has the mean over its own raters.
 
     Parameters
     ----------
@@ -132,8 +140,7 @@ def rate(
     Raises
     ------
     DataError
-        Rows that do not fit, units of a type that their rubric does not judge, all together; units that fall into groups
-        without a common rater.
+        Rows that do not fit, units of a type that their rubric does not judge, all together.
     UsageError
         Several rubrics and none named, or one without marks.
 
@@ -205,7 +212,17 @@ def _estimates(sheets: pd.Series) -> Estimates | None:
     if sheets.empty:
         return None
     matrix = sheets.unstack("rater")
-    return (two_way.separate if (matrix.notna().sum() == 1).all() else two_way.severity)(matrix)
+    seen = matrix.notna()
+    if (seen.sum() == 1).all():
+        return two_way.separate(matrix)
+    if two_way.groups_of(seen.to_numpy()).max() > 0:
+        message = (
+            "评分/ratings: 有的单位与其他单位没有共同的评分方,未除去宽严,各单位只取平均"
+            " (some units share no rater with the others: strictness is not taken out)"
+        )
+        warnings.warn(message, DjWarning, stacklevel=5)
+        return two_way.separate(matrix)
+    return two_way.severity(matrix)
 
 
 def _main_table(places: pd.DataFrame, estimates: Estimates | None, least: int, draws: int, seed: int) -> pd.DataFrame:
