@@ -14,6 +14,7 @@ from .measure.survey import Survey
 from .spec.bands import read_bands
 from .spec.codebook import load_codebook, load_indicators
 from .spec.periods import ALLOWED, is_period, order
+from .spec.rubrics import load_rubrics
 from .spec.rules import read_rules
 from .spec.settings import Settings, Source, read_settings
 from .spec.specification import Specification
@@ -51,7 +52,7 @@ def check_folder(folder: str | Path) -> Problems:
         read_wave(settings, spec, period, problems)
     load_values(settings, spec, excluded_units(settings, Problems()), problems)
     load_teams(settings, spec, problems)
-    load_ratings(settings, problems)
+    load_ratings(settings, spec, problems)
     return problems
 
 
@@ -77,10 +78,12 @@ def questionnaire_warnings(folder: str | Path) -> Problems:
 def declarations(folder: Path, problems: Problems) -> tuple[Settings, Specification]:
     """Read everything a workspace declares; what is wrong goes into ``problems``."""
     settings = read_settings(folder, problems)
+    units = load_units(settings, problems)
     spec = Specification(
         codebook=load_codebook(settings, problems),
-        units=load_units(settings, problems),
+        units=units,
         indicators=load_indicators(settings, problems),
+        rubrics=load_rubrics(settings, units, problems),
         bands=read_bands(folder / "bands.toml", problems),
         rules=read_rules(folder / "rules.toml", problems),
         headcounts=load_headcounts(settings, problems),

@@ -200,6 +200,19 @@ class Workspace:
             raise unknown("评分时期/period of ratings", period, known)
         return replace(every, table=every.table[every.table["period"] == period].reset_index(drop=True))
 
+    def rated(self, period: str, months: int = 12) -> list[tuple[str, str]]:
+        """Return (rubric, period) of every set of score sheets of the latest months up to a period, in their declared order.
+
+        A year's or quarter's sheets count from its last day on; there are none without a table ``ratings``.
+        """
+        every, until = self._all_ratings, parse(period).end
+        if every is None:
+            return []
+        since = parse(f"{until:%Y-%m}").shift(1 - months).start
+        in_span = [p for p in order(sorted(every.table["period"].unique())) if since <= parse(p).end <= until]
+        by_period = {one: replace(every, table=every.table[every.table["period"] == one]).rubrics for one in in_span}
+        return [(rubric, one) for rubric in every.rubrics for one in in_span if rubric in by_period[one]]
+
     def teams(self, period: str | None = None) -> pd.DataFrame:
         """Return teams and their stars (team, branch, period, star), for :func:`dj_analysis.stars`: of one period, or of all."""
         problems = Problems()
@@ -229,7 +242,7 @@ class Workspace:
     @property
     def _all_ratings(self) -> Ratings | None:
         problems = Problems()
-        table = load_ratings(self.settings, problems)
+        table = load_ratings(self.settings, self.spec, problems)
         raise_for(problems)
         officials = self.settings.tables.get("ratings", Source()).raters == "officials"
         return None if table is None else Ratings(table, self.spec, officials)

@@ -23,10 +23,11 @@ from .exports import write_wave
 from .files import write_csv, write_declarations
 from .indicators import draw_teams, draw_values
 from .layout import Layout, is_full
+from .score_marks import draw_marks
 from .staff import cell_labels
 from .truth import wave_truth
 
-STREAM = 1  # of random numbers; exports take the second, branch indicators the third
+STREAM = 1  # of random numbers; exports take the second, branch indicators the third, score sheets the fourth
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,8 @@ class Company:
         respondents. Among branch indicators ``branch_kind``: which of four lasting kinds; ``worst_branch``, ``risen_branch``:
         in spreads of a month, in every indicator; ``much_but_poor``: so many spreads above the usual in the indicators of
         quantity and below it in those of quality; ``appeal_granted``, ``appeal_refused``: by how much the value first
-        released was wrong, in the unit of the indicator, at most.
+        released was wrong, in the unit of the indicator, at most. Among score sheets, in points: ``team_severity`` (code: the team; positive is
+        strict), ``self_bias`` of all, ``inflated_self`` of one branch beyond it, ``clear_bid`` (lead over the second), ``equal_bids``.
     """
 
     seed: int
@@ -124,6 +126,8 @@ class Company:
                 write_csv(folder / f"{name}.csv", table)
         teams = draw_teams(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
         write_csv(folder / "teams.csv", teams)
+        marks = draw_marks(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
+        write_csv(folder / "ratings.csv", marks)
         if closed:
             open_workspace(folder).close(self.periods[-1])
         return folder

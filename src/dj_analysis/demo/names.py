@@ -232,3 +232,31 @@ SECOND_TIME = (
     ("Z50", "BM3", "安全隐患整改按期率(抽查)", "Hazards put right on time (spot check)", "Z10", 50),
 )
 MINUTES = 15.0  # a branch spends on one indicator each month
+
+#: Rubrics of score sheets: code, names, types of unit, items.
+RUBRICS: tuple[tuple[str, str, str, tuple[str, ...], tuple[tuple[str, str, str], ...]], ...] = (
+    (
+        "KP",
+        "党支部工作考评",
+        "Assessment of branches",
+        ("党支部",),
+        (
+            ("KP1", "组织领导", "Leadership"),
+            ("KP2", "任务落实", "Tasks carried out"),
+            ("KP3", "基础资料", "Records"),
+            ("KP4", "工作成效", "Results"),
+        ),
+    ),
+    (
+        "JB",
+        "政工项目竞标",
+        "Bids for projects",
+        (),
+        (
+            ("JB1", "问题理解", "Understanding of the problem"),
+            ("JB2", "操作思路", "Approach"),
+            ("JB3", "解决路径", "Way to a solution"),
+        ),
+    ),
+)
+TEAM_ROLE, JURY_ROLE, SELF_ROLE = "检查组", "评委", "自评"

@@ -11,10 +11,11 @@ import pandas as pd
 
 from ..errors import UsageError, unknown
 from ..measure.basis import merged_bases
+from ..measure.inference.sharedranks import shared_ranks
 from ..measure.scores import Scores, inherited, joined
 from ..result import Result
 from ..spec.tree import Indicator, Node, Tree
-from .ranking import chosen_rows, rank, shared_ranks
+from .ranking import chosen_rows, rank
 
 KEYS = ("period", "before_period", "level", "unit", "cause", "code")
 OWN, WEIGHT, VERSION, MISSING, RULE = CAUSES = ("own", "weight", "version", "missing", "rule")

@@ -13,6 +13,7 @@ from ..errors import UsageError, unknown
 from ..measure.basis import merged_bases
 from ..measure.composites.upward import leaf_points, node_points
 from ..measure.inference.ranks import p_top, rank_sets
+from ..measure.inference.sharedranks import shared_ranks, tied_units
 from ..measure.inference.shrinkage import LEAST_UNITS, left_out, shrink
 from ..measure.linked_series import brought_to
 from ..measure.scores import Scores, inherited, joined
@@ -30,7 +31,6 @@ STATISTICS = (
 TOGETHER = ("rank", "rank_low", "rank_high", "p_top1", "p_top_k", "p_last", "gap_first", "q", "real")
 HELP = "visit"  # what is proposed for units that are last: units are compared to help (domain, rule R17)
 CANDIDATES = 0.95  # chance with which the units named hold a place together
-SAME = 0.05  # points: scores printed alike to one decimal are a tie
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def rank(
     out = table[["period", "level", "unit", "code", "n", "score", "se", "se_source"]].copy()
     out["rank"], out["rank_low"], out["rank_high"] = shared_ranks(part), ranked.low, ranked.high
     out["p_top1"], out["p_top_k"], out["p_last"] = chances
-    out["tied_with"] = _tied(part, table["unit"].to_numpy())
+    out["tied_with"] = tied_units(part, table["unit"].to_numpy())
     out["gap_target"] = score - target_points(scores, code)
     out["gap_first"] = part - np.nanmax(part) if np.isfinite(part).any() else np.nan
     out = _with_change(out, table, before, scores)
@@ -200,23 +200,6 @@ def posterior(score: np.ndarray, se: np.ndarray, df: np.ndarray) -> tuple[np.nda
         return score, se, df
     shrunk = shrink(score, se, df + 1)
     return shrunk.estimate, shrunk.se, np.full(score.shape, np.nan)
-
-
-def shared_ranks(score: np.ndarray) -> np.ndarray:
-    """1 + the number of scores that are printed higher: equal ones, to one decimal, share a rank."""
-    printed = np.round(score, 1)
-    ordered = np.sort(printed[np.isfinite(printed)])
-    higher = ordered.size - np.searchsorted(ordered, printed + SAME, side="right")
-    return np.where(np.isfinite(score), 1.0 + higher, np.nan)
-
-
-def _tied(score: np.ndarray, units: np.ndarray) -> list[str]:
-    printed = pd.Series(np.round(score, 1))
-    groups = {value: list(units[rows.index]) for value, rows in printed.groupby(printed)}
-    return [
-        "、".join(one for one in groups.get(value, ()) if one != unit)
-        for value, unit in zip(printed, units, strict=True)
-    ]
 
 
 def target_points(scores: Scores, code: str) -> float:

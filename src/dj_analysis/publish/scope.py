@@ -14,6 +14,7 @@ from ..judge.plane import is_marked
 from ..measure.intake.appeals import GRANTED
 from ..measure.scores import Scores
 from ..release.protect import Protected
+from ..result import Result
 from ..spec.periods import parse
 from ..spec.specification import Specification
 from ..spec.tree import Form, Tree
@@ -142,6 +143,18 @@ class Scope:
         """Tell whether some type of unit with places to award has more units than places."""
         types = [unit.type for unit in self._units.rows]
         return any(types.count(kind) > places for kind, places in self.spec.rules.awards.items())
+
+    def finest_of(self, result: Result) -> str:
+        """The finest level below the unit that has rows in a result; the finest of all where none has."""
+        held = set(result.table["level"])
+        return next((level for level in reversed(self.levels) if level in held), self.finest)
+
+    def types_of(self, result: Result, level: str) -> list[str]:
+        """Types of the units of a level that have rows in a result, as declared: types are never ranked together."""
+        held = set(result.table.loc[result.table["level"] == level, "unit"])
+        units = [unit for unit in self._units.at_level(level) if unit.unit in held]
+        units = [unit for unit in units if self.unit == ALL or self._is_below(unit.unit)]
+        return list(dict.fromkeys(unit.type for unit in units))
 
     @property
     def plane_types(self) -> list[str]:

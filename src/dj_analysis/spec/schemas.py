@@ -246,6 +246,27 @@ OBLIGATION_EVENTS = Schema(
     ),
     ("obligation", "state", "time"),
 )
+RUBRICS = Schema(
+    "rubrics",
+    "评价细则:每种评分表一个细则,其评分项归在它之下;各类单位用各自的细则",
+    (
+        TableColumn("code", "细则或评分项的代码,唯一", required=True, example="R1"),
+        TableColumn("parent", "评分项所属的细则;细则本身为空", required=True),
+        TableColumn("label_zh", "中文名称", required=True, example="供电所评价细则"),
+        TableColumn("label_en", "英文名称"),
+        TableColumn("weight", "评分项的权重,空=1", "number", example="1"),
+        TableColumn("minimum", "评分项的最低分", "number", example="0"),
+        TableColumn("maximum", "评分项的最高分", "number", example="100"),
+        TableColumn("types", "细则适用的单位类别,用 | 分隔;空=不限"),
+        TableColumn(
+            "raters",
+            "细则的评委:officials=检查组、评委(以职务打分);people=被征求意见的群众;空=按 workspace.toml",
+            "choice",
+            allowed=("officials", "people", ""),
+        ),
+    ),
+    ("code",),
+)
 RESPONSES = Schema(
     "responses",
     "一期问卷的答案,每人一行,每题一列(列名用题目代码)",
@@ -262,7 +283,7 @@ RESPONSES = Schema(
 SCHEMAS = {
     s.name: s
     for s in (
-        CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, TEAMS, RATINGS, OBLIGATIONS, OBLIGATION_EVENTS,
+        CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, TEAMS, RUBRICS, RATINGS, OBLIGATIONS, OBLIGATION_EVENTS,
         RESPONSES,
     )
 }  # fmt: skip

@@ -11,7 +11,8 @@ from ...result import Result
 from ...spec.periods import is_period, order, parse
 from ...spec.specification import Specification
 from ..intake.score_sheets import Ratings
-from .rating import NEEDED, rate
+from .rating import rate
+from .rubric_sheets import NEEDED
 
 
 def self_against_final(
