@@ -70,6 +70,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "指标版本变化，前后无法衔接，只看变化之后",
         "the indicators changed and nothing links the versions: only what follows the change counts",
     ),
+    VALUE_CORRECTED: ("本单位指标值更正", "own values corrected"),
+    OTHERS_CORRECTED: ("其他单位更正", "values of others corrected"),
     NOT_WEIGHTED: ("此检验不支持加权", "this test has no weighted form"),
     "fewer_than_two_units_between": (
         "单位少于两个，无法比较单位之间与之内的差异",
