@@ -515,7 +515,7 @@ def test_an_indicator_scored_in_another_way_is_a_change_of_version_in_the_explan
     assert causes["K0"] == "version"
     assert causes["K1"] == "own"
     place = dj.explain(now, before, "B03").places.table.iloc[0]
-    assert told["difference"].sum() == pytest.approx(place["score"] - place["score_before"])
+    assert told["contribution"].sum() == pytest.approx(place["score"] - place["score_before"])
 
 
 def test_months_last_counts_places_of_each_months_own_version_and_means_of_linked_months():
