@@ -354,10 +354,14 @@ def test_statistics_about_persons_are_never_linked_unit_by_unit():
     spec, values = office(3, 3, 0)
     tree = tree_of(*(replace(node, about="persons") for node in spec.indicators.nodes if node.parent))
     data = indicators(values, replace(spec, indicators=tree))
-    many = replace(data, values=data.values.assign(n=50.0))
-    (link,) = dj.score(many, by="branch").version_links
-    assert link.method == "overlap"
-    assert link.offset is None
+    few = data.values["unit"].isin(["B00", "B01"])
+    scores = dj.score(replace(data, values=data.values.assign(n=np.where(few, 2.0, 50.0))), by="branch")
+    (link,) = scores.version_links
+    assert (link.method, link.offset) == ("overlap", None)
+    assert link.line.units == 38, "units of too few people take no part in the line"
+    (printed,) = scores.links.table.to_dict("records")
+    assert printed["reason"] == "complement"
+    assert np.isnan([printed[name] for name in ("score_before", "score", "slope", "link_se", "units")]).all()
 
 
 def test_one_version_has_no_links_and_its_series_is_as_scored():
