@@ -22,6 +22,7 @@ OWN, LEVEL = 0.45, 0.4
 KINDS = 4  # lasting kinds of branches
 STRONG, WEAK = 1.5, -1.5  # spreads of a month by which a kind lies above and below the others in its own indicators
 WORST, RISEN = -2.2, 1.6  # the branch that is behind in everything; the one that rose in everything
+MUCH, POOR = 2.0, -2.0  # the branch that does much but poorly: in the indicators of quantity and in those of quality
 RISE = 6  # months before the last in which it rose
 BLANK, NOT_HANDED_IN = 0.01, 0.01
 STAGED = 3  # latest months of which the file keeps every stage of the review
@@ -52,7 +53,9 @@ def indicator_tree(last: str) -> Tree:
         for code, parent, zh, en, direction, low, high, usual, *_ in names.INDICATORS:
             if parent == part:
                 leaf = Indicator(code, part, zh, en, direction=direction, minimum=float(low), maximum=float(high))
-                nodes.append(replace(leaf, about="units", rollup="mean", target=float(usual), minutes=names.MINUTES))
+                leaf = replace(leaf, about="units", rollup="mean", target=float(usual), minutes=names.MINUTES)
+                criterion = "" if code in names.NO_CRITERION else names.CRITERION
+                nodes.append(replace(leaf, nature=names.ATTRIBUTES[code], criterion=criterion))
         for code, parent, zh, en, _, until in names.SECOND_TIME:
             if parent == part:
                 leaf = Indicator(code, part, zh, en, minimum=0.0, maximum=100.0, about="units", rollup="mean")
@@ -68,8 +71,9 @@ def kinds_of(units: Units, planted: bool) -> list[tuple[str, str, str, float]]:
     effects = [("branch_kind", unit, "", float(place % KINDS + 1)) for place, unit in enumerate(branches)]
     if len(branches) > 2 * KINDS:
         effects += [("worst_branch", branches[5], "BM", WORST), ("risen_branch", branches[6], "BM", RISEN)]
+        effects += [("much_but_poor", branches[7], "BM", MUCH)]
         lasting = [unit.unit for unit in units.at_level("branch") if not unit.valid_from and not unit.valid_to]
-        others = [unit for unit in lasting if unit not in branches[5:7]]
+        others = [unit for unit in lasting if unit not in branches[5:8]]
         review = (("often_revised", OFTEN), ("late_reporter", float(LATE_DAYS)), ("heaped_digits", HEAP))
         effects += [(kind, unit, "BM", value) for (kind, value), unit in zip(review, others[1:], strict=False)]
     return effects
@@ -148,6 +152,9 @@ def _standing(units: Units, months: int, planted: bool, rng: np.random.Generator
             standing[row] += np.where(part == strong, STRONG, np.where(part == (strong + 1) % KINDS, WEAK, 0.0))
         elif effect == "worst_branch":
             standing[row] = WORST
+        elif effect == "much_but_poor":
+            attributes = [names.ATTRIBUTES[indicator[0]].split("|") for indicator in names.INDICATORS]
+            standing[row] = [MUCH if "数量" in one else POOR if "质量" in one else 0.0 for one in attributes]
         elif effect == "risen_branch":
             standing[row, months - RISE :] += value
     return standing

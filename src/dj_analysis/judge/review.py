@@ -34,6 +34,7 @@ LATENESS = ("months", "months_late", "days_median", *JUDGED)
 MOST_DAYS = 0.9  # quantile printed beside the median delay
 FEWEST_UNITS = 3  # fewer cannot be held against each other
 TAIL = 0.1  # of either end, drawn in before the scatter of units is estimated (Spiegelhalter 2005)
+DRAWN_IN = 0.6787  # mean square of standard normal values so drawn in
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ def more_often(count: np.ndarray, n: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray
         Hypergeometric upper tail (Fisher 1935), its z divided by √φ, where φ ≥ 1 is the mean of the squared mid-p z-scores of the
-        units, each tenth at the ends drawn in (Spiegelhalter 2005). NaN for units without a value, and for all of them
+        units, the tenth at each end drawn in (Spiegelhalter 2005) and the mean set right for it (÷ .6787). NaN for units without a value, and for all of them
         where there are fewer than three.
     """
     p, counted = np.full(len(n), np.nan), n > 0
@@ -249,6 +250,6 @@ def more_often(count: np.ndarray, n: np.ndarray) -> np.ndarray:
     exact = chance.sf(k - 1)
     scatter = stats.norm.isf(np.clip(exact - chance.pmf(k) / 2, 1e-15, 1 - 1e-15))
     scatter = np.clip(scatter, *np.quantile(scatter, [TAIL, 1 - TAIL]))
-    spread = np.sqrt(max(1.0, float((scatter**2).mean())))
+    spread = np.sqrt(max(1.0, float((scatter**2).mean()) / DRAWN_IN))
     p[counted] = stats.norm.sf(stats.norm.isf(exact) / spread)
     return p

@@ -64,7 +64,8 @@ def staged_values(branches: Indicators) -> pd.DataFrame:
     """Return the rows of every stage as numbers: period, level, unit, code, stage, role, value, day, end (of the period),
     per_point (points of the range a unit of the value is worth, its sign by direction).
 
-    Left out are units and codes not in force in the period, indicators about persons, and values that do not apply.
+    Left out are units and codes not in force in the period, indicators about persons, values that do not apply, and what a
+    granted appeal changed after the first release.
     """
     review = branches.review
     if review is None:
@@ -86,7 +87,9 @@ def staged_values(branches: Indicators) -> pd.DataFrame:
     table = pd.concat(tables, ignore_index=True) if tables else review.iloc[:0]
     dates = pd.to_datetime(table["time"].str.strip().str[:10], format="%Y-%m-%d", errors="coerce")
     days = (dates - pd.Timestamp("1970-01-01")).dt.days + pd.Timestamp("1970-01-01").toordinal()
-    return table.assign(value=numbers(table["value"]), day=days.astype("float64"))
+    table = table.assign(value=numbers(table["value"]), day=days.astype("float64"))
+    table = table.sort_values("day", kind="stable", na_position="first")
+    return table.drop_duplicates(["period", "unit", "code", "stage"]).sort_index(ignore_index=True)
 
 
 def _per_point(leaf: Node) -> float:

@@ -15,6 +15,7 @@ from ...spec.specification import Specification
 from ...spec.tables import Table, load_table, numbers, rows_text, whole_numbers
 from ...spec.tree import Tree
 from ..survey import Indicators
+from .appeals import changed_by, load_appeals, match_corrections
 from .identifiers import check_names, shown_path
 
 MOST_STARS = 5
@@ -23,34 +24,44 @@ STAGE_COLUMNS = ("unit", "period", "code", "stage", "value", "role", "time", "re
 
 
 @dataclass(frozen=True)
-class IndicatorValues:
-    """The branch indicator values of a workspace.
+class ReleasedValues:
+    """Released indicator values: as they were first released, after the appeals that were granted, and on their way there.
 
     Attributes
     ----------
-    released
-        unit, period, code, value, n, se, reason: what is scored. A statistic about persons (``about = persons``) without
-        its n has no value, with the reason; so has a value its source marked as missing.
+    now
+        unit, period, code, value, n, se, reason: one row a cell, the corrected value where there is one.
+    first
+        The same rows with the values first released.
+    appeals
+        appeal, unit, period, code, state, opened, settled, value_before, value (NaN where nothing was corrected).
     staged
-        unit, period, code, stage, value, role, time, reason, as text: every stage of the review, in the periods of which
-        some stage before the release was kept.
-    notices
-        What was done with the table.
+        unit, period, code, stage, value, role, time, reason, as text: every stage of the review, in the periods of which some
+        stage before the release was kept.
     """
 
-    released: pd.DataFrame = field(repr=False)
+    now: pd.DataFrame = field(repr=False)
+    first: pd.DataFrame = field(repr=False)
+    appeals: pd.DataFrame = field(repr=False)
     staged: pd.DataFrame = field(repr=False)
-    notices: tuple[str, ...] = ()
 
 
-def load_values(settings: Settings, spec: Specification, excluded: set[str], problems: Problems) -> IndicatorValues:
-    """Read a workspace's indicator values; both tables are empty where there is none.
+def load_values(settings: Settings, spec: Specification, excluded: set[str], problems: Problems) -> ReleasedValues:
+    """Read a workspace's released indicator values, and the appeals by which some of them were corrected.
 
     Parameters
     ----------
     excluded
         Units whose declared type is left out (summary and roll-up rows of a foreign table).
+
+    Returns
+    -------
+    ReleasedValues
+        Empty where there is no table. A statistic about persons (``about = persons``) without its n loses its value, with
+        the reason; so does a value its source marked as missing. A value released twice without a granted appeal is a
+        problem.
     """
+    appeals = load_appeals(settings, spec, problems)
 
     def seen(raw: Table) -> None:
         source = settings.tables.get("indicator_values")
@@ -59,36 +70,43 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
 
     table = load_table(settings, "indicator_values", INDICATOR_VALUES, problems, seen=seen)
     if table is None or spec.indicators is None:
-        released, staged = (
-            pd.DataFrame({name: pd.Series(dtype="float64" if name in numeric else "str") for name in columns})
-            for columns, numeric in ((COLUMNS, ("value", "n", "se")), (STAGE_COLUMNS, ()))
+        empty = pd.DataFrame(
+            {name: pd.Series(dtype="float64" if name in ("value", "n", "se") else "str") for name in COLUMNS}
         )
-        return IndicatorValues(released, staged)
+        changed = changed_by(appeals, empty.assign(appeal="", turn=0))
+        return ReleasedValues(empty, empty, changed, pd.DataFrame(columns=list(STAGE_COLUMNS), dtype="str"))
     frame = table.frame
     if "reason" not in frame:
         frame["reason"] = ""
     frame["unit"] = whole_numbers(frame["unit"])
-    frame = frame[~frame["unit"].isin(excluded)]
-    _check_known(
-        table.place, frame, "unit", {unit.unit for unit in spec.units.rows} | {"ALL"}, "unknown_unit", problems
-    )
-    _check_known(table.place, frame, "code", set(spec.indicators.codes), "unknown_code", problems)
+    _check_earlier_stages(table.place, frame, problems)
+    frame = frame[~frame["unit"].isin(excluded)].copy()
+    source, notices = settings.tables.get("indicator_values"), list(table.notices)
+    declared = {"unit": {unit.unit for unit in spec.units.rows} | {"ALL"}, "code": set(spec.indicators.codes)}
+    for column, known in declared.items():
+        if source is not None and column in source.undeclared:
+            frame, told = _declared_only(frame, column, known)
+            notices += told
+        else:
+            _check_known(table.place, frame, column, known, f"unknown_{column}", problems)
     staged = _staged(frame)
-    frame = frame[frame["stage"].isin(["", REVIEW_STAGES[-1]])].copy()
+    frame = frame[frame["stage"].isin(["", "released"])].copy()
     for name in ("value", "n", "se"):
         frame[name] = numbers(frame[name])
-    twice = frame.index[frame.duplicated(["unit", "period", "code"], keep="first")]
-    if len(twice):
-        duplicates = f"{', '.join(frame.loc[twice[0], ['unit', 'period', 'code']])} ({rows_text(twice)})"
-        problems.add(table.place, "duplicate_row", duplicates, "每单位每期每指标一个发布值", "删去重复 (drop the copy)")
-        frame = frame.drop(index=twice)
+    frame = _without_copies(table.place, frame, ["unit", "period", "code", "time"], problems)
     _check_ranges(table.place, frame, spec.indicators, problems)
     frame.loc[frame["value"].isna() & (frame["reason"] == ""), "reason"] = reasons.MISSING_VALUE
     about_people = frame["code"].map({node.code: node.about == "persons" for node in spec.indicators}).fillna(False)
     uncounted = about_people.astype(bool) & frame["n"].isna()
     frame.loc[uncounted, "reason"] = reasons.NO_COUNT_OF_PEOPLE
     frame.loc[uncounted, "value"] = float("nan")
-    return IndicatorValues(frame[list(COLUMNS)].reset_index(drop=True), staged, tuple(table.notices))
+    frame = frame.join(match_corrections(frame, appeals, table.place, problems))
+    now, first = (
+        frame.loc[chosen, list(COLUMNS)].reset_index(drop=True) for chosen in (frame["last"], frame["turn"] == 0)
+    )
+    for values in (now, first):
+        values.attrs["notices"] = list(notices)
+    return ReleasedValues(now, first, changed_by(appeals, frame), staged)
 
 
 def load_teams(settings: Settings, spec: Specification, problems: Problems) -> pd.DataFrame:
@@ -112,7 +130,9 @@ def load_teams(settings: Settings, spec: Specification, problems: Problems) -> p
     return frame.reset_index(drop=True)
 
 
-def indicators_of(values: IndicatorValues, spec: Specification, period: str, span: int = 1) -> Indicators:
+def indicators_of(
+    values: pd.DataFrame, spec: Specification, period: str, span: int = 1, staged: pd.DataFrame | None = None
+) -> Indicators:
     """Take the values of one period or of a span, with those of the occasions before it.
 
     Parameters
@@ -131,18 +151,17 @@ def indicators_of(values: IndicatorValues, spec: Specification, period: str, spa
         raise unknown("指标时期/indicator period", period, known)
     cycle = parse(period).cycle
     before = [one for one in known if parse(one).cycle == cycle and parse(one).index < parse(wanted[0]).index]
-    earlier = before[len(before) - max(0, span - len(wanted)) :] if span > len(wanted) else []
-    released = values.released
-    rows = released["period"]
+    earlier = before[max(0, len(before) - (span - len(wanted))) :] if span > len(wanted) else []
+    rows = values["period"]
     return Indicators(
-        released[rows.isin(wanted)].reset_index(drop=True), spec, period, values.notices,
-        released[rows.isin(earlier)].reset_index(drop=True) if earlier else None, values.staged,
+        values[rows.isin(wanted)].reset_index(drop=True), spec, period, tuple(values.attrs.get("notices", ())),
+        values[rows.isin(earlier)].reset_index(drop=True) if earlier else None, staged,
     )  # fmt: skip
 
 
-def periods_of(values: IndicatorValues) -> list[str]:
+def periods_of(values: pd.DataFrame) -> list[str]:
     """Return the periods that have values, in order."""
-    return order(sorted(values.released["period"].unique()))
+    return order(sorted(values["period"].unique()))
 
 
 def _staged(frame: pd.DataFrame) -> pd.DataFrame:
@@ -150,6 +169,21 @@ def _staged(frame: pd.DataFrame) -> pd.DataFrame:
     before_release = frame.loc[frame["stage"].isin(REVIEW_STAGES[:-1]), "period"].unique()
     staged = frame.loc[frame["period"].isin(before_release), list(STAGE_COLUMNS)].reset_index(drop=True)
     return staged.assign(stage=staged["stage"].mask(staged["stage"] == "", REVIEW_STAGES[-1]))
+
+
+def _check_earlier_stages(place: str, frame: pd.DataFrame, problems: Problems) -> None:
+    """Note values that one stage of the review before the release tells twice."""
+    _without_copies(place, frame[~frame["stage"].isin(["", "released"])], ["unit", "period", "code", "stage"], problems)
+
+
+def _without_copies(place: str, frame: pd.DataFrame, keys: list[str], problems: Problems) -> pd.DataFrame:
+    """Note rows that stand twice, and leave out the copies."""
+    twice = frame.index[frame.duplicated(keys, keep="first")]
+    if not len(twice):
+        return frame
+    duplicates = f"{', '.join(filter(None, frame.loc[twice[0], keys]))} ({rows_text(twice)})"
+    problems.add(place, "duplicate_row", duplicates, f"{' + '.join(keys)} 唯一", "删去重复 (drop the copy)")
+    return frame.drop(index=twice)
 
 
 def _check_ranges(place: str, frame: pd.DataFrame, tree: Tree, problems: Problems) -> None:
@@ -166,6 +200,19 @@ def _check_ranges(place: str, frame: pd.DataFrame, tree: Tree, problems: Problem
             problems.add(
                 f"{place}: {code}", "out_of_range", bad_values, allowed, "改正数值或区间 (correct value or range)"
             )
+
+
+def _declared_only(frame: pd.DataFrame, column: str, declared: set[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out the rows whose unit or code no table declares, and say how many of which."""
+    lost = frame.loc[~frame[column].isin(declared), column]
+    if lost.empty:
+        return frame, []
+    kinds = lost.value_counts()
+    listed = "、".join(str(value) for value in kinds.index[:3])
+    told = (
+        f"未声明的 {column} {len(kinds)} 种共 {len(lost)} 行未读 (rows of an undeclared {column} left out): {listed} …"
+    )
+    return frame.drop(index=lost.index), [told]
 
 
 def _check_known(
