@@ -13,7 +13,7 @@ from .measure.composites.choices import Choices
 from .measure.composites.composite import composite
 from .measure.composites.effective import effective_weights
 from .measure.composites.evaluation import fuzzy, topsis, triangular
-from .measure.composites.indicator_audit import indicator_audit
+from .measure.composites.indicator_audit import auditable, indicator_audit
 from .measure.composites.orderings import borda, grey_relation, priority_weights, rank_sum_ratio
 from .measure.composites.robustness import robustness, sobol_shares
 from .measure.composites.weighting import weigh
@@ -47,6 +47,7 @@ __all__ = [
     "agreement",
     "ahp",
     "attributes",
+    "auditable",
     "bland_altman",
     "bootstrap_interval",
     "bootstrapped",

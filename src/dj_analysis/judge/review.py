@@ -52,6 +52,11 @@ class ReviewAudit(Result):
     """
 
     @property
+    def kept(self) -> bool:
+        """Whether some stage before the release was kept."""
+        return bool((self.table["entered"] > 0).any())
+
+    @property
     def revisions(self) -> Result:
         """Every revision, the largest first: period, rank, level, unit, code, stage, value_before, value, revision (points), role."""
         return self.parts["revisions"]

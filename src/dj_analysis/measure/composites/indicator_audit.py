@@ -12,11 +12,11 @@ from scipy import stats
 from ...errors import UsageError, unknown
 from ...result import Result
 from ...spec.periods import within
-from ...spec.tree import Indicator, Node
+from ...spec.tree import Indicator, Node, Tree
 from ..scores import Scores, inherited, joined
 
 CEILING, FLOOR_, STILL, MISSING, WEAK, OFTEN = 95.0, 5.0, 3, 0.2, 0.1, 0.9
-LEAST_UNITS = 8  # fewer units tell nothing about how indicators go together
+LEAST_UNITS, LEAST_INDICATORS = 8, 3  # fewer tell nothing about how indicators go together
 KEYS = ("period", "level", "code")
 
 
@@ -24,8 +24,8 @@ KEYS = ("period", "level", "code")
 class IndicatorAudit(Result):
     """Audit of the indicators of one level.
 
-    ``.table``: period, level, code, n (units), item_total (corrected correlation with the rest), vif (variance inflation), tau
-    (Kendall's τ with the full ranking if it alone were left out), rank_lost (share of the variance of ranks lost, 1 − ρ²), ceiling, floor
+    ``.table``: period, level, code, units (and n, the same, where persons answered), item_total (corrected correlation
+    with the rest), vif (variance inflation), tau (Kendall's τ with the full ranking if it alone were left out), rank_lost (share of the variance of ranks lost, 1 − ρ²), ceiling, floor
     (shares of values at the ends), still (share of units without any change for three months), never_met (share of units that never
     met the target), missing (share of values), minutes (a branch and month), reason (why it is a candidate to be left out or
     changed; empty for none).
@@ -33,11 +33,21 @@ class IndicatorAudit(Result):
 
     @property
     def reduction(self) -> Result:
-        """What could be left out, one after the other: period, level, step, code, into (who takes its weight), n (units),
+        """What could be left out, one after the other: period, level, step, code, into (who takes its weight), n, units,
         tau (kept with the full ranking), left
         (indicators), minutes (saved a branch and month so far).
         """
         return self.parts["reduction"]
+
+    @property
+    def candidates(self) -> list[str]:
+        """Codes of the indicators that are candidates to be left out or changed."""
+        return list(self.table.loc[self.table["reason"] != "", "code"])
+
+
+def auditable(scores: Scores, level: str, *, code: str | None = None) -> bool:
+    """Tell whether there are units and indicators enough for :func:`indicator_audit`: eight with every indicator, and three."""
+    return level in set(scores.table["level"]) and _given(scores, level, code).enough
 
 
 def indicator_audit(scores: Scores, level: str, *, code: str | None = None, keep: float = 0.9) -> IndicatorAudit:
@@ -69,6 +79,45 @@ def indicator_audit(scores: Scores, level: str, *, code: str | None = None, keep
     --------
     >>> methods.indicator_audit(dj.score(ws.indicators("2025-08/2025-11")), "branch").reduction.table  # doctest: +SKIP
     """
+    given = _given(scores, level, code)
+    tree, leaves, stacked, asked, complete = given.tree, given.leaves, given.stacked, given.asked, given.complete
+    if not given.enough:
+        raise UsageError(
+            f"{level}: {len(complete)} 个单位指标齐全、{len(leaves)} 项指标,少于 {LEAST_UNITS} 个或 {LEAST_INDICATORS} 项时"
+            f"不作分析 (at least {LEAST_UNITS} units with every indicator and {LEAST_INDICATORS} indicators are needed)"
+        )
+    code = given.code
+    weights = np.array([tree.weight_in_whole(leaf.code, code) for leaf in leaves])
+    table = _leaf_table(leaves, complete, stacked, weights, asked)
+    head = {"period": scores.period, "level": level}
+    # The count of units is no count of people: among units of work it must not be held against min_group.
+    counts = {"units": float(len(complete)), "n": float(len(complete)) if scores.about == "persons" else np.nan}
+    table = table.assign(**head, **counts)[[*KEYS, *_STATISTICS, "reason"]]
+    statistics = ("n", "units", "tau", "left", "minutes")
+    steps = _reduced(leaves, complete, weights, keep).assign(**head, **counts)
+    steps = steps[["period", "level", "step", "code", "into", *statistics]]
+    common = inherited(scores)
+    reduction = Result(joined([steps]), ("period", "level", "step", "code", "into"), statistics, **common)
+    return IndicatorAudit(joined([table]), KEYS, _STATISTICS, parts={"reduction": reduction}, **common)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What is audited: months × units × indicators of points, which months asked each as now, and means of complete units."""
+
+    tree: Tree
+    code: str
+    leaves: list[Node]
+    stacked: np.ndarray
+    asked: np.ndarray
+    complete: np.ndarray
+
+    @property
+    def enough(self) -> bool:
+        return len(self.complete) >= LEAST_UNITS and len(self.leaves) >= LEAST_INDICATORS
+
+
+def _given(scores: Scores, level: str, code: str | None) -> _Given:
     source = scores.spec.indicators if scores.programme == "indicators" else scores.spec.codebook.tree
     assert source is not None
     tree = source.at(scores.period)
@@ -96,28 +145,12 @@ def indicator_audit(scores: Scores, level: str, *, code: str | None = None, keep
     known = (~np.isnan(stacked)).sum(axis=0)
     mean = np.divide(np.nansum(stacked, axis=0), known, out=np.full(known.shape, np.nan), where=known > 0)
     complete = mean[~np.isnan(mean).any(axis=1)]
-    if len(complete) < LEAST_UNITS or len(leaves) < 3:
-        raise UsageError(
-            f"{level}: {len(complete)} 个单位指标齐全、{len(leaves)} 项指标,少于 {LEAST_UNITS} 个或 3 项时不作分析"
-            f" (at least {LEAST_UNITS} units with every indicator and 3 indicators are needed)"
-        )
-    weights = np.array([tree.weight_in_whole(leaf.code, code) for leaf in leaves])
-    table = _leaf_table(leaves, complete, stacked, weights, asked)
-    head = {"period": scores.period, "level": level}
-    table = table.assign(**head, n=float(len(complete)))[[*KEYS, *_STATISTICS, "reason"]]
-    steps = _reduced(leaves, complete, weights, keep)
-    steps = steps.assign(**head, n=float(len(complete)))[
-        ["period", "level", "step", "code", "into", "n", "tau", "left", "minutes"]
-    ]
-    common = inherited(scores)
-    reduction = Result(
-        joined([steps]), ("period", "level", "step", "code", "into"), ("n", "tau", "left", "minutes"), **common
-    )
-    return IndicatorAudit(joined([table]), KEYS, _STATISTICS, parts={"reduction": reduction}, **common)
+    return _Given(tree, code, leaves, stacked, asked, complete)
 
 
 _STATISTICS = (
     "n",
+    "units",
     "item_total",
     "vif",
     "tau",
