@@ -45,10 +45,10 @@ class ReviewAudit(Result):
     entered (values that entered the stage), blank (share of them without a number), compared (with a number here and at the
     last stage kept before), revised (changed at this stage), share (of those compared) with its Wilson interval low, high,
     revision and revision_size (mean signed and mean absolute size of a revision, in points of the indicator's range; positive is to
-    the unit's advantage), filled (blanks that got a number), removed (numbers that were taken out), days_median and
-    days_most (median and 90 % quantile of calendar days since the last stage kept before; of the report, since the end of the
-    period), late (share beyond the day limit of ``[review]`` in rules.toml), misdated (dated before the stage before; left out of
-    the days), reason (why something is missing).
+    the unit's advantage), filled (blanks that got a number), removed (numbers that were taken out), days_median and days_most
+    (median and 90 % quantile of calendar days since the last stage kept before; of the report, since the end of the period, 0
+    where it was sent before), late (share beyond the day limit of ``[review]`` in rules.toml), misdated (dated before the stage
+    before, or before the period; left out of the days), reason (why something is missing).
     """
 
     @property

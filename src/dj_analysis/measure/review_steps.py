@@ -29,8 +29,9 @@ def review_steps(branches: Indicators) -> pd.DataFrame:
     pandas.DataFrame
         month, level, unit, code, stage (in order; ``overall`` last), role, value, value_before (at the last stage kept before),
         revision (points of the range, positive to the unit's advantage; NaN for counts that have no range), blank,
-        compared, revised, filled, removed (flags), days (calendar days since that stage, of the report since the end of the
-        period), limit (days allowed, 0 for none), misdated. Values about persons are left out.
+        compared, revised, filled, removed (flags), days (calendar days since that stage; of the report since the end of the
+        period, 0 where it was sent during the period), limit (days allowed, 0 for none), misdated (dated before that stage, of the
+        report before the period begins; without days). Values about persons are left out.
     """
     rows = staged_values(branches)
     if rows.empty:
@@ -42,7 +43,9 @@ def review_steps(branches: Indicators) -> pd.DataFrame:
     role = np.full(shape, "", dtype=object)
     there[cell, stage], value[cell, stage], day[cell, stage] = True, rows["value"], rows["day"]
     role[cell, stage] = rows["role"]
-    head = rows.loc[~pd.Series(cell).duplicated().to_numpy(), ["period", "level", "unit", "code", "per_point", "end"]]
+    head = rows.loc[
+        ~pd.Series(cell).duplicated().to_numpy(), ["period", "level", "unit", "code", "per_point", "start", "end"]
+    ]
     head = head.reset_index(drop=True).rename(columns={"period": "month"})
     rule, limits = branches.spec.rules.review, dict[str, int]()
     tables, before = [], -np.ones(shape[0], dtype=int)  # the last stage kept before
@@ -61,7 +64,7 @@ def review_steps(branches: Indicators) -> pd.DataFrame:
 
 
 def staged_values(branches: Indicators) -> pd.DataFrame:
-    """Return the rows of every stage as numbers: period, level, unit, code, stage, role, value, day, end (of the period),
+    """Return the rows of every stage as numbers: period, level, unit, code, stage, role, value, day, start and end (of the period),
     per_point (points of the range a unit of the value is worth, its sign by direction).
 
     Left out are units and codes not in force in the period, indicators about persons, values that do not apply, and what a
@@ -81,7 +84,7 @@ def staged_values(branches: Indicators) -> pd.DataFrame:
         tables.append(
             rows.assign(
                 level=rows["unit"].map(levels), per_point=rows["code"].map(worth).astype("float64"),
-                end=float(parse(str(period)).end.toordinal()),
+                start=float(parse(str(period)).start.toordinal()), end=float(parse(str(period)).end.toordinal()),
             )
         )  # fmt: skip
     table = pd.concat(tables, ignore_index=True) if tables else review.iloc[:0]
@@ -106,13 +109,16 @@ def _step(
     now, earlier = value[every, place], np.where(some, value[every, before], np.nan)
     compared = some & ~np.isnan(now) & ~np.isnan(earlier)
     revised = compared & (np.abs(now - earlier) > SAME)
-    days = day[every, place] - np.where(some, day[every, before], head["end"].to_numpy(float))
+    start, end, dated = head["start"].to_numpy(float), head["end"].to_numpy(float), day[every, place]
+    days = np.where(
+        some, dated - day[every, before], np.where(dated < start, dated - start, np.maximum(dated - end, 0))
+    )
     table = head[["month", "level", "unit", "code"]].assign(
         stage=name, role=role[every, place], value=now, value_before=earlier,
         revision=np.where(revised, (now - earlier) * head["per_point"].to_numpy(float), np.nan), blank=np.isnan(now),
         compared=compared, revised=revised, filled=some & np.isnan(earlier) & ~np.isnan(now),
         removed=some & np.isnan(now) & ~np.isnan(earlier), days=np.where(days >= 0, days, np.nan), limit=limit,
-        misdated=some & (days < 0),
+        misdated=days < 0,
     )  # fmt: skip
     return table[there]
 

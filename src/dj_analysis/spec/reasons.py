@@ -55,6 +55,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "audit_floor": ("多数零分，建议调整", "nearly all at the floor"),
     "audit_still": ("连续三个月无变化", "no change for three months"),
     "audit_never_met": ("多数单位从未达标，目标可能过高", "nearly nobody ever met the target"),
+    "audit_always_met": ("连续六个月全部达标，已成天花板，建议调整", "everybody met the target for six months"),
+    "audit_alike": ("各单位没有差别", "units do not differ"),
     "audit_missing": ("缺报较多", "often missing"),
     "audit_weak": ("与总体几乎无关", "hardly related to the rest"),
     "audit_repeated": ("与其他指标重复", "says the same as others"),
