@@ -6,6 +6,8 @@ Fisher's tail is scipy's; Wilson's interval that of 81 of 263 published by Newco
 
 from __future__ import annotations
 
+import html
+import re
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +111,19 @@ def test_days_and_lateness_of_a_hand_worked_table(by_hand: ReviewAudit):
     assert table.loc["reported", "late"] == pytest.approx(1 / 4), "within 5 days of the end of the month"
     assert table.loc["checked", "late"] == pytest.approx(1 / 2), "within 2 days of the report"
     assert table.loc[["compiled", "released", "overall"], "late"].isna().all(), "no limit is declared"
+
+
+def test_a_report_sent_during_its_period_is_on_time_and_one_before_it_is_misdated(tmp_path):
+    rows = (
+        "B1,2026-09,K1,8,reported,,2026-09-28,\nB2,2026-09,K1,8,reported,,2026-10-06,\n"
+        "B3,2026-09,K1,8,reported,,2026-08-31,\nB3,2026-09,K1,8,released,,2026-10-02,\n"
+    )
+    audit = methods.review_audit(office(tmp_path, VALUES.splitlines()[0] + "\n" + rows).indicators("2026-09"))
+    first = audit.table.set_index("stage").loc["reported"]
+    assert (first["days_median"], first["late"], first["misdated"]) == (3, 1 / 2, 1)
+    late = audit.lateness.table.set_index("unit")
+    assert late["months_late"].to_dict() == {"B1": 0, "B2": 1}
+    assert late["days_median"].to_dict() == {"B1": 0, "B2": 6}
 
 
 def test_a_value_changed_from_8_to_10_at_the_second_stage_is_listed(by_hand: ReviewAudit):
@@ -413,3 +428,100 @@ def test_where_nothing_is_planted_nothing_is_found_in_the_review(tmp_path):
             table = audit.parts[part].table
             found[part] += bool(table["often" if "often" in table else "heaped"].fillna(False).any())
     assert max(found.values()) <= 2, "each of five offices names somebody with a chance of a tenth at most"
+
+
+# --- In the reports -----------------------------------------------------------------------------------------------------
+
+
+def reviewed_office(folder: Path, *, stages: bool = True, planted: bool = True, months: int = 8) -> dj.Workspace:
+    """Write twelve branches of two cities with ten percentages, four months of them with two stages and dates.
+
+    Planted: B1's values are raised, B3 reports late, B5 rounds to fives. All posted their rules from the first month on (K9).
+    """
+    rng = np.random.default_rng(1)
+    rows = ["unit,period,code,value,stage,role,time"]
+    for month in range(months):
+        staged, period = stages and month >= months - 4, f"2026-{10 - months + month:02d}"
+        for b in range(12):
+            late = (planted and b == 3) or rng.random() < 0.02
+            for k in range(10):
+                told = 60 + 3 * (b % 4) + rng.uniform(0, 25) if k < 9 else 100.0
+                told = np.round(told / 5) * 5 if planted and b == 5 else told
+                raised = k < 9 and rng.random() < (0.5 if planted and b == 1 else 0.03)
+                key, day = f"B{b},{period},K{k}", f"2026-{11 - months + month:02d}-{9 if late else 2:02d}"
+                if staged:
+                    rows.append(f"{key},{told:.1f},reported,支部,{day}")
+                    rows.append(f"{key},{told + 2 * raised:.1f},checked,管理部门,2026-{11 - months + month:02d}-12")
+                rows.append(f"{key},{told + 2 * (staged and raised):.1f},released,领导,")
+    indicators = ["code,parent,label_zh,label_en,role,direction,weight,minimum,maximum,about,target,minutes"]
+    indicators += ["BM,,对标,Benchmark,index,1,,,,,,"]
+    indicators += [f"K{k},BM,任务{k},Task {k},item,1,1,0,100,units,80,15" for k in range(10)]
+    units = ["unit,parent,level,name_zh,name_en", "C1,,city,甲市,City A", "C2,,city,乙市,City B"]
+    units += [f"B{b},C{b % 2 + 1},branch,第{b}党支部,Branch {b}" for b in range(12)]
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"units.csv": units, "indicators.csv": indicators, "indicator_values.csv": rows}
+    files |= {"workspace.toml": ['name = "试"'], "rules.toml": ["[review]", "reported = 5"]}
+    for name, lines in files.items():
+        (folder / name).write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return dj.open_workspace(folder)
+
+
+def printed(ws: dj.Workspace, report: str, **options: str) -> str:
+    """The words of a report in HTML, without its tags."""
+    run = dj.run_report(report, ws.folder, period="2026-09", formats=["html"], **options)
+    assert run.manifest["dropped"] == []
+    body = run.files["html"].read_text("utf-8").split("<body", 1)[1]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
+
+
+def test_the_benchmark_tells_of_the_review_who_stands_out_in_it(tmp_path):
+    ws = reviewed_office(tmp_path / "o")
+    text = printed(ws, "benchmark")
+    assert "填报质量与审核 2026年9月支部上报的指标值120个" in text
+    assert re.search("超出偶然范围的有1个：第1党支部（管理部门审查改动[0-9.]+%，净改动\\+2.0分）", text)
+    assert "第3党支部（4个月中4个月）" in text
+    assert re.search("有1个：第5党支部（100.0%，应为[0-9.]+%左右）", text)
+    assert "改动过的指标值" in text
+    city = printed(ws, "benchmark", unit="C1", lang="en")
+    assert "In 2026-09 the branches reported 60 values" in city
+    assert "no unit's values were changed more often than chance has it. No unit reported late" in html.unescape(city)
+    assert not [c for c in city if "\u4e00" <= c <= "\u9fff"]
+
+
+@pytest.mark.parametrize(("stages", "planted"), [(False, False), (True, False)])
+def test_the_benchmark_accuses_nobody_where_nothing_is_planted_and_says_where_nothing_was_kept(
+    tmp_path, stages, planted
+):
+    text = printed(reviewed_office(tmp_path / "o", stages=stages, planted=planted), "benchmark")
+    assert "没有单位的末位数字异常集中" in text
+    assert ("没有保存发布之前各审核环节的记录，不作审核分析" in text) is not stages
+    assert ("没有单位被改动的比例高出偶然范围；没有单位迟报的月数高出偶然范围" in text) is stages
+    assert ("各审核环节的改动" in text) is stages
+    assert "以上只是提示" not in text
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_assessment_lists_what_says_too_little(tmp_path, lang):
+    text = printed(reviewed_office(tmp_path / "o"), "assessment", lang=lang)
+    wanted = {
+        "zh": (
+            "指标减负 现行指标10项，一个单位每月填报约150分钟",
+            "任务9（多数满分，建议调整；连续三个月无变化；连续六个月全部达标",
+            "各指标的区分度与重复度 项目 题总相关 方差膨胀因子 至少为",
+        ),
+        "en": (
+            "Fewer indicators 10 indicators are in force; a unit spends about 150 minutes",
+            "Task 9 (nearly all at the ceiling; unchanged for three months; met by all for six months",
+            "How indicators tell units apart and repeat each other",
+        ),
+    }[lang]
+    for words in wanted:
+        assert words in text, words
+
+
+def test_the_assessment_of_too_few_units_says_so(tmp_path):
+    ws = reviewed_office(tmp_path / "o", months=2)
+    rows = (ws.folder / "indicator_values.csv").read_text("utf-8").splitlines()
+    few = [row for row in rows if row.split(",")[0] in ("unit", "B0", "B1", "B2")]
+    (ws.folder / "indicator_values.csv").write_text("\n".join([*few, ""]), "utf-8")
+    assert "指标齐全的单位或指标太少，不作减负分析" in printed(dj.open_workspace(ws.folder), "assessment")

@@ -57,6 +57,11 @@ class ReviewAudit(Result):
         return bool((self.table["entered"] > 0).any())
 
     @property
+    def dated(self) -> bool:
+        """Whether the days of some stage are known."""
+        return bool(self.table["days_median"].notna().any())
+
+    @property
     def revisions(self) -> Result:
         """Every revision, the largest first: period, rank, level, unit, code, stage, value_before, value, revision (points), role."""
         return self.parts["revisions"]

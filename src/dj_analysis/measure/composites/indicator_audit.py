@@ -20,6 +20,7 @@ CEILING, FLOOR_, MISSING, OFTEN = 95.0, 5.0, 0.2, 0.9
 WEAK, USEFUL = 0.1, 0.3  # item–rest correlations; from .30 on an item discriminates (Nunnally and Bernstein 1994)
 STILL, MET = 3, 6  # months without any change; months in which every unit met the target
 SAME = 1e-9
+REPEATED = 5.0  # variance inflation: four fifths of the variance are told by the others (R² = .80)
 LEAST_UNITS, LEAST_INDICATORS = 8, 3  # fewer tell nothing about how indicators go together
 KEYS = ("period", "level", "code")
 
@@ -29,11 +30,11 @@ class IndicatorAudit(Result):
     """Audit of the indicators of one level.
 
     ``.table``: period, level, code, units (and n, the same, where persons answered), item_total (corrected correlation with the
-    rest), vif (variance inflation), tau (Kendall's τ with the full ranking if it alone were left out), rank_lost (share of the
-    variance of ranks lost, 1 − ρ²), ceiling, floor (shares of values at the ends), still (share of units without any change for
-    three months), never_met (share of units that never met the target), always_met (share of units that met it in each of the last
-    six months), missing (share of values), minutes (a branch and month), reason (why it is a candidate to be left out or
-    changed; empty for none).
+    rest), vif (variance inflation), vif_low (its 95 % lower limit: few units inflate it by chance), tau (Kendall's τ with the full
+    ranking if it alone were left out), rank_lost (share of the variance of ranks lost, 1 − ρ²), ceiling, floor (shares of values
+    at the ends), still (share of units without any change for three months), never_met (share of units that never met the
+    target), always_met (share of units that met it in each of the last six months), missing (share of values), minutes (a branch
+    and month), reason (why it is a candidate to be left out or changed; empty for none).
     """
 
     @property
@@ -79,8 +80,9 @@ def indicator_audit(scores: Scores, level: str, *, code: str | None = None, keep
 
     References
     ----------
-    OECD/JRC (2008), Handbook on Constructing Composite Indicators, step 3; Kendall (1938); Fisher (1921) and Nunnally and Bernstein
-    (1994) on low correlations: an indicator whose own is .30 is called unrelated with a chance of 2.5 % at most.
+    OECD/JRC (2008), Handbook on Constructing Composite Indicators, step 3; Kendall (1938); Theil (1961); Fisher (1921) and Nunnally
+    and Bernstein (1994) on low correlations. An indicator whose true item–rest correlation is .30 is called unrelated with a
+    chance of 2.5 % at most, one whose true variance inflation is 5 a repetition with a chance of 5 %.
 
     Examples
     --------
@@ -163,7 +165,7 @@ def _of_few_persons(rows: pd.DataFrame, scores: Scores, leaves: list[Node]) -> p
 
 
 _STATISTICS = (
-    "n", "units", "item_total", "vif", "tau", "rank_lost", "ceiling", "floor", "still", "never_met", "always_met", "missing",
+    "n", "units", "item_total", "vif", "vif_low", "tau", "rank_lost", "ceiling", "floor", "still", "never_met", "always_met", "missing",
     "minutes",
 )  # fmt: skip
 
@@ -175,14 +177,14 @@ def _total(values: np.ndarray, weights: np.ndarray, kept: np.ndarray) -> np.ndar
 def _leaf_table(given: _Given, weights: np.ndarray) -> pd.DataFrame:
     count, complete = len(given.leaves), given.complete
     full = _total(complete, weights, np.ones(count, dtype=bool))
-    inflation = _inflation(complete)
+    inflation, least = _inflation(complete)
     rows = []
     for j, leaf in enumerate(given.leaves):
         rest, points = _total(complete, weights, np.arange(count) != j), given.stacked[:, :, j]
         known = points[~np.isnan(points)]
         never, always = _met(points, _target_points(leaf))
         row = {
-            "code": leaf.code, "item_total": _correlation(complete[:, j], rest), "vif": inflation[j],
+            "code": leaf.code, "item_total": _correlation(complete[:, j], rest), "vif": inflation[j], "vif_low": least[j],
             "tau": float(stats.kendalltau(full, rest).statistic), "rank_lost": 1 - float(stats.spearmanr(full, rest).statistic) ** 2,
             "ceiling": float((known >= CEILING).mean()) if len(known) else np.nan,
             "floor": float((known <= FLOOR_).mean()) if len(known) else np.nan,
@@ -219,12 +221,12 @@ def _findings(row: dict[str, Any], units: int, *, alike: bool) -> list[str]:
         "audit_ceiling": row["ceiling"] >= OFTEN, "audit_floor": row["floor"] >= OFTEN, "audit_still": row["still"] >= OFTEN,
         "audit_never_met": row["never_met"] >= OFTEN, "audit_always_met": row["always_met"] == 1, "audit_alike": alike and not at_an_end,
         "audit_missing": row["missing"] >= MISSING,
-        "audit_weak": _weak(row["item_total"], units), "audit_repeated": row["vif"] >= 10 or (row["tau"] >= 0.99 and row["vif"] >= 5),
+        "audit_weak": hardly_related(row["item_total"], units), "audit_repeated": row["vif_low"] >= REPEATED,
     }  # fmt: skip
     return [name for name, holds in checks.items() if holds]
 
 
-def _weak(correlation: float, units: int) -> bool:
+def hardly_related(correlation: float, units: int) -> bool:
     """Tell whether an item–rest correlation is low, and its 97.5 % limit (Fisher 1921) below what discriminates."""
     return bool(
         correlation < WEAK
@@ -236,14 +238,28 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.corrcoef(x, y)[0, 1]) if x.std() > SAME and y.std() > SAME else float("nan")
 
 
-def _inflation(values: np.ndarray) -> np.ndarray:
-    """Variance inflation 1 / (1 − R²) of each column on the others; missing for constants and where units are too few."""
-    spread = values.std(axis=0) > SAME
-    out = np.full(values.shape[1], np.nan)
-    if len(values) > spread.sum() + 1:
+def _inflation(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the variance inflation 1 / (1 − R²) of each column on the others, and the least it truly is.
+
+    Missing for constants and where units are too few.
+    """
+    spread, units = values.std(axis=0) > SAME, len(values)
+    count, out = int(spread.sum()), np.full((2, values.shape[1]), np.nan)
+    if units > count + 1:
         correlations = np.corrcoef(values[:, spread], rowvar=False)
-        out[spread] = np.diag(np.linalg.pinv(correlations, hermitian=True))
-    return out
+        inflation = np.diag(np.linalg.pinv(np.atleast_2d(correlations), hermitian=True))
+        out[:, spread] = inflation, least_inflation(inflation, units, count)
+    return out[0], out[1]
+
+
+def least_inflation(inflation: np.ndarray, units: int, indicators: int) -> np.ndarray:
+    """Return the 95 % lower limit of a variance inflation.
+
+    It is a ratio of two variances, of all units (units − 1 degrees of freedom) and around the regression (units − indicators);
+    freed of its inflation by chance (Theil's 1961 R² adjusted) it is held against the F distribution. Careful: the two are not independent.
+    """
+    own, rest = units - 1, units - indicators
+    return np.maximum(1.0, np.asarray(inflation) * rest / own / stats.f.isf(0.05, own, rest))
 
 
 def _still(values: np.ndarray) -> float:
