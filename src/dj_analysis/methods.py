@@ -3,6 +3,7 @@
 from .judge.corrections import corrections
 from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
+from .judge.multiple_choice import choices_of_wave
 from .judge.plane import plane
 from .judge.tiers import tiers
 from .measure.composites.ahp import ahp
@@ -52,6 +53,7 @@ __all__ = [
     "borda",
     "chain_link",
     "chance_guard",
+    "choices_of_wave",
     "comparability",
     "composite",
     "corrections",
