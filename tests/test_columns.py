@@ -51,6 +51,7 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "trend": lambda ws, s, now, before: dj.trend([before, now]),
     "contrast": lambda ws, s, now, before: dj.contrast(now),
     "differences": lambda ws, s, now, before: dj.differences(s, ["age_band"]),
+    "keying": lambda ws, s, now, before: methods.keying(s),
     "choices": lambda ws, s, now, before: dj.choices(s, "C3", by="age_band"),
     "ranking": lambda ws, s, now, before: dj.choices(s, "C4", by="city"),
     "enps": lambda ws, s, now, before: dj.enps(s, "O4"),

@@ -34,6 +34,7 @@ from .measure.scales.cfa import Model, fit
 from .measure.scales.factors import efa
 from .measure.scales.invariance import comparability, invariance
 from .measure.scales.invariancerule import InvarianceRule
+from .measure.scales.keying import keying
 from .measure.scales.quality import screen
 from .measure.scales.reliability import reliability
 from .measure.scales.screeningrule import ScreeningRule
@@ -71,6 +72,7 @@ __all__ = [
     "influence",
     "invariance",
     "kendall_w",
+    "keying",
     "link_versions",
     "months_last",
     "nonresponse_bound",
