@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
@@ -15,9 +16,11 @@ from ..measure.intake import wjx
 from ..measure.intake.row_consent import USE
 from ..spec import schemas
 from ..spec.codebook import Codebook, Scale, default_codebook
+from ..spec.consent import PLACEHOLDER
 from ..spec.tree import CHOICE_ROLES, Node
 from .proposed_columns import OUTCOME, ProposedColumn
 
+_TYPED = re.compile(r"〖.*?〗", re.DOTALL)
 UNITS = ("unit", "tree", "parent", "level", "type", "name_zh")
 
 
@@ -117,7 +120,7 @@ def _toml(name: str, period: str, asked: str, informed: date, columns: Sequence[
     return "\n".join(lines) + "\n"
 
 
-NOTICE = "问卷首页告知书：说明目的、自愿填答、只作汇总（由 dj new 填写，请改为实际的告知方式）"
+NOTICE = f"问卷首页告知书：说明目的、自愿填答、只作汇总（{PLACEHOLDER}）"
 
 
 def kept_columns(columns: Sequence[ProposedColumn], headers: Sequence[str]) -> list[str]:
@@ -167,3 +170,17 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:g}"
     return str(value)
+
+
+def last_day(frame: pd.DataFrame) -> date | None:
+    """Return the day of the last submission, where the export tells it."""
+    if wjx.SUBMITTED not in frame:
+        return None
+    dates = pd.to_datetime(frame[wjx.SUBMITTED].str.extract(r"(\d{4}[/-]\d{1,2}[/-]\d{1,2})")[0], errors="coerce")
+    last = dates.max()
+    return None if pd.isna(last) else last.date()
+
+
+def without_typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Cut off what was typed beside an option (``其他〖…〗``)."""
+    return frame.map(lambda cell: _TYPED.sub("", cell) if "〖" in cell else cell)
