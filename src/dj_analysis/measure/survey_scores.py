@@ -105,7 +105,7 @@ def joint_counts(data: Survey) -> pd.DataFrame:
     spec, units = data.spec, data.spec.units.at(data.period)
     sums = sum_frames(
         with_cross(data.frame, data.axes.values(), _JOINT), data.trees(), {_JOINT: _JOINT}, weight=None,
-        favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
+        favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index, counts_only=True,
     )[_JOINT]  # fmt: skip
     table = pd.DataFrame([parts_of(key) for key in sums.units], columns=list(data.axes), dtype="str")
     counts = {"n": sums.persons}
