@@ -237,15 +237,12 @@ def _score_table(level: str, sums: UnitSums, period: str, spec: Specification) -
     reason = estimates.reason.copy()
     answered = sums.persons[:, None] > 0
     reason[(reason == reasons.NO_ANSWERS) & answered] = reasons.NOT_ENOUGH_ANSWERED
-    table = _keys(level, sums, period)
-    for name, values in {
+    return _cell_table(level, sums, period, {
         "n": sums.sums["n"].astype(int), "score": estimates.mean, "sd": estimates.sd, "se": estimates.se, "df": estimates.df,
         "skewness": estimates.skewness,
         "se_source": np.full(reason.shape, "respondents", dtype=object), "low": estimates.low, "high": estimates.high,
         "favourable": favourable, "reason": reason,
-    }.items():  # fmt: skip
-        table[name] = values.ravel()
-    return table
+    })  # fmt: skip
 
 
 def _share_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
@@ -276,15 +273,12 @@ def _shares(
     effective: np.ndarray,
     share: np.ndarray,
 ) -> pd.DataFrame:
-    table = _keys(level, sums, period)
     low, high = uncertainty.shares_interval(np.nan_to_num(share * effective), effective)
-    for name, values in {
+    return _cell_table(level, sums, period, {
         "statistic": np.full(share.shape, statistic, dtype=object), "cut": np.full(share.shape, cut), "n": n.astype(int),
         "count": np.nan_to_num(share * n), "share": share, "low": low, "high": high,
         "reason": np.where(n > 0, "", reasons.NO_ANSWERS).astype(object),
-    }.items():  # fmt: skip
-        table[name] = values.ravel()
-    return table
+    })  # fmt: skip
 
 
 def _response_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
@@ -300,7 +294,8 @@ def _response_table(level: str, sums: UnitSums, period: str, spec: Specification
     return table
 
 
-def _keys(level: str, sums: UnitSums, period: str) -> pd.DataFrame:
+def _cell_table(level: str, sums: UnitSums, period: str, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return a row for every unit and cell; the columns are arrays of units × cells."""
     units, cells = len(sums.units), len(sums.cells)
     return pd.DataFrame(
         {
@@ -309,5 +304,6 @@ def _keys(level: str, sums: UnitSums, period: str) -> pd.DataFrame:
             "unit": np.repeat(np.array(sums.units, dtype=object), cells),
             "form": np.tile([form for form, _ in sums.cells], units),
             "code": np.tile([code for _, code in sums.cells], units),
+            **{name: values.ravel() for name, values in columns.items()},
         }
     )
