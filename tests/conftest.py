@@ -25,8 +25,9 @@ QUICK = frozenset(
 
 #: Modules of whole runs, longest first: they start first, so that no processor waits for the last of them.
 LONG = (
-    "methods_report", "truth", "reports", "versions", "panels", "appeals", "score_sheets", "attacks_files", "attacks_releases", "demo",
-    "attacks_random", "closing", "audit", "columns", "interrupted", "review",
+    "reports", "truth", "methods_report", "versions", "demo", "attacks_files", "branches", "attacks_releases", "columns",
+    "rubrics", "rules", "kernels", "appeals", "properties", "attacks_random", "interrupted", "sources", "attacks", "score_sheets",
+    "audit", "closing", "engines", "panels", "review",
 )  # fmt: skip
 
 #: Modules that run reports: their kernels are forked from one process that has imported the libraries.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
+import polars as pl
 
 import dj_analysis as dj
+from dj_analysis.demo import Company
 from dj_analysis.measure.basis import Basis
+from dj_analysis.measure.scoring import sum_frames
 from dj_analysis.measure.survey import Survey
 from dj_analysis.measure.survey_scores import unit_sums
+from dj_analysis.measure.unitsums import UnitSums
 from dj_analysis.release.tree_rule import partitions, withheld_rows
 from dj_analysis.spec.codebook import Codebook
 from dj_analysis.spec.specification import Specification
@@ -91,3 +95,17 @@ def gated(survey: Survey, *by: str) -> Survey:
     units = survey.spec.units.at(survey.period)
     hidden = withheld_rows(partitions(unit_sums(survey, list(by)), survey.spec, survey.period), units)
     return replace(survey, withheld={survey.period: hidden})
+
+
+def sums_of_draws(company: Company, period: str, first: int, draws: int) -> Iterator[UnitSums]:
+    """Sums of several draws in one pass; a draw stands before the unit's name while they are summed."""
+    surveys = [company.draw(period, seed) for seed in range(first, first + draws)]
+    spec, tree = surveys[0].spec, surveys[0].spec.units.at(period).trees[0]
+    frame = pl.concat([s.frame.with_columns(unit=pl.format("{}|{}", pl.lit(i), "unit")) for i, s in enumerate(surveys)])
+    block = sum_frames(
+        frame, surveys[0].trees(), {tree: "unit"}, favourable=spec.bands["favourable"], low=spec.bands["low_answers"],
+        index=spec.codebook.index,
+    )[tree]  # fmt: skip
+    for i in range(draws):
+        mine = [unit for unit in block.units if unit.startswith(f"{i}|")]
+        yield block.laid_out(mine, block.cells).renamed({unit: unit.split("|")[1] for unit in mine})

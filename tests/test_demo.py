@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from small import sums_of_draws
 
 from dj_analysis import demo
 from dj_analysis.demo import Company, make_company
@@ -16,7 +17,7 @@ from dj_analysis.measure.intake.identifiers import check_names, identifying_text
 from dj_analysis.measure.intake.indicator_values import indicators_of, load_values, periods_of
 from dj_analysis.measure.intake.sources import survey_of_file
 from dj_analysis.measure.scoring import score_frame
-from dj_analysis.measure.survey_scores import score
+from dj_analysis.measure.survey_scores import score, scores_of_sums
 from dj_analysis.spec.codebook import load_codebook, load_indicators
 from dj_analysis.spec.settings import Settings, read_settings
 from dj_analysis.spec.specification import Specification
@@ -129,7 +130,11 @@ def test_truth_agrees_with_a_large_simulation():
 
 def test_truth_is_the_mean_over_many_small_draws():
     company = make_company(employees=300, branches=6, quarters=2, seed=3)
-    draws = [score(company.draw("2026Q2", seed)).table.set_index(KEYS)["score"] for seed in range(60)]
+    survey = company.draw("2026Q2", 0)
+    draws = [
+        scores_of_sums({sums.axis: sums}, survey).table.set_index(KEYS)["score"]
+        for sums in sums_of_draws(company, "2026Q2", 0, 60)
+    ]
     table = pd.concat(draws, axis=1)
     error = table.mean(axis=1) - company.truth.set_index(KEYS)["score"].reindex(table.index)
     z = (error / (table.std(axis=1) / np.sqrt(table.notna().sum(axis=1)))).dropna()

@@ -5,12 +5,11 @@ number covered lies inside the 99 % binomial interval around the claim.
 """
 
 import numpy as np
-import polars as pl
 import pytest
 from scipy import stats
+from small import sums_of_draws
 
 import dj_analysis as dj
-from dj_analysis.measure.scoring import sum_frames
 from dj_analysis.measure.survey_scores import scores_of_sums, unit_sums
 
 DIMENSIONS = [f"D{i}" for i in range(1, 9)]
@@ -43,20 +42,6 @@ def test_planted_weak_dimension_is_the_lowest_of_its_city(planted):
             lowest = of_city.loc[of_city["difference"].idxmin()]
             found[row.unit] += lowest["code"] == row.code and lowest["high"] < 0
     assert min(found.values()) >= 0.95 * draws, found
-
-
-def sums_of_draws(company, period, first, draws):
-    """Sums of several draws in one pass; a draw stands before the unit's name while they are summed."""
-    surveys = [company.draw(period, seed) for seed in range(first, first + draws)]
-    spec, tree = surveys[0].spec, surveys[0].spec.units.at(period).trees[0]
-    frame = pl.concat([s.frame.with_columns(unit=pl.format("{}|{}", pl.lit(i), "unit")) for i, s in enumerate(surveys)])
-    block = sum_frames(
-        frame, surveys[0].trees(), {tree: "unit"}, favourable=spec.bands["favourable"], low=spec.bands["low_answers"],
-        index=spec.codebook.index,
-    )[tree]  # fmt: skip
-    for i in range(draws):
-        mine = [unit for unit in block.units if unit.startswith(f"{i}|")]
-        yield block.laid_out(mine, block.cells).renamed({unit: unit.split("|")[1] for unit in mine})
 
 
 def test_draws_summed_together_are_those_summed_alone():

@@ -84,6 +84,7 @@ def sum_frames(
     favourable: Bands,
     low: Bands,
     index: str | None = None,
+    counts_only: bool = False,
 ) -> dict[str, UnitSums]:
     """Score every row once and sum the rows of each unit along every axis; the only place that collects a lazy frame.
 
@@ -93,6 +94,8 @@ def sum_frames(
         Axis → column with the unit (or category); None puts all rows under the root alone.
     favourable, low
         Cut points of a favourable answer and of a low index.
+    counts_only
+        Sum persons and ``n`` alone; the other statistics are 0.
 
     Raises
     ------
@@ -108,7 +111,7 @@ def sum_frames(
         (nw.col(column).cast(nw.String).fill_null("") if column else nw.lit("")).alias(f"_key:{number}")
         for number, column in enumerate(columns.values())
     ]
-    summed = _with_summands(scored, plan, weight, favourable, low, index).with_columns(*keys)
+    summed = _with_summands(scored, plan, weight, favourable, low, index, counts_only=counts_only).with_columns(*keys)
     sums = [name for name in summed.collect_schema().names() if name.startswith(("_s:", "_rows", "_lost"))]
     ranges = [*(f"_r:{leaf.code}" for leaf in plan.leaves), *(["_w"] if weight else [])]
     sums_by_axis = {}
@@ -141,8 +144,12 @@ def _as_floats(table: pd.DataFrame, *, whole_keys: bool) -> pd.DataFrame:
     key = table["_key"].astype("str")
     if whole_keys:
         key = whole_numbers(key).replace("nan", "")
-    values = {name: pd.to_numeric(table[name], errors="coerce").astype("float64") for name in table if name != "_key"}
-    return pd.DataFrame({"_key": key, **values}).sort_values("_key", ignore_index=True)
+    values = table.drop(columns="_key")
+    if all(isinstance(dtype, np.dtype) and dtype.kind in "iuf" for dtype in values.dtypes):
+        floats = pd.DataFrame(values.to_numpy("float64"), values.index, values.columns)
+    else:
+        floats = pd.DataFrame({n: pd.to_numeric(values[n], errors="coerce").astype("float64") for n in values})
+    return pd.concat([key.rename("_key"), floats], axis=1).sort_values("_key", ignore_index=True)
 
 
 def _with_scores(frame: Any, plan: Plan) -> Any:
@@ -150,18 +157,20 @@ def _with_scores(frame: Any, plan: Plan) -> Any:
     schema = frame.collect_schema()
     cleaned = [_clean(leaf, schema[leaf.code]) for leaf in plan.leaves]
     frame = frame.with_columns(*cleaned) if cleaned else frame
+    leaves = {leaf.code for leaf in plan.leaves}
     done: set[str] = set()
+    waiting: dict[str, Any] = {}  # scores that rest on nothing among them: one pass computes them together
     for form, code in plan.nodes:
         tree = plan.trees[form]
-        leaves = {leaf.code for leaf in plan.leaves}
-        children = [c for c in tree.children(code) if c.code in leaves or f"{form}__{c.code}" in done]
+        children = [c for c in tree.children(code) if c.code in leaves or f"{form}__{c.code}" in {*done, *waiting}]
+        if any(f"{form}__{child.code}" in waiting for child in children):
+            frame, done, waiting = frame.with_columns(**waiting), done | set(waiting), {}
         if all(child.code in leaves for child in children):
             score = _mean_of_leaves(children, tree.least(tree[code]))
         else:
             score = _mean_of_nodes(children, form, leaves, tree.least(tree[code]))
-        frame = frame.with_columns(score.alias(f"{form}__{code}"))
-        done.add(f"{form}__{code}")
-    return frame
+        waiting[f"{form}__{code}"] = score
+    return frame.with_columns(**waiting) if waiting else frame
 
 
 def _clean(leaf: Node, dtype: Any) -> Any:
@@ -210,7 +219,9 @@ def _multiples(leaves: list[Node]) -> tuple[list[float | int], float | int]:
     return [w / r for w, r in zip(weights, ranges, strict=True)], 1
 
 
-def _with_summands(frame: Any, plan: Plan, weight: str | None, favourable: Bands, low: Bands, index: str | None) -> Any:
+def _with_summands(
+    frame: Any, plan: Plan, weight: str | None, favourable: Bands, low: Bands, index: str | None, *, counts_only: bool
+) -> Any:
     """Make every summand a column of its own: engines differ in how they aggregate expressions, not columns."""
     w = None
     if weight:
@@ -230,6 +241,8 @@ def _with_summands(frame: Any, plan: Plan, weight: str | None, favourable: Bands
         if code == index and low.of is not None:
             flag = (x < low.of - SLACK).cast(_INT).fill_null(0)
             columns[f"_s:{form}__{code}:low"] = flag if w is None else flag * w
+    if counts_only:
+        columns = {name: value for name, value in columns.items() if not name.startswith("_s:") or name.endswith(":n")}
     return frame.with_columns(**columns)
 
 

@@ -135,7 +135,7 @@ def joint_counts(data: Survey) -> pd.DataFrame:
     spec, units = data.spec, data.spec.units.at(data.period)
     sums = sum_frames(
         with_cross(data.frame, data.axes.values(), _JOINT), data.counted_trees(), {_JOINT: _JOINT}, weight=None,
-        favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
+        favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index, counts_only=True,
     )[_JOINT]  # fmt: skip
     table = pd.DataFrame([parts_of(key) for key in sums.units], columns=list(data.axes), dtype="str")
     counts = {"n": sums.persons}
@@ -282,15 +282,12 @@ def _score_table(level: str, sums: UnitSums, period: str, spec: Specification) -
     reason = estimates.reason.copy()
     answered = sums.persons[:, None] > 0
     reason[(reason == reasons.NO_ANSWERS) & answered] = reasons.NOT_ENOUGH_ANSWERED
-    table = _keys(level, sums, period)
-    for name, values in {
+    return _cell_table(level, sums, period, {
         "n": sums.sums["n"].astype(int), "score": estimates.mean, "sd": estimates.sd, "se": estimates.se, "df": estimates.df,
         "skewness": estimates.skewness,
         "se_source": np.full(reason.shape, "respondents", dtype=object), "low": estimates.low, "high": estimates.high,
         "favourable": favourable, "reason": reason,
-    }.items():  # fmt: skip
-        table[name] = values.ravel()
-    return table
+    })  # fmt: skip
 
 
 def _share_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
@@ -321,15 +318,12 @@ def _shares(
     effective: np.ndarray,
     share: np.ndarray,
 ) -> pd.DataFrame:
-    table = _keys(level, sums, period)
     low, high = uncertainty.shares_interval(np.nan_to_num(share * effective), effective)
-    for name, values in {
+    return _cell_table(level, sums, period, {
         "statistic": np.full(share.shape, statistic, dtype=object), "cut": np.full(share.shape, cut), "n": n.astype(int),
         "count": np.nan_to_num(share * n), "share": share, "low": low, "high": high,
         "reason": np.where(n > 0, "", reasons.NO_ANSWERS).astype(object),
-    }.items():  # fmt: skip
-        table[name] = values.ravel()
-    return table
+    })  # fmt: skip
 
 
 def _response_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
@@ -345,7 +339,8 @@ def _response_table(level: str, sums: UnitSums, period: str, spec: Specification
     return table
 
 
-def _keys(level: str, sums: UnitSums, period: str) -> pd.DataFrame:
+def _cell_table(level: str, sums: UnitSums, period: str, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return a row for every unit and cell; the columns are arrays of units × cells."""
     units, cells = len(sums.units), len(sums.cells)
     return pd.DataFrame(
         {
@@ -354,5 +349,6 @@ def _keys(level: str, sums: UnitSums, period: str) -> pd.DataFrame:
             "unit": np.repeat(np.array(sums.units, dtype=object), cells),
             "form": np.tile([form for form, _ in sums.cells], units),
             "code": np.tile([code for _, code in sums.cells], units),
+            **{name: values.ravel() for name, values in columns.items()},
         }
     )

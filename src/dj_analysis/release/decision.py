@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -67,6 +66,11 @@ def _nothing(mask: Mask) -> Mask:
     return replace(mask, shown=frozenset(), hidden=hidden, homes=homes)
 
 
+def _is_cut(label: np.ndarray) -> bool:
+    """Tell whether people are in more than one part."""
+    return bool(len(label) and (label != label[0]).any())
+
+
 class _Wave:
     """One wave while its mask is being decided: breakdowns are accepted one after the other."""
 
@@ -83,6 +87,11 @@ class _Wave:
         self.accepted: dict[str, Partition] = {}
         self.left_out: list[LeftOut] = []
         self.axis_of: dict[str, str] = {}  # cross → the axis of its sums
+        # What is asked for again for every cell is computed once.
+        self._columns: dict[str, np.ndarray] = {}
+        self._places: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._numbered: dict[tuple[str, int, frozenset[str]], tuple[Partition, np.ndarray]] = {}
+        self._overlaps: dict[tuple[int, int, int], bool] = {}
 
     def decided(self) -> Mask:
         first, *others = [axis for axis in self.sums if not is_cross(axis)]
@@ -139,10 +148,11 @@ class _Wave:
         """Tell whether the newest breakdown is proved safe beside the others, counted by one column of people."""
         if cell is not None and column == "n" and not any(p.closed for p in parts.values()):
             return True  # the same people as a moment ago
-        n = self.joint[column].to_numpy(float)
+        n = self._counted(column)
+        there = np.flatnonzero(n > 0)
         labels = {axis: self._labels(axis, part, cell) for axis, part in parts.items()}
-        labels = {axis: label for axis, label in labels.items() if len(np.unique(label[n > 0])) > 1 or axis == new}
-        if new not in labels or len(np.unique(labels[new][n > 0])) < 2:
+        labels = {axis: label for axis, label in labels.items() if axis == new or _is_cut(label[there])}
+        if not _is_cut(labels[new][there]):
             return True
         first = next(iter(parts))
         large = [axis for axis in labels if self._is_large(axis, labels[axis])]
@@ -158,9 +168,15 @@ class _Wave:
 
     def _proved(self, labels: Mapping[str, np.ndarray], base: list[str], further: list[str], n: np.ndarray) -> bool:
         """Prove breakdowns safe: two of them exactly, the others beside them by rank."""
-        if len(base) == 2 and small_overlap(labels[base[0]], labels[base[1]], n, self.least) is not None:
+        if len(base) == 2 and self._tells_of_few(labels[base[0]], labels[base[1]], n):
             return False
         return not further or self._ranked(labels, base, further, n)
+
+    def _tells_of_few(self, left: np.ndarray, right: np.ndarray, n: np.ndarray) -> bool:
+        key = id(left), id(right), id(n)  # arrays that are kept as long as the wave
+        if key not in self._overlaps:
+            self._overlaps[key] = small_overlap(left, right, n, self.least) is not None
+        return self._overlaps[key]
 
     def _ranked(self, labels: Mapping[str, np.ndarray], large: list[str], further: list[str], n: np.ndarray) -> bool:
         columns = np.column_stack([labels[axis] for axis in large])
@@ -186,26 +202,48 @@ class _Wave:
             return False
         return not any(self.units.children(unit.unit) for unit in self.units.at_level(at))
 
-    @cached_property
+    @property
     def _people(self) -> np.ndarray:
-        return self.joint["n"].to_numpy(float)
+        return self._counted("n")
+
+    def _counted(self, column: str) -> np.ndarray:
+        if column not in self._columns:
+            self._columns[column] = self.joint[column].to_numpy(float)
+        return self._columns[column]
 
     def _column(self, cell: Cell) -> str:
         name = f"n:{cell[0]}:{cell[1]}"
         return name if name in self.joint else "n"
 
     def _key(self, axis: str) -> pd.Series:
-        parts = self.axis_of.get(axis, axis).split(CROSS)
-        return self.joint[axis] if len(parts) == 1 else self.joint[parts].agg(CROSS.join, axis=1)
+        codes, known = self._keys(axis)
+        return pd.Series(known[codes], index=self.joint.index, dtype=object)
 
-    def _names(self, axis: str, part: Partition, cell: Cell | None = None) -> np.ndarray:
-        home = part.home if cell is None else part.home_for(cell)
-        return self._key(axis).map(home).fillna("").to_numpy(dtype=object)
+    def _keys(self, axis: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the place of each combination's unit or category among those there are, and their names."""
+        if axis not in self._places:
+            parts = self.axis_of.get(axis, axis).split(CROSS)
+            key = self.joint[axis] if len(parts) == 1 else self.joint[parts].agg(CROSS.join, axis=1)
+            codes, known = pd.factorize(key.to_numpy(dtype=object))
+            self._places[axis] = codes, np.asarray(known, dtype=object)
+        return self._places[axis]
+
+    def _homes_of_keys(self, axis: str, home: Mapping[str, str]) -> np.ndarray:
+        return np.array([home.get(key, "") for key in self._keys(axis)[1]], dtype=object)
+
+    def _names(self, axis: str, part: Partition) -> np.ndarray:
+        return self._homes_of_keys(axis, part.home)[self._keys(axis)[0]]
 
     def _labels(self, axis: str, part: Partition, cell: Cell | None = None) -> np.ndarray:
-        names = self._names(axis, part, cell)
-        codes, known = pd.factorize(names, sort=True)
-        return np.where(np.asarray(known, dtype=object)[codes] == "", UNCOVERED, codes)
+        """Number the parts the combinations are in; computed once for all cells with the same units closed."""
+        shut = frozenset(unit for unit, closed in part.closed if closed == cell) if cell is not None else frozenset()
+        key = axis, id(part), shut
+        if key not in self._numbered:
+            homes = self._homes_of_keys(axis, part.home_for(cell) if cell is not None and shut else part.home)
+            numbers, known = pd.factorize(homes, sort=True)
+            labels = np.where(np.asarray(known, dtype=object)[numbers] == "", UNCOVERED, numbers)
+            self._numbered[key] = part, labels[self._keys(axis)[0]]  # the part is kept, so that no other gets its id
+        return self._numbered[key][1]
 
     # --- Cross-classifications ------------------------------------------------------------------------------------
 
