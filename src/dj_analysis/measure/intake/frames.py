@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,13 +11,14 @@ import narwhals.stable.v2 as nw
 import pandas as pd
 import polars as pl
 
-from ...errors import Problems
+from ...errors import Problems, UsageError
 from ...spec.codebook import Codebook, Scale
 from ...spec.codes import ODD_CATEGORY, check_categories, derived_codes
 from ...spec.consent import Door
 from ...spec.settings import Source
 from ...spec.specification import Specification
-from ...spec.tables import Table, as_text, quoted
+from ...spec.tables import Table, as_text, quoted, responses_of
+from ...spec.tree import Node
 from ...spec.units import Units
 from ..engines import collected
 from ..survey import Survey
@@ -49,13 +50,15 @@ def survey_of_frame(
     a file, with all its checks.
     """
     codebook, units, door = spec.codebook.at(period), spec.units, door or Door()
-    wrapped = nw.from_native(frame)
+    wrapped = _wrapped(frame, place)
     schema = wrapped.collect_schema()
     headers = schema.names()
     columns, unasked = row_consent.without_unasked(source.columns, headers)
     roles = roles_of_names(headers, replace(source, columns=columns), codebook, units, place, problems)
     if isinstance(wrapped, nw.DataFrame) and _answers_are_text(schema, roles, codebook):
-        table = Table(as_text(wrapped.to_pandas()), place)
+        table = responses_of(Table(as_text(wrapped.to_pandas()), place), problems)
+        problems.raise_if_any()
+        assert table is not None, "a table without rows is a problem"
         return survey_of_table(
             table, spec, period, asked, source, problems, derive_units=derive_units, door=door, file=file
         )
@@ -75,7 +78,8 @@ def survey_of_frame(
     check_asked(place, roles, codebook, asked, problems)
     linked, notice = _linked(agreed, roles, door, place, problems)
     notices += [notice] if notice else []
-    chosen = linked.select(*_chosen(schema, roles, codebook)) if roles else linked
+    marked = wjx.is_export(headers)
+    chosen = linked.select(*_chosen(schema, roles, codebook, units, marked)) if roles else linked
     if derive_units and "unit" in roles:
         names = collected(chosen.select("unit").unique())["unit"].to_list()
         codes = derived_codes(sorted({str(name) for name in names if not pd.isna(name)}))
@@ -94,13 +98,16 @@ def survey_of_frame(
     )  # fmt: skip
 
 
-def typed_parquet(path: Path, codebook: Codebook, source: Source) -> Any:
-    """Scan a Parquet file of numeric answers lazily; None where its answers are text to be parsed.
+def typed_parquet(path: Path, codebook: Codebook, source: Source, place: str, problems: Problems) -> Any:
+    """Scan a Parquet file of numeric answers lazily; None where its answers are text to be parsed, or it is damaged.
 
     A file with self-chosen codes comes into memory, for each code is hashed on the way in.
     """
-    if not _holds_numbers(path, codebook, source):
-        return None
+    try:
+        if not _holds_numbers(path, codebook, source):
+            return None
+    except (pl.exceptions.PolarsError, OSError):
+        return None  # the reader of texts says what is wrong with it
     lazy = pl.scan_parquet(path)
     codes = source.columns.get(OWN_CODE, OWN_CODE)
     return lazy.collect() if codes in lazy.collect_schema() else lazy
@@ -155,8 +162,11 @@ def _answers_are_text(schema: Any, roles: Mapping[str, str], codebook: Codebook)
     return any(not schema[roles[code]].is_numeric() for code in answers if code in roles)
 
 
-def _chosen(schema: Any, roles: Mapping[str, str], codebook: Codebook) -> list[Any]:
-    """Return the columns as they are scored: options as values, numbers of group options as their wording."""
+def _chosen(schema: Any, roles: Mapping[str, str], codebook: Codebook, units: Units, marked: bool) -> list[Any]:
+    """Return the columns as they are scored: options as values, numbers of group options as their wording.
+
+    ``marked``: an export of 问卷星, in which −2 and −3 outside the declared range mean "skipped".
+    """
     nodes = {node.code: node for node in (*codebook.tree, *codebook.others)}
     columns = []
     for code, header in roles.items():
@@ -169,13 +179,17 @@ def _chosen(schema: Any, roles: Mapping[str, str], codebook: Codebook) -> list[A
         scale = codebook.scales.get(node.scale) if node is not None else None
         if node is not None and node.role == "text":
             continue
+        if marked and schema[header].is_numeric():
+            values = _unmarked(values, node, scale)
         if node is not None and node.role in ("item", "check"):
             if not schema[header].is_numeric():
-                values = _text_values(values, scale)
+                values = _text_values(values, scale, wjx.no_answers(schema.names()))
             elif scale is not None:
                 values = _recoded(values, scale)
         elif node is not None and node.role == "group" and scale is not None:
-            values = _worded(values.cast(nw.String), scale)
+            values = _worded(_as_label(values, schema[header]), scale)
+        elif code in (RESPONDENT, "unit", *units.trees[1:]) or (node is not None and node.role == "group"):
+            values = _as_label(values, schema[header]) if schema[header].is_float() else values
         elif code == SECONDS and not schema[header].is_numeric():
             continue
         columns.append(values.alias(code))
@@ -205,7 +219,7 @@ def _look_at(
     texts = [leaf for leaf in codebook.tree.leaves if leaf.code in roles and not schema[roles[leaf.code]].is_numeric()]
     for leaf in (leaf for leaf in texts if leaf.scale in codebook.scales):
         cells = nw.col(roles[leaf.code])
-        allowed_texts = [*codebook.scales[leaf.scale].values, *wjx.MISSING, ""]
+        allowed_texts = [*codebook.scales[leaf.scale].values, *wjx.no_answers(schema.names()), ""]
         asked[f"{leaf.code}:"] = nw.when(~cells.is_in(allowed_texts)).then(cells).max()
     if RESPONDENT in roles:
         person = nw.col(roles[RESPONDENT])
@@ -234,10 +248,10 @@ def _look_at(
     return held
 
 
-def _text_values(values: Any, scale: Scale | None) -> Any:
+def _text_values(values: Any, scale: Scale | None, no_answers: Sequence[str]) -> Any:
     """Convert option texts to values on any engine; without a scale the engine casts text to numbers."""
     if scale is None:
-        return nw.when(~values.is_in(["", *wjx.MISSING])).then(values).cast(nw.Float64)
+        return nw.when(~values.is_in(["", *no_answers])).then(values).cast(nw.Float64)
     converted = nw.lit(None, dtype=nw.Float64)
     for text, value in scale.values.items():
         if value == value:
@@ -251,6 +265,47 @@ def _worded(values: Any, scale: Scale) -> Any:
         if option.label_zh:
             values = nw.when(values == option.code).then(nw.lit(option.label_zh)).otherwise(values)
     return values
+
+
+def _as_label(values: Any, kind: Any) -> Any:
+    """Write numbers that stand for units or groups as text, whole ones without a point (1.0 → ``1``)."""
+    if not kind.is_float():
+        return values.cast(nw.String)
+    whole = (values == values.round(0)) & (values.abs() < 2**53)
+    return (
+        nw.when(whole)
+        .then(nw.when(whole).then(values).cast(nw.Int64).cast(nw.String))
+        .otherwise(values.cast(nw.String))
+    )
+
+
+def _unmarked(values: Any, node: Node | None, scale: Scale | None) -> Any:
+    """Empty 问卷星's marks of skipped questions, save numbers that are declared as answers."""
+    declared = set(scale.values) if scale is not None else set()
+    marks = [mark for mark in (-2, -3) if str(mark) not in declared]
+    if node is not None and node.role in ("item", "check"):
+        marks = [mark for mark in marks if not node.minimum <= mark <= node.maximum]
+    return nw.when(~values.is_in(marks)).then(values)
+
+
+def _wrapped(frame: Any, place: str) -> Any:
+    """Wrap a dataframe of any library; what is none, and one with several rows of headers, is named."""
+    if isinstance(frame, pd.DataFrame) and frame.columns.nlevels > 1:
+        advice = "先合成一行列名，如 frame.columns = ['—'.join(map(str, c)) for c in frame.columns] (one row of headers first)"
+        raise UsageError(f"{place}: 多级列名/MultiIndex columns: {list(frame.columns[:2])}; {advice}")
+    if isinstance(frame, pd.DataFrame):
+        names = [str(name) for name in frame.columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise UsageError(
+                f"{place}: 列名重复/duplicate columns: {', '.join(twice[:5])}; 改名或删去 (rename or remove)"
+            )
+        frame = frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
+    try:
+        return nw.from_native(frame)
+    except TypeError:
+        allowed = "文件路径，或 pandas、polars、pyarrow、DuckDB、Spark 的表 (a path or a dataframe)"
+        raise UsageError(f"{place}: {type(frame).__name__} 不是表/is no dataframe; 可用/valid: {allowed}") from None
 
 
 def _recoded(values: Any, scale: Scale) -> Any:
