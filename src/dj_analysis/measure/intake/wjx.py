@@ -26,7 +26,7 @@ _CODED = re.compile(r"^\s*[A-Za-z]\w*(?:\[\w+\])?[.:：、]\s+")
 #: What stands in brackets to say how to answer, and not what is asked.
 _INSTRUCTION = re.compile(
     r"[(（\[【]\s*(?:(?:矩阵|量表|打分|评分|排序|填空|单选|多选|下拉|表格|滑动|文本|选择)+题?|(?:可|限|请)?(?:单|多)选[^()（）\[\]【】]*"
-    r"|(?:必|选)[答填]题?|请(?:选择|打分|评分|填写|勿)[^()（）\[\]【】]*|(?:最多|至少|限)选?[^()（）\[\]【】]*项|不定项"
+    r"|(?:必|选)[答填]题?|(?:请|如果|若|可以|例如|比如|注[:：]|提示|说明[:：])[^()（）\[\]【】]*|(?:最多|至少|限)选?[^()（）\[\]【】]*项|不定项"
     r"|\d+\s*[-~—–至到]\s*\d+\s*分?|(?:单位|满分)[:：]?[^()（）\[\]【】]*"
     r"|single choice|multiple choice|select (?:one|all)[^()（）\[\]【】]*|required|optional|matrix|rating)\s*[)）\]】]",
     re.IGNORECASE,
