@@ -23,7 +23,7 @@ from .spec.codebook import Codebook, Option, Scale, default_codebook
 from .spec.lint import forbidden_subject
 from .spec.periods import parse
 from .spec.settings import MOST_TOGETHER
-from .spec.tables import Table, numbers, read_text, whole_numbers
+from .spec.tables import Table, numbers, read_responses, whole_numbers, worded
 from .spec.tree import Node
 
 _UNIT = re.compile(r"单位|部门|支部|公司|班组|车间|工区|科室|站所|unit|department|branch", re.IGNORECASE)
@@ -99,10 +99,11 @@ def propose_workspace(folder: str | Path, source: str | Path, period: str | None
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} 不是空文件夹 (the folder is not empty);换一个名字 (choose another)")
     problems = Problems()
-    table = read_text(source, problems)
-    if table is None:
+    read = read_responses(source, problems)
+    if read is None:
         raise_for(problems)
-    assert table is not None, "a file that cannot be read is a problem"
+    assert read is not None, "a file that cannot be read is a problem"
+    table = worded(read)
     headers = [str(name) for name in table.frame.columns]
     identifying = [h for h in headers if h in identifiers.DROPPED] + identifiers.identifying_names(headers)
     last = _last_day(table.frame)
@@ -121,7 +122,7 @@ def propose_workspace(folder: str | Path, source: str | Path, period: str | None
     _write(folder, source, parse(wave).text, table, guesses, settings)
     rows = [(g.header, g.node.code if g.node else "", g.node.role if g.node else "", g.why) for g in guesses]
     rows += [(h, "", "", "已删去:会指向个人 (left out: leads to a person)") for h in identifying]
-    notices = _notices(identifying, bands, said, guesses)
+    notices = (*table.notices, *_notices(identifying, bands, said, guesses))
     return Proposal(folder, pd.DataFrame(rows, columns=["column", "code", "role", "why"]), notices)
 
 

@@ -11,7 +11,7 @@ import narwhals.stable.v2 as nw
 import pandas as pd
 import polars as pl
 
-from ...errors import Problems, UsageError
+from ...errors import Problems
 from ...spec.codebook import Codebook, Scale
 from ...spec.codes import ODD_CATEGORY, check_categories, derived_codes
 from ...spec.consent import Door
@@ -20,7 +20,7 @@ from ...spec.specification import Specification
 from ...spec.tables import Table, as_text, quoted, responses_of
 from ...spec.tree import Node
 from ...spec.units import Units
-from ..engines import collected
+from ..engines import collected, wrapped_frame
 from ..survey import Survey
 from . import identifiers, row_consent, wjx
 from .conversion import recorded_headers, survey_of_table
@@ -50,7 +50,7 @@ def survey_of_frame(
     a file, with all its checks.
     """
     codebook, units, door = spec.codebook.at(period), spec.units, door or Door()
-    wrapped = _wrapped(frame, place)
+    wrapped = wrapped_frame(frame, place)
     schema = wrapped.collect_schema()
     headers = schema.names()
     columns, unasked = row_consent.without_unasked(source.columns, headers)
@@ -286,26 +286,6 @@ def _unmarked(values: Any, node: Node | None, scale: Scale | None) -> Any:
     if node is not None and node.role in ("item", "check"):
         marks = [mark for mark in marks if not node.minimum <= mark <= node.maximum]
     return nw.when(~values.is_in(marks)).then(values)
-
-
-def _wrapped(frame: Any, place: str) -> Any:
-    """Wrap a dataframe of any library; what is none, and one with several rows of headers, is named."""
-    if isinstance(frame, pd.DataFrame) and frame.columns.nlevels > 1:
-        advice = "先合成一行列名，如 frame.columns = ['—'.join(map(str, c)) for c in frame.columns] (one row of headers first)"
-        raise UsageError(f"{place}: 多级列名/MultiIndex columns: {list(frame.columns[:2])}; {advice}")
-    if isinstance(frame, pd.DataFrame):
-        names = [str(name) for name in frame.columns]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise UsageError(
-                f"{place}: 列名重复/duplicate columns: {', '.join(twice[:5])}; 改名或删去 (rename or remove)"
-            )
-        frame = frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
-    try:
-        return nw.from_native(frame)
-    except TypeError:
-        allowed = "文件路径，或 pandas、polars、pyarrow、DuckDB、Spark 的表 (a path or a dataframe)"
-        raise UsageError(f"{place}: {type(frame).__name__} 不是表/is no dataframe; 可用/valid: {allowed}") from None
 
 
 def _recoded(values: Any, scale: Scale) -> Any:
