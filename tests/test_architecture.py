@@ -37,6 +37,7 @@ OWNERS = {
     "xlsxwriter": {"publish/templates", "measure/intake/copies", "demo"},
     "sqlalchemy": {"spec/tables"},
     "pyreadstat": {"spec/statfiles"},
+    "charset_normalizer": {"spec/textfiles"},
     "python_calamine": {"spec/workbooks"},
     "typer": {"cli"},
 }

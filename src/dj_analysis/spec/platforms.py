@@ -12,7 +12,8 @@ import pandas as pd
 NUMBER, SUBMITTED, DURATION = "序号", "提交答卷时间", "所用时间"
 
 _WJX_QUESTION = re.compile(r"\d+、|第\d+题")
-_UNFINISHED = ("", "false", "0", "否", "no", "n")
+#: What the column of finished sheets holds for the others.
+UNFINISHED = ("", "false", "0", "否", "no", "n")
 
 
 @dataclass(frozen=True)
@@ -169,35 +170,51 @@ def exported(frame: pd.DataFrame, place: str) -> PlatformExport:
     unfinished = len(frame) - len(kept)
     if unfinished:
         notices.append(f"{place}: {platform.name} 未提交的答卷 {unfinished} 份未计 (unfinished sheets not counted)")
-    if not platform.renamed:
-        return PlatformExport(kept, platform.name, (), unfinished, tuple(notices))
-    common = _common_names(kept, platform)
-    leading = platform.leading
-    left_out = tuple(name for name in map(str, kept.columns) if bare_header(name) in leading and name not in common)
+    common, left_out = leading_columns(map(str, frame.columns), platform)
     kept = kept.drop(columns=list(left_out)).rename(columns=common)
-    if left_out:
-        listed = ", ".join(left_out[:8]) + (" …" if len(left_out) > 8 else "")
-        notices.append(f"{place}: {platform.name} 导出的附加列未读 (columns of the platform left out) {listed}")
+    notices += left_out_notice(left_out, platform, place)
     return PlatformExport(kept, platform.name, left_out, unfinished, tuple(notices))
+
+
+def leading_columns(headers: Iterable[str], platform: Platform) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return header → common name of a platform's leading columns, and those that are left out."""
+    if not platform.renamed:
+        return {}, ()
+    headers = list(headers)
+    common = _common_names(headers, platform)
+    return common, tuple(name for name in headers if bare_header(name) in platform.leading and name not in common)
+
+
+def left_out_notice(left_out: tuple[str, ...], platform: Platform, place: str) -> list[str]:
+    """Tell which columns of a platform are not read."""
+    if not left_out:
+        return []
+    listed = ", ".join(left_out[:8]) + (" …" if len(left_out) > 8 else "")
+    return [f"{place}: {platform.name} 导出的附加列未读 (columns of the platform left out) {listed}"]
+
+
+def finished_column(headers: Iterable[str], platform: Platform) -> str:
+    """Return the header of the column that tells sheets never submitted, ``""`` where there is none."""
+    ends = {bare_header(header) for header in platform.finished}
+    return next((header for header in headers if bare_header(header) in ends), "")
 
 
 def finished_rows(frame: pd.DataFrame, platform: Platform) -> pd.DataFrame:
     """Keep the rows of sheets that were submitted."""
-    ends = {bare_header(header) for header in platform.finished}
-    column = next((name for name in frame.columns if bare_header(str(name)) in ends), None)
-    if column is None:
+    column = finished_column(map(str, frame.columns), platform)
+    if not column:
         return frame
-    return frame[~frame[column].astype("str").str.strip().str.casefold().isin(_UNFINISHED)]
+    return frame[~frame[column].astype("str").str.strip().str.casefold().isin(UNFINISHED)]
 
 
-def _common_names(frame: pd.DataFrame, platform: Platform) -> dict[str, str]:
+def _common_names(headers: list[str], platform: Platform) -> dict[str, str]:
     """Return header → common name, for the first column of each kind whose name is not taken."""
     names: dict[str, str] = {}
     wanted = ((platform.submitted, SUBMITTED), (platform.number, NUMBER), (platform.duration, DURATION))
-    for headers, common in wanted:
-        spelled = [bare_header(header) for header in headers]
-        matches = [str(name) for name in frame.columns if bare_header(str(name)) in spelled]
+    for spellings, common in wanted:
+        spelled = [bare_header(header) for header in spellings]
+        matches = [name for name in headers if bare_header(name) in spelled]
         matches.sort(key=lambda name: spelled.index(bare_header(name)))
-        if matches and (common not in frame.columns or matches[0] == common):
+        if matches and (common not in headers or matches[0] == common):
             names[matches[0]] = common
     return names

@@ -15,6 +15,7 @@ from ...errors import Problems
 from ...spec.codebook import Codebook, Scale
 from ...spec.codes import ODD_CATEGORY, check_categories, derived_codes
 from ...spec.consent import Door
+from ...spec.platforms import UNFINISHED, finished_column, leading_columns, left_out_notice, platform_of
 from ...spec.settings import Source
 from ...spec.specification import Specification
 from ...spec.tables import Table, as_text, quoted, responses_of
@@ -50,13 +51,15 @@ def survey_of_frame(
     a file, with all its checks.
     """
     codebook, units, door = spec.codebook.at(period), spec.units, door or Door()
-    wrapped = wrapped_frame(frame, place)
+    given = wrapped_frame(frame, place)
+    no_answers = wjx.no_answers(given.collect_schema().names())
+    wrapped, told = _submitted(given, place)
     schema = wrapped.collect_schema()
     headers = schema.names()
     columns, unasked = row_consent.without_unasked(source.columns, headers)
     roles = roles_of_names(headers, replace(source, columns=columns), codebook, units, place, problems)
     if isinstance(wrapped, nw.DataFrame) and _answers_are_text(schema, roles, codebook):
-        table = responses_of(Table(as_text(wrapped.to_pandas()), place), problems)
+        table = responses_of(Table(as_text(given.to_pandas()), place), problems)
         problems.raise_if_any()
         assert table is not None, "a table without rows is a problem"
         return survey_of_table(
@@ -71,15 +74,14 @@ def survey_of_frame(
     free = [name for name in headers if name not in roles.values() and name not in (when, *wjx.META)]
     roles = row_consent.consent_columns(wrapped, free) | roles
     agreed = row_consent.consented_frame(wrapped, roles, door)
-    notices = list(row_consent.note_consent(place, agreed, unasked, door, problems))
-    held = _look_at(agreed.frame, schema, roles, codebook, units, place, problems)
+    notices = [*told, *row_consent.note_consent(place, agreed, unasked, door, problems)]
+    held = _look_at(agreed.frame, schema, roles, codebook, units, no_answers, place, problems)
     recorded = recorded_headers(headers, source, codebook, units)
     identifiers.drop_notice(place, identifiers.identifying_names(headers), held, recorded, problems, file=file)
     check_asked(place, roles, codebook, asked, problems)
     linked, notice = _linked(agreed, roles, door, place, problems)
     notices += [notice] if notice else []
-    marked = wjx.is_export(headers)
-    chosen = linked.select(*_chosen(schema, roles, codebook, units, marked)) if roles else linked
+    chosen = linked.select(*_chosen(schema, roles, codebook, units, no_answers)) if roles else linked
     if derive_units and "unit" in roles:
         names = collected(chosen.select("unit").unique())["unit"].to_list()
         codes = derived_codes(sorted({str(name) for name in names if not pd.isna(name)}))
@@ -96,6 +98,25 @@ def survey_of_frame(
         weight=codebook.weight if codebook.weight in roles else None, notices=tuple(notices),
         refused=agreed.refused, consent=agreed.basis, consents=agreed.counts,
     )  # fmt: skip
+
+
+def _submitted(wrapped: Any, place: str) -> tuple[Any, list[str]]:
+    """Keep submitted sheets of a platform's export, its leading columns under their common names; tell what went."""
+    headers = wrapped.collect_schema().names()
+    platform = platform_of(headers)
+    if platform is None:
+        return wrapped, []
+    told, column = [], finished_column(headers, platform)
+    if column:
+        text = nw.col(column).cast(nw.String).fill_null("").str.to_lowercase()
+        kept = wrapped.filter(~text.is_in(UNFINISHED))
+        fewer = collected(wrapped.select(nw.len())).item() - collected(kept.select(nw.len())).item()
+        wrapped = kept
+        if fewer:
+            told.append(f"{place}: {platform.name} 未提交的答卷 {fewer} 份未计 (unfinished sheets not counted)")
+    common, left_out = leading_columns(headers, platform)
+    told += left_out_notice(left_out, platform, place)
+    return wrapped.drop(*left_out).rename(common) if common or left_out else wrapped, told
 
 
 def typed_parquet(path: Path, codebook: Codebook, source: Source, place: str, problems: Problems) -> Any:
@@ -162,10 +183,12 @@ def _answers_are_text(schema: Any, roles: Mapping[str, str], codebook: Codebook)
     return any(not schema[roles[code]].is_numeric() for code in answers if code in roles)
 
 
-def _chosen(schema: Any, roles: Mapping[str, str], codebook: Codebook, units: Units, marked: bool) -> list[Any]:
+def _chosen(
+    schema: Any, roles: Mapping[str, str], codebook: Codebook, units: Units, no_answers: Sequence[str]
+) -> list[Any]:
     """Return the columns as they are scored: options as values, numbers of group options as their wording.
 
-    ``marked``: an export of 问卷星, in which −2 and −3 outside the declared range mean "skipped".
+    ``no_answers`` holds −2 and −3 in an export of 问卷星, where they mean "skipped" outside the declared range.
     """
     nodes = {node.code: node for node in (*codebook.tree, *codebook.others)}
     columns = []
@@ -179,11 +202,11 @@ def _chosen(schema: Any, roles: Mapping[str, str], codebook: Codebook, units: Un
         scale = codebook.scales.get(node.scale) if node is not None else None
         if node is not None and node.role == "text":
             continue
-        if marked and schema[header].is_numeric():
+        if wjx.WJX_MISSING[0] in no_answers and schema[header].is_numeric():
             values = _unmarked(values, node, scale)
         if node is not None and node.role in ("item", "check"):
             if not schema[header].is_numeric():
-                values = _text_values(values, scale, wjx.no_answers(schema.names()))
+                values = _text_values(values, scale, no_answers)
             elif scale is not None:
                 values = _recoded(values, scale)
         elif node is not None and node.role == "group" and scale is not None:
@@ -201,7 +224,14 @@ _ODD = "#category"
 
 
 def _look_at(
-    frame: Any, schema: Any, roles: Mapping[str, str], codebook: Codebook, units: Units, place: str, problems: Problems
+    frame: Any,
+    schema: Any,
+    roles: Mapping[str, str],
+    codebook: Codebook,
+    units: Units,
+    no_answers: Sequence[str],
+    place: str,
+    problems: Problems,
 ) -> dict[str, tuple[str, str]]:
     """Check in one pass for repeated respondents, identifiers in cells, unknown option texts.
 
@@ -219,7 +249,7 @@ def _look_at(
     texts = [leaf for leaf in codebook.tree.leaves if leaf.code in roles and not schema[roles[leaf.code]].is_numeric()]
     for leaf in (leaf for leaf in texts if leaf.scale in codebook.scales):
         cells = nw.col(roles[leaf.code])
-        allowed_texts = [*codebook.scales[leaf.scale].values, *wjx.no_answers(schema.names()), ""]
+        allowed_texts = [*codebook.scales[leaf.scale].values, *no_answers, ""]
         asked[f"{leaf.code}:"] = nw.when(~cells.is_in(allowed_texts)).then(cells).max()
     if RESPONDENT in roles:
         person = nw.col(roles[RESPONDENT])

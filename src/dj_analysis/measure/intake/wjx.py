@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from ...spec.platforms import DURATION, NUMBER, SUBMITTED, WJX_MISSING, platform_of
+from ...spec.platforms import DURATION, NUMBER, SUBMITTED, platform_of
+from ...spec.platforms import WJX_MISSING as WJX_MISSING
 
 #: Leading columns of an export; 序号 serves to find rows imported twice, 所用时间 as a quality flag.
 META = (NUMBER, SUBMITTED, DURATION, "来源", "来源详情", "来自IP", "总分")
