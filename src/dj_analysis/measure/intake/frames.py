@@ -301,12 +301,10 @@ def _as_label(values: Any, kind: Any) -> Any:
     """Write numbers that stand for units or groups as text, whole ones without a point (1.0 → ``1``)."""
     if not kind.is_float():
         return values.cast(nw.String)
-    whole = (values == values.round(0)) & (values.abs() < 2**53)
-    return (
-        nw.when(whole)
-        .then(nw.when(whole).then(values).cast(nw.Int64).cast(nw.String))
-        .otherwise(values.cast(nw.String))
-    )
+    there = ~(values.is_null() | values.is_nan())
+    whole = there & (values == values.round(0)) & (values.abs() < 2**53)
+    number = nw.when(whole).then(values).otherwise(nw.lit(0.0)).cast(nw.Int64).cast(nw.String)
+    return nw.when(whole).then(number).otherwise(nw.when(there).then(values.cast(nw.String)))
 
 
 def _unmarked(values: Any, node: Node | None, scale: Scale | None) -> Any:
