@@ -7,8 +7,9 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 import pandas as pd
+from narwhals.exceptions import ComputeError
 
-from ..errors import UsageError
+from ..errors import DataError, UsageError
 
 
 def wrapped_frame(frame: Any, place: str = "dataframe") -> Any:
@@ -37,7 +38,13 @@ RUNNING_NUMBERS = ("序号", "编号", "行号", "id", "index", "no", "no.", "nu
 
 def collected(frame: Any) -> Any:
     """Collect a lazy narwhals frame; return an eager one unchanged."""
-    return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+    if not isinstance(frame, nw.LazyFrame):
+        return frame
+    try:
+        return frame.collect()
+    except ComputeError as error:  # what an engine says of a damaged file, whose header it could read
+        found = (str(error).splitlines() or [""])[0][:200]
+        raise DataError(f"数据读不出/the data cannot be read: {found}; 重新导出 (export it again)") from None
 
 
 def as_pandas(frame: Any) -> pd.DataFrame:

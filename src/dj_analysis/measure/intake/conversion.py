@@ -249,6 +249,7 @@ def _typed(
             typed[code] = _weights(cells, where, problems)
         elif code in ("unit", *units.trees[1:]):
             tree = units.trees[0] if code == "unit" else code
+            _check_merged(cells, where, problems)
             typed[code] = _units(cells, units, tree, where, problems) if spec.units.rows else whole_numbers(cells)
         elif code == SECONDS:
             typed[code] = wjx.seconds(cells)
@@ -334,7 +335,6 @@ def _units(cells: pd.Series, units: Units, tree: str, where: str, problems: Prob
     text = whole_numbers(cells)
     unit_codes = units.resolve([name for name in text.unique() if name], tree)
     text = text.mask(text.isin(wjx.NO_ANSWER) & ~text.isin(list(unit_codes)), "")
-    _check_merged(text, where, problems)
     shared = text[text.map(lambda name: name not in unit_codes and bool(units.ambiguous(name)))]
     if len(shared):
         name = str(shared.iloc[0])
