@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
+from dj_analysis.publish.kernels import preloaded
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -27,14 +29,24 @@ LONG = (
     "columns", "interrupted",
 )  # fmt: skip
 
+#: Modules that run reports: their kernels are forked from one process that has imported the libraries.
+RUN_REPORTS = frozenset(
+    {
+        "methods_report", "reports", "attacks", "attacks_basis", "attacks_files", "attacks_releases", "audit", "closing",
+        "interrupted", "rules",
+    }
+)  # fmt: skip
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long modules first and mark the tests of the quick ones."""
+    """Put the long modules first, mark the tests of the quick ones, give forked kernels to those that run reports."""
     places = {name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get(item.path.stem.removeprefix("test_"), len(LONG)))
     for item in items:
         if item.path.stem.removeprefix("test_") in QUICK:
             item.add_marker("quick")
+        if item.path.stem.removeprefix("test_") in RUN_REPORTS:
+            item.add_marker(pytest.mark.usefixtures("report_kernels"))
 
 
 @pytest.hookimpl(trylast=True)
@@ -50,6 +62,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if skipped and session.exitstatus == pytest.ExitCode.OK:
         reporter.write_line(f"{len(skipped)} tests were skipped and nothing may be: {skipped[0].longrepr}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def report_kernels() -> Iterator[None]:
+    """Reports run on forked kernels for as long as the session lasts."""
+    with preloaded():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -347,6 +347,12 @@ def test_clusters_in_english_have_no_chinese(branch_reports):
     assert not [c for c in text if "\u4e00" <= c <= "\u9fff"]
 
 
+def test_the_assessment_shows_quantity_against_quality_where_indicators_are_marked(branch_reports):
+    text = text_of(branch_reports["assessment", "zh"].files["pdf"]).replace("\r\n", "").replace("\n", "")
+    for words in ("数量与质量", "量多质低", "各单位的数量与质量", "看创新", "促提升", "抓基础"):
+        assert words in text
+
+
 def ranked_tables(notebook):
     import nbformat
 

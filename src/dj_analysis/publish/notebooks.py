@@ -27,6 +27,7 @@ from ..spec.specification import Specification
 from .exports.document import Document, content_hash, read_document, stripped, waves_in
 from .exports.html import to_html
 from .exports.pdf import to_pdf
+from .kernels import manager_options
 from .parameters import check_parameters, parameters_given, reports
 from .wording import say
 
@@ -259,7 +260,8 @@ def _execute(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.
         try:
             papermill.execute_notebook(
                 str(source), str(executed), parameters=dict(values), kernel_name="python3", progress_bar=False, log_output=False,
-                execution_timeout=CELL_SECONDS, interrupt_on_timeout=True, cwd=place, **_transport(),
+                execution_timeout=CELL_SECONDS, interrupt_on_timeout=True, request_save_on_cell_execute=False, cwd=place,
+                **_transport(), **manager_options(),
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             kept = _keep_failed(executed, folder, source.stem)
@@ -269,8 +271,7 @@ def _execute(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.
             where = f"单元格/cell {error.exec_count}"
             raise ReportError(f"{source.stem} {where}: {error.ename}: {said} (.dj/failed/{kept})") from None
         except (DeadKernelError, TimeoutError) as error:
-            kept = _keep_failed(executed, folder, source.stem)
-            raise ReportError(f"{source.stem}: 内核中止 (the kernel died or timed out), .dj/failed/{kept}") from error
+            raise ReportError(f"{source.stem}: 内核中止 (the kernel died or timed out)") from error
         return nbformat.read(executed, as_version=4)
 
 

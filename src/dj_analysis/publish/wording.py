@@ -110,6 +110,8 @@ class View:
                 row["label"] = spec.code_label(row[name])
             if "unit" in row:
                 row["name"] = spec.unit_label(row["unit"], row.get("level", ""))
+            if "other" in row:
+                row["other_name"] = spec.unit_label(row["other"], row.get("level", ""))
             if "reason" in row:
                 row["reason"] = reason_words(str(row["reason"]), spec)
         return rows

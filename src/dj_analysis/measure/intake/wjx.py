@@ -105,7 +105,8 @@ def match_headers(
     wordings
         Code → its possible wordings.
     by_code
-        A header that is a code matches it, whatever its case.
+        Whether a header that is the code itself matches, whatever its case; in a file that knows nothing of these codes it
+        must not.
 
     Returns
     -------

@@ -1,0 +1,136 @@
+"""Forked kernels: the same report as a plain one, nothing carried over, no kernel outlives its server."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+import dj_analysis as dj
+from dj_analysis.publish import kernels
+
+needs_fork = pytest.mark.skipif(not kernels.can_fork(), reason="this system cannot fork kernels")
+
+
+def _notebook(folder: Path, *cells: str) -> Path:
+    path = folder / "own.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells]), path)
+    return path
+
+
+def _run(path: Path, **options) -> nbformat.NotebookNode:
+    return papermill.execute_notebook(
+        str(path), None, kernel_name="python3", progress_bar=False, cwd=str(path.parent), **options,
+        **kernels.manager_options(),
+    )  # fmt: skip
+
+
+def _said(notebook: nbformat.NotebookNode, cell: int) -> str:
+    return "".join(output.get("text", "") for output in notebook.cells[cell].outputs)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@needs_fork
+def test_a_forked_kernel_gives_the_report_a_plain_one_gives(tmp_path):
+    office = dj.make_company(employees=400, branches=12, quarters=2, seed=5).write(tmp_path / "office")
+    plain = dj.run_report("quarterly", office, period="2026Q3", formats=["html"], out=tmp_path / "plain")
+    with kernels.preloaded():
+        forked = dj.run_report("quarterly", office, period="2026Q3", formats=["html"], out=tmp_path / "forked")
+    assert forked.manifest["content"] == plain.manifest["content"]
+    outputs = [
+        [cell.get("outputs") for cell in nbformat.read(run.files["ipynb"], as_version=4).cells]
+        for run in (plain, forked)
+    ]
+    assert sum(bool(cell) for cell in outputs[0]) > 5
+    assert [len(cell or ()) for cell in outputs[0]] == [len(cell or ()) for cell in outputs[1]]
+
+
+@needs_fork
+def test_each_kernel_is_fresh_and_draws_its_own_numbers(tmp_path):
+    path = _notebook(
+        tmp_path,
+        "import os, random, sys\nimport numpy as np\nprint(hasattr(sys, 'left_by_a_run'), os.environ.get('DJ_LEFT'))",
+        "sys.left_by_a_run = True\nos.environ['DJ_LEFT'] = 'yes'",
+        "print(np.random.random(), random.random())",
+        "print(os.getcwd())\nprint(os.getpid() == os.getpgid(0))",
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2]);",
+    )
+    with kernels.preloaded():
+        runs = [_run(path) for _ in range(2)]
+    assert [_said(run, 0) for run in runs] == ["False None\n"] * 2
+    assert _said(runs[0], 2) != _said(runs[1], 2)
+    assert _said(runs[0], 3).splitlines() == [str(tmp_path), "True"]
+    assert any("image/png" in output.get("data", {}) for output in runs[0].cells[4].outputs)
+
+
+@needs_fork
+def test_a_kernel_sees_the_environment_of_the_moment(tmp_path, monkeypatch):
+    path = _notebook(tmp_path, "import os\nprint(os.environ['DJ_MOMENT'])")
+    with kernels.preloaded():
+        for value in ("one", "two"):
+            monkeypatch.setenv("DJ_MOMENT", value)
+            assert _said(_run(path), 0) == value + "\n"
+
+
+@needs_fork
+def test_a_cell_that_takes_too_long_is_interrupted_and_a_dead_kernel_is_told(tmp_path):
+    from nbclient.exceptions import DeadKernelError
+
+    slow = _notebook(tmp_path, "import time\ntime.sleep(60)")
+    with kernels.preloaded():
+        with pytest.raises(papermill.PapermillExecutionError, match="KeyboardInterrupt"):
+            _run(slow, execution_timeout=1, interrupt_on_timeout=True)
+        dead = _notebook(tmp_path, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+        with pytest.raises(DeadKernelError):
+            _run(dead)
+
+
+@needs_fork
+def test_before_a_fork_the_server_has_one_thread_and_kernels_end_with_it(tmp_path):
+    path = _notebook(
+        tmp_path,
+        "import os, subprocess, sys\n"
+        "place = f'/proc/{os.getppid()}/task'\n"
+        "print(os.getppid())\nprint(os.getpid())\n"
+        "print(*(open(f'{place}/{task}/comm').read().strip() for task in os.listdir(place)))",
+    )
+    with kernels.preloaded():
+        server, kernel, threads = _said(_run(path), 0).splitlines()
+        # Allocators and the spill-file cleaner of polars keep threads of their own; none of them holds a lock at a fork.
+        assert len([name for name in threads.split() if not name.startswith(("jemalloc", "polars-ooc"))]) == 1
+        assert _is_running(int(server))
+    for _ in range(50):
+        if not _is_running(int(server)) and not _is_running(int(kernel)):
+            break
+        time.sleep(0.1)
+    assert not _is_running(int(server))
+    assert not _is_running(int(kernel))
+    assert kernels.manager_options() == {}
+
+
+@needs_fork
+def test_a_server_that_does_not_start_is_one_error(monkeypatch):
+    monkeypatch.setattr(kernels.sys, "executable", "/bin/false")
+    with pytest.raises(kernels.KernelServerError, match="没有启动"), kernels.preloaded():
+        pass
+    assert kernels.manager_options() == {}
+
+
+def test_where_the_system_cannot_fork_reports_run_on_plain_kernels(tmp_path, monkeypatch):
+    monkeypatch.setattr(kernels, "can_fork", lambda: False)
+    before = kernels.manager_options()
+    with kernels.preloaded(), kernels.preloaded():
+        assert kernels.manager_options().keys() == before.keys()
+    path = _notebook(tmp_path, "print(1 + 1)")
+    assert _said(_run(path), 0) == "2\n"
+    assert os.environ.get("DJ_LEFT") is None
