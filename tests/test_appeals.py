@@ -5,6 +5,7 @@ The small workspace has five branches and one indicator on 0–100, so that a va
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -241,3 +242,66 @@ def test_a_refused_change_says_which_appeals_there_are(tmp_path):
     found = problems_of(office(tmp_path / "o", values=CORRECTED, events="A1,refused,2026-10-15\n"))
     assert found.loc["changed_without_appeal", "place"] == "indicator_values.csv: B4, 2026-09, K"
     assert found.loc["changed_without_appeal", "found"] == "60 → 85 (第 10、12 行);A1: refused 2026-10-15"
+
+
+# --- What is printed ----------------------------------------------------------------------------------------------------
+
+
+def printed(folder: Path, report: str, **options) -> str:
+    """The words of a report in HTML, without its tags."""
+    run = dj.run_report(report, folder, formats=["html"], **options)
+    assert run.manifest["dropped"] == []
+    body = run.files["html"].read_text("utf-8").split("<body", 1)[1]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
+
+
+def test_the_benchmark_of_the_period_prints_what_was_corrected_and_every_rank_that_moved(tmp_path):
+    folder = office(
+        tmp_path / "o", values=CORRECTED, events=GRANTED + "A2,refused,2026-10-20\n",
+        appeals="A1,appeal,B4,2026-10-12,K,2026-09\nA2,appeal,B5,2026-10-12,K,2026-09\n",
+    )  # fmt: skip
+    text = printed(folder, "benchmark", period="2026-09")
+    assert "更正：本期经复核更正指标值1项，党支部得分或名次变动的3个，见更正说明" in text
+    assert "准予更正1件，不予更正1件，撤回0件，办理中0件" in text
+    assert "第4支部 完成率 60.00 85.00 2026-10-12 2026-10-15" in text
+    for row in ("2 4 第4支部 60.0 85.0", "3 2 第2支部 80.0 80.0", "4 3 第3支部 70.0 70.0"):
+        assert row in text
+    assert "第5支部 完成率" not in text  # a refused appeal is counted, not named
+    english = printed(folder, "benchmark", period="2026-09", lang="en")
+    assert "1 granted, 1 refused, 0 withdrawn, 0 pending" in english
+    before = printed(folder, "benchmark", period="2026-08")
+    assert "更正说明" not in before
+
+
+def test_appeals_that_changed_nothing_are_counted_in_print(tmp_path):
+    text = printed(office(tmp_path / "o", events="A1,accepted,2026-10-13\n"), "benchmark", period="2026-09")
+    assert "准予更正0件，不予更正0件，撤回0件，办理中1件。没有准予的更正" in text
+    assert "因更正变动" not in text
+
+
+def test_a_rank_change_of_a_new_branch_with_a_tie_and_of_the_first_month(tmp_path):
+    folder = office(tmp_path / "o", values=CORRECTED.replace("85", "80"), events=GRANTED)
+    path = folder / "indicator_values.csv"
+    path.write_text(path.read_text("utf-8").replace("B5,2026-08,K,50,released,\n", ""), "utf-8")
+    new = printed(folder, "rank-change", period="2026-09", unit="第5支部")
+    assert "2026年9月得分50.0分，在5个同类党支部中列第5名；缺少误差估算依据，名次仅作情况描述" in new
+    assert "2026年8月没有可比的得分，本期起参加比较" in new
+    assert "得分变化的构成" not in new
+    tied = printed(folder, "rank-change", period="2026-09", unit="B4")
+    assert "列第2名（与第2支部同分）" in tied
+    assert "名次上升2名：自身得分变化使名次上升2名（按其他单位不变推算），其他单位得分变化使名次不变" in tied
+    assert "使得分增加较多的指标：完成率（+20.0分）" in tied
+    assert "指标版本、权重没有影响" in tied
+    assert "缺少误差估算依据，不就名次变动提出措施" in tied
+    assert "本单位有指标值经复核更正" in tied
+    first = printed(folder, "rank-change", period="2026-08", unit="B4", lang="en")
+    assert "There are no earlier data, and there is no change to explain." in first
+    path.write_text(path.read_text("utf-8").replace("B1,2026-09,K,90,", "B1,2026-09,K,,"), "utf-8")
+    gone = printed(folder, "rank-change", period="2026-09", unit="B1")
+    assert "2026年9月没有得分（无数据），不作名次说明" in gone
+
+
+def test_the_whole_has_no_rank_to_explain(tmp_path):
+    folder = office(tmp_path / "o", events="A1,refused,2026-10-13\n")
+    with pytest.raises(dj.DjError, match=r"名次变动说明须指定.*--unit B1"):
+        dj.run_report("rank-change", folder, period="2026-09", formats=["html"])

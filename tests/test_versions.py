@@ -354,10 +354,14 @@ def test_statistics_about_persons_are_never_linked_unit_by_unit():
     spec, values = office(3, 3, 0)
     tree = tree_of(*(replace(node, about="persons") for node in spec.indicators.nodes if node.parent))
     data = indicators(values, replace(spec, indicators=tree))
-    many = replace(data, values=data.values.assign(n=50.0))
-    (link,) = dj.score(many, by="branch").version_links
-    assert link.method == "overlap"
-    assert link.offset is None
+    few = data.values["unit"].isin(["B00", "B01"])
+    scores = dj.score(replace(data, values=data.values.assign(n=np.where(few, 2.0, 50.0))), by="branch")
+    (link,) = scores.version_links
+    assert (link.method, link.offset) == ("overlap", None)
+    assert link.line.units == 38, "units of too few people take no part in the line"
+    (printed,) = scores.links.table.to_dict("records")
+    assert printed["reason"] == "complement"
+    assert np.isnan([printed[name] for name in ("score_before", "score", "slope", "link_se", "units")]).all()
 
 
 def test_one_version_has_no_links_and_its_series_is_as_scored():
@@ -515,7 +519,7 @@ def test_an_indicator_scored_in_another_way_is_a_change_of_version_in_the_explan
     assert causes["K0"] == "version"
     assert causes["K1"] == "own"
     place = dj.explain(now, before, "B03").places.table.iloc[0]
-    assert told["difference"].sum() == pytest.approx(place["score"] - place["score_before"])
+    assert told["contribution"].sum() == pytest.approx(place["score"] - place["score_before"])
 
 
 def test_months_last_counts_places_of_each_months_own_version_and_means_of_linked_months():

@@ -137,7 +137,13 @@ def test_from_a_workspace_to_print(tmp_path):
     assert len(gap.table) == 18
     safe = dj.protect(gap, ws.release_plan("2026"))
     block = dj.table(safe, ["unit", "self", "inspection", "difference", "outside"])
-    assert [column["label"] for column in block.content["columns"]] == ["单位", "自评", "检查评分", "变化", "是否超限"]
+    assert [column["label"] for column in block.content["columns"]] == [
+        "单位",
+        "自评",
+        "检查评分",
+        "自评−检查",
+        "是否超限",
+    ]
     assert block.content["rows"][0][1:4] == ["95.0", "90.0", "+5.0"]
     assert len(block.content["rows"]) == 18
 

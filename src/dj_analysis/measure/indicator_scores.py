@@ -173,13 +173,22 @@ def _packed(table: pd.DataFrame, data: Indicators, spec: Specification, links: t
 
 
 def _link_part(links: Sequence[VersionLink], common: dict[str, Any]) -> Result:
-    rows = [
-        (one.period, one.before_period, one.level, one.code, one.method, one.line.units if one.line else np.nan, one.months or np.nan, one.anchors or np.nan,
-         *((one.line.centre, one.line.value, one.line.slope, one.line.se, "") if one.line else (np.nan,) * 4 + (reasons.VERSIONS_NOT_LINKED,)))
-        for one in links
-    ]  # fmt: skip
     keys = ("period", "before_period", "level", "code", "method")
     statistics = ("units", "months", "anchors", "score_before", "score", "slope", "link_se")
-    table = pd.DataFrame(rows, columns=[*keys, *statistics, "reason"])
+    table = pd.DataFrame([_link_row(link) for link in links], columns=[*keys, *statistics, "reason"])
     table = table.astype(dict.fromkeys(statistics, "float64") | dict.fromkeys([*keys, "reason"], "str"))
     return Result(table=table, keys=keys, statistics=statistics, n=None, together=statistics, **common)
+
+
+def _link_row(link: VersionLink) -> dict[str, Any]:
+    """Return what is printed of a link; of statistics about persons how it was made and not its numbers, which tell means."""
+    row: dict[str, Any] = {name: getattr(link, name) for name in ("period", "before_period", "level", "code", "method")}
+    row |= {"months": link.months or np.nan, "anchors": link.anchors or np.nan, "reason": ""}
+    if link.line is None:
+        return row | {"reason": reasons.VERSIONS_NOT_LINKED}
+    if link.persons:
+        return row | {"reason": reasons.COMPLEMENT}
+    line = link.line
+    return row | {
+        "units": line.units, "score_before": line.centre, "score": line.value, "slope": line.slope, "link_se": line.se,
+    }  # fmt: skip

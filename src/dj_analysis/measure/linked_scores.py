@@ -37,6 +37,8 @@ class VersionLink:
         Standard deviation between units of what the version alone changes for each, around the line: how far a line may be out for one.
     scatter
         With ``overlap``: how much more (above 1) or less months scatter under the new version than under the old; else 1.
+    persons
+        The code rests on statistics about persons: no unit has an offset of its own, and the numbers of the line are not printed.
     units, offset, offset_se
         With ``overlap``: what changes for each unit by the version alone, in points, and its standard error.
     """
@@ -51,6 +53,7 @@ class VersionLink:
     line: Equation | None = None
     between: float = 0.0
     scatter: float = 1.0
+    persons: bool = False
     units: tuple[str, ...] = ()
     offset: np.ndarray | None = None
     offset_se: np.ndarray | None = None

@@ -12,6 +12,7 @@ from scipy import stats
 
 from ..spec import reasons
 from ..spec.periods import parse
+from ..spec.settings import FLOOR
 from ..spec.specification import Specification
 from ..spec.tree import Node, Tree, is_extra
 from .composites.equating import LEAST_UNITS, Equation, equate
@@ -96,6 +97,7 @@ class _View:
 
     def __init__(self, data: Indicators, spec: Specification, occasions: Sequence[Occasion], names: tuple[str, ...]):
         self.occasions, self.names, self.rule = occasions, names, spec.rules.linking
+        self.least = max(spec.min_group, FLOOR)
         units = spec.units.at(data.period)
         root = units.root.level
         self.levels = np.array([units[n].level if n in units else root if n == "ALL" else "" for n in names])
@@ -106,13 +108,25 @@ class _View:
         return occasion(data, spec, self.occasions[place].period, self.occasions[other].tree)
 
     def points(self, place: int, code: str) -> np.ndarray:
-        return self.occasions[place].laid_out(self.names, [code])[:, 0]
+        """Scores of a month by its own version; of units whose statistics rest on too few people none, for a line would tell of them."""
+        month = self.occasions[place]
+        points = month.laid_out(self.names, [code])[:, 0]
+        persons = [leaf.code for leaf in month.tree.leaves_of(code) if leaf.about == "persons"]
+        few = (
+            (month.laid_out(self.names, persons, "n") < self.least).any(axis=1)
+            if persons
+            else np.zeros(len(points), bool)
+        )
+        return np.where(few, np.nan, points)
 
     def link(self, code: str, old: list[int], new: list[int]) -> VersionLink:
         """Choose what links a code over one change."""
         window = self.rule.window
         old_months, new_months = old[-window:], new[:window]
-        empty = VersionLink(code, self.occasions[old[-1]].period, self.occasions[new[0]].period, "broken")
+        persons = self._about_persons(code, old[-1], new[0])
+        empty = VersionLink(
+            code, self.occasions[old[-1]].period, self.occasions[new[0]].period, "broken", persons=persons
+        )
         for method in (self._by_overlap, self._by_items, self._by_units):
             link = method(empty, old_months, new_months)
             if link is not None:
@@ -135,7 +149,7 @@ class _View:
         shifts = np.stack([np.where(both[i], new_ - old_, np.nan) for i, (old_, new_) in enumerate(pairs)])
         scatter = float(np.sqrt(scatters[1] / scatters[0])) if min(scatters) > 0 else 1.0
         link = replace(link, between=_spread(_mean(shifts)[here]), scatter=scatter)
-        if self._about_persons(link.code, old[-1], new[0]):
+        if link.persons:
             return link
         return replace(link, units=self.names, offset=_mean(shifts), offset_se=_shift_errors(shifts, self.levels))
 

@@ -64,8 +64,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     NO_STABLE_CLUSTERS: ("未形成稳定类别", "no stable clusters"),
     NOT_APPLICABLE: ("不适用", "does not apply"),
     SAME_EVERY_MONTH: ("各月数值完全相同，无法估计误差", "the same value every month, no error can be estimated"),
-    VALUE_CORRECTED: ("指标值经复核更正", "values corrected on appeal"),
-    OTHERS_CORRECTED: ("其他单位更正后名次变动", "rank moved by the corrections of others"),
+    VALUE_CORRECTED: ("本单位指标值更正", "own values corrected"),
+    OTHERS_CORRECTED: ("其他单位更正", "values of others corrected"),
     VERSIONS_NOT_LINKED: (
         "指标版本变化，前后无法衔接，只看变化之后",
         "the indicators changed and nothing links the versions: only what follows the change counts",

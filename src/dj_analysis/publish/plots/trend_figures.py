@@ -100,7 +100,7 @@ def plot_linked(result: Drawable, *, unit: str = "ALL", ax: Axes | None = None) 
         ax.plot(x, level, "-", color=theme.INK, lw=1.1, label=shortened(spec.unit_label("ALL")))
     ax.plot(x, score, "-o", color=theme.ACCENT, ms=4, lw=1.6, label=shortened(spec.unit_label(unit)))
     if unit != "ALL" and len(whole):
-        ax.legend(fontsize=8, loc="lower left", frameon=False)
+        ax.legend(fontsize=8, loc="best", frameon=False)
     ax.set_xticks(x, [_month(period, place, order) for place, period in enumerate(order)], fontsize=8)
     ax.grid(axis="x", visible=False)
     ax.margins(y=0.16)
