@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import pickle
+import subprocess
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import Problems
+from . import readstat_process
 from .textfiles import encoding_of
 from .workbooks import cell_text
 
@@ -40,24 +44,20 @@ class Labelled:
 
 def read_labelled(path: Path, kind: str, place: str, problems: Problems) -> Labelled | None:
     """Read a .sav, .zsav or .dta file: cells as their value labels, user-missing values as empty cells."""
-    import pyreadstat
-
-    read = pyreadstat.read_sav if kind == "sav" else pyreadstat.read_dta
-    encoding, notices = None, []
-    try:
-        frame, meta = _read(read, path, encoding)
-    except Exception as error:
-        encoding = _encoding_of_strings(read, path)
-        if not encoding:
-            found = f"{kind.upper()}: {error}"
-            problems.add(place, "unreadable", found, "完整的 .sav/.zsav/.dta (a whole file)", _ADVICE)
-            return None
-        frame, meta = _read(read, path, encoding)
-        notices.append(f"{place}: 文字按 {encoding.upper()} 读入 (texts read as {encoding.upper()})")
-    if frame.columns.empty:
+    stored, fault = _read(kind, path)
+    notices: tuple[str, ...] = ()
+    if stored is None and "encoding" in fault:
+        encoding = _encoding_of_strings(kind, path)
+        stored = _read(kind, path, encoding)[0] if encoding else None
+        notices = (f"{place}: 文字按 {encoding.upper()} 读入 (texts read as {encoding.upper()})",)
+    if stored is None:
+        whole = "完整的 .sav/.zsav/.dta (a whole file)"
+        problems.add(place, "unreadable", f"{kind.upper()}: {fault[:200]}", whole, _ADVICE)
+        return None
+    if not stored["columns"]:
         problems.add(place, "empty_file", "没有变量 (no variables)", "表头和数据", "重新导出 (export it again)")
         return None
-    return _labelled(frame, meta, tuple(notices))
+    return _labelled(stored, notices)
 
 
 def read_parquet(path: Path, place: str, problems: Problems) -> pd.DataFrame | None:
@@ -69,54 +69,44 @@ def read_parquet(path: Path, place: str, problems: Problems) -> pd.DataFrame | N
         return None
 
 
-def as_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert a typed frame to text cells, as in a file."""
-    return pd.DataFrame(
-        {str(name): pd.Series([cell_text(v) for v in frame[name]], dtype="str") for name in frame.columns}
-    )
+def as_text(columns: pd.DataFrame | Mapping[str, list[Any]]) -> pd.DataFrame:
+    """Convert typed columns to text cells, as in a file."""
+    return pd.DataFrame({str(name): pd.Series([cell_text(v) for v in columns[name]], dtype="str") for name in columns})
 
 
-def _read(read: Callable[..., Any], path: Path, encoding: str | None) -> tuple[pd.DataFrame, Any]:
+def _read(kind: str, path: Path, encoding: str = "") -> tuple[dict[str, Any] | None, str]:
+    """Return what a file holds, or None with the reason; read in a process of its own, for damage can end the reader."""
     with path.open("rb"):  # a file that cannot be opened is an OSError, not damage
-        frame, meta = read(str(path), encoding=encoding)
-    if meta.number_rows is not None and meta.number_rows != len(frame):
-        raise ValueError(f"{len(frame)} of {meta.number_rows} rows")
-    return frame, meta
+        command = [sys.executable, "-P", readstat_process.__file__, kind, str(path), encoding]
+        done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode or not done.stdout:
+        return None, "损坏的文件使读取中断 (the reader broke off: a damaged file)"
+    stored, fault = pickle.loads(done.stdout)
+    return stored, fault
 
 
-def _encoding_of_strings(read: Callable[..., Any], path: Path) -> str:
-    """Return the encoding in which a file's texts can be read, where it names none or a wrong one; ``""`` if none.
+def _encoding_of_strings(kind: str, path: Path) -> str:
+    """Return the encoding in which a file's texts may be read, where it names none or a wrong one; ``""`` if none.
 
     Every byte is a character of Latin-1, so that reading as such gives the bytes back.
     """
-    try:
-        frame, meta = _read(read, path, "LATIN1")
-    except Exception:
+    stored, _ = _read(kind, path, "LATIN1")
+    if stored is None:
         return ""
-    texts = [
-        *(meta.column_labels or []),
-        *(t for labels in meta.variable_value_labels.values() for t in labels.values()),
-    ]
-    for name in frame.columns:
-        texts += [value for value in frame[name].unique() if isinstance(value, str)]
+    texts = [*stored["wordings"].values(), *(text for labels in stored["labels"].values() for text in labels.values())]
+    texts += [value for cells in stored["columns"].values() for value in dict.fromkeys(cells)]
     raw = "\n".join(text for text in texts if isinstance(text, str)).encode("latin-1", errors="ignore")
     encoding = encoding_of(raw)
-    if not encoding or encoding == "utf-8":
-        return ""
-    try:
-        _read(read, path, encoding)
-    except Exception:
-        return ""
-    return encoding
+    return "" if encoding == "utf-8" else encoding
 
 
-def _labelled(frame: pd.DataFrame, meta: Any, notices: tuple[str, ...]) -> Labelled:
-    cells = as_text(frame)
-    wordings = {str(name): str(text).strip() for name, text in meta.column_names_to_labels.items() if text}
+def _labelled(stored: Mapping[str, Any], notices: tuple[str, ...]) -> Labelled:
+    cells = as_text(stored["columns"])
+    wordings = {str(name): str(text).strip() for name, text in stored["wordings"].items() if text}
     codes: dict[str, dict[str, str]] = {}
     partly: dict[str, dict[str, str]] = {}
-    for name, stored in meta.variable_value_labels.items():
-        labels = {cell_text(code): str(label).strip() for code, label in stored.items() if str(label).strip()}
+    for name, named in stored["labels"].items():
+        labels = {cell_text(code): str(label).strip() for code, label in named.items() if str(label).strip()}
         filled = set(cells[name].unique()) - {""}
         if not labels or not filled:
             continue
