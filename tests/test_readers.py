@@ -1,11 +1,6 @@
 """Files of every kind and platform, written here from one truth, give the same table; damaged ones give one error."""
 
-import csv
-import io
-import os
-import random
 import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +9,26 @@ import pandas as pd
 import pyreadstat
 import pytest
 import xlsxwriter
+from platform_exports import (
+    Cells,
+    as_csv,
+    as_ods,
+    as_xlsx,
+    google,
+    jinshuju,
+    limesurvey,
+    microsoft,
+    numbered,
+    office,
+    put,
+    qualtrics,
+    surveymonkey,
+    tencent,
+    wjx,
+)  # fmt: skip
 
 import dj_analysis as dj
-from dj_analysis.errors import DataError, DjError, DjWarning, Problems
+from dj_analysis.errors import DataError, DjWarning, Problems
 from dj_analysis.measure.intake.identifiers import identifying_name
 from dj_analysis.measure.intake.wjx import match_headers, seconds
 from dj_analysis.spec.tables import read_responses
@@ -45,8 +57,6 @@ TRUTH = [(("检修部", "营销部")[i % 2], 1 + i % 5, None if i == 3 else 1 + 
          for i in range(12)]  # fmt: skip
 WARNED = pytest.mark.filterwarnings("ignore::dj_analysis.errors.DjWarning")
 pytestmark = WARNED
-
-Cells = list[list[str]]
 
 
 @pytest.fixture(scope="module")
@@ -89,48 +99,6 @@ def cells(words: tuple[str, ...] = WORDS, headers: tuple[str, ...] = (UNIT, "食
     return [list(headers), *shown]
 
 
-def as_csv(rows: Cells, separator: str = ",", encoding: str = "utf-8-sig") -> bytes:
-    stream = io.StringIO(newline="")
-    csv.writer(stream, delimiter=separator).writerows(rows)
-    return stream.getvalue().encode(encoding)
-
-
-def as_xlsx(rows: Cells) -> bytes:
-    stream = io.BytesIO()
-    with xlsxwriter.Workbook(stream, {"strings_to_numbers": True}) as book:
-        sheet = book.add_worksheet()
-        for i, row in enumerate(rows):
-            sheet.write_row(i, 0, row)
-    return stream.getvalue()
-
-
-def as_ods(rows: Cells) -> bytes:
-    """A minimal OpenDocument sheet."""
-
-    def cell(text: str) -> str:
-        return f'<table:table-cell office:value-type="string"><text:p>{text}</text:p></table:table-cell>'
-
-    lines = "".join(f"<table:table-row>{''.join(map(cell, row))}</table:table-row>" for row in rows)
-    names = "".join(
-        f' xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{short}:1.0"' for short in ("office", "table", "text")
-    )
-    content = (
-        f'<?xml version="1.0" encoding="UTF-8"?><office:document-content{names} office:version="1.2"><office:body>'
-        f'<office:spreadsheet><table:table table:name="S">{lines}</table:table></office:spreadsheet></office:body></office:document-content>'
-    )
-    kind = "application/vnd.oasis.opendocument.spreadsheet"
-    manifest = (
-        '<?xml version="1.0"?><m:manifest xmlns:m="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">'
-        f'<m:file-entry m:full-path="/" m:media-type="{kind}"/></m:manifest>'
-    )
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as package:
-        package.writestr("mimetype", kind)
-        package.writestr("META-INF/manifest.xml", manifest)
-        package.writestr("content.xml", content)
-    return stream.getvalue()
-
-
 def frame(by: str = "number") -> pd.DataFrame:
     """The truth as a typed frame, by option number or by text."""
     table = pd.DataFrame(TRUTH, columns=["unit", "A", "B", "age"])
@@ -151,192 +119,40 @@ def stat(writer: Callable[..., None], suffix: str, **options: object) -> Callabl
     return write
 
 
-def put(content: bytes) -> Callable[[Path], None]:
-    def write(path: Path) -> None:
-        path.write_bytes(content)
+# Exports of the platforms.
 
-    return write
-
-
-# Exports of the platforms, each as its help page or a public parser describes it.
+CODES = ["Q1", "Q2_1", "Q2_2", "Q3"]
+UNFINISHED = ["检修部", WORDS[4], WORDS[4], ""]
 
 
-def wjx(by: str, style: str) -> Cells:
-    question = {"、": "{n}、{t}", "第": "第{n}题({t})", "—": "{n}、请评价—{t}"}[style]
-    blank = "-3" if by == "number" else "(跳过)"
-    words = WORDS if by == "text" else tuple("12345")
-    rows = cells(words, tuple(question.format(n=i, t=t) for i, t in enumerate(cells()[0], start=1)))
-    head = ["序号", "提交答卷时间", "所用时间", "来源", "来源详情", "来自IP"]
-    body = [[str(i), f"2026/7/{i} 19:50", "1分20秒", "微信", "N/A", "1.2.3.4(某地)", *[c or blank for c in row]]
-            for i, row in enumerate(rows[1:], start=1)]  # fmt: skip
-    return [head + rows[0], *body]
+def of_wjx(by: str, style: str) -> Cells:
+    rows = cells(WORDS if by == "text" else tuple("12345"), tuple(numbered(cells()[0], style)))
+    return wjx(rows, "-3" if by == "number" else "(跳过)")
 
 
-def tencent() -> Cells:
-    rows = cells(headers=tuple(f"{i}.{t}" for i, t in enumerate(cells()[0], start=1)))
-    head = [
-        "编号",
-        "开始答题时间",
-        "结束答题时间",
-        "答题时长",
-        "语言",
-        "清洗数据结果",
-        "地理位置省",
-        "用户标识",
-        "昵称",
-        "IP",
-    ]
-    body = [[str(i), "2026-07-01 08:00:00", "2026-07-01 08:01:20", "00:01:20", "简体中文", "未设置", "某省", f"u{i}", "甲", "1.1.1.1", *row]
-            for i, row in enumerate(rows[1:], start=1)]  # fmt: skip
-    return [head + rows[0], *body]
-
-
-def jinshuju() -> Cells:
-    tail = ["提交人", "提交时间", "更新时间", "填写设备", "操作系统", "浏览器", "填写地区", "IP"]
-    rows = cells()
-    body = [[str(i), *row, "某人", "2026-07-01 08:01:20", "", "手机", "Android", "微信", "某市", "1.1.1.1"]
-            for i, row in enumerate(rows[1:], start=1)]  # fmt: skip
-    return [["序号", *rows[0], *tail], *body]
-
-
-def limesurvey(by_code: bool) -> Cells:
-    head = ["id", "submitdate", "lastpage", "startlanguage", "seed", "startdate", "datestamp", "ipaddr"]
-    if not by_code:
-        head = [
-            "Response ID",
-            "Date submitted",
-            "Last page",
-            "Start language",
-            "Seed",
-            "Date started",
-            "Date last action",
-            "IP address",
-        ]
-    questions = (
-        ("unit", "A", "B", "age") if by_code else tuple(f"G01Q0{i}. {t}" for i, t in enumerate(cells()[0], start=1))
-    )
-    rows = cells(headers=questions)
-    body = [[str(i), "2026-07-01 08:01:20", "3", "zh-Hans", "1", "2026-07-01 08:00:00", "2026-07-01 08:01:20", "1.1.1.1", *row]
-            for i, row in enumerate(rows[1:], start=1)]  # fmt: skip
-    unfinished = [
-        "99",
-        "",
-        "1",
-        "zh-Hans",
-        "1",
-        "2026-07-01 08:00:00",
-        "2026-07-01 08:00:30",
-        "1.1.1.1",
-        "检修部",
-        WORDS[4],
-        "",
-        "",
-    ]
-    return [head + rows[0], *body, unfinished]
-
-
-def qualtrics() -> Cells:
-    names = ["StartDate", "EndDate", "Status", "IPAddress", "Progress", "Duration (in seconds)", "Finished", "RecordedDate",
-             "ResponseId", "RecipientLastName", "ExternalReference", "LocationLatitude", "UserLanguage"]  # fmt: skip
-    texts = ["Start Date", "End Date", "Response Type", "IP Address", "Progress", "Duration (in seconds)", "Finished", "Recorded Date",
-             "Response ID", "Recipient Last Name", "External Data Reference", "Location Latitude", "User Language"]  # fmt: skip
-    rows = cells()
-    codes = ["Q1", "Q2_1", "Q2_2", "Q3"]
-    ids = [f'{{"ImportId":"{name}"}}' for name in (*names, *codes)]
-
-    def lead(i: int, done: str) -> list[str]:
-        return [
-            "2026-07-01",
-            "2026-07-01",
-            "IP Address",
-            "1.1.1.1",
-            "100",
-            "80",
-            done,
-            "2026-07-01 08:01:20",
-            f"R_{i}",
-            "甲",
-            "x",
-            "30.1",
-            "ZH-S",
-        ]
-
-    body = [lead(i, "True") + row for i, row in enumerate(rows[1:], start=1)]
-    return [names + codes, texts + rows[0], ids, *body, [*lead(99, "False"), "检修部", WORDS[4], WORDS[4], ""]]
-
-
-def surveymonkey() -> Cells:
-    head = [
-        "Respondent ID",
-        "Collector ID",
-        "Start Date",
-        "End Date",
-        "IP Address",
-        "Email Address",
-        "First Name",
-        "Last Name",
-        "Custom Data 1",
-    ]
-    rows = cells()
-    first = [*head, UNIT, "请评价", "", AGE]
-    second = [*[""] * len(head), "Response", "食堂饭菜可口", "班车准点", "Response"]
-    body = [
-        [str(11_000_000 + i), "9", "07/01/2026", "07/01/2026", "1.1.1.1", "", "", "", "", *row]
-        for i, row in enumerate(rows[1:])
-    ]
-    return [first, second, *body]
-
-
-def google() -> Cells:
-    rows = cells()
-    return [["时间戳记", *rows[0]], *[["2026/07/01 8:01:20 上午", *row] for row in rows[1:]]]
-
-
-def microsoft(language: str) -> Cells:
-    head = (
-        ["ID", "Start time", "Completion time", "Email", "Name"]
-        if language == "en"
-        else ["ID", "开始时间", "完成时间", "电子邮件", "名称"]
-    )
-    rows = cells(ENGLISH if language == "en" else WORDS)
-    body = [
-        [str(i), "2026-07-01 08:00:00", "2026-07-01 08:01:20", "anonymous", "", *row]
-        for i, row in enumerate(rows[1:], start=1)
-    ]
-    return [head + rows[0], *body]
-
-
-def office(rows: Cells) -> Cells:
-    """Title rows above, totals below, as offices hand tables on."""
-    width = len(rows[0])
-    blank = [""] * (width - 1)
-    return [
-        ["某公司员工问卷汇总表", *blank],
-        ["填报单位:工会", *blank],
-        *rows,
-        ["合计", "38", "29", ""],
-        ["备注:仅供内部使用", *blank],
-    ]
+def of_limesurvey(by_code: bool) -> Cells:
+    texts = tuple(f"G01Q0{i}. {text}" for i, text in enumerate(cells()[0], start=1))
+    return limesurvey(cells(headers=("unit", "A", "B", "age") if by_code else texts), by_code, UNFINISHED)
 
 
 BY_WORDING = {"unit": UNIT}
 EXPORTS: dict[str, tuple[str, Callable[[Path], None], dict[str, str] | None]] = {
-    **{f"wjx {by} {style}": ("a.csv", put(as_csv(wjx(by, style))), {"unit": wjx(by, style)[0][6]})
+    **{f"wjx {by} {style}": ("a.csv", put(as_csv(of_wjx(by, style))), {"unit": of_wjx(by, style)[0][6]})
        for by in ("text", "number") for style in "、第—"},
-    "wjx xlsx": ("a.xlsx", put(as_xlsx(wjx("number", "、"))), {"unit": f"1、{UNIT}"}),
-    "wjx gbk": ("a.csv", put(as_csv(wjx("text", "、"), encoding="gbk")), {"unit": f"1、{UNIT}"}),
-    "tencent": ("a.csv", put(as_csv(tencent())), {"unit": f"1.{UNIT}"}),
-    "tencent xlsx": ("a.xlsx", put(as_xlsx(tencent())), {"unit": f"1.{UNIT}"}),
-    "jinshuju": ("a.xlsx", put(as_xlsx(jinshuju())), BY_WORDING),
-    "limesurvey codes": ("a.csv", put(as_csv(limesurvey(True), ";")), None),
-    "limesurvey texts": ("a.csv", put(as_csv(limesurvey(False))), {"unit": f"G01Q01. {UNIT}"}),
-    "qualtrics": ("a.csv", put(as_csv(qualtrics())), {"unit": "Q1"}),
-    "qualtrics utf-16": ("a.tsv", put(as_csv(qualtrics(), "\t", "utf-16")), {"unit": "Q1"}),
-    "surveymonkey": ("a.csv", put(as_csv(surveymonkey())), BY_WORDING),
-    "surveymonkey xlsx": ("a.xlsx", put(as_xlsx(surveymonkey())), BY_WORDING),
-    "google": ("a.csv", put(as_csv(google())), BY_WORDING),
-    "microsoft zh": ("a.xlsx", put(as_xlsx(microsoft("zh"))), BY_WORDING),
-    "microsoft en": ("a.xlsx", put(as_xlsx(microsoft("en"))), BY_WORDING),
+    "wjx xlsx": ("a.xlsx", put(as_xlsx(of_wjx("number", "、"))), {"unit": f"1、{UNIT}"}),
+    "wjx gbk": ("a.csv", put(as_csv(of_wjx("text", "、"), encoding="gbk")), {"unit": f"1、{UNIT}"}),
+    "tencent": ("a.csv", put(as_csv(tencent(cells(headers=tuple(numbered(cells()[0], ".")))))), {"unit": f"1.{UNIT}"}),
+    "tencent xlsx": ("a.xlsx", put(as_xlsx(tencent(cells(headers=tuple(numbered(cells()[0], ".")))))), {"unit": f"1.{UNIT}"}),
+    "jinshuju": ("a.xlsx", put(as_xlsx(jinshuju(cells()))), BY_WORDING),
+    "limesurvey codes": ("a.csv", put(as_csv(of_limesurvey(True), ";")), None),
+    "limesurvey texts": ("a.csv", put(as_csv(of_limesurvey(False))), {"unit": f"G01Q01. {UNIT}"}),
+    "qualtrics": ("a.csv", put(as_csv(qualtrics(cells(), CODES, UNFINISHED))), {"unit": "Q1"}),
+    "qualtrics utf-16": ("a.tsv", put(as_csv(qualtrics(cells(), CODES, UNFINISHED), "\t", "utf-16")), {"unit": "Q1"}),
+    "surveymonkey": ("a.csv", put(as_csv(surveymonkey(cells(), dict.fromkeys(cells()[0][1:3], "请评价")))), BY_WORDING),
+    "surveymonkey xlsx": ("a.xlsx", put(as_xlsx(surveymonkey(cells(), dict.fromkeys(cells()[0][1:3], "请评价")))), BY_WORDING),
+    "google": ("a.csv", put(as_csv(google(cells(), "zh"))), BY_WORDING),
+    "microsoft zh": ("a.xlsx", put(as_xlsx(microsoft(cells(), "zh"))), BY_WORDING),
+    "microsoft en": ("a.xlsx", put(as_xlsx(microsoft(cells(ENGLISH), "en"))), BY_WORDING),
     "ods": ("a.ods", put(as_ods(cells())), BY_WORDING),
     "xlsm": ("a.xlsm", put(as_xlsx(cells())), BY_WORDING),
     "xlsx called xls": ("a.xls", put(as_xlsx(cells())), BY_WORDING),
@@ -616,7 +432,7 @@ def test_durations(text: str, value: float | None):
 
 
 def test_durations_that_cannot_be_read_are_told_and_excel_times_are_read(tmp_path: Path, codebook):
-    rows = wjx("number", "、")
+    rows = of_wjx("number", "、")
     rows[1][2] = rows[2][2] = "很久"
     (tmp_path / "a.csv").write_bytes(as_csv(rows))
     assert "读不懂" in notices(tmp_path / "a.csv", codebook, {"unit": f"1、{UNIT}"})
@@ -648,102 +464,3 @@ def test_accounts_devices_and_signatures_identify(header: str):
 )  # fmt: skip
 def test_questions_that_mention_them_do_not(header: str):
     assert not identifying_name(header)
-
-
-# Damaged files.
-
-
-def damaged(content: bytes, dice: random.Random) -> bytes:
-    """Cut, shuffle, overwrite, blow up or double a piece of a file."""
-    raw, kind = bytearray(content), dice.randrange(6)
-    if kind == 0:
-        return bytes(raw[: dice.randrange(len(raw))])
-    start = dice.randrange(len(raw))
-    end = min(len(raw), start + dice.choice((1, 4, 32, 400)))
-    piece = raw[start:end]
-    if kind == 1:
-        dice.shuffle(piece)
-        raw[start:end] = piece
-    elif kind == 2:
-        raw[start:end] = dice.randbytes(end - start)
-    elif kind == 3:
-        raw[start:start] = b"9" * dice.choice((1, 500, 200_000))
-    elif kind == 4:
-        raw[start:start] = piece * dice.choice((1, 20))
-    else:
-        del raw[start:end]
-    return bytes(raw)
-
-
-def seeds() -> list[tuple[str, bytes]]:
-    """One sound file of each kind that can be written here."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        found = []
-        for name in (
-            "wjx number 、",
-            "wjx gbk",
-            "qualtrics utf-16",
-            "office xlsx",
-            "ods",
-            "sav",
-            "zsav",
-            "dta",
-            "parquet numbers",
-        ):
-            file, write, _ = EXPORTS[name]
-            write(Path(folder) / file)
-            found.append((file, (Path(folder) / file).read_bytes()))
-    return found
-
-
-def test_damaged_files_give_one_error_or_the_truth(tmp_path: Path, codebook):
-    """No exception but a DjError; from packages with checksums and from text, no value that the file does not hold."""
-    inputs = 10_000 if os.environ.get("DJ_FUZZ") else 180
-    dice, kinds, read = random.Random(20_26), seeds(), 0
-    for i in range(inputs):
-        name, content = kinds[i % len(kinds)]
-        path = tmp_path / f"{i}{Path(name).suffix}"
-        path.write_bytes(damaged(content, dice))
-        try:
-            survey = dj.read_survey(
-                path, codebook, period="2026Q3", columns={"unit": f"1、{UNIT}"} if "csv" in name else None
-            )
-            dj.score(survey)
-        except DjError:
-            pass
-        else:
-            read += 1
-        problems = Problems()
-        try:
-            table = read_responses(path, problems)
-        finally:
-            holds = path.read_bytes()
-            path.unlink()
-        assert (table is None) == bool(len(problems))
-        if table is None or name.endswith((".sav", ".zsav", ".dta", ".parquet", ".xls")):
-            continue
-        sound = {value for _, original in [kinds[i % len(kinds)]] for value in _values(name, original, tmp_path)}
-        for value in set(table.frame.to_numpy().ravel()) - sound - {""}:
-            assert name.endswith((".csv", ".tsv")), (
-                name,
-                i,
-                value,
-            )  # a changed value of a package has a wrong checksum
-            text = holds.decode("utf-16" if name == "a.tsv" else "gb18030", errors="replace")
-            utf = holds.decode("utf-8", errors="replace")
-            assert value.replace('"', "") in utf.replace('"', "") or value.replace('"', "") in text.replace('"', ""), (
-                i,
-                value,
-            )
-    assert read > 0
-
-
-def _values(name: str, content: bytes, folder: Path) -> set[str]:
-    path = folder / f"sound{Path(name).suffix}"
-    path.write_bytes(content)
-    table = read_responses(path, Problems())
-    path.unlink()
-    assert table is not None
-    return set(table.frame.to_numpy().ravel())

@@ -25,8 +25,12 @@ MOST_COLUMNS = 4096
 #: Rows beyond the last filled one that a sheet may skip, for every row it has and at least.
 GAP, LEAST_GAP = 10, 10_000
 
-_CELL = re.compile(rb'<c r="([A-Z]{1,3})(\d{1,7})"')
-_WIDE = re.compile(rb'<c r="([G-Z][A-Z]{2}|F[A-Z]{2})(\d{1,7})"')  # from FAA, the 4,083rd column
+_CELL = re.compile(rb'<(?:\w+:)?c\b[^>]*?\br="([A-Z]{1,3}\d{1,7})"')
+_ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="(\d+)"')
+#: Addresses beyond column FAA, the 4,083rd, or beyond row 1,049,999; Excel has 1,048,576.
+_OUTSIDE = re.compile(
+    rb'\br="((?:[A-Z]{4,}|[F-Z][A-Z]{2})\d+|[A-Z]{1,3}(?:\d{8,}|[2-9]\d{6}|1[1-9]\d{5}|10[5-9]\d{4}))"'
+)
 
 
 def read_workbook(path: Path, place: str, sheet: str, problems: Problems) -> Grid | None:
@@ -189,17 +193,14 @@ def _sound_parts(path: Path, place: str, problems: Problems) -> bool:
 
 def _stray_cell(sheet: bytes) -> str:
     """Return the address of a cell so far out that reading up to it would fill memory; "" where there is none."""
-    if wide := _WIDE.search(sheet):
-        return f"{wide.group(1).decode()}{wide.group(2).decode()}"
-    last = sheet.rfind(b"<row ")
-    number = re.match(rb'<row [^>]*?r="(\d+)"', sheet[last : last + 400]) if last >= 0 else None
-    if number is None:
+    if outside := _OUTSIDE.search(sheet):
+        return outside.group(1)[:12].decode()
+    rows = [(int(row.group(1)[:9]), row.start()) for row in _ROW.finditer(sheet)]
+    last, start = max(rows, default=(0, 0))
+    if last <= max(GAP * len(rows), LEAST_GAP):
         return ""
-    row, rows = int(number.group(1)), sheet.count(b"<row ")
-    if row <= max(GAP * rows, LEAST_GAP):
-        return ""
-    cell = _CELL.search(sheet, last)
-    return f"{cell.group(1).decode()}{cell.group(2).decode()}" if cell else f"A{row}"
+    cell = _CELL.search(sheet, start)
+    return cell.group(1).decode() if cell else f"A{last}"
 
 
 def cell_text(value: object) -> str:
