@@ -178,9 +178,21 @@ def _notices(
 
 
 def _last_day(frame: pd.DataFrame) -> date | None:
-    """Return the day of the last submission, where the export tells it."""
+    """Return the day of the last submission, where the export tells it.
+
+    Of days such as 7/13/2026 the month is the place that never exceeds 12, where the other does; else they tell nothing.
+    """
     if wjx.SUBMITTED not in frame:
         return None
-    dates = pd.to_datetime(frame[wjx.SUBMITTED].str.extract(r"(\d{4}[/-]\d{1,2}[/-]\d{1,2})")[0], errors="coerce")
-    last = dates.max()
+    cells = frame[wjx.SUBMITTED]
+    days = cells.str.extract(r"(?P<year>\d{4})[/.\-年](?P<month>\d{1,2})[/.\-月](?P<day>\d{1,2})")
+    if days["year"].isna().all():
+        parts = cells.str.extract(r"(?P<first>\d{1,2})[/.\-](?P<second>\d{1,2})[/.\-](?P<year>\d{4})")
+        first, second = (bool((parts[name].astype("float64") > 12).any()) for name in ("first", "second"))
+        if first == second:
+            return None
+        days = parts.rename(
+            columns={"first": "day", "second": "month"} if first else {"first": "month", "second": "day"}
+        )
+    last = pd.to_datetime(days[["year", "month", "day"]].astype("float64"), errors="coerce").max()
     return None if pd.isna(last) else last.date()

@@ -69,7 +69,7 @@ _ENDING = re.compile(r"(是什么|是多少|是|为)?[\s:：?？*。._]*$")
 _FULL_NAME = re.compile(rf"[{SURNAMES}][一-鿿]{{1,2}}")
 _PHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
 _ID_CARD = re.compile(r"(?<!\d)(\d{17}[\dXx])(?!\d)")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+\.[\w.]+")
 _OPENID = re.compile(r"(?<![\w-])o[A-Za-z0-9_-]{27}(?![\w-])")
 #: The same for engines whose regular expressions know no look-around and no check digits.
 PATTERNS = {
