@@ -24,12 +24,11 @@ from ..spec.settings import MOST_TOGETHER
 from ..spec.tables import Table, read_responses, worded
 from .again import Proposal, propose_again
 from .proposed_columns import Decisions, ProposedColumn, propose_columns
-from .proposed_tables import asks_consent, kept_columns, unit_names, write_proposed_tables
-from .summary import proposal_page
+from .proposed_tables import asks_consent, kept_columns, proposed_nodes, unit_names, write_proposed_tables
+from .summary import ProposalPage
 
 __all__ = ["Decisions", "Proposal", "propose_again", "propose_workspace"]
 
-PAGES = {"zh": "PROPOSAL.md", "en": "PROPOSAL.en.md"}
 _TYPED = re.compile(r"〖.*?〗", re.DOTALL)
 
 
@@ -108,9 +107,8 @@ def propose_workspace(
         (unfinished / "responses").mkdir(parents=True)
         write_table(unfinished / "responses" / f"{wave}{kept_kind(source)}", kept)
         write_proposed_tables(unfinished, wave, last or parse(wave).end, columns, units, folder.name)
-        for language, name in PAGES.items():
-            text = proposal_page(columns, answers, identifying, units, notices, language)
-            (unfinished / name).write_text(text, encoding="utf-8")
+        nodes, scales, _ = proposed_nodes(columns)
+        ProposalPage(columns, answers, identifying, nodes, scales, units, notices).write(unfinished)
         if folder.exists():
             folder.rmdir()
         unfinished.rename(folder)
