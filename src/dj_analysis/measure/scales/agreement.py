@@ -116,9 +116,7 @@ def icc_one_way(
         icc2 = np.array([1 - within / np.float64(between), *stepped_up(rho0[1:], size)])
         icc2_mean = stepped_up(rho0[:, None], effective[None, :]).mean(axis=1)
         values: list[Any] = [rho, icc2, rho0, stepped_up(rho0, size), icc2_mean]
-    if (
-        not between > 1e-12 * within
-    ):  # MSB is 0 but for rounding: 1 + (k−1)ρ is 0 as well, and no mean has a reliability
+    if not between > 1e-12 * within:  # 0 but for rounding: so is 1 + (k−1)ρ, and no mean has a reliability
         values = [np.full(3, -np.inf) if "(2)" in name else v for name, v in zip(ICCS, values, strict=True)]
     coefficients = {name: (float(v[0]), float(v[1]), float(v[2])) for name, v in zip(ICCS, values, strict=True)}
     return OneWay(between, within, size, size0, df, coefficients)
