@@ -237,3 +237,16 @@ def test_points_of_which_the_highest_may_be_missing_are_asked(words: tuple[str, 
     rows = [["时间戳记", "食堂打分"], *[[f"2026/07/{i % 28 + 1:02d}", rating] for i, rating in enumerate(ratings)]]
     (tmp_path / "a.csv").write_bytes(as_csv(rows))
     assert propose_workspace(tmp_path / "office", tmp_path / "a.csv").questions["column"].to_list() == ["食堂打分"]
+
+
+@pytest.mark.parametrize("joint", [";", ", ", "|", "、"])
+def test_choices_of_several_in_one_cell_are_asked_and_single_ones_with_a_comma_are_not(joint: str, tmp_path: Path):
+    chosen = (f"食堂{joint}班车", "食堂", f"班车{joint}宿舍", "宿舍")
+    single = ("一线，含班组长", "机关", "其他，含借调")
+    rows = platforms.google(answered(), "zh")
+    rows[0] += ["您最关心什么", "您的岗位类别"]
+    for i, row in enumerate(rows[1:]):
+        row += [chosen[i % 4], single[i % 3]]
+    (tmp_path / "a.csv").write_bytes(as_csv(rows))
+    made = propose_workspace(tmp_path / "office", tmp_path / "a.csv").table.set_index("column")["role"]
+    assert made[["您最关心什么", "您的岗位类别"]].to_list() == ["ask", "group"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -47,6 +48,7 @@ _RATING = re.compile(
 )
 _OPEN = re.compile(r"建议|意见|希望|想说|请写|请填|原因|为什么|具体|说明|举例|最想|comment|suggest|please describe|why", re.IGNORECASE)  # fmt: skip
 _RECOMMEND = re.compile(r"推荐|recommend", re.IGNORECASE)
+_JOINTS = re.compile(r"\s*[;；|,，、]\s*")  # between the options of a multiple choice in one cell
 _SHORT = re.compile(r"^(G\d{1,3})?[A-Za-z]{1,4}_?\d{1,3}([_.]\d{1,3}|\[\w{1,8}\])?$")  # L1, Q2_3, G01Q02[SQ003]
 
 
@@ -337,10 +339,22 @@ def _question(
         shown = "、".join(sorted(column.cells.unique())[:_SHOWN])
         evidence = f"列名只是代码，不知问的是什么 (a code, so what it asks is not known): {shown}"
         return _ask(column, ("unit", "group", LEFT_OUT), evidence)
+    if _are_combinations(column.cells.unique()):
+        shown = "；".join(sorted(column.cells.unique(), key=len)[-_SHOWN:])
+        evidence = f"像是多选题的组合，请分列导出 (choices of several: export them in columns of their own): {shown}"
+        return _ask(column, (LEFT_OUT, "group"), evidence)
     if kinds <= _MOST_CATEGORIES and kinds <= len(column.cells) / _PEOPLE_A_CATEGORY:
         node = Node("", role="group", label_zh=label, text_zh=label)
         return ProposedColumn(column.header, node, "少数几种答案 (few answers)")
     return ProposedColumn(column.header, None, f"{kinds} 种答案，未存 ({kinds} different answers, not stored)")
+
+
+def _are_combinations(answers: Iterable[str]) -> bool:
+    """Tell whether answers are choices of several options, joined: parts that stand in other answers as well."""
+    parts = [frozenset(part for part in _JOINTS.split(answer) if part) for answer in answers]
+    seen = Counter(part for answer in parts for part in answer)
+    joined = [answer for answer in parts if len(answer) > 1]
+    return bool(joined) and all(seen[part] > 1 for answer in joined for part in answer)
 
 
 def _numeric(column: _Column, limits: tuple[int, int] | None, section: str) -> ProposedColumn:
