@@ -171,12 +171,12 @@ def check(folder: Folder) -> None:
 
     例/example: dj check demo
     """
-    from .folder import check_folder, questionnaire_warnings
+    from .folder import check_folder, hints
 
     problems = check_folder(folder)
     _print_problems(problems)
-    for warning in questionnaire_warnings(folder) if not problems else ():
-        print(f"提示/hint: {warning}")
+    for hint in hints(folder) if not problems else ():
+        print(f"提示/hint: {hint}")
     if problems:
         raise typer.Exit(1)
 

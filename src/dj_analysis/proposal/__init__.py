@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import Problems, UsageError
+from ..folder import declarations, keying_hints, read_wave, wave_files
 from ..measure.intake import identifiers, wjx
 from ..measure.intake.anonymity import quasi_kind
 from ..measure.intake.copies import coarsened, kept_kind, write_table
@@ -107,12 +108,21 @@ def propose_workspace(
         (unfinished / "responses").mkdir(parents=True)
         write_table(unfinished / "responses" / f"{wave}{kept_kind(source)}", kept)
         write_proposed_tables(unfinished, wave, last or parse(wave).end, columns, units, folder.name)
+        notices = (*notices, *_against_others(unfinished))
         nodes, scales, _ = proposed_nodes(columns)
         ProposalPage(columns, answers, identifying, nodes, scales, units, notices).write(unfinished)
         if folder.exists():
             folder.rmdir()
         unfinished.rename(folder)
     return Proposal.of(folder, columns, identifying, notices)
+
+
+def _against_others(folder: Path) -> list[str]:
+    """Say which questions run against the others as they were taken: a direction may have to be turned."""
+    settings, spec = declarations(folder, problems := Problems())
+    waves = list(wave_files(folder))
+    survey = read_wave(settings, spec, waves[0], problems) if waves and not problems else None
+    return [] if survey is None or problems else keying_hints(survey)
 
 
 def _check_columns(

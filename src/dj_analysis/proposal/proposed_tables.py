@@ -15,7 +15,7 @@ from ..measure.intake import wjx
 from ..measure.intake.row_consent import USE
 from ..spec import schemas
 from ..spec.codebook import Codebook, Scale, default_codebook
-from ..spec.tree import Node
+from ..spec.tree import CHOICE_ROLES, Node
 from .proposed_columns import OUTCOME, ProposedColumn
 
 UNITS = ("unit", "tree", "parent", "level", "type", "name_zh")
@@ -41,14 +41,25 @@ def proposed_nodes(columns: Sequence[ProposedColumn]) -> tuple[list[Node], list[
     if outcomes:
         nodes.append(Node("OUTCOME", label_zh=OUTCOME, role="outcome"))
         nodes += [replace(node, parent="OUTCOME", form=form) for node in outcomes]
-    others = ("group", "check", "text", "choice", "ranking", "ask")
-    nodes += [c.node for c in columns if c.node is not None and c.role in others]
+    nodes += [c.node for c in columns if c.node is not None and c.role in ("group", "check", "text", "ask")]
+    nodes += _choices(columns)
     scales = {c.scale.name: c.scale for c in columns if c.scale is not None}
     scales |= {node.scale: known.scales[node.scale] for node in nodes if node.scale in known.scales}
     anchors = {leaf.code for leaf in known.tree.in_form("anchors").leaves}
     full = {leaf.code for leaf in known.tree.in_form("full").leaves}
     asked = "full" if not default or full <= default else "pulse" if anchors <= default else "full"
     return nodes, list(scales.values()), asked
+
+
+def _choices(columns: Sequence[ProposedColumn]) -> list[Node]:
+    """Return each multiple choice or ranking followed by its options."""
+    options = [(c.node, c.section) for c in columns if c.node is not None and c.role in CHOICE_ROLES]
+    nodes = []
+    for question in dict.fromkeys(node.parent for node, _ in options):
+        below = [(node, wording) for node, wording in options if node.parent == question]
+        (first, wording), *_ = below
+        nodes += [Node(question, role=first.role, label_zh=wording, text_zh=wording), *(node for node, _ in below)]
+    return nodes
 
 
 def asks_consent(columns: Sequence[ProposedColumn]) -> bool:

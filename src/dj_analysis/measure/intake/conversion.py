@@ -24,6 +24,7 @@ from ...spec.units import Units
 from ..survey import Survey
 from . import identifiers, row_consent, wjx
 from .linking import PSEUDONYM, Codes, pseudonyms
+from .option_columns import chosen_options
 from .roles import RESPONDENT, SECONDS, axes_of, check_asked, flat_units, question_headers, renumbered, roles_of_names
 from .row_consent import CONNECT, CONSENTS, OWN_CODE, Consented
 
@@ -255,6 +256,7 @@ def _typed(
             typed[code] = wjx.seconds(cells)
         elif code == RESPONDENT:
             typed[code] = whole_numbers(cells)
+    typed |= chosen_options(frame, roles, codebook, place, problems)
     return pd.DataFrame(typed, index=frame.index)
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from ...errors import Problems
 from ...spec.codebook import Codebook
 from ...spec.settings import Source
+from ...spec.tree import CHOICE_ROLES
 from ...spec.units import Unit, Units
 from . import wjx
+from .option_columns import option_columns
 from .row_consent import CONSENTS, OWN_CODE
 
 SECONDS = "seconds"
@@ -28,7 +30,7 @@ def roles_of_names(
     wordings = {
         node.code: (node.text_zh, node.text_en, node.label_zh, node.label_en)
         for node in (*codebook.tree.leaves, *codebook.others)
-        if node.code not in roles
+        if node.code not in roles and node.role not in CHOICE_ROLES
     }
     free = [name for name in names if name not in roles.values() and name not in wjx.META]
     for code, headers in wjx.match_headers(free, wordings).items():
@@ -40,6 +42,7 @@ def roles_of_names(
             )
         else:
             roles[code] = exact[0] if exact else headers[0]
+    roles |= option_columns([name for name in free if name not in roles.values()], codebook, roles)
     if wjx.DURATION in names:
         roles[SECONDS] = wjx.DURATION
     return roles
