@@ -22,7 +22,7 @@ from ..spec.codebook import default_codebook
 from ..spec.lint import forbidden_subject
 from ..spec.periods import parse
 from ..spec.settings import MOST_TOGETHER
-from ..spec.tables import Table, read_responses, worded
+from ..spec.tables import Table, named_by_wording, read_responses
 from .again import Proposal, propose_again
 from .proposed_columns import Decisions, ProposedColumn, propose_columns
 from .proposed_tables import asks_consent, kept_columns, proposed_nodes, unit_names, write_proposed_tables
@@ -81,7 +81,7 @@ def propose_workspace(
     if read is None:
         raise_for(problems)
     assert read is not None, "a file that cannot be read is a problem"
-    table = worded(read)
+    table = named_by_wording(read)
     headers = [str(name) for name in table.frame.columns]
     identifying = [h for h in headers if h in identifiers.DROPPED] + identifiers.identifying_names(headers)
     last = _last_day(table.frame)

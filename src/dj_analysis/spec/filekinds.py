@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 from ..errors import Problems
@@ -30,6 +31,10 @@ _REFUSED = {
     "numbers": ("iWork 文稿 (an iWork document)", "导出为 Excel (export as Excel)"),
     "folder": ("文件夹 (a folder)", "写出其中的文件名 (name the file in it)"),
 }
+#: What the standard library raises on damaged packages, each by another of their fields.
+BROKEN_PACKAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError, OSError,
+)  # fmt: skip
 _MAGIC = (
     (b"$FL2", "sav"), (b"$FL3", "sav"), (b"PAR1", "parquet"), (b"<stata_dta>", "dta"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "workbook"), (b"\x1f\x8b", "gzip"), (b"Rar!", "rar"), (b"7z\xbc\xaf", "rar"),
@@ -78,7 +83,7 @@ def _packed_kind(path: Path, suffix: str) -> str:
     try:
         with zipfile.ZipFile(path) as package:
             names = set(package.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except BROKEN_PACKAGE:
         return _BY_SUFFIX.get(suffix, "zip")
     if any(name.startswith("xl/") for name in names) or "content.xml" in names:
         return "workbook"

@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..errors import Problems
+from .filekinds import BROKEN_PACKAGE
 
 _REL = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _OPEN = re.compile(rb"<(?:\w+:)?c\b([^>]*?)(/?)>")
@@ -40,7 +41,7 @@ def look_behind(path: Path, sheet: str) -> Unseen:
         with zipfile.ZipFile(path) as package:
             part = _part_of(package, sheet)
             return _unseen(package.read(part)) if part else Unseen()
-    except (zipfile.BadZipFile, ElementTree.ParseError, KeyError, OSError, ValueError):
+    except (*BROKEN_PACKAGE, ElementTree.ParseError):
         return Unseen()  # the reader has said what is wrong with it, or this kind tells nothing
 
 

@@ -164,7 +164,7 @@ def responses_of(table: Table, problems: Problems) -> Table | None:
     return replace(table, frame=export.frame, notices=notices, platform=export.platform, left_out=export.left_out)
 
 
-def worded(table: Table, keep: Collection[str] = ()) -> Table:
+def named_by_wording(table: Table, keep: Collection[str] = ()) -> Table:
     """Name columns by the wording of their question where the file holds it, save those in ``keep``."""
     taken = {str(name) for name in table.frame.columns}
     names: dict[str, str] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-import zlib
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import Problems
+from .filekinds import BROKEN_PACKAGE
 from .grid import Grid
 from .sheetparts import look_behind, note_unseen
 
@@ -165,7 +165,7 @@ def _sound_package(path: Path, place: str, problems: Problems) -> bool:
     before = len(problems)
     try:
         return _sound_parts(path, place, problems) and len(problems) == before
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
+    except BROKEN_PACKAGE as error:
         _unreadable(error, place, problems)
         return False
 

@@ -18,7 +18,7 @@ from ...spec.consent import Door
 from ...spec.platforms import BY_NAME
 from ...spec.settings import Source
 from ...spec.specification import Specification
-from ...spec.tables import Table, map_columns, numbers, quoted, rows_text, whole_numbers, worded
+from ...spec.tables import Table, map_columns, named_by_wording, numbers, quoted, rows_text, whole_numbers
 from ...spec.tree import Node
 from ...spec.units import Units
 from ..survey import Survey
@@ -155,7 +155,7 @@ def _as_declared(table: Table, codebook: Codebook, units: Units, source: Source,
     """Name columns by their wording where the file holds it and their short name is not declared."""
     declared = {node.code for node in (*codebook.tree, *codebook.others)} | set(source.columns.values())
     declared |= {header for headers in source.join.values() for header in headers}
-    return worded(table, keep=declared | {"unit", RESPONDENT, "period", *CONSENTS, OWN_CODE, *units.trees})
+    return named_by_wording(table, keep=declared | {"unit", RESPONDENT, "period", *CONSENTS, OWN_CODE, *units.trees})
 
 
 def _without_marks(
