@@ -146,3 +146,13 @@ def test_damaged_sheets_under_right_checksums_give_no_traceback(suffix: str, wri
             read += 1
         path.unlink()
     assert read > 0
+
+
+def test_a_package_of_an_unknown_version_is_one_error(tmp_path: Path):
+    raw = bytearray(as_xlsx(cells()))
+    place = raw.index(b"PK\x01\x02") + 6  # version needed to unpack, in the first entry of the directory
+    raw[place : place + 2] = b"\xc2\x00"
+    (tmp_path / "a.xlsx").write_bytes(raw)
+    problems = Problems()
+    assert read_responses(tmp_path / "a.xlsx", problems) is None
+    assert problems.table["rule"].to_list() == ["unreadable"]
