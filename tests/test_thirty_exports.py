@@ -12,7 +12,7 @@ from platform_exports import Cells, as_csv, as_ods, as_xlsx, numbered, office, p
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError
-from dj_analysis.proposal import Decisions, propose_workspace
+from dj_analysis.proposal import Decisions, add_wave, propose_workspace
 from dj_analysis.workspace import check_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore::dj_analysis.errors.DjWarning")
@@ -250,3 +250,21 @@ def test_choices_of_several_in_one_cell_are_asked_and_single_ones_with_a_comma_a
     (tmp_path / "a.csv").write_bytes(as_csv(rows))
     made = propose_workspace(tmp_path / "office", tmp_path / "a.csv").table.set_index("column")["role"]
     assert made[["您最关心什么", "您的岗位类别"]].to_list() == ["ask", "group"]
+
+
+@pytest.mark.parametrize("name", ["腾讯问卷, text", "Qualtrics, numbers", "SurveyMonkey, text", "Google Forms, en"])
+def test_the_next_wave_of_a_platform_is_read_as_its_first(name: str, tmp_path: Path):
+    export = EXPORTS[name]
+    source = tmp_path / export.name
+    export.write(source)
+    first = propose_workspace(tmp_path / "first", source)
+    propose_workspace(tmp_path / "office", source, decisions=decisions_of(export, first.table["column"].to_list()))
+    content = source.read_text(encoding="utf-8-sig")
+    for july, october in (("2026-07-", "2026-10-"), ("07/", "10/"), ("\n7/", "\n10/")):
+        content = content.replace(july, october)
+    source.write_text(content, encoding="utf-8-sig")
+    assert add_wave(tmp_path / "office", source).period == "2026Q4"
+    ws = dj.open_workspace(tmp_path / "office")
+    for period in ("2026Q3", "2026Q4"):
+        table = ws.scores(period).table.query("code == 'INDEX' and unit == 'ALL'")
+        assert table["score"].to_list() == pytest.approx([truth()["ALL"]], abs=1e-9)

@@ -27,10 +27,12 @@ from dj_analysis.measure.composites.weight_methods import METHODS, critic, entro
 from dj_analysis.measure.composites.weighting import ALIKE, weigh
 from dj_analysis.measure.composites.weights import column_shares, path_weights, read_weights
 from dj_analysis.measure.scoring import score_frame
+from dj_analysis.measure.survey import Indicators
 from dj_analysis.result import Result
 from dj_analysis.spec import reasons
 from dj_analysis.spec.specification import Specification
 from dj_analysis.spec.tree import Node, Tree
+from dj_analysis.spec.units import Unit, Units
 
 EXACT = 1e-9
 SUMS = 1e-10
@@ -548,3 +550,32 @@ def test_effective_weights_say_when_there_is_nothing_to_read():
     flat = units().assign(**dict.fromkeys(LEAVES, 40.0))
     assert set(effective_weights(flat, TREE).table["reason"]) == {CONSTANT}
     assert set(effective_weights(units(2), TREE).table["reason"]) == {reasons.TOO_FEW_TO_JUDGE}
+
+
+def test_scores_take_weights_in_place_of_the_declared_ones() -> None:
+    """Of indicators, all versions and the months before; of a survey; frozen weights only in their year."""
+    tree = Tree(
+        (
+            Node("I", role="index"), Node("x", "I", minimum=0, maximum=100), Node("y", "I", minimum=0, maximum=100, valid_to="2026-06"),
+            Node("z", "I", minimum=0, maximum=100, valid_from="2026-07"),
+        ),
+        about="units",
+    )  # fmt: skip
+    spec = Specification(indicators=tree, units=Units((Unit("A", level="branch"), Unit("B", level="branch"))))
+    values = pd.DataFrame(
+        [(unit, period, code, value) for period, other in (("2026-06", "y"), ("2026-07", "z"))
+         for unit, x, second in (("A", 80, 40), ("B", 20, 60)) for code, value in (("x", x), (other, second))],
+        columns=["unit", "period", "code", "value"],
+    ).assign(n=NAN, se=NAN, reason="")  # fmt: skip
+    at = {period: Indicators(values[values["period"] == period], spec, period) for period in ("2026-06", "2026-07")}
+    given = weigh(tree.at("2026-07"), "direct", given={"x": 3, "z": 1})
+    assert dj.score(at["2026-07"]).at("A", "I", "full")["score"] == pytest.approx(60)
+    assert dj.score(at["2026-07"], weights=given).at("A", "I", "full")["score"] == pytest.approx(70)
+    with pytest.raises(SpecError, match="z"):
+        dj.score(at["2026-06"], weights=given)
+    with pytest.raises(UsageError, match="2025"):
+        dj.score(at["2026-07"], weights=given.frozen(2025))
+    book = codebook_of(plain_table(("INDEX", ""), ("q1", "INDEX", 1, 1.0, 0, 100), ("q2", "INDEX", 1, 1.0, 0, 100)))
+    survey = dj.read_survey(pd.DataFrame({"q1": [80.0] * 12, "q2": [40.0] * 12}), book, period="2026Q3")
+    mine = dj.score(survey, weights=weigh(survey, "direct", given={"q1": 3, "q2": 1}))
+    assert mine.at("ALL", "INDEX")["score"] == pytest.approx(70)

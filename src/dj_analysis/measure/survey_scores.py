@@ -17,6 +17,7 @@ from ..spec.tables import quoted, whole_numbers
 from ..spec.tree import CHOICES, Tree
 from ..spec.units import NO_UNIT, Units
 from .basis import basis_of
+from .composites.weights import Weights
 from .crossnames import cell_name, is_cross, parts_of
 from .indicator_scores import score_indicators
 from .inference import uncertainty
@@ -33,6 +34,7 @@ def score(
     by: str | Sequence[str | Sequence[str]] | None = None,
     *,
     spec: Specification | None = None,
+    weights: Weights | None = None,
 ) -> Scores:
     """Score a wave of answers, or a period of branch indicators, by unit.
 
@@ -46,6 +48,9 @@ def score(
         root is always there. A unit without respondents is a row without a score.
     spec
         Another specification than the one ``data`` carries.
+    weights
+        What :func:`dj_analysis.weigh` returned: they take the place of the declared weights in every version of the tree;
+        nodes they do not name keep their own.
 
     Returns
     -------
@@ -56,7 +61,9 @@ def score(
     Raises
     ------
     UsageError
-        A level or group that does not exist.
+        A level or group that does not exist, or weights frozen for another year.
+    SpecError
+        Weights of codes that the tree does not have, siblings they leave out, weights that are missing.
     DataError
         Answers out of range, or units that do not exist in the period.
 
@@ -64,10 +71,23 @@ def score(
     --------
     >>> scores = dj.score(ws.survey("2026Q3"), by=["city", "branch"])  # doctest: +SKIP
     """
+    spec = spec or data.spec
+    if weights is not None:
+        spec = _weighted(spec, weights, data)
     if isinstance(data, Indicators):
-        return score_indicators(data, spec or data.spec, by)
-    wave = data if spec is None else replace(data, spec=spec)
+        return score_indicators(data if spec is data.spec else replace(data, spec=spec), spec, by)
+    wave = data if spec is data.spec else replace(data, spec=spec)
     return scores_of_sums(unit_sums(wave, by), wave, by)
+
+
+def _weighted(spec: Specification, weights: Weights, data: Survey | Indicators) -> Specification:
+    """Return the declarations with other weights of the tree that is scored."""
+    last = data.period.split("/")[-1]
+    if isinstance(data, Indicators):
+        assert spec.indicators is not None, "indicators are read only where a tree is declared"
+        return replace(spec, indicators=weights.on_versions(spec.indicators, last))
+    tree = weights.on_versions(spec.codebook.tree, last)
+    return replace(spec, codebook=replace(spec.codebook, tree=tree))
 
 
 def unit_sums(

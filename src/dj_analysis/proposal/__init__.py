@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -24,13 +22,20 @@ from ..spec.periods import parse
 from ..spec.settings import MOST_TOGETHER
 from ..spec.tables import Table, named_by_wording, read_responses
 from .again import Proposal, propose_again
+from .next_wave import AddedWave, WaveDecisions, add_wave
 from .proposed_columns import Decisions, ProposedColumn, propose_columns
-from .proposed_tables import asks_consent, kept_columns, proposed_nodes, unit_names, write_proposed_tables
+from .proposed_tables import (
+    asks_consent,
+    kept_columns,
+    last_day,
+    proposed_nodes,
+    unit_names,
+    without_typed,
+    write_proposed_tables,
+)
 from .summary import ProposalPage
 
-__all__ = ["Decisions", "Proposal", "propose_again", "propose_workspace"]
-
-_TYPED = re.compile(r"〖.*?〗", re.DOTALL)
+__all__ = ["AddedWave", "Decisions", "Proposal", "WaveDecisions", "add_wave", "propose_again", "propose_workspace"]
 
 
 def propose_workspace(
@@ -84,8 +89,8 @@ def propose_workspace(
     table = named_by_wording(read)
     headers = [str(name) for name in table.frame.columns]
     identifying = [h for h in headers if h in identifiers.DROPPED] + identifiers.identifying_names(headers)
-    last = _last_day(table.frame)
-    frame = table.frame.drop(columns=identifying).map(lambda cell: _TYPED.sub("", cell) if "〖" in cell else cell)
+    last = last_day(table.frame)
+    frame = without_typed(table.frame.drop(columns=identifying))
     frame, bands = coarsened(frame, {h: k for h in headers if (k := quasi_kind(h)) and h not in identifying})
     table = replace(table, frame=frame)
     answers = wjx.spread_multiple(wjx.blank_missing(frame))
@@ -183,24 +188,3 @@ def _notices(
             " (no consent column: put the date and text of the notice right)"
         )
     return tuple(notices)
-
-
-def _last_day(frame: pd.DataFrame) -> date | None:
-    """Return the day of the last submission, where the export tells it.
-
-    Of days such as 7/13/2026 the month is the place that never exceeds 12, where the other does; else they tell nothing.
-    """
-    if wjx.SUBMITTED not in frame:
-        return None
-    cells = frame[wjx.SUBMITTED]
-    days = cells.str.extract(r"(?P<year>\d{4})[/.\-年](?P<month>\d{1,2})[/.\-月](?P<day>\d{1,2})")
-    if days["year"].isna().all():
-        parts = cells.str.extract(r"(?P<first>\d{1,2})[/.\-](?P<second>\d{1,2})[/.\-](?P<year>\d{4})")
-        first, second = (bool((parts[name].astype("float64") > 12).any()) for name in ("first", "second"))
-        if first == second:
-            return None
-        days = parts.rename(
-            columns={"first": "day", "second": "month"} if first else {"first": "month", "second": "day"}
-        )
-    last = pd.to_datetime(days[["year", "month", "day"]].astype("float64"), errors="coerce").max()
-    return None if pd.isna(last) else last.date()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
@@ -15,9 +16,11 @@ from ..measure.intake import wjx
 from ..measure.intake.row_consent import USE
 from ..spec import schemas
 from ..spec.codebook import Codebook, Scale, default_codebook
+from ..spec.consent import PLACEHOLDER
 from ..spec.tree import CHOICE_ROLES, Node
 from .proposed_columns import OUTCOME, ProposedColumn
 
+_TYPED = re.compile(r"〖.*?〗", re.DOTALL)
 UNITS = ("unit", "tree", "parent", "level", "type", "name_zh")
 
 
@@ -117,7 +120,7 @@ def _toml(name: str, period: str, asked: str, informed: date, columns: Sequence[
     return "\n".join(lines) + "\n"
 
 
-NOTICE = "问卷首页告知书：说明目的、自愿填答、只作汇总（由 dj new 填写，请改为实际的告知方式）"
+NOTICE = f"问卷首页告知书：说明目的、自愿填答、只作汇总（{PLACEHOLDER}）"
 
 
 def kept_columns(columns: Sequence[ProposedColumn], headers: Sequence[str]) -> list[str]:
@@ -167,3 +170,32 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:g}"
     return str(value)
+
+
+def submission_days(frame: pd.DataFrame) -> list[date]:
+    """Return the days of submission that can be read.
+
+    Of days such as 7/13/2026 the month is the place that never exceeds 12, where the other does; else they tell nothing.
+    """
+    if wjx.SUBMITTED not in frame:
+        return []
+    cells = frame[wjx.SUBMITTED]
+    parts = cells.str.extract(r"(?P<year>\d{4})[/.\-年](?P<month>\d{1,2})[/.\-月](?P<day>\d{1,2})")
+    if parts["year"].isna().all():
+        parts = cells.str.extract(r"(?P<month>\d{1,2})[/.\-](?P<day>\d{1,2})[/.\-](?P<year>\d{4})")
+        month, day = (bool((parts[name].astype("float64") > 12).any()) for name in ("month", "day"))
+        if month == day:
+            return []
+        parts = parts.rename(columns={"month": "day", "day": "month"}) if month else parts
+    days = pd.to_datetime(parts[["year", "month", "day"]].astype("float64"), errors="coerce").dropna()
+    return [day.date() for day in days]
+
+
+def last_day(frame: pd.DataFrame) -> date | None:
+    """Return the day of the last submission, where the export tells it."""
+    return max(submission_days(frame), default=None)
+
+
+def without_typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Cut off what was typed beside an option (``其他〖…〗``)."""
+    return frame.map(lambda cell: _TYPED.sub("", cell) if "〖" in cell else cell)

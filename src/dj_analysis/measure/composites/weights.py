@@ -68,6 +68,20 @@ class Weights(Result):
         nodes = [replace(node, weight=self._of(node.parent, node.code, weights, node.weight)) for node in tree]
         return replace(tree, nodes=tuple(nodes))
 
+    def on_versions(self, tree: Tree, period: str) -> Tree:
+        """Return a tree of several versions with these weights, checked against the version of a period.
+
+        Nodes of other versions with the same code and parent get the same weight, all others keep their own.
+
+        Raises
+        ------
+        UsageError, SpecError
+            As :meth:`on`.
+        """
+        weighted = {(node.code, node.parent): node.weight for node in self.on(tree.at(period), period)}
+        nodes = [replace(node, weight=weighted.get((node.code, node.parent), node.weight)) for node in tree]
+        return replace(tree, nodes=tuple(nodes))
+
     def of(self, parent: str = "") -> pd.Series:
         """Return the weights below one parent, indexed by code."""
         rows = self.table[self.table["parent"] == parent]

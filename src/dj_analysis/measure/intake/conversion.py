@@ -25,7 +25,17 @@ from ..survey import Survey
 from . import identifiers, row_consent, wjx
 from .linking import PSEUDONYM, Codes, pseudonyms
 from .option_columns import chosen_options
-from .roles import RESPONDENT, SECONDS, axes_of, check_asked, flat_units, question_headers, renumbered, roles_of_names
+from .roles import (
+    RESPONDENT,
+    SECONDS,
+    axes_of,
+    check_asked,
+    flat_units,
+    in_force,
+    question_headers,
+    renumbered,
+    roles_of_names,
+)
 from .row_consent import CONNECT, CONSENTS, OWN_CODE, Consented
 
 
@@ -57,7 +67,8 @@ def survey_of_table(
     recorded = recorded_headers(headers, source, codebook, units)
     dropped = [name for name in headers if name in identifiers.DROPPED]
     table = _as_declared(replace(table, frame=table.frame.drop(columns=dropped)), codebook, units, source, problems)
-    columns, unasked = row_consent.without_unasked(renumbered(source.columns, headers), headers)
+    declared = in_force(source.columns, spec.codebook, period)
+    columns, unasked = row_consent.without_unasked(renumbered(declared, headers), headers)
     source = replace(source, columns=columns)
     if source.shape == "long":
         mapped = map_columns(table, source, problems)

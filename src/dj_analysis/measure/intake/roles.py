@@ -17,6 +17,14 @@ SECONDS = "seconds"
 RESPONDENT = "respondent"
 
 
+def in_force(columns: Mapping[str, str], every: Codebook, period: str) -> dict[str, str]:
+    """Leave out the headers of questions that another wave asked: a reworded question has its old header still declared."""
+    codebook = every.at(period)
+    asked = {node.code for node in (*codebook.tree, *codebook.others)}
+    ever = {node.code for node in (*every.tree, *every.others)}
+    return {code: header for code, header in columns.items() if code in asked or code not in ever}
+
+
 def roles_of_names(
     names: list[str], source: Source, codebook: Codebook, units: Units, place: str, problems: Problems
 ) -> dict[str, str]:
