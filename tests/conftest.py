@@ -26,14 +26,14 @@ QUICK = frozenset(
 #: Modules of whole runs, longest first: they start first, so that no processor waits for the last of them.
 LONG = (
     "methods_report", "truth", "reports", "versions", "panels", "appeals", "score_sheets", "attacks_files", "attacks_releases", "demo",
-    "attacks_random", "closing", "audit", "columns", "interrupted",
+    "attacks_random", "closing", "audit", "columns", "interrupted", "review",
 )  # fmt: skip
 
 #: Modules that run reports: their kernels are forked from one process that has imported the libraries.
 RUN_REPORTS = frozenset(
     {
         "appeals", "methods_report", "reports", "attacks", "attacks_basis", "attacks_files", "attacks_releases", "audit", "closing",
-        "expected", "interrupted", "rules", "score_sheets", "versions",
+        "expected", "interrupted", "review", "rules", "score_sheets", "versions",
     }
 )  # fmt: skip
 

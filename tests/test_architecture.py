@@ -21,6 +21,7 @@ ORDER = [
     "release",
     "publish",
     "folder",
+    "unit_tables",
     "workspace",
     "audit",
     "proposal",

@@ -87,6 +87,7 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "indicator_audit": lambda ws, s, now, before: methods.indicator_audit(
         dj.score(ws.indicators("2025-08/2025-11")), "branch"
     ),
+    "review_audit": lambda ws, s, now, before: methods.review_audit(ws.indicators(YEAR)),
     "tiers": lambda ws, s, now, before: methods.tiers(dj.score(ws.indicators(YEAR)), "branch"),
     "attributes": lambda ws, s, now, before: methods.attributes(ws.indicators("2026-09")),
     "plane": lambda ws, s, now, before: methods.plane(ws.indicators(YEAR), "branch"),

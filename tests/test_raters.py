@@ -479,11 +479,15 @@ def test_units_with_few_raters_are_hidden_with_everything_about_them():
     assert np.isnan(rating.table.set_index("unit").loc["U02", "p_first"])
 
 
-def test_four_people_asked_are_too_few_to_show_anything_and_five_are_enough():
-    safe = dj.protect(rate(crossed(6, 4, np.random.default_rng(5))))
+def test_nine_people_asked_are_too_few_to_show_anything_and_ten_are_enough():
+    """群众评议 and 述职评议: min_group holds, whatever the office declares it to be, and 5 is the least it may be."""
+    safe = dj.protect(rate(crossed(6, 9, np.random.default_rng(5))))
     assert safe.table["score"].isna().all()
     assert safe.part("agreement").table["estimate"].isna().all()
-    assert dj.protect(rate(crossed(6, 5, np.random.default_rng(5)))).table["score"].notna().all()
+    assert dj.protect(rate(crossed(6, 10, np.random.default_rng(5)))).table["score"].notna().all()
+    five = Specification(min_group=5)
+    assert dj.protect(rate(crossed(6, 5, np.random.default_rng(5)), spec=five)).table["score"].notna().all()
+    assert dj.protect(rate(crossed(6, 4, np.random.default_rng(5)), spec=five)).table["score"].isna().all()
 
 
 def test_an_inspection_team_of_two_is_shown_but_not_how_strict_each_of_them_is():

@@ -43,7 +43,7 @@ Row = tuple[str, str, str, str, str, str]
 def marks(units: str, codes: tuple[str, ...], raters: int) -> list[Row]:
     rng = np.random.default_rng(1)
     return [
-        (f"R{r}", "检查组", unit, "2026", code, f"{75 + 5 * u + 2 * r + rng.normal():.1f}")
+        (f"R{r}", "检查组", unit, "2026", code, f"{75 + 5 * u + r + rng.normal():.1f}")
         for r in range(raters) for u, unit in enumerate(units.split()) for code in codes
     ]  # fmt: skip
 
@@ -112,8 +112,8 @@ def test_faults_of_rubrics_are_named(tmp_path, rubrics, rows, rule):
     assert rule in set(caught.value.problems.table["rule"]), caught.value.problems.table.to_string()
 
 
-def test_who_judges_is_told_by_the_rubric_and_four_people_are_too_few(tmp_path):
-    ws = dj.open_workspace(office(tmp_path / "ws", both(4)))
+def test_who_judges_is_told_by_the_rubric_and_nine_people_are_too_few(tmp_path):
+    ws = dj.open_workspace(office(tmp_path / "ws", both(9)))
     plan = ws.release_plan("2026")
     teams, asked = (dj.protect(dj.rate(ws.ratings("2026"), rubric=name), plan) for name in ("XG", "GD"))
     assert teams.table["score"].notna().all()
@@ -123,8 +123,8 @@ def test_who_judges_is_told_by_the_rubric_and_four_people_are_too_few(tmp_path):
     assert asked.part("lead").table.empty
     for table in (asked.table, *(asked.part(name).table for name in ("agreement", "self", "wins", "severity"))):
         assert table.drop(columns="rater", errors="ignore").select_dtypes("number").isna().all(axis=None)
-    five = dj.open_workspace(office(tmp_path / "five", both(5)))
-    shown = dj.protect(dj.rate(five.ratings("2026"), rubric="GD"), five.release_plan("2026"))
+    ten = dj.open_workspace(office(tmp_path / "ten", both(10)))
+    shown = dj.protect(dj.rate(ten.ratings("2026"), rubric="GD"), ten.release_plan("2026"))
     assert shown.table["score"].notna().all()
     assert "severity" not in set(shown.part("agreement").table["coefficient"]), "the ends of a range are two people"
 

@@ -5,6 +5,7 @@ from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
 from .judge.multiple_choice import choices_of_wave
 from .judge.plane import plane
+from .judge.review import review_audit
 from .judge.tiers import tiers
 from .measure.composites.ahp import ahp
 from .measure.composites.attributes import attributes
@@ -13,7 +14,7 @@ from .measure.composites.choices import Choices
 from .measure.composites.composite import composite
 from .measure.composites.effective import effective_weights
 from .measure.composites.evaluation import fuzzy, topsis, triangular
-from .measure.composites.indicator_audit import indicator_audit
+from .measure.composites.indicator_audit import auditable, indicator_audit
 from .measure.composites.orderings import borda, grey_relation, priority_weights, rank_sum_ratio
 from .measure.composites.robustness import robustness, sobol_shares
 from .measure.composites.weighting import weigh
@@ -48,6 +49,7 @@ __all__ = [
     "agreement",
     "ahp",
     "attributes",
+    "auditable",
     "bland_altman",
     "bootstrap_interval",
     "bootstrapped",
@@ -87,6 +89,7 @@ __all__ = [
     "rate",
     "read_weights",
     "reliability",
+    "review_audit",
     "robustness",
     "screen",
     "self_against_final",

@@ -25,12 +25,11 @@ from .folder import (
 )
 from .measure.basis import Basis, basis_of
 from .measure.crossnames import is_cross
-from .measure.intake.indicator_values import ReleasedValues, indicators_of, load_teams, load_values, periods_of
-from .measure.intake.score_sheets import Ratings, load_ratings
+from .measure.intake.indicator_values import indicators_of
 from .measure.intake.sources import raise_for
 from .measure.places import chosen
 from .measure.scores import Scores
-from .measure.survey import Indicators, Survey, WithheldRows
+from .measure.survey import Survey, WithheldRows
 from .measure.survey_scores import scores_of_sums
 from .publish.notebooks import Exported, Run, export_notebook, run_notebook
 from .publish.scope import Scope
@@ -43,14 +42,15 @@ from .release.plan import ReleasePlan, what_differs
 from .release.sheets import row_table, rows_holding, tally
 from .release.store import Kept, Store
 from .release.waves import indicator_plans, rating_plans, survey_mask, survey_plans
-from .spec.periods import order, parse, within
+from .spec.periods import order, parse, up_to, within
 from .spec.settings import FLOOR, Language, Source
-from .spec.units import Units, excluded_units
+from .spec.units import Units
+from .unit_tables import UnitTables
 
 WAVES_KEPT = 2  # read waves held in memory: a report looks at a wave and the one before it
 
 
-class Workspace:
+class Workspace(UnitTables):
     """One office's folder: declarations, waves, indicators, the confidential store and the record.
 
     Parameters
@@ -91,11 +91,6 @@ class Workspace:
         if "responses" in self.settings.tables:
             periods |= periods_of_table(self.settings, Problems())
         return order(sorted(periods))
-
-    @cached_property
-    def indicator_periods(self) -> list[str]:
-        """Periods that have branch indicator values, in order."""
-        return periods_of(self._indicator_values.now)
 
     def survey(self, period: str) -> Survey:
         """Read and check one wave: all answers while it is open, those it was closed with afterwards.
@@ -143,88 +138,6 @@ class Workspace:
             by += [axis for axis in sums if axis not in self.units.trees and not is_cross(axis)]
         return scores_of_sums(sums, shell, by)
 
-    def indicators(self, period: str, *, corrected: bool = True) -> Indicators:
-        """Take the branch indicators of one period, or of a span such as ``2025-10/2026-09``.
-
-        The released occasions before it come along (``[months] span`` of rules.toml in all, 12 by default): the error of a
-        score is estimated from how a unit scatters over them.
-
-        Parameters
-        ----------
-        corrected
-            False takes every value as it was first released, without the corrections that granted appeals made; for
-            :func:`dj_analysis.methods.corrections`.
-
-        Raises
-        ------
-        UsageError
-            A period or span without values; names those there are.
-        """
-        values = self._indicator_values.now if corrected else self._indicator_values.first
-        return indicators_of(values, self.spec, period, self.spec.rules.months.span)
-
-    def appeals(self, period: str | None = None) -> pd.DataFrame:
-        """Return the appeals against released indicator values (复核申请) of one period, or all of them.
-
-        Returns
-        -------
-        DataFrame
-            appeal, unit, period, code, state (opened, accepted, granted, refused, withdrawn), opened, settled,
-            value_before, value (NaN where nothing was corrected); no row where nobody appealed.
-        """
-        table = self._indicator_values.appeals
-        return table if period is None else table[table["period"] == period].reset_index(drop=True)
-
-    def months_until(self, period: str, most: int = 12) -> list[str]:
-        """Return the latest periods of branch indicators up to and including one, of its kind, in order; at most so many."""
-        kind = parse(period).cycle
-        return [one for one in _until(self.indicator_periods, period) if parse(one).cycle == kind][-most:]
-
-    def ratings(self, period: str | None = None) -> Ratings:
-        """Return the score sheets of judges, for :func:`dj_analysis.rate`: of one period, or of all of them.
-
-        Raises
-        ------
-        UsageError
-            There is no table ``ratings``, or none of this period.
-        DataError
-            Everything wrong with the table, at once.
-        """
-        every = self._all_ratings
-        if every is None:
-            raise UsageError("工作区没有 ratings 表 (there is no table ratings); 见 dj template (its columns)")
-        if period is None:
-            return every
-        known = sorted(every.table["period"].unique())
-        if period not in known:
-            raise unknown("评分时期/period of ratings", period, known)
-        return replace(every, table=every.table[every.table["period"] == period].reset_index(drop=True))
-
-    def rated(self, period: str, months: int = 12) -> list[tuple[str, str]]:
-        """Return (rubric, period) of every set of score sheets of the latest months up to a period, in their declared order.
-
-        A year's or quarter's sheets count from its last day on; there are none without a table ``ratings``.
-        """
-        every, until = self._all_ratings, parse(period).end
-        if every is None:
-            return []
-        since = parse(f"{until:%Y-%m}").shift(1 - months).start
-        in_span = [p for p in order(sorted(every.table["period"].unique())) if since <= parse(p).end <= until]
-        by_period = {one: replace(every, table=every.table[every.table["period"] == one]).rubrics for one in in_span}
-        return [(rubric, one) for rubric in every.rubrics for one in in_span if rubric in by_period[one]]
-
-    def teams(self, period: str | None = None) -> pd.DataFrame:
-        """Return teams and their stars (team, branch, period, star), for :func:`dj_analysis.stars`: of one period, or of all."""
-        problems = Problems()
-        table = load_teams(self.settings, self.spec, problems)
-        raise_for(problems)
-        if period is None:
-            return table
-        known = order(sorted(table["period"].unique()))
-        if period not in known:
-            raise unknown("班组星级的时期/period of teams", period, known)
-        return table[table["period"] == period].reset_index(drop=True)
-
     def release_plan(self, period: str) -> ReleasePlan:
         """Return which rows of a period, and of those before it, may be seen: of surveys, branch indicators and ratings.
 
@@ -233,19 +146,11 @@ class Workspace:
         """
         if period not in self._plans:
             plans = survey_plans(self.until(period), self.spec, self.history, self._kept, self._mask)
-            months = _until(self.indicator_periods, period)
+            months = up_to(self.indicator_periods, period)
             plans |= indicator_plans([indicators_of(self._indicator_values.now, self.spec, one) for one in months])
             plans |= rating_plans(self._all_ratings, period)
             self._plans[period] = ReleasePlan(period, max(self.spec.min_group, FLOOR), plans, self.store.secret)
         return self._plans[period]
-
-    @property
-    def _all_ratings(self) -> Ratings | None:
-        problems = Problems()
-        table = load_ratings(self.settings, self.spec, problems)
-        raise_for(problems)
-        officials = self.settings.tables.get("ratings", Source()).raters == "officials"
-        return None if table is None else Ratings(table, self.spec, officials)
 
     def release_costs(self, period: str) -> pd.DataFrame:
         """Tell what disclosure control costs in a wave, before it is closed: by unit tree, group column and cross-classification.
@@ -356,7 +261,7 @@ class Workspace:
 
     def until(self, period: str) -> list[str]:
         """Return the waves up to and including a period, in order."""
-        return _until(self.periods, period)
+        return up_to(self.periods, period)
 
     def check(self) -> Problems:
         """Read everything there is and return every problem found, in one table."""
@@ -437,13 +342,6 @@ class Workspace:
         ]
         return before[-1] if before else None
 
-    @cached_property
-    def _indicator_values(self) -> ReleasedValues:
-        problems = Problems()
-        values = load_values(self.settings, self.spec, excluded_units(self.settings, problems), problems)
-        raise_for(problems)
-        return values
-
     def _read(self, period: str) -> Survey:
         self._known_period(period)
         if self.history.purged(period):
@@ -523,10 +421,6 @@ class Workspace:
             sums = counting.sums_of(self._read(period))
             self.store.keep(key, sums)
         return sums
-
-
-def _until(periods: Sequence[str], period: str) -> list[str]:
-    return [one for one in periods if parse(one).end <= parse(period).end]
 
 
 def open_workspace(folder: str | Path, lang: Language | None = None) -> Workspace:

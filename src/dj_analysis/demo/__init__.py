@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from ..errors import UsageError
 from ..spec.codebook import Codebook
 from ..spec.periods import parse
+from ..spec.rules import default_rules
 from ..spec.specification import Specification
 from . import names
 from .answers import CARELESS, SELECTION, STRAIGHT, AnswerModel
 from .company import Company
 from .disputed_values import planted_appeals
 from .effects import draw_effects, no_effects
-from .indicators import MONTHS, RISE, indicator_tree, kinds_of
+from .indicators import MONTHS, REVIEW, SINCE, indicator_tree, kinds_of
 from .layout import Layout, draw_layout
 from .questions import demo_codebook, draw_questions
 from .score_marks import demo_rubrics, planted_marks
@@ -47,7 +50,7 @@ def make_company(
         The same arguments give the same numbers and the same files.
     planted
         False plants nothing: every unit has the same truth in every wave, answering (70 %) has nothing to do with
-        mood, nobody answers carelessly.
+        mood, nobody answers carelessly, no branch's values are revised, late or rounded more than others'.
     last
         The last wave, a quarter.
 
@@ -76,7 +79,7 @@ def make_company(
     spec = _declared(layout, codebook, staff)
     month = parse(f"{parse(layout.periods[-1]).end:%Y-%m}")
     for kind, unit, code, value in kinds_of(spec.units, planted):
-        begins = month.shift(1 - (RISE if kind == "risen_branch" else MONTHS)).text
+        begins = month.shift(1 - SINCE.get(kind, MONTHS)).text
         effects.append((kind, unit, code, begins, value))
     for one in planted_appeals(spec.units, layout.periods[-1], planted):
         effects.append((f"appeal_{one.state}", one.unit, one.code, one.period, one.wrong))
@@ -91,6 +94,7 @@ def _declared(layout: Layout, codebook: Codebook, staff: Staff) -> Specification
         codebook=codebook,
         units=units,
         indicators=indicator_tree(layout.periods[-1]),
+        rules=replace(default_rules(), review=REVIEW),
         rubrics=demo_rubrics(),
         headcounts=headcounts(layout, staff, units),
         name=units.root_name_zh,

@@ -55,10 +55,11 @@ def with_first_releases(values: pd.DataFrame, appeals: list[PlantedAppeal]) -> p
         right = there["value"].iloc[0] if len(there) and there["value"].iloc[0] else f"{usual[one.code]:.1f}"
         wrong = max(float(right) + one.wrong, lows[one.code])
         key = {"unit": one.unit, "period": one.period, "code": one.code, "stage": "released"}
+        time, role = there[["time", "role"]].iloc[0] if len(there) else ("", "")
         rows = pd.DataFrame(
             [
-                {**key, "value": f"{wrong:.1f}", "time": ""},
-                {**key, "value": right, "time": _day(one.period, CORRECTED_ON)},
+                {**key, "value": f"{wrong:.1f}", "time": time, "role": role},
+                {**key, "value": right, "time": _day(one.period, CORRECTED_ON), "role": role},
             ]
         )
         values = pd.concat([values.drop(index=there.index), rows[list(values.columns)]], ignore_index=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +26,7 @@ README = """# {name} · 合成数据
 
 用途:学习和测试 `dj_analysis`。不得当作任何真实单位的情况引用。
 
-- `workspace.toml` 设置 · `codebook.csv`、`scales.csv` 问卷 · `units.csv`、`headcounts.csv` 单位与人数
+- `workspace.toml` 设置 · `rules.toml` 各审核环节的时限 · `codebook.csv`、`scales.csv` 问卷 · `units.csv`、`headcounts.csv` 单位与人数
 - `impact-assessment.toml` 影响评估(合成)· `responses/` 各季度答卷(问卷星导出的样子,格式有意各不相同)
 - `indicators.csv`、`indicator_values.csv` 支部对标指标 · `teams.csv` 班组星级
 - `obligations.csv`、`obligation_events.csv` 复核申请（有则列）
@@ -49,6 +49,7 @@ def write_declarations(folder: Path, spec: Specification, layout: Layout, seed: 
     (folder / "README.md").write_text(_readme(layout, seed), encoding="utf-8")
     (folder / "workspace.toml").write_text(_settings(spec, layout.periods), encoding="utf-8")
     (folder / assessment.FILE).write_text(_assessment(layout.periods), encoding="utf-8")
+    (folder / "rules.toml").write_text(_rules(spec), encoding="utf-8")
     write_csv(folder / "codebook.csv", _nodes([*spec.codebook.tree, *spec.codebook.others], CODEBOOK.names))
     write_csv(folder / "scales.csv", _scales(spec.codebook))
     write_csv(folder / "units.csv", _units(spec.units))
@@ -101,6 +102,12 @@ recall = "{spec.codebook.recall}"
 [tables.responses.columns]  # 其余各列按题干对应 (the other columns are matched by their wording)
 {columns}
 """
+
+
+def _rules(spec: Specification) -> str:
+    """Write the only rule in which the demo differs from the package: within how many days a stage of the review is due."""
+    days = "\n".join(f"{stage} = {limit}" for stage, limit in asdict(spec.rules.review).items())
+    return f"[review]  # 各环节的时限(日历日) (days within which a stage is due)\n{days}\n"
 
 
 def _assessment(periods: Sequence[str]) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ..spec.periods import parse
+from ..spec.rules import ReviewRule
+from ..spec.schemas import REVIEW_STAGES
 from ..spec.tree import Indicator, Tree
 from ..spec.units import Units
 from . import names
@@ -24,9 +26,17 @@ MUCH, POOR = 2.0, -2.0  # the branch that does much but poorly: in the indicator
 RISE = 6  # months before the last in which it rose
 BLANK, NOT_HANDED_IN = 0.01, 0.01
 STAGED = 3  # latest months of which the file keeps every stage of the review
-STAGES = ("reported", "checked", "compiled", "released")
-REVISED = {"checked": 0.06, "compiled": 0.02, "released": 0.01}  # share of values a stage changes
-LATE = 0.08  # share of branches that report after the 5th
+REVISED = {"checked": 0.06, "compiled": 0.02, "released": 0.01}  # share of values a stage changes, up as often as down
+REVISIONS = (1.0, 2.0, 5.0)  # sizes of revisions; of counts always the first
+OFTEN = 0.35  # share of the values of one branch that the department raises
+LATE = 0.05  # share of reports after the 5th
+LATE_DAYS = 6  # by which a late report is late, and every report of one branch
+HEAP = 5.0  # to multiples of which one branch rounds what it measures to a decimal
+DAYS = ((1, 5), (2, 5), (2, 5), (1, 4))  # first day a stage takes and the day after the last, by stage
+REVIEW = ReviewRule(reported=5, checked=5, compiled=5, released=5)  # days within which a stage is due
+ROLES = ("支部", "管理部门", "专责", "领导")
+#: Effects that begin later than the file does: months before the last in which they are there.
+SINCE = {"risen_branch": RISE, "often_revised": STAGED, "late_reporter": STAGED}
 
 
 def indicator_tree(last: str) -> Tree:
@@ -62,6 +72,10 @@ def kinds_of(units: Units, planted: bool) -> list[tuple[str, str, str, float]]:
     if len(branches) > 2 * KINDS:
         effects += [("worst_branch", branches[5], "BM", WORST), ("risen_branch", branches[6], "BM", RISEN)]
         effects += [("much_but_poor", branches[7], "BM", MUCH)]
+        lasting = [unit.unit for unit in units.at_level("branch") if not unit.valid_from and not unit.valid_to]
+        others = [unit for unit in lasting if unit not in branches[5:8]]
+        review = (("often_revised", OFTEN), ("late_reporter", float(LATE_DAYS)), ("heaped_digits", HEAP))
+        effects += [(kind, unit, "BM", value) for (kind, value), unit in zip(review, others[1:], strict=False)]
     return effects
 
 
@@ -76,7 +90,7 @@ def draw_values(units: Units, last: str, seed: int, planted: bool) -> pd.DataFra
     Returns
     -------
     pandas.DataFrame
-        unit, period, code, value, stage, time: the text cells of the file. Of the latest months every stage of the review is
+        unit, period, code, value, stage, time, role: the text cells of the file. Of the latest months every stage of the review is
         there, of the others what was released.
     """
     rng = np.random.default_rng([seed, STREAM])
@@ -87,6 +101,9 @@ def draw_values(units: Units, last: str, seed: int, planted: bool) -> pd.DataFra
     direction = np.array([row[4] for row in names.INDICATORS])
     values = np.clip(usual + spread * direction * z, low, high)
     decimals = np.array([row[9] for row in names.INDICATORS])
+    effects = kinds_of(units, planted)
+    for row in _rows_of("heaped_digits", effects, branches):
+        values[row] = np.where(decimals > 0, np.round(values[row] / HEAP) * HEAP, values[row])
     there = np.array([[unit.valid_on(month.end) for month in months] for unit in branches])
     tables = [_table(branches, months, core, values, decimals, there, rng)]
     for code, _, _, _, of, until in names.SECOND_TIME:
@@ -97,7 +114,7 @@ def draw_values(units: Units, last: str, seed: int, planted: bool) -> pd.DataFra
         copies = np.clip(86 + 5 * again, 0, 100)
         tables.append(_table(branches, months, np.array([code]), copies, np.array([1]), asked, rng))
     released = pd.concat(tables, ignore_index=True)
-    return _with_stages(released, [month.text for month in months[-STAGED:]], rng)
+    return _with_stages(released, [month.text for month in months[-STAGED:]], effects, rng)
 
 
 def draw_teams(units: Units, last: str, seed: int, planted: bool) -> pd.DataFrame:
@@ -138,7 +155,7 @@ def _standing(units: Units, months: int, planted: bool, rng: np.random.Generator
         elif effect == "much_but_poor":
             attributes = [names.ATTRIBUTES[indicator[0]].split("|") for indicator in names.INDICATORS]
             standing[row] = [MUCH if "数量" in one else POOR if "质量" in one else 0.0 for one in attributes]
-        else:
+        elif effect == "risen_branch":
             standing[row, months - RISE :] += value
     return standing
 
@@ -161,22 +178,50 @@ def _table(
     )
 
 
-def _with_stages(released: pd.DataFrame, months: list[str], rng: np.random.Generator) -> pd.DataFrame:
-    """Add the earlier stages of the review: what the branch reported, and what each stage changed."""
-    tables = [released.assign(stage="released", time="")]
+def _rows_of(kind: str, effects: list[tuple[str, str, str, float]], branches: list) -> list[int]:
+    """Return the places of the branches that have an effect of this kind."""
+    codes = [unit.unit for unit in branches]
+    return [codes.index(unit) for name, unit, _, _ in effects if name == kind]
+
+
+def _with_stages(
+    released: pd.DataFrame, months: list[str], effects: list[tuple[str, str, str, float]], rng: np.random.Generator
+) -> pd.DataFrame:
+    """Add the earlier stages of the review: from what was released back to what the branch reported."""
     staged = released[released["period"].isin(months)].reset_index(drop=True)
-    number = pd.to_numeric(staged["value"], errors="coerce")
-    late = dict(zip(staged["unit"].unique(), rng.random(staged["unit"].nunique()) < LATE, strict=True))
-    after = staged["period"].map(lambda text: parse(text).shift(1).start)
-    current, most = number.copy(), staged["code"].map({row[0]: float(row[6]) for row in names.INDICATORS}).fillna(100.0)
-    for days, stage, later in ((9, "compiled", "released"), (6, "checked", "compiled"), (3, "reported", "checked")):
-        changed = (rng.random(len(staged)) < REVISED[later]) & number.notna()
-        current = current.mask(changed, (current + rng.choice([1.0, 2.0, 5.0], len(staged))).clip(upper=most))
-        value = np.where(changed | (current != number), current.map("{:g}".format), staged["value"])
-        delay = days + staged["unit"].map(late).to_numpy() * 5 - (1 if stage == "reported" else 0)
-        time = [str(day + pd.Timedelta(days=int(by))) for day, by in zip(pd.to_datetime(after), delay, strict=True)]
-        rows = staged.assign(
-            value=np.where(staged["value"] == "", "", value), stage=stage, time=[one[:10] for one in time]
-        )
-        tables.insert(0, rows)
-    return pd.concat(tables, ignore_index=True)
+    older = released[~released["period"].isin(months)].assign(stage="released", time="", role="")
+    leaves = {row[0]: (row[4], float(row[5]), float(row[6]), row[9]) for row in names.INDICATORS}
+    direction, low, high, decimals = (
+        staged["code"].map({code: leaf[place] for code, leaf in leaves.items()}).to_numpy() for place in range(4)
+    )
+    often = staged["unit"].isin([unit for kind, unit, _, _ in effects if kind == "often_revised"]).to_numpy()
+    current = pd.to_numeric(staged["value"], errors="coerce").to_numpy(float)
+    days, text, tables = _stage_days(staged, effects, rng), staged["value"].to_numpy(object), list[pd.DataFrame]()
+    for place in reversed(range(len(REVIEW_STAGES))):
+        table = staged.assign(value=text, stage=REVIEW_STAGES[place], time=days[place], role=ROLES[place])
+        tables.insert(0, table)
+        if place:
+            raised = often & (rng.random(len(staged)) < OFTEN) & (place == 1)
+            changed = (raised | (rng.random(len(staged)) < REVISED[REVIEW_STAGES[place]])) & ~np.isnan(current)
+            size = np.where(decimals > 0, rng.choice(REVISIONS, len(staged)), REVISIONS[0])
+            better = np.where(raised, 1, rng.choice([-1, 1], len(staged)))
+            current = np.where(changed, np.clip(current - better * direction * size, low, high), current)
+            written = [f"{value:.{most}f}" for value, most in zip(current[changed], decimals[changed], strict=True)]
+            text = text.copy()
+            text[changed] = written
+    return pd.concat([*tables[:-1], older, tables[-1]], ignore_index=True)
+
+
+def _stage_days(
+    staged: pd.DataFrame, effects: list[tuple[str, str, str, float]], rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Draw the day each branch and month comes through each stage, as text; whoever reports late is late throughout."""
+    occasion, of = pd.factorize(staged["unit"] + "|" + staged["period"])
+    unit, month = (np.array([text.split("|")[part] for text in of]) for part in (0, 1))
+    late = (rng.random(len(of)) < LATE) | np.isin(unit, [one for kind, one, _, _ in effects if kind == "late_reporter"])
+    day = np.array([np.datetime64(parse(text).end, "D") for text in month]) + np.where(late, LATE_DAYS, 0)
+    days = []
+    for first, after in DAYS:
+        day = day + rng.integers(first, after, len(of))
+        days.append(np.datetime_as_string(day, unit="D").astype(object)[occasion])
+    return days

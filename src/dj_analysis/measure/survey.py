@@ -110,6 +110,9 @@ class Indicators:
         The period whose values are scored, or a span (``2025-10/2026-09``).
     earlier
         The same columns: released values of the occasions before it, by which its error is estimated.
+    staged
+        unit, period, code, stage, value, role, time, reason, as text: every stage of the review, of all periods; see
+        ``review``.
     """
 
     values: pd.DataFrame = field(repr=False)
@@ -117,6 +120,15 @@ class Indicators:
     period: str
     notices: tuple[str, ...] = ()
     earlier: pd.DataFrame | None = field(default=None, repr=False)
+    staged: pd.DataFrame | None = field(default=None, repr=False)
+
+    @cached_property
+    def review(self) -> pd.DataFrame | None:
+        """The rows of ``staged`` in the period itself (or the periods of a span); None where no stages were kept."""
+        if self.staged is None or self.staged.empty:
+            return None
+        rows = self.staged[self.staged["period"].isin(self.values["period"].unique())].reset_index(drop=True)
+        return None if rows.empty else rows
 
     @property
     def tree(self) -> Tree:

@@ -14,7 +14,6 @@ from ..result import Result
 from ..spec import reasons
 from ..spec.columns import guarding_columns
 from ..spec.periods import within
-from ..spec.settings import FLOOR
 from ..spec.units import ALL
 from .plan import ReleasePlan, WavePlan
 from .rows import alike, among, combined, distinct, in_order, levels_of, root_level
@@ -99,7 +98,7 @@ def _why_hidden(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.nd
 
 def _add_few(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
     """Add the rows whose own people are too few, or not counted."""
-    persons, least = result.about == "persons", FLOOR if result.programme == "ratings" else plan.min_group
+    persons, least = result.about == "persons", plan.min_group
     if not persons and result.programme != "indicators":
         return
     for name in (name for name in guarding_columns() if name in table.columns):

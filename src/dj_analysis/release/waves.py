@@ -92,7 +92,7 @@ def indicator_plans(periods: Sequence[Indicators]) -> dict[Wave, WavePlan]:
 
 
 def rating_plans(ratings: Ratings | None, period: str) -> dict[Wave, WavePlan]:
-    """Return what may be seen of score sheets up to a period: officials' marks, and those of 5 people or more."""
+    """Return what may be seen of score sheets up to a period: officials' marks, and those of min_group people or more."""
     if ratings is None:
         return {}
     until = parse(period).end

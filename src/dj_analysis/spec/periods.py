@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -164,6 +165,11 @@ def is_period(text: str) -> bool:
 def order(texts: list[str]) -> list[str]:
     """Sort period texts by time, shorter periods first among those with the same end."""
     return sorted(texts, key=lambda text: (parse(text).end, parse(text).months))
+
+
+def up_to(texts: Sequence[str], last: str) -> list[str]:
+    """Return those of some periods that end with or before a period."""
+    return [text for text in texts if parse(text).end <= parse(last).end]
 
 
 def bound(text: str, *, last: bool) -> date:

@@ -17,6 +17,12 @@ SHARE: Mapping[str, Any] = {"low": 0, "high": 1, "advice": "比例写成小数 (
 POINTS: Mapping[str, Any] = {"low": 0, "high": 100, "advice": "写成分数 (write points of the score)"}
 COUNT: Mapping[str, Any] = {"low": 1, "high": 100, "whole": True, "advice": "写成整数 (write a whole number)"}
 FLAG: Mapping[str, Any] = {"flag": True}
+LIMIT: Mapping[str, Any] = {
+    "low": 0,
+    "high": 60,
+    "whole": True,
+    "advice": "写成日历日数,0 为没有规定 (whole calendar days; 0 = no limit)",
+}
 DAYS: Mapping[str, Any] = {"low": 1, "high": 60, "whole": True, "advice": "写成工作日数 (write whole working days)"}
 
 
@@ -116,6 +122,19 @@ class RankingRule:
 
 
 @dataclass(frozen=True)
+class ReviewRule:
+    """Calendar days within which a stage of the review is due; 0 where none is declared.
+
+    ``reported`` counts from the end of the period, the others from the stage before.
+    """
+
+    reported: int = field(metadata=LIMIT)
+    checked: int = field(metadata=LIMIT)
+    compiled: int = field(metadata=LIMIT)
+    released: int = field(metadata=LIMIT)
+
+
+@dataclass(frozen=True)
 class Rules:
     """All named rules; their parameters are changed in rules.toml. ``awards``: type of unit → places."""
 
@@ -126,6 +145,7 @@ class Rules:
     linking: LinkingRule
     months_last: MonthsLastRule
     ranking: RankingRule
+    review: ReviewRule
     awards: Mapping[str, int]
 
 
@@ -167,6 +187,7 @@ def default_rules() -> Rules:
         linking=LinkingRule(**raw["linking"]),
         months_last=MonthsLastRule(**raw["months_last"]),
         ranking=RankingRule(**raw["ranking"]),
+        review=ReviewRule(**raw["review"]),
         awards=raw["awards"],
     )
 

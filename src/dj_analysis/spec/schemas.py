@@ -180,6 +180,8 @@ TEAMS = Schema(
     ),
     ("team", "period"),
 )
+#: The four stages of the review of a value: 支部上报, 管理部门审查, 专责汇总, 领导审核发布.
+REVIEW_STAGES = ("reported", "checked", "compiled", "released")
 INDICATOR_VALUES = Schema(
     "indicator_values",
     "支部对标指标值",
@@ -189,7 +191,10 @@ INDICATOR_VALUES = Schema(
         TableColumn("code", "指标代码", required=True, example="K01"),
         TableColumn("value", "数值", "number", required=True, example="96.5"),
         TableColumn(
-            "stage", "审核阶段;只用 released", "choice", allowed=("reported", "checked", "compiled", "released", "")
+            "stage",
+            "审核阶段;计分只用 released,其余阶段供审核分析",
+            "choice",
+            allowed=(*REVIEW_STAGES, ""),
         ),
         TableColumn("role", "谁填的(角色)"),
         TableColumn("time", "何时;复核更正后的发布值另起一行,填发布日期", "date"),

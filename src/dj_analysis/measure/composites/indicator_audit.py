@@ -12,11 +12,16 @@ from scipy import stats
 from ...errors import UsageError, unknown
 from ...result import Result
 from ...spec.periods import within
-from ...spec.tree import Indicator, Node
+from ...spec.settings import FLOOR as FEWEST
+from ...spec.tree import Indicator, Node, Tree
 from ..scores import Scores, inherited, joined
 
-CEILING, FLOOR_, STILL, MISSING, WEAK, OFTEN = 95.0, 5.0, 3, 0.2, 0.1, 0.9
-LEAST_UNITS = 8  # fewer units tell nothing about how indicators go together
+CEILING, FLOOR_, MISSING, OFTEN = 95.0, 5.0, 0.2, 0.9
+WEAK, USEFUL = 0.1, 0.3  # item–rest correlations; from .30 on an item discriminates (Nunnally and Bernstein 1994)
+STILL, MET = 3, 6  # months without any change; months in which every unit met the target
+SAME = 1e-9
+REPEATED = 5.0  # variance inflation: four fifths of the variance are told by the others (R² = .80)
+LEAST_UNITS, LEAST_INDICATORS = 8, 3  # fewer tell nothing about how indicators go together
 KEYS = ("period", "level", "code")
 
 
@@ -24,26 +29,38 @@ KEYS = ("period", "level", "code")
 class IndicatorAudit(Result):
     """Audit of the indicators of one level.
 
-    ``.table``: period, level, code, n (units), item_total (corrected correlation with the rest), vif (variance inflation), tau
-    (Kendall's τ with the full ranking if it alone were left out), rank_lost (share of the variance of ranks lost, 1 − ρ²), ceiling, floor
-    (shares of values at the ends), still (share of units without any change for three months), never_met (share of units that never
-    met the target), missing (share of values), minutes (a branch and month), reason (why it is a candidate to be left out or
-    changed; empty for none).
+    ``.table``: period, level, code, units (and n, the same, where persons answered), item_total (corrected correlation with the
+    rest), vif (variance inflation), vif_low (its 95 % lower limit: few units inflate it by chance), tau (Kendall's τ with the full
+    ranking if it alone were left out), rank_lost (share of the variance of ranks lost, 1 − ρ²), ceiling, floor (shares of values
+    at the ends), still (share of units without any change for three months), never_met (share of units that never met the
+    target), always_met (share of units that met it in each of the last six months), missing (share of values), minutes (a branch
+    and month), reason (why it is a candidate to be left out or changed; empty for none).
     """
 
     @property
     def reduction(self) -> Result:
-        """What could be left out, one after the other: period, level, step, code, into (who takes its weight), n (units),
+        """What could be left out, one after the other: period, level, step, code, into (who takes its weight), n, units,
         tau (kept with the full ranking), left
         (indicators), minutes (saved a branch and month so far).
         """
         return self.parts["reduction"]
 
+    @property
+    def candidates(self) -> list[str]:
+        """Codes of the indicators that are candidates to be left out or changed."""
+        return list(self.table.loc[self.table["reason"] != "", "code"])
+
+
+def auditable(scores: Scores, level: str, *, code: str | None = None) -> bool:
+    """Tell whether there are units and indicators enough for :func:`indicator_audit`: eight with every indicator, and three."""
+    return level in set(scores.table["level"]) and _given(scores, level, code).enough
+
 
 def indicator_audit(scores: Scores, level: str, *, code: str | None = None, keep: float = 0.9) -> IndicatorAudit:
     """Audit the indicators below a code, as the version in force at the end of the period has them.
 
-    Of an indicator the months count in which it was scored as it is then.
+    Of an indicator the months count in which it was scored as it is then. What fewer than min_group persons answered does not
+    count, nor is it called missing.
 
     Parameters
     ----------
@@ -63,12 +80,52 @@ def indicator_audit(scores: Scores, level: str, *, code: str | None = None, keep
 
     References
     ----------
-    OECD/JRC (2008), Handbook on Constructing Composite Indicators, step 3; Kendall (1938).
+    OECD/JRC (2008), Handbook on Constructing Composite Indicators, step 3; Kendall (1938); Theil (1961); Fisher (1921) and Nunnally
+    and Bernstein (1994) on low correlations. An indicator whose true item–rest correlation is .30 is called unrelated with a
+    chance of 2.5 % at most, one whose true variance inflation is 5 a repetition with a chance of 5 %.
 
     Examples
     --------
     >>> methods.indicator_audit(dj.score(ws.indicators("2025-08/2025-11")), "branch").reduction.table  # doctest: +SKIP
     """
+    given = _given(scores, level, code)
+    leaves, complete = given.leaves, given.complete
+    if not given.enough:
+        raise UsageError(
+            f"{level}: {len(complete)} 个单位指标齐全、{len(leaves)} 项指标,少于 {LEAST_UNITS} 个或 {LEAST_INDICATORS} 项时"
+            f"不作分析 (at least {LEAST_UNITS} units with every indicator and {LEAST_INDICATORS} indicators are needed)"
+        )
+    weights = np.array([given.tree.weight_in_whole(leaf.code, given.code) for leaf in leaves])
+    table = _leaf_table(given, weights)
+    head = {"period": scores.period, "level": level}
+    # The count of units is no count of people: among units of work it must not be held against min_group.
+    counts = {"units": float(len(complete)), "n": float(len(complete)) if scores.about == "persons" else np.nan}
+    table = table.assign(**head, **counts)[[*KEYS, *_STATISTICS, "reason"]]
+    statistics = ("n", "units", "tau", "left", "minutes")
+    steps = _reduced(leaves, complete, weights, keep).assign(**head, **counts)
+    steps = steps[["period", "level", "step", "code", "into", *statistics]]
+    common = inherited(scores)
+    reduction = Result(joined([steps]), ("period", "level", "step", "code", "into"), statistics, **common)
+    return IndicatorAudit(joined([table]), KEYS, _STATISTICS, parts={"reduction": reduction}, **common)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What is audited: months × units × indicators of points, the share missing of each, and means of complete units."""
+
+    tree: Tree
+    code: str
+    leaves: list[Node]
+    stacked: np.ndarray
+    missing: np.ndarray
+    complete: np.ndarray
+
+    @property
+    def enough(self) -> bool:
+        return len(self.complete) >= LEAST_UNITS and len(self.leaves) >= LEAST_INDICATORS
+
+
+def _given(scores: Scores, level: str, code: str | None) -> _Given:
     source = scores.spec.indicators if scores.programme == "indicators" else scores.spec.codebook.tree
     assert source is not None
     tree = source.at(scores.period)
@@ -78,113 +135,131 @@ def indicator_audit(scores: Scores, level: str, *, code: str | None = None, keep
     leaves = [
         leaf for leaf in tree.leaves_of(code) if not (isinstance(leaf, Indicator) and leaf.kind in ("bonus", "veto"))
     ]
-    rows = scores.table[(scores.table["level"] == level) & scores.table["code"].isin([leaf.code for leaf in leaves])]
+    codes = [leaf.code for leaf in leaves]
+    rows = scores.table[(scores.table["level"] == level) & scores.table["code"].isin(codes)]
+    rows = rows.assign(counted=rows["score"].mask(_of_few_persons(rows, scores, leaves)))
     months = within(scores.period, [one for one in dict.fromkeys(rows["period"]) if one != scores.period]) or [
         scores.period
     ]
-    stacked = np.stack(
-        [rows[rows["period"] == month].pivot(index="unit", columns="code", values="score")
-         .reindex(index=rows["unit"].unique(), columns=[leaf.code for leaf in leaves]).to_numpy(float) for month in months]
-    )  # fmt: skip
-    trees = [source.at(month) for month in months]
-    asked = np.array(
-        [[one.scoring_version(leaf.code) == tree.scoring_version(leaf.code) for leaf in leaves] for one in trees]
+    of_month = [rows[rows["period"] == month].pivot(index="unit", columns="code") for month in months]
+    points, counted = (
+        np.stack(
+            [table[name].reindex(index=rows["unit"].unique(), columns=codes).to_numpy(float) for table in of_month]
+        )
+        for name in ("score", "counted")
     )
-    stacked[~np.repeat(asked[:, None], stacked.shape[1], axis=1)] = (
-        np.nan
-    )  # months that asked it in another way, or not at all
+    versions = [source.at(month) for month in months]
+    asked = np.array([[one.scoring_version(leaf) == tree.scoring_version(leaf) for leaf in codes] for one in versions])
+    missing = np.array([np.isnan(points[asked[:, j], :, j]).mean() for j in range(len(codes))])
+    stacked = np.where(asked[:, None], counted, np.nan)  # without months that asked it in another way, or not at all
     known = (~np.isnan(stacked)).sum(axis=0)
     mean = np.divide(np.nansum(stacked, axis=0), known, out=np.full(known.shape, np.nan), where=known > 0)
     complete = mean[~np.isnan(mean).any(axis=1)]
-    if len(complete) < LEAST_UNITS or len(leaves) < 3:
-        raise UsageError(
-            f"{level}: {len(complete)} 个单位指标齐全、{len(leaves)} 项指标,少于 {LEAST_UNITS} 个或 3 项时不作分析"
-            f" (at least {LEAST_UNITS} units with every indicator and 3 indicators are needed)"
-        )
-    weights = np.array([tree.weight_in_whole(leaf.code, code) for leaf in leaves])
-    table = _leaf_table(leaves, complete, stacked, weights, asked)
-    head = {"period": scores.period, "level": level}
-    table = table.assign(**head, n=float(len(complete)))[[*KEYS, *_STATISTICS, "reason"]]
-    steps = _reduced(leaves, complete, weights, keep)
-    steps = steps.assign(**head, n=float(len(complete)))[
-        ["period", "level", "step", "code", "into", "n", "tau", "left", "minutes"]
-    ]
-    common = inherited(scores)
-    reduction = Result(
-        joined([steps]), ("period", "level", "step", "code", "into"), ("n", "tau", "left", "minutes"), **common
-    )
-    return IndicatorAudit(joined([table]), KEYS, _STATISTICS, parts={"reduction": reduction}, **common)
+    return _Given(tree, code, leaves, stacked, missing, complete)
+
+
+def _of_few_persons(rows: pd.DataFrame, scores: Scores, leaves: list[Node]) -> pd.Series:
+    """Tell which scores rest on fewer than min_group persons: shares over units would tell them."""
+    persons = [leaf.code for leaf in leaves if scores.about == "persons" or leaf.about == "persons"]
+    return rows["code"].isin(persons) & ~(rows["n"] >= max(scores.spec.min_group, FEWEST))
 
 
 _STATISTICS = (
-    "n",
-    "item_total",
-    "vif",
-    "tau",
-    "rank_lost",
-    "ceiling",
-    "floor",
-    "still",
-    "never_met",
-    "missing",
+    "n", "units", "item_total", "vif", "vif_low", "tau", "rank_lost", "ceiling", "floor", "still", "never_met", "always_met", "missing",
     "minutes",
-)
+)  # fmt: skip
 
 
 def _total(values: np.ndarray, weights: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return np.asarray(values[:, kept] @ weights[kept] / weights[kept].sum())
 
 
-def _leaf_table(
-    leaves: list[Node], complete: np.ndarray, stacked: np.ndarray, weights: np.ndarray, asked: np.ndarray
-) -> pd.DataFrame:
-    count = len(leaves)
+def _leaf_table(given: _Given, weights: np.ndarray) -> pd.DataFrame:
+    count, complete = len(given.leaves), given.complete
     full = _total(complete, weights, np.ones(count, dtype=bool))
-    inflation = _inflation(complete)
+    inflation, least = _inflation(complete)
     rows = []
-    for j, leaf in enumerate(leaves):
-        rest = _total(complete, weights, np.arange(count) != j)
-        known = stacked[:, :, j][~np.isnan(stacked[:, :, j])]
-        target = leaf.target if isinstance(leaf, Indicator) else float("nan")
-        reached = np.nanmax(np.where(np.isnan(stacked[:, :, j]), -np.inf, stacked[:, :, j]), axis=0)
+    for j, leaf in enumerate(given.leaves):
+        rest, points = _total(complete, weights, np.arange(count) != j), given.stacked[:, :, j]
+        known = points[~np.isnan(points)]
+        never, always = _met(points, _target_points(leaf))
         row = {
-            "code": leaf.code, "item_total": _correlation(complete[:, j], rest), "vif": inflation[j],
+            "code": leaf.code, "item_total": _correlation(complete[:, j], rest), "vif": inflation[j], "vif_low": least[j],
             "tau": float(stats.kendalltau(full, rest).statistic), "rank_lost": 1 - float(stats.spearmanr(full, rest).statistic) ** 2,
             "ceiling": float((known >= CEILING).mean()) if len(known) else np.nan,
             "floor": float((known <= FLOOR_).mean()) if len(known) else np.nan,
-            "still": _still(stacked[:, :, j]), "never_met": np.nan, "missing": float(np.isnan(stacked[asked[:, j], :, j]).mean()),
+            "still": _still(points), "never_met": never, "always_met": always, "missing": float(given.missing[j]),
             "minutes": leaf.minutes if isinstance(leaf, Indicator) else np.nan,
         }  # fmt: skip
-        if target == target:
-            points = 100 * (target - leaf.minimum) / (leaf.maximum - leaf.minimum)
-            points = points if leaf.direction == 1 else 100 - points
-            row["never_met"] = float((reached[np.isfinite(reached)] < points - 1e-9).mean())
-        rows.append(row | {"reason": ";".join(_findings(row))})
+        alike = bool(complete[:, j].std() <= SAME)
+        rows.append(row | {"reason": ";".join(_findings(row, len(complete), alike=alike))})
     return pd.DataFrame(rows)
 
 
-def _findings(row: dict[str, Any]) -> list[str]:
-    """Say why an indicator is a candidate to be left out or changed."""
+def _target_points(leaf: Node) -> float:
+    """Return the target in points of the score; missing where none is declared."""
+    target = leaf.target if isinstance(leaf, Indicator) else float("nan")
+    if not (target == target and leaf.maximum > leaf.minimum):
+        return float("nan")
+    points = 100 * (target - leaf.minimum) / (leaf.maximum - leaf.minimum)
+    return points if leaf.direction == 1 else 100 - points
+
+
+def _met(points: np.ndarray, target: float) -> tuple[float, float]:
+    """Return the shares of units that never met a target, and that met it in each of the last six months, all of them known."""
+    there, reached = ~np.isnan(points), points >= target - SAME
+    units, last = there.any(axis=0), there[-MET:].all(axis=0)
+    never = float(1 - reached[:, units].any(axis=0).mean()) if units.any() and target == target else float("nan")
+    judged = target == target and len(points) >= MET and last.any()
+    return never, float(reached[-MET:, last].all(axis=0).mean()) if judged else float("nan")
+
+
+def _findings(row: dict[str, Any], units: int, *, alike: bool) -> list[str]:
+    """Say why an indicator is a candidate to be left out or changed; ``alike``: all units have the same mean."""
+    at_an_end = row["ceiling"] >= OFTEN or row["floor"] >= OFTEN
     checks = {
         "audit_ceiling": row["ceiling"] >= OFTEN, "audit_floor": row["floor"] >= OFTEN, "audit_still": row["still"] >= OFTEN,
-        "audit_never_met": row["never_met"] >= OFTEN, "audit_missing": row["missing"] >= MISSING,
-        "audit_weak": row["item_total"] < WEAK, "audit_repeated": row["vif"] >= 10 or (row["tau"] >= 0.99 and row["vif"] >= 5),
+        "audit_never_met": row["never_met"] >= OFTEN, "audit_always_met": row["always_met"] == 1, "audit_alike": alike and not at_an_end,
+        "audit_missing": row["missing"] >= MISSING,
+        "audit_weak": hardly_related(row["item_total"], units), "audit_repeated": row["vif_low"] >= REPEATED,
     }  # fmt: skip
     return [name for name, holds in checks.items() if holds]
 
 
+def hardly_related(correlation: float, units: int) -> bool:
+    """Tell whether an item–rest correlation is low, and its 97.5 % limit (Fisher 1921) below what discriminates."""
+    return bool(
+        correlation < WEAK
+        and np.tanh(np.arctanh(max(correlation, SAME - 1)) + stats.norm.ppf(0.975) / np.sqrt(units - 3)) < USEFUL
+    )
+
+
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:
-    return float(np.corrcoef(x, y)[0, 1]) if x.std() > 0 and y.std() > 0 else float("nan")
+    return float(np.corrcoef(x, y)[0, 1]) if x.std() > SAME and y.std() > SAME else float("nan")
 
 
-def _inflation(values: np.ndarray) -> np.ndarray:
-    """Variance inflation 1 / (1 − R²) of each column on the others; missing for constants and where units are too few."""
-    spread = values.std(axis=0) > 1e-9
-    out = np.full(values.shape[1], np.nan)
-    if len(values) > spread.sum() + 1:
+def _inflation(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the variance inflation 1 / (1 − R²) of each column on the others, and the least it truly is.
+
+    Missing for constants and where units are too few.
+    """
+    spread, units = values.std(axis=0) > SAME, len(values)
+    count, out = int(spread.sum()), np.full((2, values.shape[1]), np.nan)
+    if units > count + 1:
         correlations = np.corrcoef(values[:, spread], rowvar=False)
-        out[spread] = np.diag(np.linalg.pinv(correlations, hermitian=True))
-    return out
+        inflation = np.diag(np.linalg.pinv(np.atleast_2d(correlations), hermitian=True))
+        out[:, spread] = inflation, least_inflation(inflation, units, count)
+    return out[0], out[1]
+
+
+def least_inflation(inflation: np.ndarray, units: int, indicators: int) -> np.ndarray:
+    """Return the 95 % lower limit of a variance inflation.
+
+    It is a ratio of two variances, of all units (units − 1 degrees of freedom) and around the regression (units − indicators);
+    freed of its inflation by chance (Theil's 1961 R² adjusted) it is held against the F distribution. Careful: the two are not independent.
+    """
+    own, rest = units - 1, units - indicators
+    return np.maximum(1.0, np.asarray(inflation) * rest / own / stats.f.isf(0.05, own, rest))
 
 
 def _still(values: np.ndarray) -> float:
@@ -193,7 +268,7 @@ def _still(values: np.ndarray) -> float:
         return float("nan")
     last = values[-STILL:]
     known = ~np.isnan(last).any(axis=0)
-    return float((np.ptp(last[:, known], axis=0) < 1e-9).mean()) if known.any() else float("nan")
+    return float((np.ptp(last[:, known], axis=0) < SAME).mean()) if known.any() else float("nan")
 
 
 def _reduced(leaves: list[Node], values: np.ndarray, weights: np.ndarray, keep: float) -> pd.DataFrame:
@@ -202,7 +277,7 @@ def _reduced(leaves: list[Node], values: np.ndarray, weights: np.ndarray, keep: 
     Its weight goes to the remaining indicator of its parent that goes with it most closely: what it told stays told.
     """
     full, saved = _total(values, weights, np.ones(len(leaves), dtype=bool)), 0.0
-    spread = values.std(axis=0) > 1e-9
+    spread = values.std(axis=0) > SAME
     together = np.zeros((len(leaves), len(leaves)))
     together[np.ix_(spread, spread)] = np.corrcoef(values[:, spread], rowvar=False)
     same = np.array([[one.parent == other.parent for other in leaves] for one in leaves])

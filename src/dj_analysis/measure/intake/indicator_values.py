@@ -9,7 +9,7 @@ import pandas as pd
 from ...errors import Problems, unknown
 from ...spec import reasons
 from ...spec.periods import order, parse, within
-from ...spec.schemas import INDICATOR_VALUES, TEAMS
+from ...spec.schemas import INDICATOR_VALUES, REVIEW_STAGES, TEAMS
 from ...spec.settings import Settings
 from ...spec.specification import Specification
 from ...spec.tables import Table, load_table, numbers, rows_text, whole_numbers
@@ -20,11 +20,12 @@ from .identifiers import check_names, shown_path
 
 MOST_STARS = 5
 COLUMNS = ("unit", "period", "code", "value", "n", "se", "reason")
+STAGE_COLUMNS = ("unit", "period", "code", "stage", "value", "role", "time", "reason")
 
 
 @dataclass(frozen=True)
 class ReleasedValues:
-    """Released indicator values in both versions: as they were first released, and after the appeals that were granted.
+    """Released indicator values: as they were first released, after the appeals that were granted, and on their way there.
 
     Attributes
     ----------
@@ -34,11 +35,15 @@ class ReleasedValues:
         The same rows with the values first released.
     appeals
         appeal, unit, period, code, state, opened, settled, value_before, value (NaN where nothing was corrected).
+    staged
+        unit, period, code, stage, value, role, time, reason, as text: every stage of the review, in the periods of which some
+        stage before the release was kept.
     """
 
     now: pd.DataFrame = field(repr=False)
     first: pd.DataFrame = field(repr=False)
     appeals: pd.DataFrame = field(repr=False)
+    staged: pd.DataFrame = field(repr=False)
 
 
 def load_values(settings: Settings, spec: Specification, excluded: set[str], problems: Problems) -> ReleasedValues:
@@ -68,13 +73,14 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
         empty = pd.DataFrame(
             {name: pd.Series(dtype="float64" if name in ("value", "n", "se") else "str") for name in COLUMNS}
         )
-        return ReleasedValues(empty, empty, changed_by(appeals, empty.assign(appeal="", turn=0)))
+        changed = changed_by(appeals, empty.assign(appeal="", turn=0))
+        return ReleasedValues(empty, empty, changed, pd.DataFrame(columns=list(STAGE_COLUMNS), dtype="str"))
     frame = table.frame
     if "reason" not in frame:
         frame["reason"] = ""
     frame["unit"] = whole_numbers(frame["unit"])
     _check_earlier_stages(table.place, frame, problems)
-    frame = frame[(frame["stage"].isin(["", "released"])) & ~frame["unit"].isin(excluded)].copy()
+    frame = frame[~frame["unit"].isin(excluded)].copy()
     source, notices = settings.tables.get("indicator_values"), list(table.notices)
     declared = {"unit": {unit.unit for unit in spec.units.rows} | {"ALL"}, "code": set(spec.indicators.codes)}
     for column, known in declared.items():
@@ -83,6 +89,8 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
             notices += told
         else:
             _check_known(table.place, frame, column, known, f"unknown_{column}", problems)
+    staged = _staged(frame)
+    frame = frame[frame["stage"].isin(["", "released"])].copy()
     for name in ("value", "n", "se"):
         frame[name] = numbers(frame[name])
     frame = _without_copies(table.place, frame, ["unit", "period", "code", "time"], problems)
@@ -98,7 +106,7 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
     )
     for values in (now, first):
         values.attrs["notices"] = list(notices)
-    return ReleasedValues(now, first, changed_by(appeals, frame))
+    return ReleasedValues(now, first, changed_by(appeals, frame), staged)
 
 
 def load_teams(settings: Settings, spec: Specification, problems: Problems) -> pd.DataFrame:
@@ -122,7 +130,9 @@ def load_teams(settings: Settings, spec: Specification, problems: Problems) -> p
     return frame.reset_index(drop=True)
 
 
-def indicators_of(values: pd.DataFrame, spec: Specification, period: str, span: int = 1) -> Indicators:
+def indicators_of(
+    values: pd.DataFrame, spec: Specification, period: str, span: int = 1, staged: pd.DataFrame | None = None
+) -> Indicators:
     """Take the values of one period or of a span, with those of the occasions before it.
 
     Parameters
@@ -145,13 +155,20 @@ def indicators_of(values: pd.DataFrame, spec: Specification, period: str, span: 
     rows = values["period"]
     return Indicators(
         values[rows.isin(wanted)].reset_index(drop=True), spec, period, tuple(values.attrs.get("notices", ())),
-        values[rows.isin(earlier)].reset_index(drop=True) if earlier else None,
+        values[rows.isin(earlier)].reset_index(drop=True) if earlier else None, staged,
     )  # fmt: skip
 
 
 def periods_of(values: pd.DataFrame) -> list[str]:
     """Return the periods that have values, in order."""
     return order(sorted(values["period"].unique()))
+
+
+def _staged(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows of periods in which some stage before the release was kept; a value without a stage is released."""
+    before_release = frame.loc[frame["stage"].isin(REVIEW_STAGES[:-1]), "period"].unique()
+    staged = frame.loc[frame["period"].isin(before_release), list(STAGE_COLUMNS)].reset_index(drop=True)
+    return staged.assign(stage=staged["stage"].mask(staged["stage"] == "", REVIEW_STAGES[-1]))
 
 
 def _check_earlier_stages(place: str, frame: pd.DataFrame, problems: Problems) -> None:

@@ -28,7 +28,7 @@ class Ratings:
     ----------
     officials
         The raters are officials in their role (an inspection team, a jury): their mean is shown whatever their number.
-        People asked for their opinion (群众评议, 述职评议) are protected: fewer than 5 are not shown. A rubric that names
+        People asked for their opinion (群众评议, 述职评议) are protected: fewer than min_group are not shown. A rubric that names
         its raters overrides it.
     """
 

@@ -127,7 +127,7 @@ def rate(
     rubric
         The rubric (评价细则) whose sheets are combined; sheets of several are never put together.
     officials
-        The raters of a frame are officials in their role, so that their number need not reach 5 to be shown; a workspace
+        The raters of a frame are officials in their role, so that their number need not reach min_group to be shown; a workspace
         declares it with its table (``[tables.ratings] raters``) or with the rubric.
     draws, seed
         Of the simulation of ``p_first``.
@@ -158,10 +158,10 @@ def rate(
     if declared is not None:
         officials = declared.by_officials(name_of_rubric)
         bases = tuple(basis for basis in declared.basis if basis.period in set(rows["period"]))
-    weights = item_weights(rows, spec, name_of_rubric)
+    weights, least = item_weights(rows, spec, name_of_rubric), 0 if officials else max(spec.min_group, FLOOR)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in _PARTS}
     for period in order(sorted(rows["period"].unique())):
-        for name, table in _of_period(rows[rows["period"] == period], weights, officials, draws, seed).items():
+        for name, table in _of_period(rows[rows["period"] == period], weights, least, officials, draws, seed).items():
             table.insert(0, "period", period)
             tables[name].append(table)
     joined = {name: pd.concat(frames, ignore_index=True) for name, frames in tables.items()}
@@ -188,13 +188,13 @@ def rate(
 
 
 def _of_period(
-    rows: pd.DataFrame, weights: pd.Series, officials: bool, draws: int, seed: int
+    rows: pd.DataFrame, weights: pd.Series, least: int, officials: bool, draws: int, seed: int
 ) -> dict[str, pd.DataFrame]:
     """Every table of one period, without its column period."""
     sheets = {kind: sheet_items(rows[rows["kind"] == kind], weights) for kind in KINDS}
     inspections = sheet_scores(sheets["inspection"], weights)
     places = rows[["level", "unit"]].drop_duplicates().sort_values(["level", "unit"], ignore_index=True)
-    estimates, least = _estimates(inspections), 0 if officials else FLOOR
+    estimates = _estimates(inspections)
     self_table = _self_table(places, sheets, weights, estimates)
     agreement = _agreement_table(sheets["inspection"], inspections, self_table, estimates if officials else None)
     return {

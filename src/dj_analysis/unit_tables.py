@@ -1,0 +1,134 @@
+"""A workspace's tables about units: branch indicators, appeals, score sheets, teams."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+import pandas as pd
+
+from .errors import Problems, UsageError, unknown
+from .measure.intake.indicator_values import ReleasedValues, indicators_of, load_teams, load_values, periods_of
+from .measure.intake.score_sheets import Ratings, load_ratings
+from .measure.intake.sources import raise_for
+from .measure.survey import Indicators
+from .spec.periods import order, parse, up_to
+from .spec.settings import Settings, Source
+from .spec.specification import Specification
+from .spec.units import excluded_units
+
+
+class UnitTables:
+    """What a workspace holds about units beside its surveys; each table is checked when it is read.
+
+    Attributes
+    ----------
+    settings, spec
+        The declarations of the workspace; :class:`~dj_analysis.workspace.Workspace` reads them.
+    """
+
+    settings: Settings
+    spec: Specification
+
+    @cached_property
+    def indicator_periods(self) -> list[str]:
+        """Periods that have branch indicator values, in order."""
+        return periods_of(self._indicator_values.now)
+
+    def indicators(self, period: str, *, corrected: bool = True) -> Indicators:
+        """Take the branch indicators of one period, or of a span such as ``2025-10/2026-09``.
+
+        The released occasions before it come along (``[months] span`` of rules.toml in all, 12 by default): the error of a
+        score is estimated from how a unit scatters over them.
+
+        Parameters
+        ----------
+        corrected
+            False takes every value as it was first released, without the corrections that granted appeals made; for
+            :func:`dj_analysis.methods.corrections`.
+
+        Raises
+        ------
+        UsageError
+            A period or span without values; names those there are.
+        """
+        values = self._indicator_values.now if corrected else self._indicator_values.first
+        staged = self._indicator_values.staged
+        return indicators_of(values, self.spec, period, self.spec.rules.months.span, staged)
+
+    def appeals(self, period: str | None = None) -> pd.DataFrame:
+        """Return the appeals against released indicator values (复核申请) of one period, or all of them.
+
+        Returns
+        -------
+        DataFrame
+            appeal, unit, period, code, state (opened, accepted, granted, refused, withdrawn), opened, settled,
+            value_before, value (NaN where nothing was corrected); no row where nobody appealed.
+        """
+        table = self._indicator_values.appeals
+        return table if period is None else table[table["period"] == period].reset_index(drop=True)
+
+    def months_until(self, period: str, most: int = 12) -> list[str]:
+        """Return the latest periods of branch indicators up to and including one, of its kind, in order; at most so many."""
+        kind = parse(period).cycle
+        return [one for one in up_to(self.indicator_periods, period) if parse(one).cycle == kind][-most:]
+
+    def ratings(self, period: str | None = None) -> Ratings:
+        """Return the score sheets of judges, for :func:`dj_analysis.rate`: of one period, or of all of them.
+
+        Raises
+        ------
+        UsageError
+            There is no table ``ratings``, or none of this period.
+        DataError
+            Everything wrong with the table, at once.
+        """
+        every = self._all_ratings
+        if every is None:
+            raise UsageError("工作区没有 ratings 表 (there is no table ratings); 见 dj template (its columns)")
+        if period is None:
+            return every
+        known = sorted(every.table["period"].unique())
+        if period not in known:
+            raise unknown("评分时期/period of ratings", period, known)
+        return replace(every, table=every.table[every.table["period"] == period].reset_index(drop=True))
+
+    def rated(self, period: str, months: int = 12) -> list[tuple[str, str]]:
+        """Return (rubric, period) of every set of score sheets of the latest months up to a period, in their declared order.
+
+        A year's or quarter's sheets count from its last day on; there are none without a table ``ratings``.
+        """
+        every, until = self._all_ratings, parse(period).end
+        if every is None:
+            return []
+        since = parse(f"{until:%Y-%m}").shift(1 - months).start
+        in_span = [p for p in order(sorted(every.table["period"].unique())) if since <= parse(p).end <= until]
+        by_period = {one: replace(every, table=every.table[every.table["period"] == one]).rubrics for one in in_span}
+        return [(rubric, one) for rubric in every.rubrics for one in in_span if rubric in by_period[one]]
+
+    def teams(self, period: str | None = None) -> pd.DataFrame:
+        """Return teams and their stars (team, branch, period, star), for :func:`dj_analysis.stars`: of one period, or of all."""
+        problems = Problems()
+        table = load_teams(self.settings, self.spec, problems)
+        raise_for(problems)
+        if period is None:
+            return table
+        known = order(sorted(table["period"].unique()))
+        if period not in known:
+            raise unknown("班组星级的时期/period of teams", period, known)
+        return table[table["period"] == period].reset_index(drop=True)
+
+    @property
+    def _all_ratings(self) -> Ratings | None:
+        problems = Problems()
+        table = load_ratings(self.settings, self.spec, problems)
+        raise_for(problems)
+        officials = self.settings.tables.get("ratings", Source()).raters == "officials"
+        return None if table is None else Ratings(table, self.spec, officials)
+
+    @cached_property
+    def _indicator_values(self) -> ReleasedValues:
+        problems = Problems()
+        values = load_values(self.settings, self.spec, excluded_units(self.settings, problems), problems)
+        raise_for(problems)
+        return values
