@@ -145,7 +145,7 @@ def test_what_gives_no_icc():
         ([[1, 2, 3]], ag.ONE_UNIT),
         ([[1, 2, 3], []], ag.ONE_UNIT),
         ([[1], [2], [3]], ag.NO_REPEATS),
-        ([[1, 1], [2, 2]], reasons.NO_VARIANCE),
+        ([[2, 2], [2, 2]], reasons.NO_VARIANCE),
     ):
         found = icc(groups)
         assert found.reason == reason
@@ -353,8 +353,29 @@ def test_equal_means_say_so():
     data["unit"] = data["unit"].map({"U": "U0", "V": "U1"})
     rows = agreement(survey(data), draws=20).table.query("scale == 'B'").set_index("coefficient")
     assert rows.loc["ICC(1)", "estimate"] == pytest.approx(-1)
-    assert np.isnan(rows.loc["ICC(2)", "estimate"])
-    assert rows.loc["ICC(2)", "reason"] == ag.EQUAL_MEANS
+    for name in ("ICC(2)", "ICC(2) n0", "ICC(2) mean"):
+        assert rows.loc[name, ["estimate", "low", "high"]].isna().all()
+        assert rows.loc[name, "reason"] == ag.EQUAL_MEANS
+
+
+@pytest.mark.parametrize("size", [3, 7, 50])
+def test_equal_means_in_fractions_have_no_icc2_in_spite_of_rounding(size: int):
+    """Thirds and sevenths are not exact: the mean square between units is 0 only but for rounding."""
+    answers = np.tile(np.arange(size) % 5 * 0.1 + 0.7, (6, 1))
+    found = ag.icc_one_way(np.full(6, size), answers.sum(axis=1), (answers**2).sum(axis=1)).coefficients
+    assert found["ICC(1)"][0] == pytest.approx(-1 / (size - 1))
+    assert all(not np.isfinite(found[name][0]) for name in found if "(2)" in name)
+
+
+def test_people_all_alike_in_units_that_differ_agree_perfectly():
+    data = pd.DataFrame({"unit": ["U0", "U0", "U1", "U1", "U2", "U2"], "b1": [1, 1, 2, 2, 5, 5]})
+    data = data.assign(a1=3, a2=3, a3=3)
+    rows = agreement(survey(data), draws=20).table.set_index(["scale", "coefficient"])
+    perfect = rows.loc[[("B", name) for name in ag.ICCS]]
+    assert perfect["estimate"].to_list() == [1.0] * len(ag.ICCS)
+    assert perfect[["low", "high"]].isna().all(axis=None)
+    assert set(perfect["reason"]) == {reasons.NO_ERROR_SOURCE}
+    assert set(rows.loc[[("A", name) for name in ag.ICCS], "reason"]) == {reasons.NO_VARIANCE}
 
 
 def test_what_cannot_be_asked(frame: pd.DataFrame):

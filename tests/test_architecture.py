@@ -37,7 +37,8 @@ OWNERS = {
     "typst": {"publish/exports/pdf"},
     "xlsxwriter": {"publish/templates", "measure/intake/copies", "demo"},
     "sqlalchemy": {"spec/tables"},
-    "pyreadstat": {"spec/tables"},
+    "pyreadstat": {"spec/readstat_process"},
+    "charset_normalizer": {"spec/textfiles"},
     "python_calamine": {"spec/workbooks"},
     "typer": {"cli"},
 }

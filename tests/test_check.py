@@ -117,8 +117,8 @@ class Fault:
 
 
 FAULTS = (
-    Fault("wrong encoding", add("responses/2025Q1.csv", WAVE.encode("utf-16")),
-          "wrong_encoding", "responses/2025Q1.csv", "无法解码", "UTF-8, GBK, GB18030"),
+    Fault("wrong encoding", add("responses/2025Q1.csv", WAVE.encode("utf-8") + b"\xff\x80\n"),
+          "wrong_encoding", "responses/2025Q1.csv", "编码不能确定", "UTF-8, UTF-16, GB18030, Big5"),
     Fault("missing column", edit("responses/2026Q1.csv", "L1,L2,S1,S2", "L1,L2,S1,别的题"),
           "missing_column", "responses/2026Q1.csv", "S2 遇到困难时", "每题一列"),
     Fault("value out of range", edit("responses/2026Q2.csv", "p2,运维支部,4,", "p2,运维支部,6,"),

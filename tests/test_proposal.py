@@ -518,9 +518,20 @@ def test_what_is_decided_by_hand_is_completed_and_the_rest_stays(tmp_path: Path)
     settings = (folder / "workspace.toml").read_text(encoding="utf-8").replace("min_group = 10", "min_group = 12")
     (folder / "workspace.toml").write_text(settings, encoding="utf-8")
     scale = ("非常不满意", "不满意", "满意", "很满意", "非常满意")
+    assert "3、班车: " in (folder / "PROPOSAL.md").read_text(encoding="utf-8")
     done = propose_again(folder, Decisions(roles={"1、您所在的党支部": "none"}, scales=(scale,), reverse=("3",)))
     no_problems(folder)
     assert done.questions.empty
+    for name, none, high, why in (
+        ("PROPOSAL.md", "没有。", "高为差（反向）", "按您的决定"),
+        ("PROPOSAL.en.md", "None.", "high is bad (reversed)", "as you decided"),
+    ):
+        page = (folder / name).read_text(encoding="utf-8")
+        assert none in page
+        assert [line for line in page.splitlines() if high in line] == [f"| 其他题目 | 班车 | {high} | 1–5 | 1 |"]
+        assert why in next(line for line in page.splitlines() if line.startswith("| 3、班车"))
+        assert "部门0、部门1、部门2" in page
+        assert "工作满意" in page
     ws = dj.open_workspace(folder)
     assert ws.settings.min_group == 12
     assert ws.spec.codebook.tree["item2"].label_zh == "工作满意"

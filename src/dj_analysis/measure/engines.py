@@ -7,11 +7,44 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 import pandas as pd
+from narwhals.exceptions import ComputeError
+
+from ..errors import DataError, UsageError
+
+
+def wrapped_frame(frame: Any, place: str = "dataframe") -> Any:
+    """Wrap a dataframe of any library; what is none, and one with several rows of headers, is named."""
+    if isinstance(frame, pd.DataFrame) and frame.columns.nlevels > 1:
+        advice = "先合成一行列名，如 frame.columns = ['—'.join(map(str, c)) for c in frame.columns] (one row of headers first)"
+        raise UsageError(f"{place}: 多级列名/MultiIndex columns: {list(frame.columns[:2])}; {advice}")
+    if isinstance(frame, pd.DataFrame):
+        names = [str(name) for name in frame.columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise UsageError(
+                f"{place}: 列名重复/duplicate columns: {', '.join(twice[:5])}; 改名或删去 (rename or remove)"
+            )
+        frame = frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
+    try:
+        return nw.from_native(frame)
+    except TypeError:
+        allowed = "文件路径，或 pandas、polars、pyarrow、DuckDB、Spark 的表 (a path or a dataframe)"
+        raise UsageError(f"{place}: {type(frame).__name__} 不是表/is no dataframe; 可用/valid: {allowed}") from None
+
+
+#: Running numbers and the like: numbers of a row, never values of a unit.
+RUNNING_NUMBERS = ("序号", "编号", "行号", "id", "index", "no", "no.", "number", "unnamed: 0")
 
 
 def collected(frame: Any) -> Any:
     """Collect a lazy narwhals frame; return an eager one unchanged."""
-    return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+    if not isinstance(frame, nw.LazyFrame):
+        return frame
+    try:
+        return frame.collect()
+    except ComputeError as error:  # what an engine says of a damaged file, whose header it could read
+        found = (str(error).splitlines() or [""])[0][:200]
+        raise DataError(f"数据读不出/the data cannot be read: {found}; 重新导出 (export it again)") from None
 
 
 def as_pandas(frame: Any) -> pd.DataFrame:

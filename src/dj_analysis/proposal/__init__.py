@@ -20,16 +20,22 @@ from ..spec.codebook import default_codebook
 from ..spec.lint import forbidden_subject
 from ..spec.periods import parse
 from ..spec.settings import MOST_TOGETHER
-from ..spec.tables import Table, read_text
+from ..spec.tables import Table, named_by_wording, read_responses
 from .again import Proposal, propose_again
 from .next_wave import AddedWave, WaveDecisions, add_wave
 from .proposed_columns import Decisions, ProposedColumn, propose_columns
-from .proposed_tables import asks_consent, kept_columns, last_day, unit_names, without_typed, write_proposed_tables
-from .summary import proposal_page
+from .proposed_tables import (
+    asks_consent,
+    kept_columns,
+    last_day,
+    proposed_nodes,
+    unit_names,
+    without_typed,
+    write_proposed_tables,
+)
+from .summary import ProposalPage
 
 __all__ = ["AddedWave", "Decisions", "Proposal", "WaveDecisions", "add_wave", "propose_again", "propose_workspace"]
-
-PAGES = {"zh": "PROPOSAL.md", "en": "PROPOSAL.en.md"}
 
 
 def propose_workspace(
@@ -76,10 +82,11 @@ def propose_workspace(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} 不是空文件夹 (the folder is not empty);换一个名字 (choose another)")
     decisions, problems = decisions or Decisions(), Problems()
-    table = read_text(source, problems)
-    if table is None:
+    read = read_responses(source, problems)
+    if read is None:
         raise_for(problems)
-    assert table is not None, "a file that cannot be read is a problem"
+    assert read is not None, "a file that cannot be read is a problem"
+    table = named_by_wording(read)
     headers = [str(name) for name in table.frame.columns]
     identifying = [h for h in headers if h in identifiers.DROPPED] + identifiers.identifying_names(headers)
     last = last_day(table.frame)
@@ -97,7 +104,7 @@ def propose_workspace(
     assert wave is not None, "a wave without a period is a problem"
     wave = parse(wave).text
     columns, lost = _fewer_quasi(columns)
-    notices = _notices(identifying, bands, lost, columns)
+    notices = (*table.notices, *_notices(identifying, bands, lost, columns))
     units = unit_names(columns, answers)
     kept = frame[kept_columns(columns, [str(name) for name in frame.columns])]
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -107,9 +114,8 @@ def propose_workspace(
         write_table(unfinished / "responses" / f"{wave}{kept_kind(source)}", kept)
         write_proposed_tables(unfinished, wave, last or parse(wave).end, columns, units, folder.name)
         notices = (*notices, *_against_others(unfinished))
-        for language, name in PAGES.items():
-            text = proposal_page(columns, answers, identifying, units, notices, language)
-            (unfinished / name).write_text(text, encoding="utf-8")
+        nodes, scales, _ = proposed_nodes(columns)
+        ProposalPage(columns, answers, identifying, nodes, scales, units, notices).write(unfinished)
         if folder.exists():
             folder.rmdir()
         unfinished.rename(folder)

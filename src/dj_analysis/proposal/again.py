@@ -15,14 +15,18 @@ import pandas as pd
 from ..errors import Problems, UsageError
 from ..measure.intake import wjx
 from ..measure.intake.copies import write_table
+from ..measure.intake.row_consent import CONSENTS
 from ..measure.intake.sources import raise_for
-from ..spec.codebook import Scale
+from ..spec.codebook import Scale, load_codebook
 from ..spec.periods import is_period
-from ..spec.settings import read_settings
-from ..spec.tables import read_text
+from ..spec.settings import Settings, read_settings
+from ..spec.tables import read_responses
+from ..spec.tree import Node
+from ..spec.units import load_units
 from .proposed_columns import Decisions, ProposedColumn, propose_columns
 from .proposed_tables import proposed_nodes, scale_rows, toml_text, unit_names, unit_rows, write_rows
 from .question_headers import header_names
+from .summary import ProposalPage
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ def propose_again(folder: str | Path, decisions: Decisions | None = None) -> Pro
     """Complete a workspace made by `propose_workspace` after decisions were made, by hand or in ``decisions``.
 
     Rows of codebook.csv that were asked and have another role now get what it needs (range, scale, place in the index; a
-    unit its units.csv); columns decided as ``none`` leave the copy of the answers. Nothing else that was edited changes.
+    unit its units.csv); columns decided as ``none`` leave the copy of the answers. ``PROPOSAL.md`` and ``PROPOSAL.en.md`` are written anew.
+    Nothing else that was edited changes.
 
     Parameters
     ----------
@@ -74,7 +79,7 @@ def propose_again(folder: str | Path, decisions: Decisions | None = None) -> Pro
     listed = folder / "codebook.csv"
     if len(waves) != 1 or not listed.exists():
         raise UsageError(f"{folder}: 应为只有一期、有 codebook.csv 的工作区 (a workspace of one wave is needed)")
-    table = read_text(waves[0], problems)
+    table = read_responses(waves[0], problems)
     raise_for(problems)
     assert table is not None, "a file that cannot be read is a problem"
     rows = list(csv.DictReader(io.StringIO(listed.read_text(encoding="utf-8-sig"))))
@@ -87,8 +92,8 @@ def propose_again(folder: str | Path, decisions: Decisions | None = None) -> Pro
     wanted.check([str(name) for name in answers.columns])
     proposed = {column.header: column for column in propose_columns(answers, wanted)}
     columns = {code: _recoded(proposed[header], code) for code, header in asked.items()}
-    _write(folder, waves[0], table.frame, answers, rows, headers, columns, decisions.reverse)
     notices = [f"仍待决定 (still to be decided): {c.header}" for c in columns.values() if c.role == "ask"]
+    _write(settings, waves[0], table.frame, answers, rows, headers, columns, decisions.reverse, notices)
     return Proposal.of(folder, list(columns.values()), (), notices)
 
 
@@ -100,7 +105,7 @@ def _recoded(column: ProposedColumn, code: str) -> ProposedColumn:
 
 
 def _write(
-    folder: Path,
+    settings: Settings,
     wave: Path,
     frame: pd.DataFrame,
     answers: pd.DataFrame,
@@ -108,8 +113,10 @@ def _write(
     headers: dict[str, str],
     columns: dict[str, ProposedColumn],
     reverse: Sequence[str],
+    notices: Sequence[str],
 ) -> None:
     """Write the completed files beside the old ones first, so that a failure leaves the old ones."""
+    folder = settings.folder
     kept_rows, scales = _completed(rows, columns)
     for row in kept_rows:
         if row["role"] == "item" and header_names(headers.get(row["code"], "")) & set(reverse):
@@ -135,10 +142,41 @@ def _write(
         if units:
             write_rows(unfinished / "units.csv", *unit_rows(units))
         (unfinished / "workspace.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        _page(settings, unfinished, answers, headers, columns, notices).write(unfinished)
         if lost:
             write_table(unfinished / wave.name, frame[[h for h in frame.columns if h not in lost]])
         for path in sorted(unfinished.iterdir()):
             shutil.move(path, wave if path.name == wave.name else folder / path.name)
+
+
+def _page(
+    settings: Settings,
+    unfinished: Path,
+    answers: pd.DataFrame,
+    headers: dict[str, str],
+    decided: dict[str, ProposedColumn],
+    notices: Sequence[str],
+) -> ProposalPage:
+    """Tell anew what each column is: what was decided now, and what codebook.csv says of the others."""
+    for name in ("scales.csv", "units.csv"):
+        if (folder_file := settings.folder / name).exists() and not (unfinished / name).exists():
+            shutil.copy(folder_file, unfinished / name)
+    problems = Problems()
+    codebook = load_codebook(replace(settings, folder=unfinished), problems)
+    units = load_units(replace(settings, folder=unfinished), problems)
+    raise_for(problems)
+    nodes = {node.code: node for node in (*codebook.tree, *codebook.others)}
+    columns = []
+    for code, header in headers.items():
+        if code in decided or header not in answers:
+            continue
+        role = "consent" if code in CONSENTS else code  # unit, own_code
+        columns.append(ProposedColumn(header, nodes.get(code) or Node(code, role=role), "见 codebook.csv (as it says)"))
+    columns += decided.values()
+    order = {str(header): place for place, header in enumerate(answers.columns)}
+    columns.sort(key=lambda column: order.get(column.header, len(order)))
+    names = [unit.name_zh or unit.unit for unit in units.rows]
+    return ProposalPage(columns, answers, (), list(nodes.values()), list(codebook.scales.values()), names, notices)
 
 
 def _completed(

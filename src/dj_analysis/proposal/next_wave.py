@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -24,11 +24,11 @@ from ..measure.intake.sources import raise_for
 from ..spec.periods import Period, parse
 from ..spec.settings import Settings, Source
 from ..spec.specification import Specification
-from ..spec.tables import read_text
+from ..spec.tables import named_by_wording, read_responses
 from ..spec.tree import CHOICE_ROLES, Node
 from ..spec.units import Units
 from .proposed_columns import LEFT_OUT, Decisions, ProposedColumn, propose_columns
-from .proposed_tables import last_day, toml_text, without_typed, write_rows
+from .proposed_tables import last_day, submission_days, toml_text, without_typed, write_rows
 from .question_headers import header_names
 
 _LATE = timedelta(days=45)  # after the end of a period in which its answers still come in
@@ -109,9 +109,10 @@ def add_wave(
     folder, source, decisions, problems = Path(folder), Path(source), decisions or WaveDecisions(), Problems()
     settings, spec = declarations(folder, problems)
     problems.raise_if_any()
-    table = read_text(source, problems)
+    read = read_responses(source, problems)
     raise_for(problems)
-    assert table is not None, "a file that cannot be read is a problem"
+    assert read is not None, "a file that cannot be read is a problem"
+    table = named_by_wording(read)
     wave = _period_of(table.frame, period, source, problems)
     if wave.text in wave_files(folder):
         raise UsageError(f"{folder} 已有 {wave.text} (the workspace has this wave);用 --period 指定另一期 (--period)")
@@ -129,6 +130,7 @@ def add_wave(
     notices = (
         [f"已删去会指向个人的列 (left out, they lead to a person): {'、'.join(identifying)}"] if identifying else []
     )
+    notices = [*table.notices, *notices]
     notices += [f"数字已归入区间 (numbers put into bands): {'、'.join(bands)}"] if bands else []
     left = [header for header in answers.columns if header not in columns.headers and header not in wjx.META]
     notices += [f"未声明的列未存 (undeclared columns not stored): {'、'.join(left)}"] if left else []
@@ -145,7 +147,7 @@ def _period_of(frame: pd.DataFrame, period: str | None, source: Path, problems: 
         raise_for(problems)
     wave = parse(period) if period else parse(f"{last.year}Q{(last.month - 1) // 3 + 1}")  # type: ignore[union-attr]
     if last is not None:
-        days = [day for day in (_day(cell) for cell in frame[wjx.SUBMITTED]) if day is not None]
+        days = submission_days(frame)
         inside = sum(wave.start <= day <= wave.end + _LATE for day in days)
         if 2 * inside < len(days):
             allowed = f"{wave.start} – {wave.end + _LATE}"
@@ -156,16 +158,11 @@ def _period_of(frame: pd.DataFrame, period: str | None, source: Path, problems: 
     return wave
 
 
-def _day(cell: str) -> date | None:
-    day = last_day(pd.DataFrame({wjx.SUBMITTED: [cell]}))
-    return day
-
-
 def _check_other_waves(answers: pd.DataFrame, folder: Path, period: str) -> None:
     """Raise an error where an earlier wave holds the same submissions."""
     mine = _submissions(answers)
     for wave, path in wave_files(folder).items():
-        table = read_text(path, Problems())
+        table = read_responses(path, Problems())
         if table is not None and mine and mine == _submissions(table.frame):
             raise UsageError(
                 f"{path.name} 与此文件的答卷完全相同 (the same answers are there as {wave});未写入 (nothing was written)"

@@ -56,6 +56,7 @@ _LADDERS: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 _LABEL = re.compile(r"^\s*(?:[A-Za-zＡ-Ｚ]\s*[.．、:：)）]|[(（]?[0-9０-９]{1,2}[)）]?\s*[.．、:：])\s*(?=\D)")
 _POINTS = re.compile(r"^\s*(\d{1,2})\s*(?:分|points?|stars?|星)\s*$", re.IGNORECASE)
+_POINTS_IN = re.compile(r"\d+")
 _STARS = re.compile(r"^\s*([★⭐]+)\s*[☆]*\s*$")
 _WIDE = str.maketrans("０１２３４５６７８９", "0123456789")
 
@@ -181,10 +182,26 @@ def order_options(shown: Collection[str], declared: Iterable[tuple[str, ...]] = 
     rated = {plain: text for plain, text in by_plain.items() if plain not in NO_ANSWER}
     if len(rated) < 2:
         return None
-    points = {text: points_of(text) for text in rated.values()}
-    if all(value is not None for value in points.values()):
-        return OrderedOptions("points", tuple(sorted(points, key=lambda text: points[text] or 0.0)), missing)
+    points = {value: text for text in rated.values() if (value := points_of(text)) is not None}
+    if len(points) == len(rated):
+        return _by_points(points, missing)
     return _by_degree(rated, missing) or _by_ladder(rated, missing)
+
+
+#: Most points that scales of points usually give.
+_MOST_POINTS = (5.0, 6.0, 7.0, 10.0)
+
+
+def _by_points(points: Mapping[float, str], missing: tuple[str, ...]) -> OrderedOptions | Doubt:
+    """Points from the lowest to the highest, those that nobody gave included; a doubt where the highest may be missing."""
+    if max(points) not in _MOST_POINTS:
+        shown = "、".join(points[value] for value in sorted(points))
+        return Doubt(f"可能有无人选的选项 (an option nobody chose may be missing): {shown}")
+    pattern = points[max(points)].translate(_WIDE)
+    whole = {float(k): _POINTS_IN.sub(str(k), pattern, count=1) for k in range(1, int(max(points)))}
+    if _POINTS_IN.search(pattern):
+        points = {**whole, **points}
+    return OrderedOptions("points", tuple(points[value] for value in sorted(points)), missing)
 
 
 def _by_degree(rated: Mapping[str, str], missing: tuple[str, ...]) -> OrderedOptions | Doubt | None:

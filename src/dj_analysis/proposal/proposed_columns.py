@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -17,7 +18,7 @@ from ..spec.codebook import Option, Scale, default_codebook
 from ..spec.tables import numbers, whole_numbers
 from ..spec.tree import CHOICE_ROLES, Node
 from .options import Doubt, OrderedOptions, order_options, points_of
-from .question_headers import header_names, matrix_row, matrix_stem, question_number
+from .question_headers import header_names, matrix_row, matrix_stems, question_number
 
 Dimensions = Literal["by-section", "by-number", "one"]
 DIMENSIONS: tuple[Dimensions, ...] = ("by-section", "by-number", "one")
@@ -26,6 +27,7 @@ LEFT_OUT = "none"
 OUTCOME = "结果题"  # section of what is an outcome and no part of the index
 _MOST_CATEGORIES = 12
 _PEOPLE_A_CATEGORY = 5
+_SHOWN = 4
 
 _PLACES = "单位|部门|支部|公司|班组|车间|工区|科室|站所|分厂|项目部"
 _UNIT = re.compile(
@@ -46,7 +48,8 @@ _RATING = re.compile(
 )
 _OPEN = re.compile(r"建议|意见|希望|想说|请写|请填|原因|为什么|具体|说明|举例|最想|comment|suggest|please describe|why", re.IGNORECASE)  # fmt: skip
 _RECOMMEND = re.compile(r"推荐|recommend", re.IGNORECASE)
-_SHORT = re.compile(r"^[A-Za-z]{1,4}_?\d{1,3}([_.]\d{1,3})?$")
+_JOINTS = re.compile(r"\s*[;；|,，、]\s*")  # between the options of a multiple choice in one cell
+_SHORT = re.compile(r"^(G\d{1,3})?[A-Za-z]{1,4}_?\d{1,3}([_.]\d{1,3}|\[\w{1,8}\])?$")  # L1, Q2_3, G01Q02[SQ003]
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ class ProposedColumn:
 @dataclass(frozen=True)
 class _Column:
     header: str
+    stem: str  # the question it stands under with others, "" for a question of its own
     cells: pd.Series  # answered cells, as text
     values: pd.Series  # the same as numbers, NaN where they are none
 
@@ -114,7 +118,8 @@ class _Column:
 
     @property
     def label(self) -> str:
-        return wjx.unnumbered(self.header)
+        text = wjx.unnumbered(self.header)
+        return text[1:-1] if re.fullmatch(r"[(（][^()（）]+[)）]", text) else text  # 第3题(题干)
 
 
 def propose_columns(frame: pd.DataFrame, decisions: Decisions) -> list[ProposedColumn]:
@@ -128,10 +133,11 @@ def propose_columns(frame: pd.DataFrame, decisions: Decisions) -> list[ProposedC
         What has been decided already.
     """
     columns = {}
-    for header in (str(c) for c in frame.columns if c not in wjx.META):
+    stems = matrix_stems(str(c) for c in frame.columns if c not in wjx.META)
+    for header, stem in stems.items():
         cells = frame[header].str.strip()
         cells = cells[cells != ""]
-        columns[header] = _Column(header, cells, numbers(whole_numbers(cells)))
+        columns[header] = _Column(header, stem, cells, numbers(whole_numbers(cells)))
     known = _known_columns(frame, columns)
     decided = {column.header: role for column in columns.values() if (role := _decided(column, decisions))}
     free = {header: c for header, c in columns.items() if header not in known and header not in decided}
@@ -194,7 +200,7 @@ def _blocks(columns: Iterable[_Column]) -> dict[str, list[_Column]]:
     """Columns that stand under one question, by what they share."""
     blocks: dict[str, list[_Column]] = {}
     for column in columns:
-        stem = matrix_stem(column.header) or (column.number and f"第{column.number}题")
+        stem = column.stem or (column.number and f"第{column.number}题")
         if stem:
             blocks.setdefault(stem, []).append(column)
     return {stem: rows for stem, rows in blocks.items() if len(rows) > 1}
@@ -239,7 +245,7 @@ def _ordered(columns: Sequence[_Column], declared: Sequence[tuple[str, ...]]) ->
     groups: dict[str, list[_Column]] = {}
     for column in columns:
         if len(column.cells) and not column.is_whole:
-            stem = matrix_stem(column.header)
+            stem = column.stem
             groups.setdefault(stem or column.header, []).append(column)
     found: dict[str, OrderedOptions | Doubt] = {}
     shown_by = {stem: {text for row in rows for text in row.cells} for stem, rows in groups.items()}
@@ -288,7 +294,7 @@ def _ranges(columns: Sequence[_Column]) -> dict[str, tuple[int, int]]:
     kinds: dict[str, list[_Column]] = {}
     for column in columns:
         if column.is_whole and column.values.min() >= 0 and column.values.max() <= 10:
-            kind = "short" if _SHORT.match(column.header) else matrix_stem(column.header)
+            kind = "short" if _SHORT.match(column.header) else column.stem
             kind = kind or ("1-5" if column.values.max() <= 5 and column.values.min() >= 1 else column.header)
             kinds.setdefault(kind, []).append(column)
     found: dict[str, tuple[int, int]] = {}
@@ -313,7 +319,7 @@ def _question(
     column: _Column, options: OrderedOptions | Doubt | None, limits: tuple[int, int] | None
 ) -> ProposedColumn:
     """A column that is no unit, choice or ranking: a rating, a group, free text, or a question to whoever decides."""
-    label, section = column.label, matrix_stem(column.header)
+    label, section = column.label, column.stem
     if not len(column.cells):
         return ProposedColumn(column.header, None, "没有回答 (nobody answered)")
     if isinstance(options, OrderedOptions):
@@ -329,10 +335,26 @@ def _question(
     if _OPEN.search(label) or not _repeats(column):
         return ProposedColumn(column.header, None, "文字回答，未存 (free text, not stored)")
     kinds = column.cells.nunique()
+    if _SHORT.match(column.header):
+        shown = "、".join(sorted(column.cells.unique())[:_SHOWN])
+        evidence = f"列名只是代码，不知问的是什么 (a code, so what it asks is not known): {shown}"
+        return _ask(column, ("unit", "group", LEFT_OUT), evidence)
+    if _are_combinations(column.cells.unique()):
+        shown = "；".join(sorted(column.cells.unique(), key=len)[-_SHOWN:])
+        evidence = f"像是多选题的组合，请分列导出 (choices of several: export them in columns of their own): {shown}"
+        return _ask(column, (LEFT_OUT, "group"), evidence)
     if kinds <= _MOST_CATEGORIES and kinds <= len(column.cells) / _PEOPLE_A_CATEGORY:
         node = Node("", role="group", label_zh=label, text_zh=label)
         return ProposedColumn(column.header, node, "少数几种答案 (few answers)")
     return ProposedColumn(column.header, None, f"{kinds} 种答案，未存 ({kinds} different answers, not stored)")
+
+
+def _are_combinations(answers: Iterable[str]) -> bool:
+    """Tell whether answers are choices of several options, joined: parts that stand in other answers as well."""
+    parts = [frozenset(part for part in _JOINTS.split(answer) if part) for answer in answers]
+    seen = Counter(part for answer in parts for part in answer)
+    joined = [answer for answer in parts if len(answer) > 1]
+    return bool(joined) and all(seen[part] > 1 for answer in joined for part in answer)
 
 
 def _numeric(column: _Column, limits: tuple[int, int] | None, section: str) -> ProposedColumn:
@@ -362,11 +384,11 @@ def _ask(column: _Column, choices: tuple[str, ...], evidence: str) -> ProposedCo
     node = Node(
         "", role="ask", label_zh=column.label, text_zh=column.label, choices="|".join(choices), evidence=evidence
     )
-    return ProposedColumn(column.header, node, f"请决定 (to be decided): {evidence}", None, matrix_stem(column.header))
+    return ProposedColumn(column.header, node, f"请决定 (to be decided): {evidence}", None, column.stem)
 
 
 def _as_decided(column: _Column, role: str, decisions: Decisions, columns: Mapping[str, _Column]) -> ProposedColumn:
-    label, section = column.label, matrix_stem(column.header)
+    label, section = column.label, column.stem
     why = "按您的决定 (as you decided)"
     if role == LEFT_OUT:
         return ProposedColumn(column.header, None, why)

@@ -172,13 +172,28 @@ def _cell(value: object) -> str:
     return str(value)
 
 
+def submission_days(frame: pd.DataFrame) -> list[date]:
+    """Return the days of submission that can be read.
+
+    Of days such as 7/13/2026 the month is the place that never exceeds 12, where the other does; else they tell nothing.
+    """
+    if wjx.SUBMITTED not in frame:
+        return []
+    cells = frame[wjx.SUBMITTED]
+    parts = cells.str.extract(r"(?P<year>\d{4})[/.\-年](?P<month>\d{1,2})[/.\-月](?P<day>\d{1,2})")
+    if parts["year"].isna().all():
+        parts = cells.str.extract(r"(?P<month>\d{1,2})[/.\-](?P<day>\d{1,2})[/.\-](?P<year>\d{4})")
+        month, day = (bool((parts[name].astype("float64") > 12).any()) for name in ("month", "day"))
+        if month == day:
+            return []
+        parts = parts.rename(columns={"month": "day", "day": "month"}) if month else parts
+    days = pd.to_datetime(parts[["year", "month", "day"]].astype("float64"), errors="coerce").dropna()
+    return [day.date() for day in days]
+
+
 def last_day(frame: pd.DataFrame) -> date | None:
     """Return the day of the last submission, where the export tells it."""
-    if wjx.SUBMITTED not in frame:
-        return None
-    dates = pd.to_datetime(frame[wjx.SUBMITTED].str.extract(r"(\d{4}[/-]\d{1,2}[/-]\d{1,2})")[0], errors="coerce")
-    last = dates.max()
-    return None if pd.isna(last) else last.date()
+    return max(submission_days(frame), default=None)
 
 
 def without_typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
+from ..spec.codebook import Scale
+from ..spec.tree import Node
 from .proposed_columns import ProposedColumn
-from .proposed_tables import proposed_nodes
+
+PAGES = {"zh": "PROPOSAL.md", "en": "PROPOSAL.en.md"}
 
 _FIRST_VALUES = 5
 _LONGEST = 24
@@ -60,63 +65,75 @@ _WORDS = {
 }
 
 
-def proposal_page(
-    columns: Sequence[ProposedColumn],
-    frame: pd.DataFrame,
-    identifying: Sequence[str],
-    units: Sequence[str],
-    notices: Sequence[str],
-    language: str,
-) -> str:
-    """Return the page in ``zh`` or ``en``; answers of columns that are not kept are not shown."""
-    here = 0 if language == "zh" else 1
-    say = {name: words[here] for name, words in _WORDS.items()}
-    lines = [f"# {say['title']}", "", say["intro"], "", f"## {say['open']}", ""]
-    open_questions = [c for c in columns if c.role == "ask"]
-    lines += [
-        f"- {_safe(c.header)}: {_side(c.node.evidence, here)} → {c.node.choices.replace('|', ' / ')}"
-        for c in open_questions
-        if c.node is not None
-    ]
-    lines += ["", say["how"]] if open_questions else [say["none"]]
-    lines += ["", f"## {say['columns']}", "", *_table(say["head"])]
-    for column in columns:
-        shown = _first_values(frame[column.header]) if column.node is not None and column.role != "own_code" else "—"
-        role = _ROLE_WORDS[column.role][here] if column.role in _ROLE_WORDS else column.role
-        lines.append(f"| {_safe(column.header)} | {shown} | {role} | {_safe(_side(column.why, here))} |")
-    out = ("会指向个人，已删去", "left out: leads to a person")[here]
-    lines += [f"| {_safe(header)} | — | {_ROLE_WORDS[''][here]} | {out} |" for header in identifying]
-    lines += ["", f"## {say['index']}", "", *_index(columns, say)]
-    lines += ["", f"## {say['units']}", ""]
-    lines += [say["no_units"]] if not units else [f"{len(units)}: {'、'.join(_safe(name) for name in units[:12])}"]
-    if units and all(name.isdigit() for name in units):
-        lines += ["", say["unit_numbers"]]
-    if notices:
-        lines += ["", f"## {say['notes']}", "", *(f"- {_safe(_side(notice, here))}" for notice in notices)]
-    return "\n".join(lines) + "\n"
+@dataclass(frozen=True)
+class ProposalPage:
+    """What a page tells: columns with their answers, those left out, the nodes and scales of the codebook, the units."""
 
+    columns: Sequence[ProposedColumn]
+    frame: pd.DataFrame
+    identifying: Sequence[str]
+    nodes: Sequence[Node]
+    scales: Sequence[Scale]
+    units: Sequence[str]
+    notices: Sequence[str]
 
-def _index(columns: Sequence[ProposedColumn], say: dict[str, str]) -> list[str]:
-    nodes, scales, _ = proposed_nodes(columns)
-    texts = {
-        scale.name: " < ".join(option.label_zh for option in scale.options if option.value == option.value)
-        for scale in scales
-    }
-    names = {node.code: node.label_zh for node in nodes}
-    lines = _table(say["index_head"])
-    items = [node for node in nodes if node.role == "item"]
-    for node in items:
-        direction = say["bad"] if node.direction == -1 else say["good"]
-        scale = texts.get(node.scale) or f"{node.minimum:g}–{node.maximum:g}"
-        wording = node.text_zh or node.label_zh
-        lines.append(
-            f"| {_safe(names.get(node.parent, ''))} | {_safe(wording)} | {direction} | {_safe(scale)} | {node.weight:g} |"
-        )
-    if len({node.code for node in nodes if node.role == "dimension"}) == 1:
-        lines += ["", say["one"]]
-    if any(not node.scale for node in items):
-        lines += ["", say["numbers"]]
-    return lines
+    def write(self, folder: Path) -> None:
+        """Write the page in both languages."""
+        for language, name in PAGES.items():
+            (folder / name).write_text(self.text(language), encoding="utf-8")
+
+    def text(self, language: str) -> str:
+        """Return the page in ``zh`` or ``en``; answers of columns that are not kept are not shown."""
+        here = 0 if language == "zh" else 1
+        say = {name: words[here] for name, words in _WORDS.items()}
+        lines = [f"# {say['title']}", "", say["intro"], "", f"## {say['open']}", "", *self._questions(say, here)]
+        lines += ["", f"## {say['columns']}", "", *_table(say["head"]), *self._rows(here)]
+        lines += ["", f"## {say['index']}", "", *self._index(say)]
+        lines += ["", f"## {say['units']}", ""]
+        names = "、".join(_safe(name) for name in self.units[:12])
+        lines += [f"{len(self.units)}: {names}" if self.units else say["no_units"]]
+        if self.units and all(name.isdigit() for name in self.units):
+            lines += ["", say["unit_numbers"]]
+        if self.notices:
+            lines += ["", f"## {say['notes']}", "", *(f"- {_safe(_side(notice, here))}" for notice in self.notices)]
+        return "\n".join(lines) + "\n"
+
+    def _questions(self, say: dict[str, str], here: int) -> list[str]:
+        asked = [(column.header, column.node) for column in self.columns if column.node and column.role == "ask"]
+        lines = [
+            f"- {_safe(header)}: {_side(node.evidence, here)} → {node.choices.replace('|', ' / ')}"
+            for header, node in asked
+        ]
+        return [*lines, "", say["how"]] if asked else [say["none"]]
+
+    def _rows(self, here: int) -> list[str]:
+        lines = []
+        for column in self.columns:
+            is_shown = column.node is not None and column.role != "own_code"
+            shown = _first_values(self.frame[column.header]) if is_shown else "—"
+            role = _ROLE_WORDS[column.role][here] if column.role in _ROLE_WORDS else column.role
+            lines.append(f"| {_safe(column.header)} | {shown} | {role} | {_safe(_side(column.why, here))} |")
+        out = ("会指向个人，已删去", "left out: leads to a person")[here]
+        return lines + [f"| {_safe(header)} | — | {_ROLE_WORDS[''][here]} | {out} |" for header in self.identifying]
+
+    def _index(self, say: dict[str, str]) -> list[str]:
+        texts = {
+            scale.name: " < ".join(option.label_zh for option in scale.options if option.value == option.value)
+            for scale in self.scales
+        }
+        names = {node.code: node.label_zh for node in self.nodes}
+        lines = _table(say["index_head"])
+        items = [node for node in self.nodes if node.role == "item"]
+        for node in items:
+            direction = say["bad"] if node.direction == -1 else say["good"]
+            scale = texts.get(node.scale) or f"{node.minimum:g}–{node.maximum:g}"
+            cells = (names.get(node.parent, ""), node.text_zh or node.label_zh, direction, scale, f"{node.weight:g}")
+            lines.append(f"| {' | '.join(map(_safe, cells))} |")
+        if len({node.code for node in self.nodes if node.role == "dimension"}) == 1:
+            lines += ["", say["one"]]
+        if any(not node.scale for node in items):
+            lines += ["", say["numbers"]]
+        return lines
 
 
 def _first_values(cells: pd.Series) -> str:

@@ -15,10 +15,10 @@ import pandas as pd
 from ..errors import DataError, Problems, UsageError
 from ..measure.intake.copies import kept_kind, write_table
 from ..measure.intake.roles import RESPONDENT
-from ..measure.intake.wjx import NUMBER
 from ..measure.places import chosen
 from ..measure.survey import Survey
 from ..spec.consent import PLACEHOLDER, Consent
+from ..spec.platforms import number_header
 from ..spec.settings import FLOOR
 from ..spec.tables import read_text, whole_numbers
 from .counting import count_sheets, sums_of
@@ -100,12 +100,13 @@ def delete_answers(path: Path, sheet: str, number: str) -> None:
     table = read_text(path, problems, sheet=sheet)
     problems.raise_if_any(DataError)
     assert table is not None, "a file that cannot be read is a problem"
-    names = [name for name in (NUMBER, RESPONDENT) if name in table.frame.columns]
+    numbered = number_header(map(str, table.frame.columns))
+    names = [name for name in (numbered, RESPONDENT) if name in table.frame.columns]
     mine = (
         sum((whole_numbers(table.frame[name]) == number for name in names), start=pd.Series(0, table.frame.index)) > 0
     )
     if not mine.any():
-        raise UsageError(f"{path.name}: 按 {NUMBER} 和 {RESPONDENT} 没有这份答卷 (no such answer sheet)")
+        raise UsageError(f"{path.name}: 按 {numbered} 和 {RESPONDENT} 没有这份答卷 (no such answer sheet)")
     target = path.with_suffix(kept_kind(path))
     write_table(target, table.frame[~mine])
     if target != path:

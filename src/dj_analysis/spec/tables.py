@@ -3,37 +3,59 @@
 from __future__ import annotations
 
 import difflib
-import io
 import os
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import DjError, Problems
 from .expected import check_expected
+from .filekinds import WORKBOOKS, file_kind, note_kind
+from .headers import check_columns, with_header, without_totals
 from .periods import ALLOWED, bound, is_period
+from .platforms import exported
 from .schemas import Schema
 from .settings import Settings, Source
-from .workbooks import cell_text, read_workbook
+from .statfiles import as_text as as_text
+from .statfiles import read_labelled, read_parquet
+from .textfiles import read_delimited
+from .workbooks import read_workbook
 
-ENCODINGS = ("utf-8-sig", "gb18030")  # gb18030 holds all of gbk
-SUFFIXES = (".csv", ".txt", ".tsv", ".xlsx", ".xls", ".parquet", ".sav")
+SUFFIXES = (".csv", ".txt", ".tsv", *WORKBOOKS, ".parquet", ".sav", ".zsav", ".dta")
 
 
 @dataclass(frozen=True)
 class Table:
     """A table as text: every cell a string, an empty one ``""``; the index is the row number less two.
 
-    ``reasons`` holds, for tables read with declared missing marks, why a cell is missing.
+    Attributes
+    ----------
+    reasons
+        For tables read with declared missing marks, why a cell is missing.
+    platform
+        Name of the survey platform whose export this is, ``""`` for another table.
+    left_out
+        Leading columns of the platform that are no questions.
+    wordings
+        Header → wording of the question, where the file holds both (SPSS, Stata, Qualtrics).
+    codes
+        Header → label → code, of columns whose option numbers the file labels; their cells are the labels.
+    partly
+        Header → code → label, of columns only some of whose numbers have a label; their cells are the numbers.
     """
 
     frame: pd.DataFrame
     place: str
     notices: tuple[str, ...] = ()
     reasons: pd.DataFrame | None = None
+    platform: str = ""
+    left_out: tuple[str, ...] = ()
+    wordings: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    partly: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def find_file(folder: Path, stem: str) -> Path | None:
@@ -116,23 +138,67 @@ def read_source(settings: Settings, name: str, problems: Problems) -> Table | No
         advice = "改正路径 (correct the path)"
         problems.add(f"{place} path", "missing_file", source.path or "(空)", "path 或 sql", advice)
         return None
-    return read_text(path, problems, place=path.name, sheet=source.sheet)
+    read = read_responses if name == "responses" else read_text
+    return read(path, problems, place=path.name, sheet=source.sheet)
+
+
+def read_responses(path: Path, problems: Problems, *, place: str = "", sheet: str = "") -> Table | None:
+    """Read a file of answers as text, one row an answered sheet.
+
+    As :func:`read_text`; besides, leading columns of a survey platform get their common names, sheets never submitted and
+    rows of totals are left out, and all of it is told in ``notices``.
+    """
+    table = read_text(path, problems, place=place, sheet=sheet)
+    return None if table is None else responses_of(table, problems)
+
+
+def responses_of(table: Table, problems: Problems) -> Table | None:
+    """Keep what people answered: see :func:`read_responses`; None where nobody submitted a sheet."""
+    frame, totals = without_totals(table.frame, table.place)
+    export = exported(frame, table.place)
+    if export.frame.empty:
+        advice = "导出已提交的答卷 (export submitted sheets)"
+        problems.add(table.place, "no_rows", f"{len(frame)} 份均未提交 (none was submitted)", "至少一份", advice)
+        return None
+    notices = (*table.notices, *totals, *export.notices)
+    return replace(table, frame=export.frame, notices=notices, platform=export.platform, left_out=export.left_out)
+
+
+def named_by_wording(table: Table, keep: Collection[str] = ()) -> Table:
+    """Name columns by the wording of their question where the file holds it, save those in ``keep``."""
+    taken = {str(name) for name in table.frame.columns}
+    names: dict[str, str] = {}
+    for header, wording in table.wordings.items():
+        if header in taken and header not in keep and wording not in taken and wording not in names.values():
+            names[header] = wording
+    rest = {header: wording for header, wording in table.wordings.items() if header not in names}
+    return replace(
+        table,
+        frame=table.frame.rename(columns=names),
+        wordings=rest,
+        codes={names.get(header, header): labels for header, labels in table.codes.items()},
+        partly={names.get(header, header): labels for header, labels in table.partly.items()},
+    )
 
 
 def read_text(path: Path, problems: Problems, *, place: str = "", sheet: str = "") -> Table | None:
-    """Read a CSV, Excel, Parquet or SPSS file as text; what is wrong with the file goes into ``problems``."""
+    """Read a text, Excel, Parquet, SPSS or Stata file as text; what is wrong with the file goes into ``problems``."""
     place = place or path.name
     if not path.exists():
         problems.add(place, "missing_file", path.name, ", ".join(SUFFIXES), "改正文件名 (correct the file name)")
         return None
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         problems.add(place, "empty_file", "0 字节", "表头和数据", "重新导出 (export it again)")
         return None
-    cells = _read_cells(path, place, sheet, problems)
-    if cells is None:
+    try:
+        table = _read(path, place, sheet, problems)
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+        problems.add(
+            place, "unreadable", found, "可读的文件 (a readable file)", "检查文件和权限 (check file and rights)"
+        )
         return None
-    frame = _with_header(cells, place, problems)
-    return None if frame is None else Table(frame, place)
+    return table if table is not None and check_columns(table.frame, place, problems) else None
 
 
 def map_columns(table: Table, source: Source, problems: Problems) -> Table:
@@ -161,7 +227,12 @@ def map_columns(table: Table, source: Source, problems: Problems) -> Table:
         marks = {str(mark): reason for mark, reason in source.missing.items()}
         reasons = pd.DataFrame({name: mapped[name].map(marks).fillna("") for name in mapped.columns})
         mapped = mapped.mask(mapped.isin(list(marks)), "")
-    return Table(mapped, place, tuple(notices), reasons)
+    named = {header: ours for ours, header in source.columns.items()}
+    return replace(
+        table, frame=mapped, notices=tuple(notices), reasons=reasons,
+        codes={named.get(header, header): labels for header, labels in table.codes.items()},
+        partly={named.get(header, header): labels for header, labels in table.partly.items()},
+    )  # fmt: skip
 
 
 def to_long(table: Table, source: Source, schema: Schema, problems: Problems) -> Table:
@@ -288,84 +359,27 @@ def _is_bound(text: str) -> bool:
     return True
 
 
-def _read_cells(path: Path, place: str, sheet: str, problems: Problems) -> list[list[str]] | pd.DataFrame | None:
-    suffix = path.suffix.lower()
-    if suffix in (".xlsx", ".xls"):
-        return read_workbook(path, place, sheet, problems)
-    if suffix == ".parquet":
-        return as_text(pd.read_parquet(path))
-    if suffix == ".sav":
-        import pyreadstat
-
-        return as_text(pyreadstat.read_sav(path)[0])
-    return _read_csv(path, place, problems)
-
-
-def _read_csv(path: Path, place: str, problems: Problems) -> list[list[str]] | None:
-    raw = path.read_bytes()
-    text = None
-    for encoding in ENCODINGS:
-        try:
-            text = raw.decode(encoding)
-            break
-        except UnicodeDecodeError:
-            continue
-    if text is None or "\x00" in text:
-        advice = "在 Excel 中另存为 CSV UTF-8 (save as CSV UTF-8)"
-        problems.add(place, "wrong_encoding", "无法解码 (cannot be decoded)", "UTF-8, GBK, GB18030", advice)
-        return None
-    import csv
-
-    header = text.split("\n", 1)[0]
-    separator = max(",\t;", key=header.count)
-    try:
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
-    except csv.Error as error:
-        problems.add(place, "unreadable", error, "CSV", "重新导出 (export it again)")
-        return None
-
-
-def _with_header(cells: list[list[str]] | pd.DataFrame, place: str, problems: Problems) -> pd.DataFrame | None:
-    """Take the first row as header; a header with gaps over data comes from merged cells."""
-    if isinstance(cells, pd.DataFrame):
-        frame = cells
-    elif not any(map(any, cells)):
-        problems.add(place, "empty_file", "没有内容", "表头和数据", "重新导出 (export it again)")
-        return None
-    else:
-        first = next(i for i, row in enumerate(cells) if any(row))
-        cells = cells[first:]
-        width = max(len(row) for row in cells)
-        padded = [row + [""] * (width - len(row)) for row in cells]
-        header = [name.strip().lstrip("\ufeff") for name in padded[0]]
-        filled = [i for i, row in enumerate(padded[1:]) if any(row)]  # blank rows go, the others keep their number
-        frame = pd.DataFrame([padded[i + 1] for i in filled], index=filled, columns=range(width), dtype="str")
-        blank = [i for i, name in enumerate(header) if not name]
-        merged = [i for i in blank if (frame[i].str.strip() != "").any()] if len(frame) else []
-        if merged:
-            unnamed = "第 " + "、".join(str(i + 1) for i in merged[:5]) + " 列没有列名"
-            advice = "取消表头合并单元格,每列一个列名 (unmerge the header; one name a column)"
-            problems.add(place, "merged_header", unnamed, "每列一个列名", advice)
+def _read(path: Path, place: str, sheet: str, problems: Problems) -> Table | None:
+    """Read a file by what it is, whatever its suffix says."""
+    kind = file_kind(path)
+    notices = note_kind(path, kind, place, problems)
+    if kind in ("sav", "dta"):
+        labelled = read_labelled(path, kind, place, problems)
+        if labelled is None:
             return None
-        frame = frame.drop(columns=blank)
-        frame.columns = pd.Index([name for name in header if name])
-    repeated = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
-    if repeated:
-        problems.add(place, "duplicate_column", ", ".join(repeated[:5]), "列名唯一", "改名或删去 (rename or remove it)")
+        return Table(
+            labelled.frame, place, (*notices, *labelled.notices),
+            wordings=labelled.wordings, codes=labelled.codes, partly=labelled.partly,
+        )  # fmt: skip
+    if kind == "parquet":
+        frame = read_parquet(path, place, problems)
+        return None if frame is None else Table(frame, place, notices)
+    if kind not in ("workbook", "text"):
         return None
-    if frame.empty:
-        problems.add(
-            place, "header_only", "只有表头", "至少一行数据", "补上数据或删去文件 (add rows or remove the file)"
-        )
-        return None
-    return frame
-
-
-def as_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert a typed frame to text cells, as in a file."""
-    return pd.DataFrame(
-        {str(name): pd.Series([cell_text(v) for v in frame[name]], dtype="str") for name in frame.columns}
-    )
+    before = len(problems)
+    grid = read_workbook(path, place, sheet, problems) if kind == "workbook" else read_delimited(path, place, problems)
+    headed = with_header(grid, place, problems) if grid is not None and len(problems) == before else None
+    return None if headed is None else Table(headed.frame, place, (*notices, *headed.notices), wordings=headed.wordings)
 
 
 def _read_sql(source: Source, name: str, problems: Problems) -> Table | None:

@@ -145,7 +145,12 @@ def _read(judgements: Any, codes: Sequence[str] | None) -> tuple[dict[str, np.nd
 
 
 def _matrix(expert: str, judgement: Any, names: list[str], problems: Problems) -> np.ndarray:
-    matrix, place = np.array(judgement, dtype=float), f"判断矩阵/judgements {expert}"
+    place = f"判断矩阵/judgements {expert}"
+    cells = [list(row) for row in (judgement.to_numpy() if isinstance(judgement, pd.DataFrame) else judgement)]
+    if {len(row) for row in cells} != {len(names)}:
+        problems.add(place, "not_square", f"{len(cells)} 行/rows", f"{len(names)} × {len(names)}", "行列应为同一组代码")
+        return np.eye(len(names))
+    matrix = np.array([[_ratio(cell, place, problems) for cell in row] for row in cells])
     if matrix.shape != (len(names), len(names)):
         problems.add(place, "not_square", matrix.shape, f"{len(names)} × {len(names)}", "行列应为同一组代码")
         return np.eye(len(names))
@@ -164,6 +169,21 @@ def _matrix(expert: str, judgement: Any, names: list[str], problems: Problems) -
             elif abs(pair[0] * pair[1] - 1) > ROUNDING:
                 problems.add(cell, "not_reciprocal", f"{pair[0]:g} × {pair[1]:g}", "1", advice)
     return matrix
+
+
+def _ratio(cell: Any, place: str, problems: Problems) -> float:
+    """Read one judgement: a number, a fraction such as ``1/3`` or ``1:3``; an empty cell or a dash is missing."""
+    if not isinstance(cell, str):
+        return float("nan") if pd.isna(cell) else float(cell)
+    text = cell.strip().translate(str.maketrans("：／", ":/"))
+    if text in ("", "-", "—", "–", "/"):
+        return float("nan")
+    try:
+        above, _, below = text.replace(":", "/").partition("/")
+        return float(above) / float(below or 1)
+    except (ValueError, ZeroDivisionError):
+        problems.add(place, "judgement", cell, "1–9, 1/2–1/9", "改为数或分数 (write a number or a fraction)")
+        return 1.0
 
 
 def _importance(importance: Sequence[float] | None, experts: int) -> np.ndarray:

@@ -12,12 +12,13 @@ import pandas as pd
 from ...errors import UsageError
 from ...spec.tree import Form, Node, Tree
 from ..basis import basis_of
-from ..engines import collected
+from ..engines import RUNNING_NUMBERS, collected, wrapped_frame
 from ..scoring import score_frame
 from ..survey import Indicators, Survey
 from .choices import Choices
 from .comoments import Comoments, comoments, comoments_of
 from .composite import Composite, composite
+from .unit_values import check_dashes
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,14 @@ def _families(tree: Tree, available: Container[str]) -> dict[str, dict[str, floa
 
 def _of_table(data: Any) -> Siblings:
     """Return the number columns of a frame as siblings, not rescaled."""
-    wrapped = nw.from_native(data)
-    table = collected(wrapped).to_pandas()
+    table = collected(wrapped_frame(data)).to_pandas()
+    running = [name for name in map(str, table.columns) if name.strip().casefold() in RUNNING_NUMBERS]
+    if running:
+        listed = "、".join(running)
+        raise UsageError(
+            f"{listed} 是行号，不是指标/is a running number, no indicator; 先删去该列 (drop the column first)"
+        )
+    check_dashes(table)
     numbers = table.drop(columns="unit", errors="ignore").select_dtypes("number").astype("float64")
     if numbers.empty:
         raise UsageError("没有数字列可以赋权 (there are no number columns to weigh)")

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
 from ...errors import Problems, UsageError, unknown
 from ...spec import reasons
+from ...spec.tables import whole_numbers
 from ...spec.tree import Node, Tree
 from ..basis import Basis, bases_of
-from ..engines import collected
+from ..engines import collected, wrapped_frame
 from ..survey import Indicators
 from .preparing import divided
 
@@ -98,8 +98,33 @@ def unit_values(
     )  # fmt: skip
 
 
+def texts_among_numbers(column: pd.Series, most: int = 3) -> list[str]:
+    """Return the first cells of a text column that are no numbers, each once."""
+    cells = column.dropna().astype("str")
+    return list(dict.fromkeys(cells[pd.to_numeric(cells, errors="coerce").isna()]))[:most]
+
+
+def check_dashes(table: pd.DataFrame) -> None:
+    """Raise an error for columns of numbers among which a text such as a dash stands; they would be left out silently."""
+    for name in table.columns:
+        column = table[name]
+        if name == "unit" or pd.api.types.is_numeric_dtype(column):
+            continue
+        cells = column.dropna().astype("str")
+        read = pd.to_numeric(cells, errors="coerce").notna()
+        if read.any() and 2 * read.sum() >= len(cells):
+            bad = texts_among_numbers(column)
+            shown = f"{name}: {'、'.join(bad) or column.dtype}"
+            raise UsageError(
+                f"{shown} 不是数/is no number;缺失请留空，其余改为数字 (leave missing cells empty, else numbers)"
+            )
+
+
 def _pandas(frame: Any) -> pd.DataFrame:
-    return collected(nw.from_native(frame)).to_pandas().reset_index(drop=True)
+    table = collected(wrapped_frame(frame)).to_pandas().reset_index(drop=True)
+    if "unit" in table and pd.api.types.is_float_dtype(table["unit"]):
+        table["unit"] = whole_numbers(table["unit"].astype("str")).where(table["unit"].notna())
+    return table
 
 
 def _level(data: Indicators, level: str) -> str:
@@ -142,7 +167,12 @@ def _check(wide: pd.DataFrame, leaves: tuple[Node, ...], groups: str | None) -> 
     for leaf in leaves:
         column = wide[leaf.code]
         if not pd.api.types.is_numeric_dtype(column) and column.notna().any():
-            raise UsageError(f"列 {leaf.code} 的类型是 {column.dtype},应为数字 (a number column is needed)")
+            bad = texts_among_numbers(column)
+            quoted_cells = f": {'、'.join(bad)}" if bad else ""
+            raise UsageError(
+                f"列 {leaf.code} 的类型是 {column.dtype}{quoted_cells},应为数字 (a number column is needed);"
+                " 缺失请留空 (leave missing values empty)"
+            )
         if np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
             problems.add(leaf.code, "infinite", "inf", "有限数 (finite numbers)", "改正数值 (correct the values)")
     problems.raise_if_any()

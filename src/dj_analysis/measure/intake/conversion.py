@@ -15,9 +15,10 @@ from ...spec import purpose
 from ...spec.codebook import Codebook, Scale
 from ...spec.codes import check_categories, derived_codes
 from ...spec.consent import Door
+from ...spec.platforms import BY_NAME
 from ...spec.settings import Source
 from ...spec.specification import Specification
-from ...spec.tables import Table, map_columns, numbers, quoted, rows_text, whole_numbers
+from ...spec.tables import Table, map_columns, named_by_wording, numbers, quoted, rows_text, whole_numbers
 from ...spec.tree import Node
 from ...spec.units import Units
 from ..survey import Survey
@@ -61,10 +62,11 @@ def survey_of_table(
     """
     codebook, units, door = spec.codebook.at(period), spec.units.at(period), door or Door()
     headers = [str(name) for name in table.frame.columns]
+    marks = BY_NAME[table.platform].missing if table.platform else ()
     named = identifiers.identifying_names(headers)
     recorded = recorded_headers(headers, source, codebook, units)
     dropped = [name for name in headers if name in identifiers.DROPPED]
-    table = replace(table, frame=wjx.blank_missing(table.frame.drop(columns=dropped)))
+    table = _as_declared(replace(table, frame=table.frame.drop(columns=dropped)), codebook, units, source, problems)
     declared = in_force(source.columns, spec.codebook, period)
     columns, unasked = row_consent.without_unasked(renumbered(declared, headers), headers)
     source = replace(source, columns=columns)
@@ -80,6 +82,7 @@ def survey_of_table(
     roles = roles_of_names([str(name) for name in frame.columns], Source(), codebook, units, table.place, problems)
     free = [c for c in frame.columns if c not in roles.values() and c not in wjx.META]
     roles = row_consent.consent_columns(frame, free) | roles
+    frame = _without_marks(frame, marks, roles, codebook, units)
     agreed = row_consent.consented_rows(frame, roles, door)
     frame = agreed.frame
     text_columns = {roles[node.code] for node in codebook.others if node.role == "text" and node.code in roles}
@@ -98,8 +101,12 @@ def survey_of_table(
     )
     # A cell with an identifier is not looked at again: another message would print it.
     readable = {code: header for code, header in roles.items() if header not in cells}
-    typed = _typed(frame, readable, spec, codebook, units, table.place, problems)
-    notices = [*table.notices, *row_consent.note_consent(table.place, agreed, unasked, door, problems)]
+    typed = _typed(table, frame, readable, spec, codebook, units, problems)
+    notices = [
+        *table.notices,
+        *_told(table, frame, readable, typed, codebook, units),
+        *row_consent.note_consent(table.place, agreed, unasked, door, problems),
+    ]
     if OWN_CODE in roles:
         typed[PSEUDONYM], notice = pseudonyms(table.place, _codes(frame, roles, agreed), door, agreed.basis, problems)
         notices += [notice] if notice else []
@@ -155,26 +162,98 @@ def _codes(frame: pd.DataFrame, roles: Mapping[str, str], agreed: Consented) -> 
     return Codes(frame[roles[OWN_CODE]].tolist(), linkable, [int(row) for row in frame.index])
 
 
+def _as_declared(table: Table, codebook: Codebook, units: Units, source: Source, problems: Problems) -> Table:
+    """Name columns by their wording where the file holds it and their short name is not declared."""
+    declared = {node.code for node in (*codebook.tree, *codebook.others)} | set(source.columns.values())
+    declared |= {header for headers in source.join.values() for header in headers}
+    return named_by_wording(table, keep=declared | {"unit", RESPONDENT, "period", *CONSENTS, OWN_CODE, *units.trees})
+
+
+def _without_marks(
+    frame: pd.DataFrame, marks: Collection[str], roles: Mapping[str, str], codebook: Codebook, units: Units
+) -> pd.DataFrame:
+    """Empty the cells in which a platform marks questions skipped, save where the mark is declared as an answer."""
+    nodes = {node.code: node for node in (*codebook.tree, *codebook.others)}
+    declared: dict[str, set[str]] = {}
+    for code, header in roles.items():
+        node = nodes.get(code)
+        scale = codebook.scales.get(node.scale) if node is not None else None
+        answers = set(scale.values) if scale is not None else set()
+        if node is not None and node.role in ("item", "check", "outcome"):
+            answers |= {mark for mark in marks if _within(mark, node)}
+        elif code in ("unit", *units.trees[1:]):
+            answers |= set(units.names)
+        declared[header] = answers
+    missing = {name: [mark for mark in marks if mark not in declared.get(name, ())] for name in frame.columns}
+    return frame.mask(pd.DataFrame({name: frame[name].isin(missing[name]) for name in frame.columns}), "")
+
+
+def _within(mark: str, node: Node) -> bool:
+    """Tell whether a mark is a number of the declared range, and so an answer."""
+    try:
+        return node.minimum <= float(mark) <= node.maximum
+    except ValueError:
+        return False
+
+
+def _told(
+    table: Table,
+    frame: pd.DataFrame,
+    roles: Mapping[str, str],
+    typed: pd.DataFrame,
+    codebook: Codebook,
+    units: Units,
+) -> list[str]:
+    """Return notices of what was read in a way one might not expect."""
+    notices: list[str] = []
+    place = table.place
+    texts = {node.code for node in codebook.groups} | {"unit", *units.trees[1:]}
+    for code in (code for code in roles if code in texts and code in typed):
+        answers = typed[code][typed[code].isin(wjx.NO_ANSWER)]
+        if len(answers):
+            said = "、".join(dict.fromkeys(answers))
+            notices.append(f"{place}: {code} 中的 {said} 按答案读入 (read as answers) {rows_text(answers.index)}")
+    if "unit" in typed and (typed["unit"] == "").any():
+        empty = typed.index[typed["unit"] == ""]
+        notices.append(f"{place}: 没有单位的答卷 (sheets without a unit) {rows_text(empty)}")
+    unscaled = [
+        f"{code} {'、'.join(f'{number}={label}' for label, number in list(table.codes[header].items())[:5])}"
+        for code, header in roles.items()
+        if header in table.codes and code in codebook.tree and codebook.tree[code].scale not in codebook.scales
+    ]
+    if unscaled:
+        told = "没有声明 scale，值标签未用，按数字读入 (value labels not used: no scale is declared)"
+        notices.append(f"{place}: {told} {'；'.join(unscaled[:3])}" + (" …" if len(unscaled) > 3 else ""))
+    if SECONDS in roles:
+        cells = frame[roles[SECONDS]]
+        unread = cells[(cells.str.strip() != "") & typed[SECONDS].isna()]
+        if len(unread):
+            shown = quoted(unread)
+            notices.append(f"{place}: {roles[SECONDS]} 读不懂 (duration not read) {shown} ({rows_text(unread.index)})")
+    return notices
+
+
 def _typed(
+    table: Table,
     frame: pd.DataFrame,
     roles: Mapping[str, str],
     spec: Specification,
     codebook: Codebook,
     units: Units,
-    place: str,
     problems: Problems,
 ) -> pd.DataFrame:
     """Convert text cells to values, column by column; free text is never read."""
     typed: dict[str, Any] = {}
+    place = table.place
     others = {node.code: node for node in codebook.others}
     for code, header in roles.items():
         if code in (*CONSENTS, OWN_CODE):
             continue
         cells, where = frame[header], f"{place}: {code}" + (f" ({header})" if header != code else "")
-        if code in codebook.tree:
-            typed[code] = _item(cells, codebook.tree[code], codebook.scales, where, problems)
-        elif code in others and others[code].role == "check":
-            typed[code] = _item(cells, others[code], codebook.scales, where, problems)
+        if code in codebook.tree or (code in others and others[code].role == "check"):
+            node = codebook.tree[code] if code in codebook.tree else others[code]
+            cells = _by_label(cells, table, header, codebook.scales.get(node.scale), where, problems)
+            typed[code] = _item(cells, node, codebook.scales, where, problems)
         elif code in others and others[code].role == "group":
             typed[code] = _group(cells, codebook.scales.get(others[code].scale))
             check_categories(where, typed[code].unique(), problems)
@@ -182,6 +261,7 @@ def _typed(
             typed[code] = _weights(cells, where, problems)
         elif code in ("unit", *units.trees[1:]):
             tree = units.trees[0] if code == "unit" else code
+            _check_merged(cells, where, problems)
             typed[code] = _units(cells, units, tree, where, problems) if spec.units.rows else whole_numbers(cells)
         elif code == SECONDS:
             typed[code] = wjx.seconds(cells)
@@ -189,6 +269,35 @@ def _typed(
             typed[code] = whole_numbers(cells)
     typed |= chosen_options(frame, roles, codebook, place, problems)
     return pd.DataFrame(typed, index=frame.index)
+
+
+def _by_label(
+    cells: pd.Series, table: Table, header: str, scale: Scale | None, where: str, problems: Problems
+) -> pd.Series:
+    """Return cells as the file's own option labels say, where it has any, and as their numbers else.
+
+    Labels that are wordings of the declared scale decide. Other labels must not contradict it: a number that the file and
+    the scale name differently is a problem. Without a scale the numbers are read.
+    """
+    codes, partly = table.codes.get(header), table.partly.get(header)
+    if codes is None and partly is None:
+        return cells
+    label_of = dict(partly) if partly is not None else {code: label for label, code in (codes or {}).items()}
+    if scale is None:
+        return cells if codes is None else cells.replace(dict(codes))
+    worded_options = {label for option in scale.options for label in (option.label_zh, option.label_en) if label}
+    used = {code: label for code, label in label_of.items() if (label if codes else code) in set(cells)}
+    if codes is not None and set(used.values()) <= worded_options:
+        return cells
+    by_number = {option.code: {option.label_zh, option.label_en} - {""} for option in scale.options}
+    contradictions = [
+        f"{code}={label}" for code, label in used.items() if by_number.get(code) and label not in by_number[code]
+    ]
+    if contradictions:
+        allowed = "、".join(f"{option.code}={option.label_zh or option.label_en}" for option in scale.options)
+        advice = "改正 scales 表或文件的值标签 (correct scales or the file's value labels)"
+        problems.add(where, "label_contradiction", "、".join(contradictions[:5]), allowed, advice)
+    return cells if codes is None else cells.replace(dict(codes))
 
 
 def _item(cells: pd.Series, node: Node, scales: Mapping[str, Scale], where: str, problems: Problems) -> pd.Series:
@@ -201,6 +310,7 @@ def _item(cells: pd.Series, node: Node, scales: Mapping[str, Scale], where: str,
         values = values.where(read, numbers(text))
     else:
         values, read = numbers(text), text == ""
+    read |= text.isin(wjx.NO_ANSWER)
     unread = text[values.isna() & ~read & (text != "")]
     if len(unread):
         shown = quoted(unread, scale.values if scale else ())
@@ -237,6 +347,7 @@ def _weights(cells: pd.Series, where: str, problems: Problems) -> pd.Series:
 def _units(cells: pd.Series, units: Units, tree: str, where: str, problems: Problems) -> pd.Series:
     text = whole_numbers(cells)
     unit_codes = units.resolve([name for name in text.unique() if name], tree)
+    text = text.mask(text.isin(wjx.NO_ANSWER) & ~text.isin(list(unit_codes)), "")
     shared = text[text.map(lambda name: name not in unit_codes and bool(units.ambiguous(name)))]
     if len(shared):
         name = str(shared.iloc[0])
@@ -252,6 +363,23 @@ def _units(cells: pd.Series, units: Units, tree: str, where: str, problems: Prob
             where, "unknown_unit", f"{shown} ({rows_text(unknown_units.index)})", "units 表中的代码、名称、别名", advice
         )
     return text.map(lambda name: unit_codes.get(name, ""))
+
+
+def _check_merged(text: pd.Series, where: str, problems: Problems) -> None:
+    """Note a column in which every unit stands once over blank cells: merged cells whose extent the file does not tell."""
+    filled = text != ""
+    if (
+        len(text) >= 6
+        and filled.iloc[0]
+        and 2 * (~filled).sum() > len(text)
+        and text[filled].is_unique
+        and filled.sum() > 1
+    ):
+        value = (
+            f"{int(filled.sum())} 个单位各只一行，其余 {int((~filled).sum())} 行为空 (one row a unit, the rest blank)"
+        )
+        advice = "取消合并单元格并逐行填写单位 (unmerge the cells and write the unit in every row)"
+        problems.add(where, "merged_cells", value, "每行一个单位 (a unit in every row)", advice)
 
 
 def _check_repeats(place: str, frame: pd.DataFrame, roles: Mapping[str, str], problems: Problems) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +15,13 @@ from ...errors import Problems
 from ...spec.codebook import Codebook, Scale
 from ...spec.codes import ODD_CATEGORY, check_categories, derived_codes
 from ...spec.consent import Door
+from ...spec.platforms import UNFINISHED, finished_column, leading_columns, left_out_notice, platform_of
 from ...spec.settings import Source
 from ...spec.specification import Specification
-from ...spec.tables import Table, as_text, quoted
+from ...spec.tables import Table, as_text, quoted, responses_of
+from ...spec.tree import Node
 from ...spec.units import Units
-from ..engines import collected
+from ..engines import collected, wrapped_frame
 from ..survey import Survey
 from . import identifiers, row_consent, wjx
 from .conversion import recorded_headers, survey_of_table
@@ -49,13 +51,17 @@ def survey_of_frame(
     a file, with all its checks.
     """
     codebook, units, door = spec.codebook.at(period), spec.units, door or Door()
-    wrapped = nw.from_native(frame)
+    given = wrapped_frame(frame, place)
+    no_answers = wjx.no_answers(given.collect_schema().names())
+    wrapped, told = _submitted(given, place)
     schema = wrapped.collect_schema()
     headers = schema.names()
     columns, unasked = row_consent.without_unasked(in_force(source.columns, spec.codebook, period), headers)
     roles = roles_of_names(headers, replace(source, columns=columns), codebook, units, place, problems)
     if isinstance(wrapped, nw.DataFrame) and _answers_are_text(schema, roles, codebook):
-        table = Table(as_text(wrapped.to_pandas()), place)
+        table = responses_of(Table(as_text(given.to_pandas()), place), problems)
+        problems.raise_if_any()
+        assert table is not None, "a table without rows is a problem"
         return survey_of_table(
             table, spec, period, asked, source, problems, derive_units=derive_units, door=door, file=file
         )
@@ -68,14 +74,14 @@ def survey_of_frame(
     free = [name for name in headers if name not in roles.values() and name not in (when, *wjx.META)]
     roles = row_consent.consent_columns(wrapped, free) | roles
     agreed = row_consent.consented_frame(wrapped, roles, door)
-    notices = list(row_consent.note_consent(place, agreed, unasked, door, problems))
-    held = _look_at(agreed.frame, schema, roles, codebook, units, place, problems)
+    notices = [*told, *row_consent.note_consent(place, agreed, unasked, door, problems)]
+    held = _look_at(agreed.frame, schema, roles, codebook, units, no_answers, place, problems)
     recorded = recorded_headers(headers, source, codebook, units)
     identifiers.drop_notice(place, identifiers.identifying_names(headers), held, recorded, problems, file=file)
     check_asked(place, roles, codebook, asked, problems)
     linked, notice = _linked(agreed, roles, door, place, problems)
     notices += [notice] if notice else []
-    chosen = linked.select(*_chosen(schema, roles, codebook)) if roles else linked
+    chosen = linked.select(*_chosen(schema, roles, codebook, units, no_answers)) if roles else linked
     if derive_units and "unit" in roles:
         names = collected(chosen.select("unit").unique())["unit"].to_list()
         codes = derived_codes(sorted({str(name) for name in names if not pd.isna(name)}))
@@ -94,13 +100,35 @@ def survey_of_frame(
     )  # fmt: skip
 
 
-def typed_parquet(path: Path, codebook: Codebook, source: Source) -> Any:
-    """Scan a Parquet file of numeric answers lazily; None where its answers are text to be parsed.
+def _submitted(wrapped: Any, place: str) -> tuple[Any, list[str]]:
+    """Keep submitted sheets of a platform's export, its leading columns under their common names; tell what went."""
+    headers = wrapped.collect_schema().names()
+    platform = platform_of(headers)
+    if platform is None:
+        return wrapped, []
+    told, column = [], finished_column(headers, platform)
+    if column:
+        text = nw.col(column).cast(nw.String).fill_null("").str.to_lowercase()
+        kept = wrapped.filter(~text.is_in(UNFINISHED))
+        fewer = collected(wrapped.select(nw.len())).item() - collected(kept.select(nw.len())).item()
+        wrapped = kept
+        if fewer:
+            told.append(f"{place}: {platform.name} 未提交的答卷 {fewer} 份未计 (unfinished sheets not counted)")
+    common, left_out = leading_columns(headers, platform)
+    told += left_out_notice(left_out, platform, place)
+    return wrapped.drop(*left_out).rename(common) if common or left_out else wrapped, told
+
+
+def typed_parquet(path: Path, codebook: Codebook, source: Source, place: str, problems: Problems) -> Any:
+    """Scan a Parquet file of numeric answers lazily; None where its answers are text to be parsed, or it is damaged.
 
     A file with self-chosen codes comes into memory, for each code is hashed on the way in.
     """
-    if not _holds_numbers(path, codebook, source):
-        return None
+    try:
+        if not _holds_numbers(path, codebook, source):
+            return None
+    except (pl.exceptions.PolarsError, OSError):
+        return None  # the reader of texts says what is wrong with it
     lazy = pl.scan_parquet(path)
     codes = source.columns.get(OWN_CODE, OWN_CODE)
     return lazy.collect() if codes in lazy.collect_schema() else lazy
@@ -155,8 +183,13 @@ def _answers_are_text(schema: Any, roles: Mapping[str, str], codebook: Codebook)
     return any(not schema[roles[code]].is_numeric() for code in answers if code in roles)
 
 
-def _chosen(schema: Any, roles: Mapping[str, str], codebook: Codebook) -> list[Any]:
-    """Return the columns as they are scored: options as values, numbers of group options as their wording."""
+def _chosen(
+    schema: Any, roles: Mapping[str, str], codebook: Codebook, units: Units, no_answers: Sequence[str]
+) -> list[Any]:
+    """Return the columns as they are scored: options as values, numbers of group options as their wording.
+
+    ``no_answers`` holds −2 and −3 in an export of 问卷星, where they mean "skipped" outside the declared range.
+    """
     nodes = {node.code: node for node in (*codebook.tree, *codebook.others)}
     columns = []
     for code, header in roles.items():
@@ -169,13 +202,17 @@ def _chosen(schema: Any, roles: Mapping[str, str], codebook: Codebook) -> list[A
         scale = codebook.scales.get(node.scale) if node is not None else None
         if node is not None and node.role == "text":
             continue
+        if wjx.WJX_MISSING[0] in no_answers and schema[header].is_numeric():
+            values = _unmarked(values, node, scale)
         if node is not None and node.role in ("item", "check"):
             if not schema[header].is_numeric():
-                values = _text_values(values, scale)
+                values = _text_values(values, scale, no_answers)
             elif scale is not None:
                 values = _recoded(values, scale)
         elif node is not None and node.role == "group" and scale is not None:
-            values = _worded(values.cast(nw.String), scale)
+            values = _worded(_as_label(values, schema[header]), scale)
+        elif code in (RESPONDENT, "unit", *units.trees[1:]) or (node is not None and node.role == "group"):
+            values = _as_label(values, schema[header]) if schema[header].is_float() else values
         elif code == SECONDS and not schema[header].is_numeric():
             continue
         columns.append(values.alias(code))
@@ -187,7 +224,14 @@ _ODD = "#category"
 
 
 def _look_at(
-    frame: Any, schema: Any, roles: Mapping[str, str], codebook: Codebook, units: Units, place: str, problems: Problems
+    frame: Any,
+    schema: Any,
+    roles: Mapping[str, str],
+    codebook: Codebook,
+    units: Units,
+    no_answers: Sequence[str],
+    place: str,
+    problems: Problems,
 ) -> dict[str, tuple[str, str]]:
     """Check in one pass for repeated respondents, identifiers in cells, unknown option texts.
 
@@ -205,7 +249,7 @@ def _look_at(
     texts = [leaf for leaf in codebook.tree.leaves if leaf.code in roles and not schema[roles[leaf.code]].is_numeric()]
     for leaf in (leaf for leaf in texts if leaf.scale in codebook.scales):
         cells = nw.col(roles[leaf.code])
-        allowed_texts = [*codebook.scales[leaf.scale].values, *wjx.MISSING, ""]
+        allowed_texts = [*codebook.scales[leaf.scale].values, *no_answers, ""]
         asked[f"{leaf.code}:"] = nw.when(~cells.is_in(allowed_texts)).then(cells).max()
     if RESPONDENT in roles:
         person = nw.col(roles[RESPONDENT])
@@ -234,10 +278,10 @@ def _look_at(
     return held
 
 
-def _text_values(values: Any, scale: Scale | None) -> Any:
+def _text_values(values: Any, scale: Scale | None, no_answers: Sequence[str]) -> Any:
     """Convert option texts to values on any engine; without a scale the engine casts text to numbers."""
     if scale is None:
-        return nw.when(~values.is_in(["", *wjx.MISSING])).then(values).cast(nw.Float64)
+        return nw.when(~values.is_in(["", *no_answers])).then(values).cast(nw.Float64)
     converted = nw.lit(None, dtype=nw.Float64)
     for text, value in scale.values.items():
         if value == value:
@@ -251,6 +295,25 @@ def _worded(values: Any, scale: Scale) -> Any:
         if option.label_zh:
             values = nw.when(values == option.code).then(nw.lit(option.label_zh)).otherwise(values)
     return values
+
+
+def _as_label(values: Any, kind: Any) -> Any:
+    """Write numbers that stand for units or groups as text, whole ones without a point (1.0 → ``1``)."""
+    if not kind.is_float():
+        return values.cast(nw.String)
+    there = ~(values.is_null() | values.is_nan())
+    whole = there & (values == values.round(0)) & (values.abs() < 2**53)
+    number = nw.when(whole).then(values).otherwise(nw.lit(0.0)).cast(nw.Int64).cast(nw.String)
+    return nw.when(whole).then(number).otherwise(nw.when(there).then(values.cast(nw.String)))
+
+
+def _unmarked(values: Any, node: Node | None, scale: Scale | None) -> Any:
+    """Empty 问卷星's marks of skipped questions, save numbers that are declared as answers."""
+    declared = set(scale.values) if scale is not None else set()
+    marks = [mark for mark in (-2, -3) if str(mark) not in declared]
+    if node is not None and node.role in ("item", "check"):
+        marks = [mark for mark in marks if not node.minimum <= mark <= node.maximum]
+    return nw.when(~values.is_in(marks)).then(values)
 
 
 def _recoded(values: Any, scale: Scale) -> Any:

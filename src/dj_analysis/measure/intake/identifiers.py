@@ -10,6 +10,7 @@ import pandas as pd
 
 from ...errors import Problems
 from ...spec import purpose
+from ...spec.filekinds import WORKBOOKS
 from ...spec.lint import SURNAMES
 from ...spec.tables import SUFFIXES, once_a_value, rows_text
 from ...spec.workbooks import other_sheets
@@ -28,11 +29,47 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 #: Headers that ask who filled in the sheet: a role, or a name.
-_WRITER = re.compile(r"^(填表|填报|填写|填答|答题|作答|答卷|被调查|受访|经办|联系)(人|者)([:：]|$)")
+_WRITER = re.compile(r"^(填表|填报|被调查|受访|经办|联系)(人|者)([:：]|$)")
+#: Accounts, devices, addresses and signatures that platforms and offices export, as a header as a whole: a question that
+#: mentions one (您对签名制度是否满意) asks for none.
+_ACCOUNTS = re.compile(r"(账号|帐号|账户|帐户|号|号码|ID|id|名|用户名|昵称|手机号|登录名|工号|成员|标识)").pattern
+_WHOLE = re.compile(
+    r"(提交|填写|填答|答题|作答|答卷|回答|签字|签名|签署|登记|申报|修改|更新|创建|参与|打分|评分)(人|者|用户|人员|员工)"
+    r"(姓名|名称|ID|账号|昵称|部门负责人)?"
+    r"|(手写|电子|本人)?(签名|签字|署名)|(您|你)?(贵姓|尊姓大名)|姓氏|名字|称呼"
+    rf"|(OA|ERP|HR|SAP|内网|门户|域|系统|邮件|邮箱|平台|统一身份|登录|登陆|员工|职工|用户|个人|会员){_ACCOUNTS}"
+    rf"|(企业微信|企微|钉钉|飞书|微信|支付宝|微博|抖音|QQ|扣扣|蓝信|云之家){_ACCOUNTS}?|头像|微信(头像|性别|国家|省市|省份|城市)|(微信|用户|支付宝|QQ)+(头像|昵称)"
+    r"|用户(标识|编号|编码|代码|唯一标识|类型)|账号|帐号|账户|用户名|登录名|登陆名|昵称|网名"
+    r"|学号|学籍号|警号|军官证号?|工牌号?|工作证号?|胸牌号|座机(号|号码)?|分机号?|短号|传真|(手机|电话|身份证|证件)号?码?(尾号|[前后末][两二三四五六七八2-8]+位)"
+    r"|车牌(号|号码)?|(社会保障|社会保险|社保|医保|公积金|个人|职工)(卡)?(号|号码|账号|编号|代码)|员工(ID|id|码)|人员(ID|id|标识)"
+    r"|(来自|来源|填写|提交|登录|登陆|访问|答题|客户端|用户|终端|公网|内网|本机)?的?IP(v[46])?(地址|归属地|来源|所在地|地区|省|市)?"
+    r"|(设备|手机|终端)(号|编号|ID|id|标识|识别码|序列号|指纹)|MAC(地址)?|IMEI|IMSI|UA|UserAgent|cookie"
+    r"|(地理|填写|提交|答题|签到)?(经度|纬度|坐标|经纬度)|(填写|提交|答题|登录|签到)(地点|地址|地区|位置|省份?|城市|省市)"
+    r"|地理位置(国家和地区|国家|省份?|市|城市|区县)?|(详细|通讯|收货|现)(地址|住址)|扩展属性|自定义(字段|参数|数据)\d*",
+    re.IGNORECASE,
+)
+#: The same in English, compared without spaces, hyphens and underscores.
+_WHOLE_EN = re.compile(
+    r"(recipient|respondent|participant|user|contact|employee|staff|your|submitter|panelist)?"
+    r"(first|last|family|given|middle|sur|full|nick|display|login|screen|account|real|wechat)names?"
+    r"|(your)?names?|surname|forename|(remote|client|host)addr(ess)?|(recipient|respondent|contact|work|your|submitter)?(e?mail)(address)?"
+    r"|(remote|client|user|source|host|login|respondent|network)?ip(v[46])?(addr|address|location|country|region|city)?(v[46])?"
+    r"|mac(addr|address)?|imei|imsi|(device|browser|client)(id|fingerprint)|(http)?useragent|useragentstring|ua|cookie|referr?er(url)?|refurl"
+    r"|(location|geo|gps)?(latitude|longitude|lat|long|lng|coordinates?)|(geo|gps)(location)?|latlo?ng"
+    r"|externaldatareference|externalreference|externalref|ext(ernal)?id|(access|survey)?(token|accesscode)|customdata\d*"
+    r"|(user|account|login|member|panelist|worker|mturk|prolific|contact|recipient|customer|student|employee|staff|personnel|wechat|qq)"
+    r"(id|no|number|code|key)|login|account|username|signature|signed(by)?|initials|(submitted|completed|filled(in)?|created|modified)by"
+    r"|(license|licence|number)plate|(social(security|insurance))(no|number)?|ssn|(home|mail|mailing|street|postal)?address|workerid|prolificpid",
+    re.IGNORECASE,
+)
+_POLITE = re.compile(
+    r"^(请)?(您|你|本人|我)?(填写|输入|留下|提供|写下|上传|问)?(一下)?(您|你|本人|我)?(的|所用的?|常用的?)?"
+)
+_ENDING = re.compile(r"(是什么|是多少|是|为)?[\s:：?？*。._]*$")
 _FULL_NAME = re.compile(rf"[{SURNAMES}][一-鿿]{{1,2}}")
 _PHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
 _ID_CARD = re.compile(r"(?<!\d)(\d{17}[\dXx])(?!\d)")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+\.[\w.]+")
 _OPENID = re.compile(r"(?<![\w-])o[A-Za-z0-9_-]{27}(?![\w-])")
 #: The same for engines whose regular expressions know no look-around and no check digits.
 PATTERNS = {
@@ -53,7 +90,18 @@ def identifying_name(header: str) -> bool:
     asked = _NUMBERED.sub("", _ASIDE.sub("", header)).strip()
     if not asked or re.fullmatch(r"第?\s*\d+\s*题?", asked):
         asked = " ".join(part[1:-1] for part in _ASIDE.findall(header)).strip()
-    return bool(_NAMES.search(asked))
+    return bool(_NAMES.search(asked)) or _names_an_account(asked)
+
+
+def _names_an_account(asked: str) -> bool:
+    """Tell whether a header as a whole, or its part after a dash, is the name of an account, a device, an address."""
+    for part in dict.fromkeys([asked, re.split(r"—|--|–", asked)[-1]]):
+        plain = re.sub(r"\s+", "", _ENDING.sub("", part))
+        asked_for = _ENDING.sub("", _POLITE.sub("", plain, count=1))
+        joined = re.sub(r"[_.\-]+", "", plain)
+        if _WHOLE.fullmatch(plain) or _WHOLE.fullmatch(asked_for) or _WHOLE_EN.fullmatch(joined):
+            return True
+    return False
 
 
 def identifying_text(text: str) -> str:
@@ -150,8 +198,9 @@ def identifying_cells(frame: pd.DataFrame, *, mapped: Collection[str]) -> dict[s
         filled = int((cells.str.strip() != "").sum())
         texts = cells[cells.str.strip() != ""].str.strip().unique()
         names = [text for text in texts if _FULL_NAME.fullmatch(text)]
-        if _WRITER.match(_NUMBERED.sub("", _ASIDE.sub("", str(column))).strip()) and 2 * len(names) > len(texts):
-            held[str(column)] = f"姓名 (names) {len(names)}"
+        asks_writer = _WRITER.match(_NUMBERED.sub("", _ASIDE.sub("", str(column))).strip())
+        if asks_writer and (2 * len(names) > len(texts) or (filled >= 6 and 2 * len(texts) > filled)):
+            held[str(column)] = f"姓名 (names) {len(names) or len(texts)}"
         elif len(kinds) and (column in mapped or len(kinds) >= 0.2 * filled):
             held[str(column)] = f"{'、'.join(dict.fromkeys(kinds))} ({rows_text(kinds.index)})"
     return held
@@ -159,7 +208,7 @@ def identifying_cells(frame: pd.DataFrame, *, mapped: Collection[str]) -> dict[s
 
 def check_other_sheets(path: Path, place: str, sheet: str, problems: Problems) -> None:
     """Note identifiers in sheets that are not read, because the workbook itself must not hold any."""
-    if path.suffix.lower() not in (".xlsx", ".xls"):
+    if path.suffix.lower() not in WORKBOOKS:
         return
     for name, rows in other_sheets(path, sheet).items():
         if not rows or not any(map(any, rows)):

@@ -1,4 +1,4 @@
-"""Import of one checked wave from 问卷星, Excel, CSV, Parquet, SPSS or any dataframe; identifiers are rejected."""
+"""Import of one checked wave from a platform's export, another file or any dataframe; identifiers are rejected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...spec.consent import Door
 from ...spec.periods import is_period
 from ...spec.settings import Source
 from ...spec.specification import Specification
-from ...spec.tables import read_text
+from ...spec.tables import read_responses
 from ...spec.units import Units
 from ..survey import Survey
 from .conversion import survey_of_table as survey_of_table
@@ -36,8 +36,8 @@ def read_survey(
     Parameters
     ----------
     source
-        Path of a 问卷星 export or of a wide table (.csv in UTF-8, GBK or GB18030, .xls, .xlsx, .parquet, .sav), or any
-        dataframe: pandas, polars, pyarrow, DuckDB relation, Spark.
+        Path of a survey platform's export or of a wide table (.csv, .tsv, .txt, .xlsx, .xls, .xlsb, .xlsm, .ods, .sav, .zsav,
+        .dta, .parquet; see docs/files.md), or any dataframe: pandas, polars, pyarrow, DuckDB relation, Spark.
     codebook
         The instrument; headers are matched by code, by wording, or as ``columns`` says.
     units
@@ -112,14 +112,14 @@ def survey_of_file(
 ) -> Survey | None:
     """Read a wave from a file; what is wrong goes into ``problems``, and the rest is still read."""
     place, file = place or path.name, shown_path(path)
-    if path.suffix.lower() == ".parquet" and path.exists():
-        frame = typed_parquet(path, spec.codebook.at(period), source)
+    if path.suffix.lower() == ".parquet" and path.is_file() and path.stat().st_size:
+        frame = typed_parquet(path, spec.codebook.at(period), source, place, problems)
         if frame is not None:
             return survey_of_frame(
                 frame, spec, period, asked, source, problems,
                 place=place, derive_units=derive_units, door=door, file=file,
             )  # fmt: skip
-    table = read_text(path, problems, place=place, sheet=source.sheet)
+    table = read_responses(path, problems, place=place, sheet=source.sheet)
     if table is None:
         return None
     check_other_sheets(path, place, source.sheet, problems)

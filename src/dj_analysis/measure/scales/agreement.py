@@ -77,6 +77,8 @@ def icc_one_way(
     that of Shrout & Fleiss where they have one; those of ICC(2) follow from it. Never REML. With weights the squares are
     weighted and divided by what they expect under equal means, Σ(w − ww/w) within and Σww/w − Σww/Σw between, and group sizes
     are effective numbers; the interval is then near its level. The result does not depend on the scale of the weights.
+    Where nobody differs from the others of the unit but units differ, all are 1 without an interval; where the means of units
+    are all equal, every ICC(2) is minus infinity, which :func:`agreement` shows as missing.
 
     Parameters
     ----------
@@ -102,14 +104,20 @@ def icc_one_way(
     between = float((w * (means - grand) ** 2).sum() / between_divisor)
     within = float(np.maximum(xx - x**2 / w, 0).sum() / within_divisor)
     size, size0 = float(effective.mean()), float((total_weight - (w**2).sum() / total_weight) / between_divisor)
-    if not within > max(1e-12, grand**2 * total_weight * np.finfo(float).eps / df[1]):
-        return _no_icc(reasons.NO_VARIANCE)
+    least = max(1e-12, grand**2 * total_weight * np.finfo(float).eps / df[1])
+    if not within > least:
+        if not between > least:
+            return _no_icc(reasons.NO_VARIANCE)
+        one = dict.fromkeys(ICCS, (1.0, float("nan"), float("nan")))  # a unit's people all alike, the units not
+        return OneWay(between, within, size, size0, df, one)
     rho = (_icc(between / within, size), *_bounds(effective, means, within, df, confidence))
     rho0 = np.array([_icc(between / within, size0), *rho[1:]])
     with np.errstate(divide="ignore"):  # equal means: minus infinity, which is left to the caller
         icc2 = np.array([1 - within / np.float64(between), *stepped_up(rho0[1:], size)])
         icc2_mean = stepped_up(rho0[:, None], effective[None, :]).mean(axis=1)
-        values = (rho, icc2, rho0, stepped_up(rho0, size), icc2_mean)
+        values: list[Any] = [rho, icc2, rho0, stepped_up(rho0, size), icc2_mean]
+    if not between > 1e-12 * within:  # 0 but for rounding: so is 1 + (k−1)ρ, and no mean has a reliability
+        values = [np.full(3, -np.inf) if "(2)" in name else v for name, v in zip(ICCS, values, strict=True)]
     coefficients = {name: (float(v[0]), float(v[1]), float(v[2])) for name, v in zip(ICCS, values, strict=True)}
     return OneWay(between, within, size, size0, df, coefficients)
 
@@ -369,7 +377,8 @@ def _icc_rows(sums: Mapping[str, np.ndarray]) -> list[tuple]:
     for name, values in anova.coefficients.items():
         equal = not anova.reason and not np.isfinite(values[0])
         estimates = [np.nan if equal or not np.isfinite(value) else value for value in values]
-        reason = EQUAL_MEANS if equal else anova.reason
+        without_interval = reasons.NO_ERROR_SOURCE if values[1] != values[1] else ""
+        reason = EQUAL_MEANS if equal else anova.reason or without_interval
         rows.append((name, *estimates, int(sums["n"].sum()), int((sums["n"] > 0).sum()), ICCS[name], "", reason))
     return rows
 
