@@ -245,7 +245,7 @@ def _check_kind(place: str, cells: pd.Series, kind: str, allowed: tuple[str, ...
         bad = filled[[not _is_bound(text) for text in filled]]
         rule, want, advice = "bad_date", f"YYYY-MM-DD 或 {ALLOWED}", "改正日期 (correct the date)"
     elif kind == "period":
-        bad = filled[[not is_period(text) for text in filled]]
+        bad = filled[~once_a_value(filled, lambda texts: texts.map(is_period).astype(bool))]
         rule, want, advice = "bad_period", ALLOWED, "改正时期 (correct the period)"
     else:
         bad = cells[~whole_numbers(cells).isin(allowed)]
@@ -339,9 +339,15 @@ def _with_header(cells: list[list[str]] | pd.DataFrame, place: str, problems: Pr
 
 def as_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Convert a typed frame to text cells, as in a file."""
-    return pd.DataFrame(
-        {str(name): pd.Series([cell_text(v) for v in frame[name]], dtype="str") for name in frame.columns}
-    )
+    return pd.DataFrame({str(name): _column_text(frame[name]) for name in frame.columns})
+
+
+def _column_text(values: pd.Series) -> pd.Series:
+    """Write the cells of one column as text, each distinct one once where they are of one type."""
+    if values.dtype == object:
+        return pd.Series([cell_text(value) for value in values], dtype="str")
+    codes, different = pd.factorize(values, use_na_sentinel=False)
+    return pd.Series(pd.array([cell_text(value) for value in different], dtype="str").take(codes))
 
 
 def _read_sql(source: Source, name: str, problems: Problems) -> Table | None:

@@ -161,9 +161,9 @@ def p_top(
     x, s, f = _checked(mean, se, df)
     order = _order(x, s, f)
     first, among = np.zeros(order.size), np.zeros(order.size)
-    for ranks in _simulated_ranks(x[order], s[order], f[order], draws, seed) if order.size else ():
-        first += (ranks == 0).sum(axis=0)
-        among += (ranks < k).sum(axis=0)
+    for ordered in _simulated_orders(x[order], s[order], f[order], draws, seed) if order.size else ():
+        first += np.bincount(ordered[:, 0], minlength=order.size)
+        among += np.bincount(ordered[:, :k].ravel(), minlength=order.size)
     probabilities = np.full((2, x.size), np.nan)
     probabilities[:, order] = np.stack([first, among]) / draws
     return TopShares(probabilities[0], probabilities[1], k)
@@ -239,31 +239,40 @@ def _errors(s: np.ndarray, f: np.ndarray, draws: int, seed: int) -> Iterator[tup
 def _simulated(
     x: np.ndarray, s: np.ndarray, f: np.ndarray, confidence: float, draws: int, seed: int, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    ranks = np.concatenate(list(_simulated_ranks(x, s, f, draws, seed)))
+    ranks = np.empty((x.size, draws), dtype=np.uint16 if x.size <= 2**16 else np.uint32)
+    places, done = np.arange(x.size, dtype=ranks.dtype), 0
+    for order in _simulated_orders(x, s, f, draws, seed):
+        block = np.empty(order.shape, dtype=ranks.dtype)
+        for draw, units in zip(block, order, strict=True):
+            draw[units] = places
+        ranks[:, done : done + len(order)] = np.ascontiguousarray(block.T)
+        done += len(order)
     tail = (1 - confidence) / 2 * (draws - 1)
-    ends = [int(np.floor(tail)), int(np.ceil(draws - 1 - tail))]
-    bounds = np.empty((x.size, 2))
-    for i in range(0, x.size, 64):  # whole numbers of 16 bits are sorted by their digits, faster than parted
-        bounds[i : i + 64] = np.sort(ranks[:, i : i + 64].T, axis=1, kind="stable")[:, ends]
-    return bounds[:, 0] + 1, bounds[:, 1] + 1
+    lowest, highest = int(np.floor(tail)), int(np.ceil(draws - 1 - tail))
+    ranks.sort(axis=1, kind="stable")  # by their digits: quick on every processor
+    return ranks[:, lowest] + 1.0, ranks[:, highest] + 1.0
 
 
-def _simulated_ranks(x: np.ndarray, s: np.ndarray, f: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield blocks of ranks (0 = highest), draws × units."""
+def _simulated_orders(x: np.ndarray, s: np.ndarray, f: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield blocks of draws × units: the units of each draw from the highest down."""
     floor = np.maximum(s, LEAST_ERROR * (np.ptp(x) or 1.0))
     reach = float(_normal_points()[-1])
     top, bottom = (x + reach * floor).max(), (x - reach * floor).min()
     whole = bool(np.isinf(f).all() and (top - bottom) / LEVELS <= FINE * floor.min())
     scale = LEVELS / (top - bottom) if whole else 1.0  # from the top downwards: the smallest comes first
     start, unit = ((top - x) * scale).astype(np.float32), (floor * scale).astype(np.float32)
-    places = np.arange(x.size, dtype=np.uint16 if x.size <= 2**16 else np.uint32)
+    wide, narrow, bits = (np.uint32, np.uint16, 16) if x.size <= 2**16 else (np.uint64, np.uint32, 32)
+    number = np.arange(x.size, dtype=wide)
     for e in _plain_errors(x.size, f, draws, seed):
         drawn = np.add(start, np.multiply(e, -unit, out=e), out=e)
-        order = np.argsort(drawn.astype(np.uint16), axis=1, kind="stable") if whole else np.argsort(drawn, axis=1)
-        ranks = np.empty(order.shape, dtype=places.dtype)
-        for row, places_of in zip(ranks, order, strict=True):
-            row[places_of] = places
-        yield ranks
+        if whole:  # place and number of a unit in one whole number: sorted faster than places with the numbers carried along
+            packed = drawn.astype(wide)
+            packed <<= bits
+            packed |= number
+            packed.sort(axis=1)
+            yield packed.astype(narrow).astype(np.intp)  # the number alone, as an index
+        else:
+            yield np.argsort(drawn, axis=1)
 
 
 def _plain_errors(units: int, f: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
@@ -272,7 +281,8 @@ def _plain_errors(units: int, f: np.ndarray, draws: int, seed: int) -> Iterator[
         yield from (e for e, _ in _errors(np.ones(units), f, draws, seed))
         return
     for rng, size in _streams(draws, seed):
-        yield _normal_points()[rng.integers(0, 2**16, (size, units), dtype=np.uint16)]
+        four_each = rng.integers(0, 2**64, -(-size * units // 4), dtype=np.uint64).view(np.uint16)
+        yield np.take(_normal_points(), four_each[: size * units].reshape(size, units), mode="wrap")
 
 
 @cache

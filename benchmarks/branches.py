@@ -1,0 +1,176 @@
+"""Measure the work on branches against plain loops, side by side, and write benchmarks/BRANCHES.md.
+
+Usage: python benchmarks/branches.py [--rounds 5] [--only clusters|ranks|whole]
+
+Contenders of one work take turns, each in a process of its own on one thread; least, median and largest seconds of the rounds
+stand beside the ratio of the medians. Read ratios, not seconds.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).parent
+UNITS, FEATURES, RESAMPLES = 800, 30, 200
+SOME = 100  # draws ranked by pandas; its time is proportional to them
+BRANCHES, INDICATORS, MONTHS = 10_000, 28, 12
+
+
+def profiles() -> np.ndarray:
+    """Five kinds of branches, two standard deviations apart in six features each."""
+    rng = np.random.default_rng(1)
+    kind = rng.integers(0, 5, UNITS)
+    x = 2.0 * (np.arange(FEATURES) // 6 == kind[:, None]) + rng.standard_normal((UNITS, FEATURES))
+    return (x - x.mean(axis=0)) / x.std(axis=0)
+
+
+def clusters_package(folder: Path) -> dict[str, float]:
+    from dj_analysis.judge.cluster_stability import stability
+
+    x = profiles()
+    tried = [stability(x, k, resamples=RESAMPLES, references=0) for k in range(2, 11)]
+    return quality(x, [(one.labels, one.jaccard) for one in tried])
+
+
+def clusters_plain(folder: Path) -> dict[str, float]:
+    """What one writes from the manual: for each k and resample fit KMeans from ten starts, match clusters by Jaccard."""
+    from sklearn.cluster import KMeans
+
+    x, results = profiles(), []
+    for k in range(2, 11):
+        rng = np.random.default_rng(k)
+        labels = KMeans(k, n_init=10, random_state=k).fit(x).labels_
+        jaccard = np.zeros(k)
+        for draw in range(RESAMPLES):
+            rows = np.unique(rng.integers(0, len(x), len(x)))
+            new = KMeans(k, n_init=10, random_state=draw).fit(x[rows]).labels_
+            for one in range(k):
+                own = labels[rows] == one
+                jaccard[one] += max((own & (new == other)).sum() / (own | (new == other)).sum() for other in range(k))
+        results.append((labels, jaccard / RESAMPLES))
+    return quality(x, results)
+
+
+def quality(x: np.ndarray, results: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    """Mean and least Jaccard by number of clusters, and sum of squares within them."""
+    held: dict[str, float] = {}
+    for labels, jaccard in results:
+        k = len(jaccard)
+        within = sum(float(((x[labels == one] - x[labels == one].mean(axis=0)) ** 2).sum()) for one in range(k))
+        held |= {f"jaccard {k}": float(np.mean(jaccard)), f"least {k}": float(jaccard.min()), f"within {k}": within}
+    return held
+
+
+def ranks_package(folder: Path) -> dict[str, float]:
+    from dj_analysis.measure.inference.ranks import rank_sets
+
+    rng = np.random.default_rng(3)
+    sets = rank_sets(rng.normal(65, 8, 10_000), rng.uniform(1, 4, 10_000), method="simulated", draws=2000)
+    return {"times": 1, "width": float((sets.high - sets.low).mean())}
+
+
+def ranks_pandas(folder: Path) -> dict[str, float]:
+    rng, draw = np.random.default_rng(3), np.random.default_rng(4)
+    mean, se = rng.normal(65, 8, 10_000), rng.uniform(1, 4, 10_000)
+    ranks = [pd.Series(draw.normal(mean, se)).rank(ascending=False) for _ in range(SOME)]
+    ends = pd.concat(ranks, axis=1).quantile([0.025, 0.975], axis=1)
+    return {"times": 2000 / SOME, "width": float((ends.loc[0.975] - ends.loc[0.025]).mean())}
+
+
+def make_company(folder: Path) -> None:
+    """Write a workspace: 10,000 branches of four kinds in 100 cities, 28 indicators, twelve months."""
+    rng = np.random.default_rng(5)
+    (folder / "workspace.toml").write_text('name = "基准"\n', encoding="utf-8")
+    branches = [f"B{i:05d}" for i in range(BRANCHES)]
+    units = ["unit,parent,level", *(f"C{c:02d},,city" for c in range(100))]
+    units += [f"{branch},C{i % 100:02d},branch" for i, branch in enumerate(branches)]
+    (folder / "units.csv").write_text("\n".join(units) + "\n", encoding="utf-8")
+    tree = ["code,parent,label_zh,role,direction,weight,minimum,maximum,rollup", "BM,,对标,index,1,1,,,"]
+    tree += [f"P{p},BM,方面{p},dimension,1,1,,," for p in range(4)]
+    tree += [f"K{j:02d},P{j % 4},指标{j},item,1,1,0,100,mean" for j in range(INDICATORS)]
+    (folder / "indicators.csv").write_text("\n".join(tree) + "\n", encoding="utf-8")
+    kind = rng.integers(0, 4, BRANCHES)
+    level = 55 + 8 * rng.standard_normal((BRANCHES, INDICATORS)) + 14 * (np.arange(INDICATORS) // 7 == kind[:, None])
+    values = np.clip(level + 6 * rng.standard_normal((MONTHS, BRANCHES, INDICATORS)), 0, 100).round(1)
+    month, branch, indicator = (axis.ravel() for axis in np.indices(values.shape))
+    months = np.array([f"2025-{m:02d}" for m in (10, 11, 12)] + [f"2026-{m:02d}" for m in range(1, 10)])
+    pd.DataFrame(
+        {"unit": np.array(branches)[branch], "period": months[month], "code": np.array([f"K{j:02d}" for j in range(INDICATORS)])[indicator],
+         "value": values.ravel()}
+    ).to_parquet(folder / "indicator_values.parquet", index=False)  # fmt: skip
+
+
+def whole(folder: Path) -> dict[str, float]:
+    """From files to scores, ranks and clusters of 10,000 branches, with the defaults of each."""
+    import dj_analysis as dj
+
+    seconds, peak = {}, 0.0
+
+    def step(name: str, work: Any) -> Any:
+        started = time.perf_counter()
+        result = work()
+        seconds[name] = time.perf_counter() - started
+        seconds[f"{name} MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return result
+
+    span = "2025-10/2026-09"
+    data = step("read", lambda: dj.open_workspace(folder).indicators(span))
+    scores = step("score", lambda: dj.score(data, by="branch"))
+    ranks = step("rank", lambda: dj.rank(scores, "branch"))
+    groups = step("cluster", lambda: dj.cluster(scores, "branch"))
+    assert len(ranks.table) == BRANCHES
+    return seconds | {"clusters": float(groups.table["cluster"].nunique()), "peak": peak}
+
+
+WORKS = {f.__name__: f for f in (clusters_package, clusters_plain, ranks_package, ranks_pandas, whole)}
+
+
+def one(name: str, folder: Path) -> None:
+    import dj_analysis as dj  # noqa: F401  imports are not what is measured
+    import sklearn.cluster  # noqa: F401
+
+    started = time.perf_counter()
+    held = WORKS[name](folder)
+    seconds = (time.perf_counter() - started) * held.pop("times", 1)
+    mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "mb": mb} | held))
+
+
+def measured(name: str, folder: Path) -> dict[str, float]:
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    command = [sys.executable, __file__, "--one", name, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | threads)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def turns(names: list[str], rounds: int, folder: Path) -> dict[str, list[dict[str, float]]]:
+    held: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            held[name].append(measured(name, folder))
+    return held
+
+
+def spread(results: list[dict[str, float]], key: str = "seconds") -> str:
+    values = [result[key] for result in results]
+    return f"{min(values):.2f} / {statistics.median(values):.2f} / {max(values):.2f}"
+
+
+def ratio(held: dict[str, list[dict[str, float]]], package: str, other: str) -> str:
+    """Ratio of the medians, and the least and largest of the rounds."""
+    rounds = [b["seconds"] / a["seconds"] for a, b in zip(held[package], held[other], strict=True)]
+    return f"{statistics.median(rounds):.1f} ({min(rounds):.1f}–{max(rounds):.1f})"
