@@ -1,17 +1,19 @@
 """Tell how often clusters that are there are found, and clusters that are not there are stated; write benchmarks/POWER.md.
 
-Usage: python benchmarks/power.py [--draws 20] [--only planted|nothing|first] [--units 800] [--apart 2] [--seconds 600]
+Usage: python benchmarks/power.py [--draws 20] [--only planted|nothing] [--truth own] [--units 800] [--apart 2] [--offices 2000]
 
 A draw is a table units × features of known truth, standardised and given to what ``dj.cluster`` decides by, with its defaults: 2
 to 10 clusters, 200 resamples, ten starts, 199 clouds. The gap statistic is left out, which decides nothing, and resamples stop
 where a number of clusters can no longer be stable. Every draw has its own seed: a run adds the draws that are missing in
 power.csv, and the table is written from all of them.
+
+With ``--offices`` the chance of each branch to be first is also held against who truly is, in as many offices of twenty.
 """
 
 import argparse
 import csv
-import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,11 @@ from sklearn.metrics import adjusted_rand_score
 
 from dj_analysis.judge.cluster_stability import best_supported, stability
 from dj_analysis.judge.clusters import NUMBERS
+from dj_analysis.judge.kmeans import nearest
+from dj_analysis.judge.ranking import posterior
+from dj_analysis.measure.inference.ranks import p_top
+from dj_analysis.measure.occasions import months_error
+from dj_analysis.spec.rules import default_rules
 
 HERE = Path(__file__).parent
 RAW = HERE / "power.csv"
@@ -64,11 +71,15 @@ PLANTED: dict[str, Callable[[np.random.Generator, int, float, int], tuple[np.nda
 NOTHING = ("noise", "long", "heavy", "skewed")
 
 
+def seeds(cell: Cell, draw: int) -> list[int]:
+    truth, kinds, apart, units = cell
+    return [(*PLANTED, *NOTHING).index(truth), kinds, int(10 * apart), units, draw]
+
+
 def decided(cell: Cell, draw: int) -> tuple[int, float]:
     """Return the number of clusters stated (0 for none) and the agreement with the truth (adjusted Rand)."""
     truth, kinds, apart, units = cell
-    names = (*PLANTED, *NOTHING)
-    rng = np.random.default_rng([names.index(truth), kinds, int(10 * apart), units, draw])
+    rng = np.random.default_rng(seeds(cell, draw))
     x, kind = PLANTED[truth](rng, kinds, apart, units) if truth in PLANTED else (cloud(truth, rng, units), None)
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     tried = [stability(z, k, references=0, stop_early=True, seed=draw) for k in NUMBERS if k <= units // 4]
@@ -76,6 +87,55 @@ def decided(cell: Cell, draw: int) -> tuple[int, float]:
     if best is None:
         return 0, 0.0
     return best.k, float(adjusted_rand_score(kind, best.labels)) if kind is not None else float("nan")
+
+
+BANDS = (0.0, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)  # of the chance claimed
+OFFICE = 20  # branches
+LEVELS, SCATTER, COMMON = (
+    3.0,
+    6.0,
+    3.0,
+)  # SD of true levels, of a month around them, of what all have in common in a month
+
+
+def office(months: int, differing: bool, draw: int) -> tuple[np.ndarray, np.ndarray]:
+    """Chance of each branch to be first, and who is: a year of one office whose true levels are known.
+
+    Months scatter alike in all branches, or with variances that differ as χ² with 12 degrees of freedom does.
+    """
+    rng = np.random.default_rng([months, int(differing), draw])
+    level = rng.normal(70, LEVELS, OFFICE)
+    scatter = SCATTER * (np.sqrt(rng.chisquare(12, OFFICE) / 12) if differing else 1.0)
+    points = level + rng.normal(0, COMMON, (months, 1)) + rng.standard_normal((months, OFFICE)) * scatter
+    error = months_error(points[:, :, None], default_rules().months, np.arange(months))
+    mean, se, df = posterior(points.mean(axis=0), error.sd[:, 0] / np.sqrt(months), error.df[:, 0])
+    return p_top(mean, se, 1, draws=2000, seed=draw, df=df).first, level == level.max()
+
+
+def reliability(months: int, differing: bool, offices: int) -> list[tuple[float, float, int, float, int]]:
+    """Claimed against observed: from, to, branches in the band, mean chance claimed, how many are first."""
+    claims, firsts = map(
+        np.concatenate, zip(*(office(months, differing, draw) for draw in range(offices)), strict=True)
+    )
+    rows = []
+    for low, high in pairwise(BANDS):
+        inside = (claims >= low) & ((claims < high) | (high == 1))
+        if inside.any():
+            rows.append((low, high, int(inside.sum()), float(claims[inside].mean()), int(firsts[inside].sum())))
+    return rows
+
+
+def first_table(offices: int) -> str:
+    lines = [f"| months | variances of branches | chance claimed | branches | mean | are first, 99 % interval ({offices:,} offices of {OFFICE}) |",
+             "|---|---|---|---|---|---|"]  # fmt: skip
+    for months in (6, 12):
+        for differing in (False, True):
+            for low, high, branches, claimed, first in reliability(months, differing, offices):
+                line = f"| {months} | {'differ' if differing else 'alike'} | {low:g}–{high:g} | {branches} | {claimed:.3f} |"
+                lines.append(
+                    f"{line} {first / branches:.3f} ({', '.join(f'{end:.3f}' for end in interval(first, branches, 0.99))}) |"
+                )
+    return "\n".join(lines) + "\n"
 
 
 def cells(only: str | None) -> Iterator[Cell]:
@@ -99,8 +159,8 @@ def done() -> dict[Cell, dict[int, tuple[int, float]]]:
     return held
 
 
-def run(wanted: list[Cell], draws: int, seconds: float) -> None:
-    started, held = time.monotonic(), done()
+def run(wanted: list[Cell], draws: int) -> None:
+    held = done()
     new = not RAW.exists()
     with RAW.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -110,25 +170,40 @@ def run(wanted: list[Cell], draws: int, seconds: float) -> None:
             for cell in wanted:
                 if draw in held.get(cell, {}):
                     continue
-                if time.monotonic() - started > seconds:
-                    return
                 k, ari = decided(cell, draw)
                 writer.writerow([*cell, draw, k, round(ari, 4)])
                 file.flush()
 
 
+def interval(hits: int, draws: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Clopper and Pearson (1934)."""
+    tail = (1 - confidence) / 2
+    low = float(stats.beta.ppf(tail, hits, draws - hits + 1)) if hits else 0.0
+    return low, float(stats.beta.ppf(1 - tail, hits + 1, draws - hits)) if hits < draws else 1.0
+
+
 def share(hits: int, draws: int) -> str:
-    """Share with its 95 % interval (Clopper and Pearson 1934), in percent."""
-    low = stats.beta.ppf(0.025, hits, draws - hits + 1) if hits else 0.0
-    high = stats.beta.ppf(0.975, hits + 1, draws - hits) if hits < draws else 1.0
+    """Share with its 95 % interval, in percent."""
+    low, high = interval(hits, draws)
     return f"{100 * hits / draws:.0f} ({100 * low:.0f}–{100 * high:.0f})"
+
+
+def best_possible(cell: Cell, draws: int = 200) -> str:
+    """Share of draws in percent in which the true centres themselves part the units with an agreement of .9."""
+    truth, kinds, apart, units = cell
+    agreed = 0
+    for draw in range(draws):
+        x, kind = PLANTED[truth](np.random.default_rng(seeds(cell, draw)), kinds, apart, units)
+        middle = np.stack([x[kind == one].mean(axis=0) for one in range(kinds) if (kind == one).any()])
+        agreed += adjusted_rand_score(kind, nearest(x, middle)) >= 0.9
+    return f"{100 * agreed / draws:.0f}"
 
 
 def tables() -> str:
     held = done()
     lines = ["# Power of clusters", "", "Written by `python benchmarks/power.py`; shares in %, with 95 % intervals.", "",
-             "| clusters planted | differ in | SD apart | units | draws | stated as planted | agreement ≥ .9 | none stated | another number |",
-             "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+             "| clusters planted | differ in | SD apart | units | draws | stated as planted | agreement ≥ .9 | same, centres known | none stated | another number |",
+             "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
     words = {"own": "6 features of their own", "same": "the same 6 features"}
     for cell in cells("planted"):
         results = list(held.get(cell, {}).values())
@@ -137,8 +212,15 @@ def tables() -> str:
         truth, kinds, apart, units = cell
         agreed, right = sum(ari >= 0.9 for _, ari in results), sum(k == kinds for k, _ in results)
         none = sum(k == 0 for k, _ in results)
-        counts = (share(hits, len(results)) for hits in (right, agreed, none, len(results) - right - none))
-        lines.append(f"| {kinds} | {words[truth]} | {apart:g} | {units} | {len(results)} | {' | '.join(counts)} |")
+        draws = len(results)
+        counts = [
+            share(right, draws),
+            share(agreed, draws),
+            best_possible(cell),
+            share(none, draws),
+            share(draws - right - none, draws),
+        ]
+        lines.append(f"| {kinds} | {words[truth]} | {apart:g} | {units} | {draws} | {' | '.join(counts)} |")
     lines += ["", "| one cloud | units | draws | no clusters stated |", "|---|---|---|---|"]
     for cell in cells("nothing"):
         results = list(held.get(cell, {}).values())
@@ -155,16 +237,17 @@ def main() -> None:
     parser.add_argument("--truth", nargs="*")
     parser.add_argument("--units", type=int, nargs="*")
     parser.add_argument("--apart", type=float, nargs="*")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop adding draws after so many seconds")
+    parser.add_argument("--offices", type=int, default=0)
     given = parser.parse_args()
     wanted = [
         cell for cell in cells(given.only)
         if (not given.truth or cell[0] in given.truth) and (not given.units or cell[3] in given.units)
         and (not given.apart or cell[2] in given.apart)
     ]  # fmt: skip
-    run(wanted, given.draws, given.seconds)
-    (HERE / "POWER.md").write_text(tables(), encoding="utf-8")
-    print(tables())
+    run(wanted, given.draws)
+    text = tables() + ("\n" + first_table(given.offices) if given.offices else "")
+    (HERE / "POWER.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ CLOSE = 1e-4  # of the mean variance of a feature: centres that move less have a
 def kmeans(features: np.ndarray, k: int, seed: int, starts: int = STARTS) -> np.ndarray:
     """Return the cluster of every unit, by the best of several cold starts.
 
-    Lloyd (1982) from greedy k-means++ (Arthur and Vassilvitskii 2007), as scikit-learn's ``KMeans(n_init=10)``; there nine tenths
-    of the time of a small fit go into calls, not into arithmetic. All starts take their steps together, each to its end. Products
-    are in single precision, of features centred and brought to one scale; the clusters are then told in double precision.
+    Lloyd (1982) from greedy k-means++ (Arthur and Vassilvitskii 2007), as scikit-learn's ``KMeans(n_init=10)``, whose time goes into
+    calls where a fit is small: with 800 units this is four times as fast at the same sum of squares (benchmarks/BRANCHES.md). All
+    starts take their steps together, each to its end. Products are in single precision, of features centred and brought to one
+    scale; which centre is nearest is told in double precision at the end.
 
     Parameters
     ----------
@@ -77,9 +78,7 @@ def _step(turned: np.ndarray, weighted: np.ndarray, middle: np.ndarray) -> tuple
     return moved.reshape(middle.shape), nearness
 
 
-def _starting_points(
-    x: np.ndarray, turned: np.ndarray, k: int, starts: int, rng: np.random.Generator
-) -> np.ndarray:
+def _starting_points(x: np.ndarray, turned: np.ndarray, k: int, starts: int, rng: np.random.Generator) -> np.ndarray:
     """Draw greedy k-means++ centres of all starts: of a few candidates the one that leaves the least sum of squares."""
     trials = 2 + int(np.log(k))
     squares = np.einsum("ij,ij->i", x, x)
