@@ -52,8 +52,8 @@ def with_gaps(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def alpha_of(frame: pd.DataFrame) -> Work:
+    from dj_analysis.measure.scales.item_statistics import alpha, feldt
     from dj_analysis.measure.scales.moments import moments_of
-    from dj_analysis.measure.scales.reliability import alpha, feldt
 
     items = frame[[f"q{i}" for i in range(10)]]
 

@@ -25,15 +25,15 @@ QUICK = frozenset(
 
 #: Modules of whole runs, longest first: they start first, so that no processor waits for the last of them.
 LONG = (
-    "methods_report", "truth", "reports", "attacks_files", "attacks_releases", "demo", "attacks_random", "closing", "audit",
-    "columns", "interrupted",
+    "methods_report", "truth", "reports", "versions", "panels", "appeals", "attacks_files", "attacks_releases", "demo",
+    "attacks_random", "closing", "audit", "columns", "interrupted",
 )  # fmt: skip
 
 #: Modules that run reports: their kernels are forked from one process that has imported the libraries.
 RUN_REPORTS = frozenset(
     {
-        "methods_report", "reports", "attacks", "attacks_basis", "attacks_files", "attacks_releases", "audit", "closing",
-        "interrupted", "rules",
+        "appeals", "methods_report", "reports", "attacks", "attacks_basis", "attacks_files", "attacks_releases", "audit", "closing",
+        "expected", "interrupted", "rules", "versions",
     }
 )  # fmt: skip
 

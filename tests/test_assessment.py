@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_branches import indicators, sheet, spec_of, workspace
+from test_branches import benchmark, indicators, sheet, spec_of, workspace
 
 import dj_analysis as dj
 from dj_analysis import methods
@@ -20,6 +20,10 @@ from dj_analysis.spec.tree import Indicator, Tree
 from dj_analysis.spec.units import Unit, Units
 
 SPAN = "2025-10/2026-09"
+
+
+def one_leaf() -> Tree:
+    return Tree((Indicator("BM", role="index"), Indicator("K0", "BM", minimum=0.0, maximum=100.0)), about="units")
 
 
 def scored(values: np.ndarray, spec=None, period: str = "2026-09", last: str = "2026-09"):
@@ -35,8 +39,13 @@ def test_points_won_and_lost_by_hand():
     now[0, 0] = [70, 50, 50, 40]
     now[0, 1] = 60
     told = dj.explain(scored(now), scored(before, last="2026-08", period="2026-08"), "B00")
-    table = told.table.set_index(["cause", "code"])["difference"]
+    table = told.table.set_index(["cause", "code"])["contribution"]
     assert table.to_dict() == {("own", "K0"): 5.0, ("own", "K3"): -2.5}
+    assert told.causes.table.set_index("cause")["contribution"].to_dict() == {
+        "own": 2.5, "weight": 0, "version": 0, "missing": 0, "rule": 0,
+    }  # fmt: skip
+    printed = dj.protect(told).printed().table.set_index("code")
+    assert printed["contribution"].to_dict() == {"K0": 5.0, "K3": -2.5}, "points of the whole, not of the indicator"
     places = told.places.table.iloc[0]
     # B00 alone would have risen from a shared first place to the only first; B01 then passed it
     assert places[["score_before", "score", "rank_before", "rank", "own", "others"]].tolist() == [50, 52.5, 1, 2, 0, -1]
@@ -69,11 +78,24 @@ def test_parts_add_up_exactly_on_any_sheet(seed):
     before, now = results
     told = dj.explain(now, before, "B02")
     change = now.at("B02", "P", "full")["score"] - before.at("B02", "P", "full")["score"]
-    assert told.table["difference"].sum() == pytest.approx(change, abs=1e-9)
+    assert told.table["contribution"].sum() == pytest.approx(change, abs=1e-9)
     places = told.places.table.iloc[0]
     assert places["own"] + places["others"] == places["rank_before"] - places["rank"]
     vetoed = 0.0 in (now.at("B02", "P", "full")["score"], before.at("B02", "P", "full")["score"])
     assert vetoed or "rule" not in set(told.table["cause"]), "without a veto every point belongs to an indicator"
+
+
+def test_a_value_that_was_not_handed_in_is_no_new_version():
+    """The mean of 20, 40, 60, 80 is 50; without the last one 40: 20 points go with it, 10 come by the weight it hands on."""
+    before, now = np.array([[[20.0, 40.0, 60.0, 80.0]] * 3]), np.array([[[20.0, 40.0, 60.0, np.nan]] * 3])
+    told = dj.explain(scored(now), scored(before, last="2026-08", period="2026-08"), "B01")
+    causes = told.causes.table.set_index("cause")["contribution"]
+    assert causes.round(9).to_dict() == {"own": 0, "weight": 10, "version": 0, "missing": -20, "rule": 0}
+    shorter = scored(before[:, :, :3], spec_of(3, benchmark(3)))
+    told = dj.explain(shorter, scored(before, last="2026-08", period="2026-08"), "B01")
+    assert told.causes.table.set_index("cause")["contribution"].round(9).to_dict() == {
+        "own": 0, "weight": 10, "version": -20, "missing": 0, "rule": 0,
+    }  # fmt: skip
 
 
 def test_a_score_that_rose_while_the_rank_fell():
@@ -93,6 +115,26 @@ def test_what_has_no_score_cannot_be_explained():
         dj.explain(scored(gone), scored(values, last="2026-08", period="2026-08"), "B01")
     with pytest.raises(UsageError, match="单位/unit"):
         dj.explain(scored(values), scored(values, last="2026-08", period="2026-08"), "B99")
+
+
+# --- Profiles -----------------------------------------------------------------------------------------------------------
+
+
+def test_thirty_standards_make_a_profile_of_seven_aspects():
+    """党风廉政责任制: standard j of branch i has 40 + j points, and 10 more in the last aspect of the second branch."""
+    nodes = [Indicator("L", "", "党风廉政责任制", role="index")]
+    nodes += [Indicator(f"L{a}", "L", f"方面{a}", role="dimension") for a in range(7)]
+    nodes += [Indicator(f"S{j:02d}", f"L{j % 7}", f"标准{j}", minimum=0.0, maximum=100.0) for j in range(30)]
+    values = np.tile(40.0 + np.arange(30), (1, 2, 1))
+    values[0, 1, 6::7] += 10
+    table = scored(values, spec_of(2, Tree(tuple(nodes), about="units"))).table
+    profile = table[table["level"] == "branch"].pivot(index="unit", columns="code", values="score")
+    by_hand = [40 + np.mean(range(a, 30, 7)) for a in range(7)]
+    np.testing.assert_allclose(profile.loc["B00", [f"L{a}" for a in range(7)]].astype(float), by_hand)
+    assert (profile.loc["B01"] - profile.loc["B00"])[["L5", "L6"]].tolist() == [0, 10]
+    assert profile.loc["B00", "L"] == pytest.approx(np.mean(by_hand)), (
+        "aspects weigh alike, however many standards they have"
+    )
 
 
 # --- Tiers --------------------------------------------------------------------------------------------------------------
@@ -149,6 +191,22 @@ def test_a_stated_tier_is_wrong_as_seldom_as_it_says():
     assert wrong == pytest.approx(1 - table.max(axis=1)[sure].mean(), abs=0.02)
 
 
+def test_a_middle_unit_with_probability_55_is_printed_as_at_the_boundary():
+    """Its score lies .1257 standard errors above the lower cut: P(中间水平) = Φ(.1257) = .55."""
+    data = indicators(np.array([70 + 0.12566 * 2, 78.0, 96.0, 50.0])[None, :, None], spec_of(4, one_leaf()), "2026-09")
+    data.values["se"] = [2.0, 1.0, 1.0, 1.0]
+    result = methods.tiers(dj.score(data, by="branch"), "branch", code="K0")
+    table = result.table.set_index("unit")
+    assert table.loc["B00", "p_middle"] == pytest.approx(0.55, abs=1e-4)
+    assert table.loc["B00", "grade"] == "undecided"
+    assert (table["se_source"] == "declared").all()
+    block = dj.table(dj.protect(result), ["unit", "grade", "probability", "strategy"])
+    assert [row[:4] for row in block.content["rows"]] == [
+        ["第0支部", "待定（处于边界）", "55.0%", ""], ["第1支部", "中间水平", "100.0%", "促提升"], ["第2支部", "先进", "100.0%", "看创新"],
+        ["第3支部", "重点帮扶", "100.0%", "抓基础"],
+    ]  # fmt: skip
+
+
 # --- Stars --------------------------------------------------------------------------------------------------------------
 
 
@@ -163,6 +221,15 @@ def test_a_star_needs_a_team_of_that_star():
     assert table["margin"].isna().tolist() == [True, True, False, False, False]
     assert table.loc["B02", "margin"] == pytest.approx(6)
     assert table.loc["B04", "margin"] == pytest.approx(10)
+
+
+def test_five_stars_by_score_without_a_five_star_team_are_four_and_the_table_says_why():
+    teams = pd.DataFrame({"branch": ["B00", "B00", "B01"], "star": [4, 3, 5]})
+    result = dj.stars(scored(np.full((1, 3, 4), 96.0)), teams, "branch")
+    block = dj.table(dj.protect(result), ["unit", "star_score", "star_teams", "star_granted", "reason"])
+    assert block.content["rows"] == [
+        ["第0支部", "5", "4", "4", "缺必备班组（没有相应星级的班组）"], ["第1支部", "5", "5", "5", ""], ["第2支部", "5", "—", "0", "没有班组星级"],
+    ]  # fmt: skip
 
 
 def test_teams_are_read_and_faults_named(tmp_path):
@@ -293,3 +360,51 @@ def test_corrected_correlations_and_inflation_are_those_of_numpy_and_statsmodels
         assert table.loc[f"K{j}", "vif"] == pytest.approx(variance_inflation_factor(design, j + 1), rel=1e-6)
     rest = (wide.drop(columns="K3").sum(axis=1) + 100) / 8
     assert table.loc["K3", "item_total"] == pytest.approx(np.corrcoef(wide["K3"], rest)[0, 1], rel=1e-6)
+
+
+# --- Attributes of indicators -------------------------------------------------------------------------------------------
+
+
+def attributed() -> Tree:
+    nodes = [
+        Indicator("BM", "", role="index"),
+        Indicator("A", "BM", role="dimension", weight=3.0),
+        Indicator("K1", "A", nature="党务|定量|共性", criterion="按月报计分"),
+        Indicator("K2", "A", nature=" 行政 | 定性 |共性", criterion=" "),
+        Indicator("K3", "BM", weight=1.0, nature="党务|行政|重点", criterion=""),
+        Indicator("K4", "BM", weight=1.0, criterion="抽查"),
+    ]
+    return Tree(tuple(replace(n, minimum=0.0, maximum=100.0) if n.code[0] == "K" else n for n in nodes), about="units")
+
+
+def test_shares_by_attribute_and_indicators_without_a_standard_by_hand():
+    """A weighs 3 of 5 and its two halves .3 each; K3 and K4 weigh .2 each."""
+    result = methods.attributes(indicators(np.full((1, 2, 4), 50.0), spec_of(2, attributed()), "2026-09"))
+    table = result.table.set_index("attribute")
+    assert table["indicators"].to_dict() == {
+        "党务": 2,
+        "行政": 2,
+        "定性": 1,
+        "定量": 1,
+        "共性": 2,
+        "重点": 1,
+        "none": 1,
+    }
+    assert table["share"].to_dict() == {
+        "党务": 0.5, "行政": 0.5, "定性": 0.25, "定量": 0.25, "共性": 0.5, "重点": 0.25, "none": 0.25
+    }  # fmt: skip
+    assert table["weight_share"].to_dict() == pytest.approx(
+        {"党务": 0.5, "行政": 0.5, "定性": 0.3, "定量": 0.3, "共性": 0.6, "重点": 0.2, "none": 0.2}
+    )
+    assert result.blank.table["code"].tolist() == ["K2", "K3"]
+    block = dj.table(dj.protect(result).part("blank"), ["code", "reason"])
+    assert [row[1] for row in block.content["rows"]] == ["未写考核标准"] * 2
+
+
+def test_nothing_is_listed_where_every_indicator_has_its_standard_and_attributes():
+    nodes = tuple(replace(node, criterion="按月", nature="共性") for node in attributed().nodes)
+    result = methods.attributes(indicators(np.full((1, 2, 4), 50.0), spec_of(2, Tree(nodes, about="units")), "2026-09"))
+    assert result.table["attribute"].tolist() == ["共性"]
+    assert result.table[["share", "weight_share"]].to_numpy().tolist() == [[1.0, pytest.approx(1.0)]]
+    assert result.blank.table.empty
+    assert dj.table(dj.protect(result).part("blank"), ["code", "reason"]).content["rows"] == []

@@ -291,6 +291,15 @@ def test_a_sheet_is_read_from_files_and_not_applicable_is_a_word(tmp_path):
     assert np.isnan(table.loc[("B3", "P"), "score"])
 
 
+@pytest.mark.parametrize("months", [1, 5, 6, 8, 11, 12, 15])
+def test_all_months_there_are_count_up_to_the_span(tmp_path, months):
+    periods = months_until("2026-09", months)
+    values = "".join(f"B1,{period},A,90\n" for period in periods)
+    tree = "P,,考评,index,1,,,,,,\nA,P,任务,item,1,60,0,100,,,\n"
+    folder = workspace(tmp_path, HEAD + tree, "unit,period,code,value\n" + values, units=1)
+    assert dj.open_workspace(folder).indicators("2026-09").occasions == periods[-12:]
+
+
 @pytest.mark.parametrize(
     ("rows", "rule"),
     [
@@ -681,3 +690,34 @@ def test_too_few_units_are_not_clustered():
     values = np.random.default_rng(1).uniform(40, 90, (12, 8, 4))
     with pytest.raises(UsageError, match="8 个单位"):
         dj.cluster(dj.score(indicators(values, spec_of(8), "2025-10/2026-09"), by="branch"), "branch")
+
+
+def test_what_is_hidden_in_a_month_is_hidden_in_a_span_that_holds_it(tmp_path: Path, write_workspace):
+    months = [f"2026-{month:02d}" for month in range(4, 10)]
+    few = {("B1", month) for month in months} | {("B2", "2026-07")}
+    rows = [
+        f"B{i},{month},P,{50 + i + (7 * i + place * place) % 9},{3 if (f'B{i}', month) in few else 40}\nB{i},{month},Q,{60 + i + place % 3},"
+        for place, month in enumerate(months)
+        for i in range(1, 7)
+    ]
+    files = {
+        "workspace.toml": 'language = "zh"\n',
+        "units.csv": "unit,parent,level,type,name_zh\n"
+        + "".join(f"B{i},,branch,党支部,支部{i}\n" for i in range(1, 7)),
+        "indicators.csv": "code,parent,label_zh,role,direction,weight,minimum,maximum,about\nI,,指数,index,1,1,,,\n"
+        "P,I,满意率,item,1,1,0,100,persons\nQ,I,完成率,item,1,1,0,100,units\n",
+        "indicator_values.csv": "unit,period,code,value,n\n" + "\n".join(rows) + "\n",
+    }
+    ws = dj.open_workspace(write_workspace(tmp_path / "office", files))
+    span = "2026-04/2026-09"
+    marks, plan = dj.score(ws.indicators(span)), ws.release_plan("2026-09")
+    table = dj.protect(marks, plan).table.set_index(["period", "unit", "code"])["score"]
+    for unit in ("B1", "B2"):
+        assert np.isnan(table[span, unit, "P"])
+        assert np.isnan(table[span, unit, "I"])
+        assert np.isfinite(table[span, unit, "Q"])
+    assert np.isnan(table["2026-07", "B2", "P"])
+    assert np.isfinite(table["2026-06", "B2", "P"])
+    assert np.isfinite(table[span, "B3", "I"])
+    ranks = dj.protect(dj.rank(marks, "branch"), plan).table.set_index("unit")
+    assert ranks.loc[["B1", "B2"], ["score", "rank", "p_top1"]].isna().all(axis=None)

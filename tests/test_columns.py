@@ -71,13 +71,22 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "rank of months": lambda ws, s, now, before: dj.rank(dj.score(ws.indicators(YEAR)), "branch", draws=200),
     "cluster": lambda ws, s, now, before: dj.cluster(dj.score(ws.indicators(YEAR)), "branch", resamples=5),
     "months_last": lambda ws, s, now, before: methods.months_last(dj.score(ws.indicators(YEAR)), "branch"),
+    "link_versions": lambda ws, s, now, before: methods.link_versions(dj.score(ws.indicators(YEAR)), "branch"),
     "explain": lambda ws, s, now, before: dj.explain(
         dj.score(ws.indicators("2026-09")), dj.score(ws.indicators("2026-08")), ws.units.at_level("branch")[0].unit
+    ),
+    "corrections": lambda ws, s, now, before: methods.corrections(
+        dj.score(ws.indicators("2026-08")),
+        dj.score(ws.indicators("2026-08", corrected=False)),
+        ws.appeals("2026-08"),
+        "branch",
     ),
     "indicator_audit": lambda ws, s, now, before: methods.indicator_audit(
         dj.score(ws.indicators("2025-08/2025-11")), "branch"
     ),
     "tiers": lambda ws, s, now, before: methods.tiers(dj.score(ws.indicators(YEAR)), "branch"),
+    "attributes": lambda ws, s, now, before: methods.attributes(ws.indicators("2026-09")),
+    "plane": lambda ws, s, now, before: methods.plane(ws.indicators(YEAR), "branch"),
     "stars": lambda ws, s, now, before: dj.stars(dj.score(ws.indicators(YEAR)), None, "branch"),
     "award": lambda ws, s, now, before: dj.award(dj.score(ws.indicators(YEAR)), {"供电企业": 1}, draws=100),
     "ahp": lambda ws, s, now, before: dj.ahp(pd.DataFrame([[1, 2], [0.5, 1]], index=["a", "b"], columns=["a", "b"])),

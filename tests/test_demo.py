@@ -374,7 +374,7 @@ def test_nothing_in_the_files_is_about_a_person(folder: Path):
 
 def test_branch_indicators_of_fourteen_months_in_three_versions(small: Company, folder: Path):
     settings, spec, problems = declared(folder)
-    values = load_values(settings, spec, set(), problems)
+    values = load_values(settings, spec, set(), problems).now
     assert len(problems) == 0, problems.table.to_string()
     months = periods_of(values)
     assert (len(months), months[0], months[-1]) == (14, "2025-08", "2026-09")
@@ -386,6 +386,28 @@ def test_branch_indicators_of_fourteen_months_in_three_versions(small: Company, 
     index = marks[(marks["code"] == "BM") & (marks["level"] == "branch")]
     assert len(index) == 11
     assert index["score"].between(40, 95).all()
+
+
+@pytest.mark.parametrize("planted", [True, False])
+def test_one_appeal_was_granted_and_one_refused_where_that_was_planted(tmp_path: Path, planted: bool):
+    import dj_analysis as dj
+
+    company = make_company(employees=600, branches=24, quarters=1, seed=5, planted=planted)
+    ws = dj.open_workspace(company.write(tmp_path / "office", closed=False))
+    told = company.planted[company.planted["kind"].str.startswith("appeal")]
+    appeals = ws.appeals()
+    assert len(ws.check()) == 0
+    assert appeals["state"].tolist() == (["granted", "refused"] if planted else [])
+    assert (
+        appeals[["unit", "code", "period"]].to_numpy().tolist()
+        == told[["unit", "code", "period_from"]].to_numpy().tolist()
+    )
+    assert (appeals["period"] == "2026-08").all()
+    now, first = (ws.indicators("2026-08", corrected=one).values for one in (True, False))
+    changed = now[now["value"] != first["value"]].dropna(subset=["value"])
+    assert changed["unit"].tolist() == appeals.loc[appeals["state"] == "granted", "unit"].tolist()
+    wrong = (first["value"] - now["value"]).loc[changed.index].round(6).tolist()
+    assert wrong == told.loc[told["kind"] == "appeal_granted", "value"].tolist()
 
 
 def test_write_never_overwrites(small: Company, folder: Path, tmp_path: Path):
@@ -420,7 +442,7 @@ def test_kinds_of_branches_and_what_repeats_are_found_only_where_they_were_plant
     from sklearn.metrics import adjusted_rand_score
 
     import dj_analysis as dj
-    from dj_analysis.methods import indicator_audit
+    from dj_analysis.methods import indicator_audit, plane
 
     for planted in (True, False):
         company = make_company(employees=1200, branches=80, quarters=1, seed=3, planted=planted)
@@ -428,13 +450,19 @@ def test_kinds_of_branches_and_what_repeats_are_found_only_where_they_were_plant
         marks = dj.score(ws.indicators("2025-10/2026-09"), by="branch")
         groups, places = dj.cluster(marks, "branch", resamples=40), dj.rank(marks, "branch").places.table
         dropped = indicator_audit(dj.score(ws.indicators("2025-08/2025-11"), by="branch"), "branch").reduction.table
+        placed = plane(ws.indicators("2025-10/2026-09"), "branch").table.set_index("unit")
         if not planted:
+            assert set(placed["quadrant"]) == {"undecided"}
             assert groups.table["cluster"].isna().all()
             assert not places["decided"].any()
             continue
         kinds = company.planted.query("kind == 'branch_kind'").set_index("unit")["value"]
         worst = company.planted.query("kind == 'worst_branch'")["unit"].iloc[0]
-        table = groups.table.dropna(subset="cluster").set_index("unit").drop(worst)
+        poor = company.planted.query("kind == 'much_but_poor'")["unit"].iloc[0]
+        assert placed.loc[poor, "quadrant"] == "many_poor"
+        assert placed.loc[poor, "probability"] > 0.99
+        assert (placed["quantity"] - placed["quality"]).idxmax() == poor
+        table = groups.table.dropna(subset="cluster").set_index("unit").drop([worst, poor])
         assert adjusted_rand_score(kinds.loc[table.index], table["cluster"]) >= 0.95
         assert places.query("place == 'last'")[["unit", "decided"]].to_numpy().tolist() == [[worst, True]]
         assert len(dropped) >= 22, "50 become 28 at most"

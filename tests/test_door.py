@@ -984,18 +984,17 @@ def test_R16_dj_new_stores_at_most_three_quasi_identifiers_and_bands_ages(tmp_pa
     assert dj.open_workspace(tmp_path / "office").scores("2026Q3").at("ALL", "INDEX")["n"] == n
 
 
-def test_R16_dj_new_lets_nobody_stand_out_in_what_is_no_group(tmp_path: Path):
+def test_R16_dj_new_stores_only_what_it_declares(tmp_path: Path):
     n = 40
-    tenures = [str(1 + i % 12) for i in range(n - 1)] + ["40"]
     posts = [f"岗{i % 15}" for i in range(n)]
-    frame = export(n, **{"50、您的工龄": tenures, "51、您的岗位": posts})
+    frame = export(n, **{"51、您的岗位": posts, "52、您的建议": [f"想法{i}" for i in range(n)]})
     made = propose_workspace(tmp_path / "office", write(tmp_path / "e.xlsx", frame))
     stored = cells(tmp_path / "office" / "responses" / "2026Q3.xlsx")
     roles = made.table.set_index("column")["role"]
-    alone = [header for header in ("50、您的工龄", "51、您的岗位") if not roles[header]]
-    assert alone == ["51、您的岗位"]
-    assert min(Counter(stored["51、您的岗位"]).values()) >= 5
-    assert any("置空" in notice for notice in made.notices)
+    assert roles[["51、您的岗位", "52、您的建议"]].tolist() == ["", ""]
+    assert not {"51、您的岗位", "52、您的建议"} & set(stored.columns)
+    for path in (tmp_path / "office").rglob("*.*"):
+        assert "想法3".encode() not in path.read_bytes()
 
 
 def test_R9_dj_new_refuses_records_about_people(tmp_path: Path):

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import dj_analysis as dj
 from dj_analysis.cli import app
 from dj_analysis.errors import DataError, IdentifierError, Problems, UsageError
-from dj_analysis.proposal import propose_workspace
+from dj_analysis.proposal import Decisions, propose_again, propose_workspace
 from dj_analysis.spec.codebook import Codebook, default_codebook
 from dj_analysis.spec.tables import read_text
 from dj_analysis.workspace import check_folder
@@ -145,7 +145,8 @@ def test_the_export_is_kept_without_what_leads_to_a_person(tmp_path: Path):
     pd.testing.assert_frame_equal(kept.frame, came.frame.drop(columns=["来源详情", "来自IP"]))
     assert not problems
     written = sorted(path.relative_to(tmp_path / "office").as_posix() for path in (tmp_path / "office").rglob("*.*"))
-    assert written == ["codebook.csv", "responses/2026Q3.xlsx", "scales.csv", "units.csv", "workspace.toml"]
+    pages = ["PROPOSAL.en.md", "PROPOSAL.md"]
+    assert written == [*pages, "codebook.csv", "responses/2026Q3.xlsx", "scales.csv", "units.csv", "workspace.toml"]
     settings = tomllib.loads((tmp_path / "office" / "workspace.toml").read_text(encoding="utf-8"))
     assert (settings["name"], settings["min_group"]) == ("office", 10)
     assert settings["tables"]["responses"]["columns"]["unit"] == "1、您所在的党支部"
@@ -229,11 +230,23 @@ def test_own_questions_stand_beside_the_index_of_the_default_instrument(tmp_path
     assert scores.at("ALL", own)["score"] == pytest.approx((draw(1, 5).mean() - 1) * 25, abs=1e-9)
 
 
-def test_questions_that_show_different_options_of_one_scale(tmp_path: Path):
+def test_options_that_leave_open_what_nobody_chose_are_asked(tmp_path: Path):
     one = ["不满意" if a == 1 else "非常满意" for a in draw(1, 2)]
-    other = ["比较不满意" if a == 1 else "非常满意" for a in draw(2, 2)]
-    propose_workspace(tmp_path / "office", write(tmp_path / "e.csv", export({"2、食堂": one, "3、班车": other})))
-    no_problems(tmp_path / "office")
+    whole = [SATISFIED[a - 1] for a in draw(3, 5)]
+    source = write(tmp_path / "e.csv", export({"2、食堂": one, "3、班车": whole}))
+    made = propose_workspace(tmp_path / "office", source)
+    assert made.questions["column"].tolist() == ["2、食堂"]
+    problems = check_folder(tmp_path / "office").table
+    assert problems["rule"].tolist() == ["open_question"]
+    assert "不满意 < 非常满意" in problems["found"].iloc[0]
+    with pytest.raises(DataError, match="open_question"):
+        dj.run_report("quarterly", tmp_path / "office", period="2026Q3", formats=["html"])
+    scale = ("非常不满意", "不满意", "一般", "满意", "非常满意")
+    decided = propose_workspace(tmp_path / "decided", source, decisions=Decisions(scales=(scale,)))
+    assert decided.questions.empty
+    no_problems(tmp_path / "decided")
+    scores = dj.open_workspace(tmp_path / "decided").scores("2026Q3")
+    assert scores.at("ALL", "item2")["score"] == pytest.approx(np.mean([25.0 if a == 1 else 100.0 for a in draw(1, 2)]))
 
 
 def test_a_rating_of_the_company_is_no_unit(tmp_path: Path):
@@ -274,7 +287,7 @@ def test_an_identifying_column_is_left_out(tmp_path: Path, header: str):
     assert made.table.set_index("column").loc[header, ["code", "role"]].tolist() == ["", ""]
     for path in (tmp_path / "office").rglob("*.*"):
         assert "张三丰".encode() not in path.read_bytes()
-        assert header.encode() not in path.read_bytes()
+        assert path.suffix == ".md" or header.encode() not in path.read_bytes()
     no_problems(tmp_path / "office")
 
 
@@ -338,7 +351,7 @@ def test_dj_new_says_what_it_took_each_column_for(tmp_path: Path):
     source = write(tmp_path / "export.csv", foreign(AGREE5))
     done = CliRunner().invoke(app, ["new", str(tmp_path / "office"), "--from", str(source), "--period", "2026Q3"])
     assert done.exit_code == 0, done.output
-    for said in ("2、食堂与班车—食堂饭菜可口", "group6", "item", "group", "请核对 codebook.csv", "dj check"):
+    for said in ("2、食堂与班车—食堂饭菜可口", "item", "group", "请核对 PROPOSAL.md", "dj check"):
         assert said in done.output
     checked = CliRunner().invoke(app, ["check", str(tmp_path / "office")])
     assert checked.exit_code == 0
@@ -369,3 +382,184 @@ def test_own_codes_never_meet_those_of_the_default_instrument(tmp_path: Path):
     source = write(tmp_path / "export.csv", [header, *rows])
     propose_workspace(tmp_path / "office", source)
     assert check_folder(tmp_path / "office").table.empty
+
+
+# What is asked, and how it is decided.
+
+
+def scores_of(folder: Path) -> pd.Series:
+    table = dj.open_workspace(folder).scores("2026Q3").table
+    return table[(table["unit"] == "ALL") & (table["form"] == table["form"].iloc[0])].set_index("code")["score"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("不满意", "不太满意", "一般", "满意", "非常满意"), 5),
+        (("非常不满意", "不满意", "基本满意", "满意", "非常满意"), 5),
+        (("非常不符合", "不符合", "比较不符合", "一般", "比较符合", "符合", "非常符合"), 7),
+        (("从不", "很少", "有时", "经常", "总是"), 5),
+        (("很差", "较差", "一般", "较好", "很好"), 5),
+        (("非常不同意", "不同意", "同意", "非常同意"), 4),
+        (("A.非常不满意", "B.不满意", "C.一般", "D.满意", "E.非常满意"), 5),
+        (("1分", "2分", "3分", "4分", "5分"), 5),
+        (("★", "★★", "★★★", "★★★★", "★★★★★"), 5),
+    ],
+)
+def test_options_are_read_in_the_order_their_words_give(tmp_path: Path, options: tuple[str, ...], expected: int):
+    answers = draw(1, len(options))
+    shown = [options[a - 1] for a in answers]
+    propose_workspace(tmp_path / "office", write(tmp_path / "e.csv", export({"2、食堂饭菜可口": shown})))
+    no_problems(tmp_path / "office")
+    scale = dj.open_workspace(tmp_path / "office").spec.codebook.scales
+    assert sum(option.value == option.value for one in scale.values() for option in one.options) == expected
+    right = 100 * (answers.mean() - 1) / (len(options) - 1)
+    assert scores_of(tmp_path / "office")["INDEX"] == pytest.approx(right, abs=1e-9)
+
+
+def test_no_answer_is_missing_and_never_the_middle(tmp_path: Path):
+    labels = ("非常不满意", "不满意", "一般", "满意", "非常满意", "说不清")
+    answers = draw(1, 6)
+    propose_workspace(tmp_path / "o", write(tmp_path / "e.csv", export({"2、食堂": [labels[a - 1] for a in answers]})))
+    rated = answers[answers < 6]
+    assert scores_of(tmp_path / "o")["INDEX"] == pytest.approx(100 * (rated.mean() - 1) / 4, abs=1e-9)
+
+
+@pytest.mark.parametrize("pair", [("非常满意", "很满意"), ("一般", "中立")])
+def test_two_options_that_words_do_not_tell_apart_are_asked(tmp_path: Path, pair: tuple[str, str]):
+    labels = ("非常不满意", "不满意", *pair, "满意")
+    made = propose_workspace(
+        tmp_path / "o", write(tmp_path / "e.csv", export({"2、食堂": [labels[a - 1] for a in draw(1, 5)]}))
+    )
+    (why,) = made.questions["why"]
+    assert all(text in why for text in pair)
+
+
+def test_numbers_are_ratings_only_where_the_question_rates(tmp_path: Path):
+    columns = {
+        "2、我对现在的工作满意": [str(a) for a in draw(1, 5)],
+        "3、您的月收入": [str(a) for a in draw(2, 6)],
+        "4、您的学历": [str(a) for a in draw(3, 4)],
+        "5、班车": [str(a) for a in draw(4, 3)],
+        "6、您有多大可能推荐本单位": [str(a - 1) for a in draw(5, 11)],
+    }
+    made = propose_workspace(tmp_path / "o", write(tmp_path / "e.csv", export(columns)))
+    roles = made.table.set_index("column")["role"]
+    assert roles[list(columns)].tolist() == ["item", "group", "group", "ask", "item"]
+    codebook = dj.open_workspace(tmp_path / "o").spec.codebook
+    assert codebook.tree["item6"].parent == "OUTCOME"
+    assert codebook.tree["OUTCOME"].role == "outcome"
+    assert scores_of(tmp_path / "o")["INDEX"] == pytest.approx((draw(1, 5).mean() - 1) * 25, abs=1e-9)
+
+
+def test_multiple_choices_and_rankings_are_no_ratings(tmp_path: Path):
+    rng = np.random.default_rng(5)
+    places = [rng.permutation(4) + 1 for _ in range(PEOPLE)]
+    columns = {"2、我对现在的工作满意": [str(a) for a in draw(1, 5)]}
+    columns |= {f"3、需要({name})": [str(int(rng.random() < 0.5)) for _ in range(PEOPLE)] for name in ("食堂", "班车")}
+    columns |= {
+        f"第4题({name})": [str(p[k]) if p[k] < 4 else "-2" for p in places]
+        for k, name in enumerate(("工资", "休假", "培训", "宿舍"))
+    }
+    columns["5、最想要的"] = ["食堂┋其他〖修3号楼电梯〗" if i % 2 else "班车" for i in range(PEOPLE)]
+    made = propose_workspace(tmp_path / "o", write(tmp_path / "e.csv", export(columns)))
+    roles = made.table[made.table["column"].str.match(r"^(第?[2-5])")]["role"].tolist()
+    assert roles == ["item", "choice", "choice", *["ranking"] * 4, *["choice"] * 3]
+    no_problems(tmp_path / "o")
+    assert scores_of(tmp_path / "o")["INDEX"] == pytest.approx((draw(1, 5).mean() - 1) * 25, abs=1e-9)
+    for path in (tmp_path / "o").rglob("*"):
+        assert path.is_dir() or "电梯".encode() not in path.read_bytes()
+
+
+def test_short_headers_are_not_the_default_instrument(tmp_path: Path):
+    columns = {name: [str(a) for a in draw(k, 5)] for k, name in enumerate(("L1", "L3", "A1", "O1", "Q1"))}
+    made = propose_workspace(tmp_path / "o", write(tmp_path / "e.csv", export(columns)))
+    assert not made.table["why"].str.contains("默认问卷").any()
+    codebook = dj.open_workspace(tmp_path / "o").spec.codebook
+    assert {leaf.direction for leaf in codebook.tree.leaves} == {1}
+    right = np.mean([(draw(k, 5).mean() - 1) * 25 for k in range(5)])
+    assert scores_of(tmp_path / "o")["INDEX"] == pytest.approx(right, abs=1e-9)
+
+
+def test_an_open_question_with_the_word_unit_is_no_unit_and_two_units_are_asked(tmp_path: Path):
+    columns = {
+        "2、我对现在的工作满意": [str(a) for a in draw(1, 5)],
+        "3、您对单位有什么建议": [f"修{i % 9}号楼" for i in range(PEOPLE)],
+        "4、您所在的部门": [f"部门{i % 3}" for i in range(PEOPLE)],
+    }
+    source = write(tmp_path / "e.csv", export(columns))
+    made = propose_workspace(tmp_path / "o", source)
+    roles = made.table.set_index("column")["role"]
+    assert roles["3、您对单位有什么建议"] == ""
+    assert roles[["1、您所在的党支部", "4、您所在的部门"]].tolist() == ["ask", "ask"]
+    decided = propose_workspace(tmp_path / "d", source, decisions=Decisions(unit="4", roles={"1": "group"}))
+    assert decided.questions.empty
+    no_problems(tmp_path / "d")
+    assert [unit.name_zh for unit in dj.open_workspace(tmp_path / "d").units.rows] == ["部门0", "部门1", "部门2"]
+
+
+def test_what_is_decided_by_hand_is_completed_and_the_rest_stays(tmp_path: Path):
+    numbers = [str(a) for a in draw(4, 5)]
+    labels = ("非常不满意", "不满意", "很满意", "满意", "非常满意")
+    columns = {
+        "2、我对现在的工作满意": [str(a) for a in draw(1, 5)],
+        "3、班车": numbers,
+        "4、食堂": [labels[a - 1] for a in draw(2, 5)],
+        "5、您所在的部门": [f"部门{i % 3}" for i in range(PEOPLE)],
+    }
+    folder = tmp_path / "o"
+    made = propose_workspace(folder, write(tmp_path / "e.csv", export(columns)))
+    assert made.questions["column"].tolist() == ["1、您所在的党支部", "3、班车", "4、食堂", "5、您所在的部门"]
+    text = (folder / "codebook.csv").read_text(encoding="utf-8-sig")
+    text = text.replace("我对现在的工作满意", "工作满意", 1).replace("ask3,,班车,ask", "ask3,,班车,item")
+    text = text.replace("ask5,,您所在的部门,ask", "ask5,,您所在的部门,unit")
+    (folder / "codebook.csv").write_text(text, encoding="utf-8-sig")
+    settings = (folder / "workspace.toml").read_text(encoding="utf-8").replace("min_group = 10", "min_group = 12")
+    (folder / "workspace.toml").write_text(settings, encoding="utf-8")
+    scale = ("非常不满意", "不满意", "满意", "很满意", "非常满意")
+    done = propose_again(folder, Decisions(roles={"1、您所在的党支部": "none"}, scales=(scale,), reverse=("3",)))
+    no_problems(folder)
+    assert done.questions.empty
+    ws = dj.open_workspace(folder)
+    assert ws.settings.min_group == 12
+    assert ws.spec.codebook.tree["item2"].label_zh == "工作满意"
+    assert [unit.name_zh for unit in ws.units.rows] == ["部门0", "部门1", "部门2"]
+    found = scores_of(folder)
+    assert found["ask3"] == pytest.approx(100 - (draw(4, 5).mean() - 1) * 25, abs=1e-9)
+    order = {text: place for place, text in enumerate(scale)}
+    assert found["ask4"] == pytest.approx(25 * np.mean([order[text] for text in columns["4、食堂"]]), abs=1e-9)
+    stored = read_text(folder / "responses" / "2026Q3.csv", Problems()).frame
+    assert "1、您所在的党支部" not in stored
+
+
+@pytest.mark.parametrize(
+    ("decisions", "named"),
+    [
+        (Decisions(unit="99"), "99"),
+        (Decisions(roles={"2": "judge"}), "judge"),
+        (Decisions(dimensions="by-colour"), "by-colour"),  # type: ignore[arg-type]
+        (Decisions(reverse=("77",)), "77"),
+    ],
+)
+def test_a_decision_about_nothing_is_one_error(tmp_path: Path, decisions: Decisions, named: str):
+    source = write(tmp_path / "e.csv", export({"2、食堂满意": [str(a) for a in draw(1, 5)]}))
+    with pytest.raises(UsageError, match=named):
+        propose_workspace(tmp_path / "o", source, decisions=decisions)
+    assert not (tmp_path / "o").exists()
+
+
+def test_the_pages_tell_every_column_and_the_index(tmp_path: Path):
+    columns = {"2、食堂|班车—饭菜": [SATISFIED[a - 1] for a in draw(1, 5)], "3、班车": [str(a) for a in draw(4, 3)]}
+    columns["8、您的姓名"] = ["张三丰"] * PEOPLE
+    source = write(tmp_path / "e.csv", export(columns))
+    propose_workspace(tmp_path / "o", source, decisions=Decisions(dimensions="one"))
+    zh = (tmp_path / "o" / "PROPOSAL.md").read_text(encoding="utf-8")
+    en = (tmp_path / "o" / "PROPOSAL.en.md").read_text(encoding="utf-8")
+    for text in (zh, en):
+        assert all(header.replace("|", "\\|") in text for header in columns)
+        assert "张三丰" not in text
+        assert "非常不满意 &lt; 比较不满意" in text
+    assert "**待定**" in zh
+    assert "to be decided" in en
+    assert "只有一个维度" in zh
+    assert "one dimension" in en

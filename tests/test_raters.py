@@ -298,7 +298,7 @@ def test_a_rating_by_hand():
     rating = rate(sheets(rows), officials=True)
     a, b = rating.table.to_dict("records")
     assert list(rating.table) == ["period", "level", "unit", "n", "score", "adjusted", "se", "df", "se_source", "low", "high",
-                                  "p_first", "reason"]  # fmt: skip
+                                  "rank_before", "rank", "rank_low", "rank_high", "tied_with", "p_first", "reason"]  # fmt: skip
     assert (a["n"], a["score"], a["adjusted"], a["df"], a["se_source"], a["reason"]) == (2, 85, 85, 1, "raters", "")
     assert a["se"] == pytest.approx(2**0.5, abs=EXACT)
     assert a["high"] - a["low"] == pytest.approx(2 * stats.t.ppf(0.975, 1) * 2**0.5, abs=EXACT)
@@ -310,7 +310,7 @@ def test_a_rating_by_hand():
     assert own["difference"].tolist() == [8, 8]
     assert set(own["reason"]) == {"one_item_no_error_can"}
     agreement = rating.agreement.table.set_index("coefficient")
-    assert list(agreement.index) == [*COEFFICIENTS, "Kendall W", "bias", "limit_low", "limit_high"]
+    assert list(agreement.index) == [*COEFFICIENTS, "Kendall W", "severity", "bias", "limit_low", "limit_high"]
     assert agreement.loc["bias", "estimate"] == 8
 
 
@@ -465,7 +465,8 @@ def test_units_with_few_raters_are_hidden_with_everything_about_them():
     rating = rate(pd.concat([frame, own]))
     safe = dj.protect(rating)
     row = safe.table.set_index("unit").loc["U02"]
-    assert row.drop(["period", "level", "reason", "se_source"]).isna().all()
+    assert row.drop(["period", "level", "reason", "se_source", "tied_with"]).isna().all()
+    assert row["tied_with"] == ""
     assert row["reason"] == reasons.SMALL_GROUP
     wins = safe.part("wins").table
     told = wins["probability"].notna()

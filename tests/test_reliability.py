@@ -18,13 +18,15 @@ from test_engines import ENGINES
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
-from dj_analysis.measure.scales import reliability as rel
+from dj_analysis.measure.scales import item_statistics as rel
 from dj_analysis.measure.scales.moments import moments_of, read_answers
-from dj_analysis.measure.scales.reliability import reliability
-from dj_analysis.measure.survey import Survey
+from dj_analysis.measure.scales.reliability import NO_ITEM_VARIANCE, ONE_ITEM, TWO_ITEMS, reliability
+from dj_analysis.measure.scores import Scores
+from dj_analysis.measure.survey import Indicators, Survey
 from dj_analysis.result import Result
 from dj_analysis.spec import reasons
-from dj_analysis.spec.tree import Node
+from dj_analysis.spec.specification import Specification
+from dj_analysis.spec.tree import Indicator, Node, Tree
 from dj_analysis.spec.units import Unit, Units
 
 EXACT = 1e-12
@@ -276,7 +278,7 @@ def reason_of(frame: pd.DataFrame, scale: str, coefficient: str) -> tuple[float,
 def test_one_item_has_no_reliability():
     estimate, reason = reason_of(answers(), "C", "alpha")
     assert np.isnan(estimate)
-    assert reason == rel.ONE_ITEM
+    assert reason == ONE_ITEM
 
 
 def test_equal_answers_have_no_reliability():
@@ -294,11 +296,11 @@ def test_one_item_without_variance_leaves_alpha_alone():
     for coefficient in ("alpha_standardised", "omega_total", "kmo", "bartlett_p"):
         estimate, reason = reason_of(frame, "A", coefficient)
         assert np.isnan(estimate)
-        assert reason == rel.NO_ITEM_VARIANCE
+        assert reason == NO_ITEM_VARIANCE
 
 
 def test_two_items_have_no_factor_model():
-    assert reason_of(answers(), "B", "omega_total") == (pytest.approx(np.nan, nan_ok=True), rel.TWO_ITEMS)
+    assert reason_of(answers(), "B", "omega_total") == (pytest.approx(np.nan, nan_ok=True), TWO_ITEMS)
     assert reason_of(answers(), "B", "alpha")[1] == ""
 
 
@@ -550,3 +552,106 @@ def test_items_without_anything_in_common_have_no_reliability():
     sd = np.sqrt(np.diagonal(found, axis1=1, axis2=2))
     p = [rel.bartlett(c / np.outer(s, s), n)[2] for c, s in zip(found, sd, strict=True)]
     assert low <= np.mean(np.array(p) < 0.05) <= high
+
+
+# --- Elements on which units are marked ---------------------------------------------------------------------------------
+
+
+def elements(values: np.ndarray, parts: int = 0) -> Scores:
+    """Scores of units (rows) on elements (columns), right below the top or spread over parts."""
+    units, count = values.shape
+    nodes = [Indicator("Q", "", "质量双放心", role="index")]
+    nodes += [Indicator(f"P{j}", "Q", f"方面{j}", role="dimension") for j in range(parts)]
+    nodes += [
+        Indicator(f"E{j:02d}", f"P{j % parts}" if parts else "Q", f"要素{j}", minimum=0.0, maximum=100.0)
+        for j in range(count)
+    ]
+    rows = [Unit("ALL", "", "company", "admin"), *(Unit(f"B{i:02d}", "ALL", "branch", "admin") for i in range(units))]
+    spec = Specification(units=Units(tuple(rows)), indicators=Tree(tuple(nodes), about="units"))
+    i, j = (axis.ravel() for axis in np.indices(values.shape))
+    table = pd.DataFrame(
+        {"unit": [f"B{u:02d}" for u in i], "period": "2026", "code": [f"E{e:02d}" for e in j], "value": values.ravel(), "n": np.nan,
+         "se": np.nan, "reason": ""}
+    )  # fmt: skip
+    return dj.score(Indicators(table, spec, "2026"), by="branch")
+
+
+def one_factor(units: int, count: int, loading: float, seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    common, own = rng.standard_normal((units, 1)), rng.standard_normal((units, count))
+    return np.clip(65 + 10 * (loading * common + np.sqrt(1 - loading**2) * own), 0, 100)
+
+
+def test_alpha_difficulty_and_discrimination_of_four_units_by_hand():
+    values = np.array([[10, 20], [20, 30], [30, 50], [40, 60.0]])
+    result = reliability(elements(values))
+    (alpha_row,) = result.table[result.table["coefficient"] == "alpha"].to_dict("records")
+    # variances 500/3 and 1000/3, covariance 700/3: alpha = 2·(1 − 1500/2900)
+    assert (alpha_row["level"], alpha_row["unit"], alpha_row["scale"], alpha_row["n"]) == ("branch", "ALL", "Q", 4)
+    assert alpha_row["estimate"] == pytest.approx(2 * (1 - 1500 / 2900), abs=1e-12)
+    items = result.parts["items"].table.set_index("code")
+    assert items["mean"].to_dict() == {"E00": 25, "E01": 40}, "difficulty: the mean in points"
+    assert items["item_total"].tolist() == pytest.approx([np.corrcoef(values.T)[0, 1]] * 2)
+    assert items["upper_lower"].isna().all(), "ends need ten units each"
+
+
+def test_thirty_six_elements_of_sixty_branches_against_numpy():
+    values = one_factor(60, 36, 0.6)
+    values[:, 35] = np.clip(90 + np.random.default_rng(2).standard_normal(60), 0, 100)  # easy, and goes with nothing
+    result = reliability(elements(values), "branch")
+    estimate = result.table.set_index("coefficient")["estimate"]
+    covariance = np.cov(values, rowvar=False)
+    assert estimate["alpha"] == pytest.approx(36 / 35 * (1 - np.trace(covariance) / covariance.sum()), abs=1e-9)
+    assert estimate["omega_total"] == pytest.approx(0.95, abs=0.03)  # planted: (35·.6)²/((35·.6)² + 35·.64)
+    assert (result.table["n"] == 60).all()
+    items = result.parts["items"].table.set_index("code")
+    rest = values[:, :-1].sum(axis=1)
+    assert items.loc["E35", "item_total"] == pytest.approx(np.corrcoef(values[:, 35], rest)[0, 1], abs=1e-9)
+    assert items["item_total"].idxmin() == items["upper_lower"].idxmin() == "E35"
+    assert items["mean"].idxmax() == "E35"
+    total = values.sum(axis=1).round(6)
+    low, high = np.sort(total)[[16, 43]]  # the 17th from below and from above: 27 % of 60
+    ends = values[total >= high].mean(axis=0) - values[total <= low].mean(axis=0)
+    np.testing.assert_allclose(items["upper_lower"], ends)
+
+
+def test_elements_that_have_nothing_in_common_have_no_reliability():
+    estimate = reliability(elements(one_factor(200, 12, 0.0))).table.set_index("coefficient")["estimate"]
+    assert abs(estimate["alpha"]) < 0.25
+
+
+def test_parts_below_the_top_are_scales_of_their_own():
+    result = reliability(elements(one_factor(50, 30, 0.5), parts=7))
+    scales = result.table["scale"].drop_duplicates().tolist()
+    assert scales == [*(f"P{j}" for j in range(7)), "Q"]
+    assert result.parts["items"].table.groupby("scale").size().to_dict()["Q"] == 30
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (np.full((1, 3), 50.0), "too_few_to_judge"),
+        (np.full((5, 3), 50.0), "all_targets_have_same_score"),
+        (np.full((5, 3), np.nan), "missing_value"),
+        (one_factor(5, 1, 0.5), "one_item_no_reliability"),
+    ],
+)
+def test_too_little_has_a_reason_that_is_true_of_units(values, reason):
+    table = reliability(elements(values)).table
+    assert table.loc[table["coefficient"] == "alpha", ["estimate", "reason"]].isna().to_numpy()[0, 0]
+    assert set(table["reason"]) == {reason}
+
+
+def test_an_element_alike_everywhere_is_named():
+    values = one_factor(20, 4, 0.6)
+    values[:, 3] = 100.0
+    table = reliability(elements(values)).table.set_index("coefficient")
+    assert table.loc["omega_total", "reason"] == "all_units_same_element"
+    assert table.loc["alpha", "estimate"] > 0
+
+
+def test_units_are_of_one_level_and_scores_of_a_survey_are_refused():
+    with pytest.raises(UsageError, match="层级/level"):
+        reliability(elements(one_factor(20, 4, 0.6)), "team")
+    with pytest.raises(UsageError, match="层级/level"):
+        reliability(elements(one_factor(20, 4, 0.6)), ["branch", "company"])

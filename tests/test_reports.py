@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -347,6 +348,12 @@ def test_clusters_in_english_have_no_chinese(branch_reports):
     assert not [c for c in text if "\u4e00" <= c <= "\u9fff"]
 
 
+def test_the_assessment_shows_quantity_against_quality_where_indicators_are_marked(branch_reports):
+    text = text_of(branch_reports["assessment", "zh"].files["pdf"]).replace("\r\n", "").replace("\n", "")
+    for words in ("数量与质量", "量多质低", "各单位的数量与质量", "看创新", "促提升", "抓基础"):
+        assert words in text
+
+
 def ranked_tables(notebook):
     import nbformat
 
@@ -369,3 +376,21 @@ def test_every_ranked_table_carries_its_range_its_error_and_its_ties(branch_repo
         assert labels & {"同分单位", "并列"}
         ranks = [row[0] for row in table["rows"] if row[0] != "—"]
         assert ranks == sorted(ranks, key=float)
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_change_of_rank_is_told_on_one_page_without_blame(office, lang):
+    ws = dj.open_workspace(office)
+    ranks = dj.rank(dj.score(ws.indicators("2026-09"), by="branch"), "branch").table
+    unit = str(ranks.loc[ranks["rank"].notna(), "unit"].iloc[-1])
+    run = dj.run_report("rank-change", office, period="2026-09", unit=unit, lang=lang, out=office / "reports" / lang)
+    assert len(pypdfium2.PdfDocument(run.files["pdf"])) == 1
+    text = re.sub(r"\s+", "" if lang == "zh" else " ", text_of(run.files["pdf"]))
+    wanted = {
+        "zh": ("名次情况", "名次范围第", "误差范围", "名次变动的构成", "使得分减少较多的指标", "四、建议"),
+        "en": ("Places won and lost", "places not ruled out", "within error", "Most was lost by", "4. Proposal"),
+    }[lang]
+    for words in wanted:
+        assert words in text, words
+    assert not re.search("最差|后进|处罚|问责|批评|blame|worst", text)
+    assert lang == "zh" or not [c for c in text if "\u4e00" <= c <= "\u9fff"]

@@ -34,6 +34,8 @@ from .publish.blocks import table as table
 from .publish.blocks import text as text
 from .publish.plots import plot_clusters as plot_clusters
 from .publish.plots import plot_heat as plot_heat
+from .publish.plots import plot_linked as plot_linked
+from .publish.plots import plot_plane as plot_plane
 from .publish.plots import plot_profiles as plot_profiles
 from .publish.plots import plot_ranks as plot_ranks
 from .publish.plots import plot_response as plot_response

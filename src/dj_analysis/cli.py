@@ -67,22 +67,56 @@ def demo(folder: Folder, employees: int = 20_000, branches: int = 200, quarters:
 @app.command()
 def new(
     folder: Folder,
-    source: Annotated[Path, typer.Option("--from", help="问卷星导出文件 (an export of 问卷星)")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="问卷平台导出的文件 (an export of a survey platform)")
+    ] = None,
     period: Annotated[
         str | None, typer.Option(help="时期,如 2026Q3;默认取自提交时间 (by default from the submission dates)")
     ] = None,
+    unit: Annotated[str, typer.Option(help="哪一列是单位:题号或列名 (the column of units, by number or header)")] = "",
+    reverse: Annotated[str, typer.Option(help="反向题的题号,逗号分隔,如 7,9 (numbers of reversed questions)")] = "",
+    dimensions: Annotated[
+        str, typer.Option(help="维度:by-section 按大题,by-number 按题号,one 只有一个 (how dimensions are made)")
+    ] = "by-section",
+    scale: Annotated[
+        list[str] | None, typer.Option(help="一套选项,从最差到最好,逗号分隔,可重复 (options from worst to best)")
+    ] = None,
+    decided: Annotated[
+        list[str] | None,
+        typer.Option("--as", help="'列名=item|group|unit|choice|ranking|text|none',可重复 (what a column is)"),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="改过 codebook.csv 后补全,保留已定的 (complete what was decided by hand)")
+    ] = False,
 ) -> None:
-    """从问卷星导出文件新建工作区,自动提出列的对应关系 (make a workspace from an export by proposing the mapping).
+    """从问卷导出文件新建工作区:有把握的写好,没把握的问 (make a workspace from an export; what is doubtful is asked).
 
-    例/example: dj new office --from export.xlsx
+    例/example: dj new office --from export.xlsx --unit 2 --reverse 7,9
     """
-    from .proposal import propose_workspace
+    from .proposal import Decisions, propose_again, propose_workspace
 
-    proposal = propose_workspace(folder, source, period)
+    pairs = [text.rpartition("=") for text in decided or ()]
+    if wrong := [text for text, (header, _, _) in zip(decided or (), pairs, strict=True) if not header]:
+        raise UsageError(f"--as {wrong[0]}: 应为 '列名=item' 这样的形式 (HEADER=ROLE is needed)")
+    decisions = Decisions(
+        unit=unit,
+        reverse=tuple(_listed(reverse)),
+        dimensions=dimensions,  # type: ignore[arg-type]  # checked with all decisions
+        scales=tuple(tuple(_listed(texts)) for texts in scale or ()),
+        roles={header: role for header, _, role in pairs},
+    )
+    if again == (source is not None):
+        raise UsageError("用 --from 文件 新建,或用 --again 补全 (either --from FILE, or --again)")
+    proposal = propose_again(folder, decisions) if again else propose_workspace(folder, source, period, decisions)  # type: ignore[arg-type]
     print(proposal.table.to_string(index=False))
     for notice in proposal.notices:
         print(f"提示/notice: {notice}")
-    print(f"已新建 {folder},请核对 codebook.csv;下一步/next: dj check {folder}")
+    print(f"已写入 {folder},请核对 PROPOSAL.md 和 codebook.csv (PROPOSAL.en.md);下一步/next: dj check {folder}")
+
+
+def _listed(text: str) -> list[str]:
+    """Split at commas, Chinese ones too."""
+    return [part.strip() for part in text.replace("，", ",").split(",") if part.strip()]
 
 
 @app.command()

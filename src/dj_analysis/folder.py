@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import Problems
-from .measure.intake.indicator_values import load_values
+from .measure.intake.indicator_values import load_teams, load_values
 from .measure.intake.score_sheets import load_ratings
 from .measure.intake.sources import survey_of_file, survey_of_table
 from .measure.survey import Survey
 from .spec.bands import read_bands
 from .spec.codebook import load_codebook, load_indicators
 from .spec.periods import ALLOWED, is_period, order
+from .spec.rubrics import load_rubrics
 from .spec.rules import read_rules
 from .spec.settings import Settings, Source, read_settings
 from .spec.specification import Specification
@@ -30,6 +31,7 @@ def check_folder(folder: str | Path) -> Problems:
     """
     folder, problems = Path(folder).resolve(), Problems()
     settings, spec = declarations(folder, problems)
+    problems.extend(open_questions(spec))
     periods = set(wave_files(folder))
     if "responses" in settings.tables and (settings.tables["responses"].path or settings.tables["responses"].sql):
         periods |= periods_of_table(settings, problems)
@@ -49,7 +51,22 @@ def check_folder(folder: str | Path) -> Problems:
             )
         read_wave(settings, spec, period, problems)
     load_values(settings, spec, excluded_units(settings, Problems()), problems)
-    load_ratings(settings, problems)
+    load_teams(settings, spec, problems)
+    load_ratings(settings, spec, problems)
+    return problems
+
+
+def open_questions(spec: Specification) -> Problems:
+    """Return the columns whose meaning is still to be decided (role ``ask``): no report runs before they are."""
+    problems = Problems()
+    for node in spec.codebook.others:
+        if node.role == "ask":
+            advice = (
+                "把 role 改为所选项,再 dj new 文件夹 --again (put your choice into role, then dj new FOLDER --again)"
+            )
+            allowed = node.choices.replace("|", " / ")
+            found = f"{node.label_zh}: {node.evidence}" if node.evidence else node.label_zh
+            problems.add(f"codebook: {node.code}", "open_question", found, allowed, advice)
     return problems
 
 
@@ -61,10 +78,12 @@ def questionnaire_warnings(folder: str | Path) -> Problems:
 def declarations(folder: Path, problems: Problems) -> tuple[Settings, Specification]:
     """Read everything a workspace declares; what is wrong goes into ``problems``."""
     settings = read_settings(folder, problems)
+    units = load_units(settings, problems)
     spec = Specification(
         codebook=load_codebook(settings, problems),
-        units=load_units(settings, problems),
+        units=units,
         indicators=load_indicators(settings, problems),
+        rubrics=load_rubrics(settings, units, problems),
         bands=read_bands(folder / "bands.toml", problems),
         rules=read_rules(folder / "rules.toml", problems),
         headcounts=load_headcounts(settings, problems),

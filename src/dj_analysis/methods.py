@@ -1,9 +1,12 @@
 """Specialist methods by field; the functions needed every quarter are in the package itself."""
 
+from .judge.corrections import corrections
 from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
+from .judge.plane import plane
 from .judge.tiers import tiers
 from .measure.composites.ahp import ahp
+from .measure.composites.attributes import attributes
 from .measure.composites.chaining import chain_link
 from .measure.composites.choices import Choices
 from .measure.composites.composite import composite
@@ -20,9 +23,11 @@ from .measure.inference.planning import influence, precision
 from .measure.inference.raking import design_effect, rake
 from .measure.inference.ranks import overlap_intervals, p_top, rank_sets
 from .measure.inference.shrinkage import shrink, shrunken
+from .measure.linked_series import link_versions
 from .measure.raters.concordance import bland_altman, icc, kendall_w
 from .measure.raters.rating import rate
 from .measure.raters.two_way import first_probability, severity, win_probability
+from .measure.raters.yearly import self_against_final
 from .measure.scales.agreement import agreement
 from .measure.scales.cfa import Model, fit
 from .measure.scales.factors import efa
@@ -40,6 +45,7 @@ __all__ = [
     "ScreeningRule",
     "agreement",
     "ahp",
+    "attributes",
     "bland_altman",
     "bootstrap_interval",
     "bootstrapped",
@@ -48,6 +54,7 @@ __all__ = [
     "chance_guard",
     "comparability",
     "composite",
+    "corrections",
     "design_effect",
     "differences",
     "efa",
@@ -62,10 +69,12 @@ __all__ = [
     "influence",
     "invariance",
     "kendall_w",
+    "link_versions",
     "months_last",
     "nonresponse_bound",
     "overlap_intervals",
     "p_top",
+    "plane",
     "precision",
     "priority_weights",
     "rake",
@@ -76,6 +85,7 @@ __all__ = [
     "reliability",
     "robustness",
     "screen",
+    "self_against_final",
     "severity",
     "shrink",
     "shrunken",

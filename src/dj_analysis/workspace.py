@@ -13,10 +13,19 @@ from typing import Any, Literal
 import pandas as pd
 
 from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unknown
-from .folder import asked_by_default, check_folder, declarations, fingerprint, periods_of_table, read_wave, wave_files
+from .folder import (
+    asked_by_default,
+    check_folder,
+    declarations,
+    fingerprint,
+    open_questions,
+    periods_of_table,
+    read_wave,
+    wave_files,
+)
 from .measure.basis import Basis, basis_of
 from .measure.crossnames import is_cross
-from .measure.intake.indicator_values import indicators_of, load_teams, load_values, periods_of
+from .measure.intake.indicator_values import ReleasedValues, indicators_of, load_teams, load_values, periods_of
 from .measure.intake.score_sheets import Ratings, load_ratings
 from .measure.intake.sources import raise_for
 from .measure.places import chosen
@@ -86,7 +95,7 @@ class Workspace:
     @cached_property
     def indicator_periods(self) -> list[str]:
         """Periods that have branch indicator values, in order."""
-        return periods_of(self._indicator_values)
+        return periods_of(self._indicator_values.now)
 
     def survey(self, period: str) -> Survey:
         """Read and check one wave: all answers while it is open, those it was closed with afterwards.
@@ -134,18 +143,37 @@ class Workspace:
             by += [axis for axis in sums if axis not in self.units.trees and not is_cross(axis)]
         return scores_of_sums(sums, shell, by)
 
-    def indicators(self, period: str) -> Indicators:
+    def indicators(self, period: str, *, corrected: bool = True) -> Indicators:
         """Take the branch indicators of one period, or of a span such as ``2025-10/2026-09``.
 
         The released occasions before it come along (``[months] span`` of rules.toml in all, 12 by default): the error of a
         score is estimated from how a unit scatters over them.
+
+        Parameters
+        ----------
+        corrected
+            False takes every value as it was first released, without the corrections that granted appeals made; for
+            :func:`dj_analysis.methods.corrections`.
 
         Raises
         ------
         UsageError
             A period or span without values; names those there are.
         """
-        return indicators_of(self._indicator_values, self.spec, period, self.spec.rules.months.span)
+        values = self._indicator_values.now if corrected else self._indicator_values.first
+        return indicators_of(values, self.spec, period, self.spec.rules.months.span)
+
+    def appeals(self, period: str | None = None) -> pd.DataFrame:
+        """Return the appeals against released indicator values (复核申请) of one period, or all of them.
+
+        Returns
+        -------
+        DataFrame
+            appeal, unit, period, code, state (opened, accepted, granted, refused, withdrawn), opened, settled,
+            value_before, value (NaN where nothing was corrected); no row where nobody appealed.
+        """
+        table = self._indicator_values.appeals
+        return table if period is None else table[table["period"] == period].reset_index(drop=True)
 
     def months_until(self, period: str, most: int = 12) -> list[str]:
         """Return the latest periods of branch indicators up to and including one, of its kind, in order; at most so many."""
@@ -172,6 +200,19 @@ class Workspace:
             raise unknown("评分时期/period of ratings", period, known)
         return replace(every, table=every.table[every.table["period"] == period].reset_index(drop=True))
 
+    def rated(self, period: str, months: int = 12) -> list[tuple[str, str]]:
+        """Return (rubric, period) of every set of score sheets of the latest months up to a period, in their declared order.
+
+        A year's or quarter's sheets count from its last day on; there are none without a table ``ratings``.
+        """
+        every, until = self._all_ratings, parse(period).end
+        if every is None:
+            return []
+        since = parse(f"{until:%Y-%m}").shift(1 - months).start
+        in_span = [p for p in order(sorted(every.table["period"].unique())) if since <= parse(p).end <= until]
+        by_period = {one: replace(every, table=every.table[every.table["period"] == one]).rubrics for one in in_span}
+        return [(rubric, one) for rubric in every.rubrics for one in in_span if rubric in by_period[one]]
+
     def teams(self, period: str | None = None) -> pd.DataFrame:
         """Return teams and their stars (team, branch, period, star), for :func:`dj_analysis.stars`: of one period, or of all."""
         problems = Problems()
@@ -193,7 +234,7 @@ class Workspace:
         if period not in self._plans:
             plans = survey_plans(self.until(period), self.spec, self.history, self._kept, self._mask)
             months = _until(self.indicator_periods, period)
-            plans |= indicator_plans([indicators_of(self._indicator_values, self.spec, one) for one in months])
+            plans |= indicator_plans([indicators_of(self._indicator_values.now, self.spec, one) for one in months])
             plans |= rating_plans(self._all_ratings, period)
             self._plans[period] = ReleasePlan(period, max(self.spec.min_group, FLOOR), plans, self.store.secret)
         return self._plans[period]
@@ -201,7 +242,7 @@ class Workspace:
     @property
     def _all_ratings(self) -> Ratings | None:
         problems = Problems()
-        table = load_ratings(self.settings, problems)
+        table = load_ratings(self.settings, self.spec, problems)
         raise_for(problems)
         officials = self.settings.tables.get("ratings", Source()).raters == "officials"
         return None if table is None else Ratings(table, self.spec, officials)
@@ -330,6 +371,7 @@ class Workspace:
         known = [*self.periods, *self.indicator_periods]
         if not within(period, known):
             raise unknown("时期/period", period, known)
+        open_questions(self.spec).raise_if_any(DataError)
         plan = self.release_plan(period)
         return run_notebook(
             report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=self.unit(unit), plan=plan,
@@ -396,7 +438,7 @@ class Workspace:
         return before[-1] if before else None
 
     @cached_property
-    def _indicator_values(self) -> pd.DataFrame:
+    def _indicator_values(self) -> ReleasedValues:
         problems = Problems()
         values = load_values(self.settings, self.spec, excluded_units(self.settings, problems), problems)
         raise_for(problems)

@@ -23,6 +23,7 @@ import dj_analysis as dj
 from dj_analysis.errors import DjWarning
 from dj_analysis.measure.scales import reliability as rel
 from dj_analysis.measure.scales.factors import efa, minres, one_factor, parallel, varimax
+from dj_analysis.measure.scales.item_statistics import alpha
 from dj_analysis.measure.scales.moments import moments_of
 from dj_analysis.measure.survey import Survey
 from dj_analysis.spec.codebook import Codebook
@@ -234,5 +235,5 @@ def test_army_alpha_of_eleven_items(shared_data):
     frame = pd.read_csv(shared_data / "army_multilevel" / "bhr2000.csv")
     items = [code for code in frame if code[:2] in ("AF", "AP", "AS")]
     found = moments_of(frame[items].to_numpy()).covariances()
-    assert rel.alpha(found.covariance) == pytest.approx(0.8913433, abs=5e-8)
-    assert math.isclose(rel.alpha(found.covariance * 7), rel.alpha(found.covariance))
+    assert alpha(found.covariance) == pytest.approx(0.8913433, abs=5e-8)
+    assert math.isclose(alpha(found.covariance * 7), alpha(found.covariance))

@@ -12,10 +12,12 @@ from ..spec.specification import Specification
 from . import names
 from .answers import CARELESS, SELECTION, STRAIGHT, AnswerModel
 from .company import Company
+from .disputed_values import planted_appeals
 from .effects import draw_effects, no_effects
 from .indicators import MONTHS, RISE, indicator_tree, kinds_of
 from .layout import Layout, draw_layout
 from .questions import demo_codebook, draw_questions
+from .score_marks import demo_rubrics, planted_marks
 from .staff import PLAIN_RATE, Staff, draw_staff, headcounts
 from .unit_trees import demo_units
 
@@ -76,6 +78,9 @@ def make_company(
     for kind, unit, code, value in kinds_of(spec.units, planted):
         begins = month.shift(1 - (RISE if kind == "risen_branch" else MONTHS)).text
         effects.append((kind, unit, code, begins, value))
+    for one in planted_appeals(spec.units, layout.periods[-1], planted):
+        effects.append((f"appeal_{one.state}", one.unit, one.code, one.period, one.wrong))
+    effects += planted_marks(spec.units, layout.periods[-1], planted)
     table = pd.DataFrame(effects, columns=["kind", "unit", "code", "period_from", "value"])
     return Company(seed, layout.periods, spec, table, model, layout, shifts)
 
@@ -86,6 +91,7 @@ def _declared(layout: Layout, codebook: Codebook, staff: Staff) -> Specification
         codebook=codebook,
         units=units,
         indicators=indicator_tree(layout.periods[-1]),
+        rubrics=demo_rubrics(),
         headcounts=headcounts(layout, staff, units),
         name=units.root_name_zh,
         office=names.OFFICE[0],

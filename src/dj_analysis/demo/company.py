@@ -17,15 +17,17 @@ from ..spec.specification import Specification
 from ..workspace import open_workspace
 from . import names
 from .answers import AnswerModel, Wave, draw_answers
+from .disputed_values import appeal_tables, planted_appeals, with_first_releases
 from .effects import Shifts
 from .exports import write_wave
 from .files import write_csv, write_declarations
 from .indicators import draw_teams, draw_values
 from .layout import Layout, is_full
+from .score_marks import draw_marks
 from .staff import cell_labels
 from .truth import wave_truth
 
-STREAM = 1  # of random numbers; exports take the second, branch indicators the third
+STREAM = 1  # of random numbers; exports take the second, branch indicators the third, score sheets the fourth
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +48,10 @@ class Company:
         wave, none yet in ``period_from``; ``group_effect``: points, about; ``low_response``: rate;
         ``selective_response``: probit slope of answering on mood; ``careless``, ``straightlining``: shares of
         respondents. Among branch indicators ``branch_kind``: which of four lasting kinds; ``worst_branch``, ``risen_branch``:
-        in spreads of a month, in every indicator.
+        in spreads of a month, in every indicator; ``much_but_poor``: so many spreads above the usual in the indicators of
+        quantity and below it in those of quality; ``appeal_granted``, ``appeal_refused``: by how much the value first
+        released was wrong, in the unit of the indicator, at most. Among score sheets, in points: ``team_severity`` (code: the team; positive is
+        strict), ``self_bias`` of all, ``inflated_self`` of one branch beyond it, ``clear_bid`` (lead over the second), ``equal_bids``.
     """
 
     seed: int
@@ -114,9 +119,15 @@ class Company:
         for back, period in enumerate(reversed(self.periods)):
             write_wave(folder / "responses", self.survey(period), self.seed, back)
         values = draw_values(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
-        write_csv(folder / "indicator_values.csv", values)
+        appeals = planted_appeals(self.spec.units, self.periods[-1], planted=not self.planted.empty)
+        write_csv(folder / "indicator_values.csv", with_first_releases(values, appeals))
+        for name, table in zip(("obligations", "obligation_events"), appeal_tables(appeals), strict=True):
+            if appeals:
+                write_csv(folder / f"{name}.csv", table)
         teams = draw_teams(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
         write_csv(folder / "teams.csv", teams)
+        marks = draw_marks(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
+        write_csv(folder / "ratings.csv", marks)
         if closed:
             open_workspace(folder).close(self.periods[-1])
         return folder

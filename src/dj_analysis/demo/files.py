@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import pandas as pd
 from ..spec import assessment
 from ..spec.codebook import Codebook
 from ..spec.periods import parse
-from ..spec.schemas import CODEBOOK, INDICATORS, SCALES
+from ..spec.rubrics import Rubric
+from ..spec.schemas import CODEBOOK, INDICATORS, RUBRICS, SCALES
 from ..spec.specification import Specification
 from ..spec.tree import Node
 from ..spec.units import Unit, Units
@@ -28,6 +29,8 @@ README = """# {name} · 合成数据
 - `workspace.toml` 设置 · `codebook.csv`、`scales.csv` 问卷 · `units.csv`、`headcounts.csv` 单位与人数
 - `impact-assessment.toml` 影响评估(合成)· `responses/` 各季度答卷(问卷星导出的样子,格式有意各不相同)
 - `indicators.csv`、`indicator_values.csv` 支部对标指标 · `teams.csv` 班组星级
+- `obligations.csv`、`obligation_events.csv` 复核申请（有则列）
+- `rubrics.csv` 评价细则 · `ratings.csv` 自评、检查组评分、竞标评分
 
 生成参数:{employees} 人,{branches} 个党支部,{quarters} 个季度(截至 {last}),种子 {seed}。
 
@@ -51,6 +54,7 @@ def write_declarations(folder: Path, spec: Specification, layout: Layout, seed: 
     write_csv(folder / "units.csv", _units(spec.units))
     write_csv(folder / "headcounts.csv", spec.headcounts.astype({"headcount": int}))
     write_csv(folder / "indicators.csv", _nodes(spec.indicators.nodes, INDICATORS.names))
+    write_csv(folder / "rubrics.csv", _rubrics(spec.rubrics))
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -108,6 +112,23 @@ def _assessment(periods: Sequence[str]) -> str:
 def _nodes(nodes: Sequence[Node], columns: Sequence[str]) -> pd.DataFrame:
     rows = [{name: _plain(getattr(node, name)) for name in columns if hasattr(node, name)} for node in nodes]
     return pd.DataFrame(rows, columns=list(columns), dtype=object).fillna("")
+
+
+def _rubrics(rubrics: Mapping[str, Rubric]) -> pd.DataFrame:
+    rows: list[dict[str, str]] = []
+    for one in rubrics.values():
+        rows.append(
+            {
+                "code": one.code,
+                "label_zh": one.label_zh,
+                "label_en": one.label_en,
+                "types": "|".join(one.types),
+                "raters": one.raters,
+            }
+        )
+        for item in one.items:
+            rows.append({name: _plain(getattr(item, name)) for name in RUBRICS.names if hasattr(item, name)})
+    return pd.DataFrame(rows, columns=list(RUBRICS.names), dtype=object).fillna("")
 
 
 def _scales(codebook: Codebook) -> pd.DataFrame:

@@ -20,6 +20,7 @@ OWN, LEVEL = 0.45, 0.4
 KINDS = 4  # lasting kinds of branches
 STRONG, WEAK = 1.5, -1.5  # spreads of a month by which a kind lies above and below the others in its own indicators
 WORST, RISEN = -2.2, 1.6  # the branch that is behind in everything; the one that rose in everything
+MUCH, POOR = 2.0, -2.0  # the branch that does much but poorly: in the indicators of quantity and in those of quality
 RISE = 6  # months before the last in which it rose
 BLANK, NOT_HANDED_IN = 0.01, 0.01
 STAGED = 3  # latest months of which the file keeps every stage of the review
@@ -42,7 +43,9 @@ def indicator_tree(last: str) -> Tree:
         for code, parent, zh, en, direction, low, high, usual, *_ in names.INDICATORS:
             if parent == part:
                 leaf = Indicator(code, part, zh, en, direction=direction, minimum=float(low), maximum=float(high))
-                nodes.append(replace(leaf, about="units", rollup="mean", target=float(usual), minutes=names.MINUTES))
+                leaf = replace(leaf, about="units", rollup="mean", target=float(usual), minutes=names.MINUTES)
+                criterion = "" if code in names.NO_CRITERION else names.CRITERION
+                nodes.append(replace(leaf, nature=names.ATTRIBUTES[code], criterion=criterion))
         for code, parent, zh, en, _, until in names.SECOND_TIME:
             if parent == part:
                 leaf = Indicator(code, part, zh, en, minimum=0.0, maximum=100.0, about="units", rollup="mean")
@@ -58,6 +61,7 @@ def kinds_of(units: Units, planted: bool) -> list[tuple[str, str, str, float]]:
     effects = [("branch_kind", unit, "", float(place % KINDS + 1)) for place, unit in enumerate(branches)]
     if len(branches) > 2 * KINDS:
         effects += [("worst_branch", branches[5], "BM", WORST), ("risen_branch", branches[6], "BM", RISEN)]
+        effects += [("much_but_poor", branches[7], "BM", MUCH)]
     return effects
 
 
@@ -131,6 +135,9 @@ def _standing(units: Units, months: int, planted: bool, rng: np.random.Generator
             standing[row] += np.where(part == strong, STRONG, np.where(part == (strong + 1) % KINDS, WEAK, 0.0))
         elif effect == "worst_branch":
             standing[row] = WORST
+        elif effect == "much_but_poor":
+            attributes = [names.ATTRIBUTES[indicator[0]].split("|") for indicator in names.INDICATORS]
+            standing[row] = [MUCH if "数量" in one else POOR if "质量" in one else 0.0 for one in attributes]
         else:
             standing[row, months - RISE :] += value
     return standing

@@ -187,6 +187,17 @@ INDICATORS = (
     ("Z20", "BM5", "服务承诺兑现率(%)", "Promises kept (%)", 1, 50, 100, 89, 5, 1),
 )
 
+#: Attributes (三个结合, 数量与质量) and standard of assessment of the indicators that stay; one has no standard yet. In the parts in
+#: which kinds of branches differ as many are of quantity as of quality: no kind does much but poorly.
+ATTRIBUTES = {
+    "Z01": "党务|定量|共性", "Z02": "党务|定量|共性|数量", "Z03": "党务|定量|共性", "Z04": "党务|定性|共性|质量",
+    "Z05": "党务|定量|个性|数量", "Z06": "行政|定量|个性", "Z07": "党务|定量|个性", "Z08": "党务|定性|个性|质量",
+    "Z09": "行政|定量|共性", "Z10": "行政|定量|共性|质量", "Z11": "行政|定量|个性", "Z12": "行政|定量|个性|数量",
+    "Z13": "党务|定量|共性", "Z14": "党务|定量|共性|质量", "Z15": "党务|定量|共性", "Z16": "党务|定量|个性|数量",
+    "Z17": "党务|定量|共性|质量", "Z18": "党务|定量|共性", "Z19": "行政|定量|共性", "Z20": "党务|定性|共性|质量",
+}  # fmt: skip
+CRITERION, NO_CRITERION = "按月报数据计分,季度抽查核实", ("Z19",)
+
 #: Indicators that told the same a second time: code, part, names, what they repeat, the version (50 or 28) they ended with.
 SECOND_TIME = (
     ("Z21", "BM1", "三会一课按期完成率(自查)", "Regular meetings held on time (own check)", "Z01", 28),
@@ -221,3 +232,31 @@ SECOND_TIME = (
     ("Z50", "BM3", "安全隐患整改按期率(抽查)", "Hazards put right on time (spot check)", "Z10", 50),
 )
 MINUTES = 15.0  # a branch spends on one indicator each month
+
+#: Rubrics of score sheets: code, names, types of unit, items.
+RUBRICS: tuple[tuple[str, str, str, tuple[str, ...], tuple[tuple[str, str, str], ...]], ...] = (
+    (
+        "KP",
+        "党支部工作考评",
+        "Assessment of branches",
+        ("党支部",),
+        (
+            ("KP1", "组织领导", "Leadership"),
+            ("KP2", "任务落实", "Tasks carried out"),
+            ("KP3", "基础资料", "Records"),
+            ("KP4", "工作成效", "Results"),
+        ),
+    ),
+    (
+        "JB",
+        "政工项目竞标",
+        "Bids for projects",
+        (),
+        (
+            ("JB1", "问题理解", "Understanding of the problem"),
+            ("JB2", "操作思路", "Approach"),
+            ("JB3", "解决路径", "Way to a solution"),
+        ),
+    ),
+)
+TEAM_ROLE, JURY_ROLE, SELF_ROLE = "检查组", "评委", "自评"

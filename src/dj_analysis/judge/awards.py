@@ -13,9 +13,10 @@ from scipy import stats
 
 from ..errors import DjWarning, UsageError, unknown
 from ..measure.inference.ranks import p_top, rank_sets
+from ..measure.inference.sharedranks import shared_ranks
 from ..measure.scores import Scores, inherited, joined
 from ..result import Result
-from .ranking import posterior, shared_ranks
+from .ranking import posterior
 
 KEYS = ("period", "level", "unit", "type", "code")
 STATISTICS = (

@@ -11,6 +11,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from ..errors import UsageError
+from ..measure.linked_series import brought_to
 from ..measure.members import finest, members, merged_parts
 from ..measure.scores import Scores
 from ..measure.survey_scores import restated
@@ -52,7 +53,8 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     Parameters
     ----------
     now, before
-        Scores of the same units in two waves. Units merged in between are compared with their parts together.
+        Scores of the same units in two waves. Units merged in between are compared with their parts together. Branch indicators that
+        changed in between are linked first (:func:`dj_analysis.methods.link_versions`); where nothing links there is no difference.
     pairs
         Answers of people who linked themselves (a later capability); None.
 
@@ -74,7 +76,7 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     if now.about != before.about or now.programme != before.programme:
         raise UsageError(f"不能比较 {now.programme} 与 {before.programme} (not the same programme)")
     spec: Specification = now.spec
-    earlier = restated(before, now)
+    earlier = brought_to(now, restated(before, now))
     keys = ["level", "unit", "form", "code"]
     form = "anchors" if now.about == "persons" else "full"
     left = now.table[now.table["form"] == form]

@@ -11,13 +11,14 @@ import pandas as pd
 
 from ..errors import UsageError, unknown
 from ..measure.basis import merged_bases
+from ..measure.inference.sharedranks import shared_ranks
 from ..measure.scores import Scores, inherited, joined
 from ..result import Result
 from ..spec.tree import Indicator, Node, Tree
-from .ranking import chosen_rows, rank, shared_ranks
+from .ranking import chosen_rows, rank
 
 KEYS = ("period", "before_period", "level", "unit", "cause", "code")
-OWN, WEIGHT, VERSION, RULE = "own", "weight", "version", "rule"
+OWN, WEIGHT, VERSION, MISSING, RULE = CAUSES = ("own", "weight", "version", "missing", "rule")
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,17 @@ class Explanation(Result):
     """Points won and lost by one unit between two periods.
 
     ``.table``: period, before_period, level, unit, cause (``own``: its own value of an indicator; ``weight``: the weight of that
-    indicator; ``version``: an indicator that only one of the periods has; ``rule``: what no single indicator makes, as a veto or
-    a geometric mean), code, n, before, now (points of the indicator, 0–100), difference (points of the whole). The differences
-    add up to the change of the score, exactly.
+    indicator; ``version``: an indicator that only one of the periods asks for, or that they score in different ways;
+    ``missing``: one that both ask for, with no value, or not applying, in one of them; ``rule``: what no single indicator
+    makes, as a veto or a geometric mean), code, n, before, now (points of the indicator, 0–100), contribution (points of the
+    whole). The contributions add up to the change of the score, exactly: by the version in force then and now, so that
+    ``version`` and ``weight`` say what a change of the list alone did.
     """
+
+    @property
+    def causes(self) -> Result:
+        """The same summed by cause: period, before_period, level, unit, cause, n, contribution; a cause without any part is 0."""
+        return self.parts["causes"]
 
     @property
     def places(self) -> Result:
@@ -75,7 +83,7 @@ def explain(
     states = [_state(scores, unit, code) for scores in (before, now)]
     table = _contributions(states[0], states[1])
     head = {"period": now.period, "before_period": before.period, "level": level, "unit": unit}
-    table = table.assign(**head, n=np.nan)[[*KEYS, "n", "before", "now", "difference"]]
+    table = table.assign(**head, n=np.nan)[[*KEYS, "n", "before", "now", "contribution"]]
     common = inherited(now) | {
         "periods": tuple(dict.fromkeys([*before.periods, *now.periods])), "withheld": {**before.withheld, **now.withheld},
         "basis": merged_bases(before, now),
@@ -83,7 +91,8 @@ def explain(
     places = _places(now, before, rows, unit, code, kind, seed)
     places = places.assign(**head)[["period", "before_period", "level", "unit", *_PLACES]]
     part = Result(places, ("period", "before_period", "level", "unit"), _PLACES, together=_PLACES[3:], **common)
-    return Explanation(joined([table]), KEYS, ("n", "before", "now", "difference"), parts={"places": part}, **common)
+    parts = {"places": part, "causes": _by_cause(table, head, common)}
+    return Explanation(joined([table]), KEYS, ("n", "before", "now", "contribution"), parts=parts, **common)
 
 
 _PLACES = (
@@ -93,11 +102,13 @@ _PLACES = (
 
 @dataclass(frozen=True)
 class _State:
-    """One unit in one period: its score, the points of each leaf and the weight each really had."""
+    """One unit in one period: its score, the points of each leaf, the weight each really had, how it is scored; leaves asked."""
 
     score: float
     points: Mapping[str, float]
     weights: Mapping[str, float]
+    versions: Mapping[str, str]
+    asked: frozenset[str]
 
 
 def _state(scores: Scores, unit: str, code: str) -> _State:
@@ -111,7 +122,9 @@ def _state(scores: Scores, unit: str, code: str) -> _State:
     tree = source.at(scores.period)
     exempt = rows[rows["reason"] == "not_applicable"]["code"]
     weights = _weights(tree, code, points.drop(list(exempt), errors="ignore").dropna())
-    return _State(float(points[code]), {leaf: float(points[leaf]) for leaf in weights}, weights)
+    versions = {leaf: tree.scoring_version(leaf) for leaf in weights}
+    asked = frozenset(leaf.code for leaf in tree.leaves_of(code))
+    return _State(float(points[code]), {leaf: float(points[leaf]) for leaf in weights}, weights, versions, asked)
 
 
 def _weights(tree: Tree, code: str, points: pd.Series, weight: float = 1.0) -> dict[str, float]:
@@ -141,18 +154,36 @@ def _contributions(before: _State, now: _State) -> pd.DataFrame:
     for code in dict.fromkeys([*before.weights, *now.weights]):
         p = (before.points.get(code, np.nan), now.points.get(code, np.nan))
         w = (before.weights.get(code, 0.0), now.weights.get(code, 0.0))
-        if code in before.weights and code in now.weights:
+        if before.versions.get(code) == now.versions.get(code):
             rows.append((OWN, code, *p, (w[0] + w[1]) / 2 * (p[1] - p[0])))
             rows.append((WEIGHT, code, *p, (p[0] + p[1]) / 2 * (w[1] - w[0])))
         else:
-            rows.append((VERSION, code, *p, float(np.nan_to_num(w[1] * p[1]) - np.nan_to_num(w[0] * p[0]))))
+            scored = code in before.weights and code in now.weights
+            cause = MISSING if code in before.asked & now.asked and not scored else VERSION
+            rows.append((cause, code, *p, float(np.nan_to_num(w[1] * p[1]) - np.nan_to_num(w[0] * p[0]))))
     explained = sum(row[-1] for row in rows)
     left = now.score - before.score - explained
     rows = [row for row in rows if abs(row[-1]) > 1e-12]
     if abs(left) > 1e-9:
         rows.append((RULE, "", np.nan, np.nan, left))
-    table = pd.DataFrame(rows, columns=["cause", "code", "before", "now", "difference"])
-    return table.sort_values("difference", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+    table = pd.DataFrame(rows, columns=["cause", "code", "before", "now", "contribution"])
+    return table.sort_values("contribution", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+
+
+def _by_cause(table: pd.DataFrame, head: Mapping[str, str], common: Mapping[str, Any]) -> Result:
+    """Sum the parts of the change by cause."""
+    sums = table.groupby("cause")["contribution"].sum().reindex(list(CAUSES), fill_value=0.0)
+    causes = pd.DataFrame({**head, "cause": list(sums.index), "n": np.nan, "contribution": sums.to_numpy(float)})
+    keys = ("period", "before_period", "level", "unit", "cause")
+    return Result(joined([causes]), keys, ("n", "contribution"), **common)
+
+
+def places_by_own(before: pd.Series, score: float, unit: str) -> float:
+    """Return the places a unit wins by its own new score alone, the others (scores by unit) as before; NaN without a rank."""
+    moved = before.copy()
+    moved[unit] = score
+    at = moved.index.get_loc(unit)
+    return float(shared_ranks(before.to_numpy(float))[at] - shared_ranks(moved.to_numpy(float))[at])
 
 
 def _places(
@@ -162,13 +193,11 @@ def _places(
     level = rows["level"].iloc[0]
     ranks = [rank(scores, level, code=code, type=kind, seed=seed).table.set_index("unit") for scores in (before, now)]
     old, new = ranks[0]["score"].astype(float), ranks[1]["score"].astype(float)
-    moved = old.copy()
-    moved[unit] = new[unit]
-    by_own = float(shared_ranks(moved.to_numpy(float))[moved.index.get_loc(unit)])
+    own = places_by_own(old, float(new[unit]), unit)
     first, last = (float(table.loc[unit, "rank"]) for table in ranks)
     values: dict[str, Any] = {
-        "n": np.nan, "score_before": old[unit], "score": new[unit], "rank_before": first, "rank": last, "own": first - by_own,
-        "others": by_own - last,
+        "n": np.nan, "score_before": old[unit], "score": new[unit], "rank_before": first, "rank": last, "own": own,
+        "others": first - last - own,
     }  # fmt: skip
     values |= {name: ranks[1].loc[unit, name] for name in ("rank_low", "rank_high")}
     values |= {"low_before": ranks[0].loc[unit, "rank_low"], "high_before": ranks[0].loc[unit, "rank_high"]}

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..measure.inference.shrinkage import left_out
+from ..measure.linked_series import link_versions
 from ..measure.scores import Scores, inherited, joined
 from ..result import Result
 from ..spec.periods import within
@@ -24,7 +25,8 @@ SIMULATED = 4000  # years behind the chance guard
 class MonthsLast(Result):
     """Units that were among the last for months running, up to the last month.
 
-    ``.table``: period (the span), level, unit, code, n, running (months running up to the last one), score (mean over them),
+    ``.table``: period (the span), level, unit, code, n, running (months running up to the last one), score (mean over them, linked where
+    the indicators changed),
     help (what is proposed), reason.
     """
 
@@ -50,6 +52,8 @@ def months_last(
     scores: Scores, level: str | None = None, *, code: str | None = None, type: str | None = None, below: str = ALL
 ) -> MonthsLast:
     """List the units in the last share of their type for months running (``[months_last]`` of rules.toml).
+
+    Places are those of each month, by the version of the indicators in force then: they may be counted across a change of version.
 
     Who is named gets a visit that helps, never a penalty: among equal branches chance alone names some, and ``guard`` says
     how many.
@@ -77,14 +81,18 @@ def months_last(
     run = running(last.to_numpy())
     named = last.index[run >= rule.months]
     lengths = dict(zip(last.index, run, strict=True))
-    mean = of_months.pivot(index="unit", columns="period", values="score").reindex(columns=months)
+    raw = of_months.pivot(index="unit", columns="period", values="score").reindex(columns=months)
+    mean = raw
+    if any(link.code == code for link in scores.version_links):
+        linked = link_versions(scores, level, code=code).table
+        mean = linked.pivot(index="unit", columns="period", values="score").reindex(index=raw.index, columns=months)
     table = pd.DataFrame(
         {"period": scores.period, "level": level, "unit": list(named), "code": code, "n": np.nan,
          "running": [float(lengths[unit]) for unit in named],
          "score": [float(mean.loc[unit].iloc[-lengths[unit] :].mean()) for unit in named], "help": HELP, "reason": ""}
     ).sort_values("running", ascending=False, kind="stable", ignore_index=True)  # fmt: skip
     common = inherited(scores)
-    reliability = _reliability(mean.to_numpy())
+    reliability = _reliability(raw.to_numpy())
     guard = pd.DataFrame([_guarded(scores.period, level, len(last), len(months), rule.share, rule.months, reliability)])
     statistics = tuple(name for name in guard.columns if name not in ("period", "level"))
     parts = {"guard": Result(guard, ("period", "level"), statistics, n=None, together=statistics, **common)}

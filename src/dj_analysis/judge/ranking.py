@@ -14,7 +14,9 @@ from ..measure.basis import merged_bases
 from ..measure.composites.upward import leaf_points, node_points
 from ..measure.inference.posteriors import posterior_means
 from ..measure.inference.ranks import p_top, rank_sets
+from ..measure.inference.sharedranks import shared_ranks, tied_units
 from ..measure.inference.shrinkage import LEAST_UNITS, left_out
+from ..measure.linked_series import brought_to
 from ..measure.scores import Scores, inherited, joined
 from ..result import Result
 from ..spec import reasons
@@ -30,7 +32,6 @@ STATISTICS = (
 TOGETHER = ("rank", "rank_low", "rank_high", "p_top1", "p_top_k", "p_last", "gap_first", "q", "real")
 HELP = "visit"  # what is proposed for units that are last: units are compared to help (domain, rule R17)
 CANDIDATES = 0.95  # chance with which the units named hold a place together
-SAME = 0.05  # points: scores printed alike to one decimal are a tie
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Ranks(Result):
     places), rank_low, rank_high (places that are not ruled out: with 95 % confidence *all* sets hold their true rank),
     p_top1 (chance to be truly first), p_top_k, p_last, tied_with (units with the same score, as printed), gap_target (points
     above the declared target), gap_first (points behind the benchmark branch, the first of the period), difference, q, real
-    (against the period before), reason.
+    (against the period before), method (where the indicators changed in between: how the score before was linked, see
+    :func:`dj_analysis.methods.link_versions`; ``broken``: not at all, and there is no difference), reason.
     """
 
     @property
@@ -89,7 +91,8 @@ def rank(
     k
         First places of ``p_top_k``.
     before
-        The period before, for the change since.
+        The period before, for the change since. Where the indicators changed in between, scores are linked first, by the months that
+        ``scores`` carries.
     draws, seed
         Of the simulations.
 
@@ -111,8 +114,8 @@ def rank(
     out = table[["period", "level", "unit", "code", "n", "score", "se", "se_source"]].copy()
     out["rank"], out["rank_low"], out["rank_high"] = shared_ranks(part), ranked.low, ranked.high
     out["p_top1"], out["p_top_k"], out["p_last"] = chances
-    out["tied_with"] = _tied(part, table["unit"].to_numpy())
-    out["gap_target"] = score - _target_points(scores, code)
+    out["tied_with"] = tied_units(part, table["unit"].to_numpy())
+    out["gap_target"] = score - target_points(scores, code)
     out["gap_first"] = part - np.nanmax(part) if np.isfinite(part).any() else np.nan
     out = _with_change(out, table, before, scores)
     out["reason"] = np.where(shut, reasons.TOO_FEW_TO_JUDGE, table["reason"])
@@ -201,24 +204,7 @@ def posterior(score: np.ndarray, se: np.ndarray, df: np.ndarray) -> tuple[np.nda
     return shrunken.mean, shrunken.se, shrunken.df
 
 
-def shared_ranks(score: np.ndarray) -> np.ndarray:
-    """1 + the number of scores that are printed higher: equal ones, to one decimal, share a rank."""
-    printed = np.round(score, 1)
-    ordered = np.sort(printed[np.isfinite(printed)])
-    higher = ordered.size - np.searchsorted(ordered, printed + SAME, side="right")
-    return np.where(np.isfinite(score), 1.0 + higher, np.nan)
-
-
-def _tied(score: np.ndarray, units: np.ndarray) -> list[str]:
-    printed = pd.Series(np.round(score, 1))
-    groups = {value: list(units[rows.index]) for value, rows in printed.groupby(printed)}
-    return [
-        "、".join(one for one in groups.get(value, ()) if one != unit)
-        for value, unit in zip(printed, units, strict=True)
-    ]
-
-
-def _target_points(scores: Scores, code: str) -> float:
+def target_points(scores: Scores, code: str) -> float:
     """Score of a unit that just meets every target below a code; NaN where a target is not declared."""
     tree = scores.spec.indicators.at(scores.period) if scores.spec.indicators is not None else None
     if scores.programme != "indicators" or tree is None or code not in tree:
@@ -239,9 +225,10 @@ def _target(leaf: Node) -> float:
 
 def _with_change(out: pd.DataFrame, table: pd.DataFrame, before: Scores | None, scores: Scores) -> pd.DataFrame:
     """Add the change since the period before, tested with the errors of both, corrected for the number of units."""
-    out[["difference", "q"]], out["real"] = np.nan, pd.NA
+    out[["difference", "q"]], out["real"], out["method"] = np.nan, pd.NA, ""
     if before is None:
         return out
+    before = brought_to(scores, before)
     rows = before.table[(before.table["period"] == before.period) & before.table["code"].isin(table["code"])]
     form = table["form"].iloc[0] if len(table) else "full"
     earlier = (
@@ -256,7 +243,7 @@ def _with_change(out: pd.DataFrame, table: pd.DataFrame, before: Scores | None, 
         )
     q = q_values(pd.Series(p)).to_numpy()
     rule = scores.spec.rules.change
-    out["difference"], out["q"] = difference, q
+    out["difference"], out["q"], out["method"] = difference, q, earlier["method"].fillna("").to_numpy()
     out["real"] = pd.array(np.where(np.isnan(q), None, q <= rule.false_discovery), dtype="boolean")
     return out
 

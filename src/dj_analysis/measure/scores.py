@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..errors import unknown
 from ..result import Result
+from .linked_scores import VersionLink
 from .unitsums import UnitSums
 
 KEYS = ("period", "level", "unit", "form", "code")
@@ -25,6 +26,7 @@ class Scores(Result):
     """
 
     sums: Mapping[str, UnitSums] = field(default_factory=dict, repr=False)
+    version_links: tuple[VersionLink, ...] = field(default=(), repr=False)
 
     @property
     def shares(self) -> Result:
@@ -35,6 +37,16 @@ class Scores(Result):
     def response(self) -> Result:
         """Participation: period, level, unit, n, headcount, rate, reason."""
         return self.parts["response"]
+
+    @property
+    def links(self) -> Result:
+        """Changes of the indicators among the months, and how scores before and after are linked; only of branch indicators.
+
+        Columns: period (first of the new version), before_period (last of the old), level (of the units compared), code, method
+        (``overlap``, ``common_items``, ``same_units``, ``broken``), units, months, anchors (indicators both versions share),
+        score_before and score (what a mean score before is after the change), slope, link_se (of score), reason.
+        """
+        return self.parts["links"]
 
     def at(self, unit: str, code: str, form: str = "anchors") -> pd.Series:
         """Return the row of one unit and code."""

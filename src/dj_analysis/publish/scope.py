@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import pandas as pd
+
+from ..errors import UsageError
+from ..judge.plane import is_marked
+from ..measure.intake.appeals import GRANTED
+from ..measure.scores import Scores
 from ..release.protect import Protected
+from ..result import Result
 from ..spec.periods import parse
 from ..spec.specification import Specification
 from ..spec.tree import Form, Tree
@@ -51,6 +59,44 @@ class Scope:
         tree = self._units.trees[0] if self.unit == ALL else self._units[self.unit].tree
         below = [unit.level for unit in self._units.below(self.unit) if unit.tree == tree]
         return [level for level in self._units.levels if level in set(below)]
+
+    @property
+    def level(self) -> str:
+        """Level of the unit reported."""
+        return str(self._units.root.level if self.unit == ALL else self._units[self.unit].level)
+
+    @property
+    def type(self) -> str:
+        """Type of units that the one reported is ranked among; the whole is ranked among nobody, and is refused."""
+        if self.unit == ALL:
+            named = "、".join(unit.unit for unit in self._units.at_level(self.finest)[:3])
+            raise UsageError(
+                f"{ALL}: 名次变动说明须指定一个参加排名的单位,如 {named} (name a unit that is ranked: --unit {named.split('、')[0]})"
+            )
+        return str(self._units[self.unit].type)
+
+    def is_ranked(self, scores: Scores) -> bool:
+        """Tell whether the unit has a score of the benchmark in these scores, among units of its type and level."""
+        units = scores.spec.units.at(scores.period)
+        if self.unit not in units or (units[self.unit].level, units[self.unit].type) != (self.level, self.type):
+            return False
+        tree = scores.spec.indicators.at(scores.period) if scores.spec.indicators is not None else Tree(())
+        rows = scores.table[(scores.table["unit"] == self.unit) & (scores.table["code"] == tree.top)]
+        return bool(rows.loc[rows["period"] == scores.period, "score"].notna().any())
+
+    def was_corrected(self, appeals: pd.DataFrame, periods: Sequence[str]) -> bool:
+        """Tell whether an appeal of the unit was granted in one of these periods."""
+        own = (appeals["unit"] == self.unit) & (appeals["state"] == GRANTED)
+        return bool((own & appeals["period"].isin(list(periods))).any())
+
+    def period_label(self, period: str) -> str:
+        """Return how a period is printed."""
+        return parse(period).label(self.spec.language)
+
+    @property
+    def levels_scored(self) -> list[str]:
+        """Level of the unit itself, then those below."""
+        return list(dict.fromkeys([self.level, *self.levels]))
 
     @cached_property
     def tiers(self) -> list[str]:
@@ -97,6 +143,28 @@ class Scope:
         """Tell whether some type of unit with places to award has more units than places."""
         types = [unit.type for unit in self._units.rows]
         return any(types.count(kind) > places for kind, places in self.spec.rules.awards.items())
+
+    def finest_of(self, result: Result) -> str:
+        """The finest level below the unit that has rows in a result; the finest of all where none has."""
+        held = set(result.table["level"])
+        return next((level for level in reversed(self.levels) if level in held), self.finest)
+
+    def types_of(self, result: Result, level: str) -> list[str]:
+        """Types of the units of a level that have rows in a result, as declared: types are never ranked together."""
+        held = set(result.table.loc[result.table["level"] == level, "unit"])
+        units = [unit for unit in self._units.at_level(level) if unit.unit in held]
+        units = [unit for unit in units if self.unit == ALL or self._is_below(unit.unit)]
+        return list(dict.fromkeys(unit.type for unit in units))
+
+    @property
+    def plane_types(self) -> list[str]:
+        """Types of the finest units below, where indicators are marked as quantity and others as quality; else none."""
+        if not is_marked(self.spec, self.period):
+            return []
+        inside = (
+            (unit for unit in self._units.at_level(self.finest) if self._is_below(unit.unit)) if self.levels else ()
+        )
+        return list(dict.fromkeys(unit.type for unit in inside))
 
     @property
     def finest(self) -> str:

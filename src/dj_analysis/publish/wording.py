@@ -17,6 +17,8 @@ from ..release.protect import Protected
 from ..spec.columns import base_of, bounded, in_form, kind_of, written
 from ..spec.reasons import printed_reason
 
+SMALLEST_P = 0.001  # the last place in which p-values are written
+
 
 def say(language: str, key: str, **values: Any) -> str:
     """Return a phrase in the reader's language, with its gaps filled."""
@@ -53,7 +55,7 @@ def fill(sentence: str, safe: Protected | Mapping[str, Protected | None] | None,
     sentence
         Text with ``{{ … }}`` gaps (Jinja, sandboxed). Each protected result is a name in it (``safe`` when there is but
         one; None where there is nothing to compare with), with ``.row(unit, code)`` and ``.rows(**values)``; the filters
-        num, pct, count, signed, points, verdict and reason print values.
+        num, pct, count, signed, points, p_value, verdict and reason print values.
     names
         Further plain words (text, periods) for the gaps; ``rules`` and ``min_group``, which the results were made under, are there.
     """
@@ -110,6 +112,8 @@ class View:
                 row["label"] = spec.code_label(row[name])
             if "unit" in row:
                 row["name"] = spec.unit_label(row["unit"], row.get("level", ""))
+            if "other" in row:
+                row["other_name"] = spec.unit_label(row["other"], row.get("level", ""))
             if "reason" in row:
                 row["reason"] = reason_words(str(row["reason"]), spec)
         return rows
@@ -127,6 +131,11 @@ class View:
 @cache
 def _words() -> dict[str, Any]:
     return tomllib.loads(resources.files(__package__).joinpath("words.toml").read_text(encoding="utf-8"))
+
+
+def _p_value(p: float) -> str:
+    """Write a p-value with its sign; one that rounds to nothing is less than the last place."""
+    return "p<0.001" if p < SMALLEST_P / 2 else f"p={in_form(p, 'decimal')}"
 
 
 @cache
@@ -149,6 +158,7 @@ def _environment(language: str) -> Any:
         environment.filters[name] = lambda value, form=form: (
             str(value) if isinstance(value, str) else in_form(value, form)
         )
+    environment.filters["p_value"] = _p_value
     environment.filters["verdict"] = lambda real: say(language, "beyond_error" if real else "within_error")
     environment.filters["reason"] = lambda reason: printed_reason(str(reason), language)
     environment.tests["known"] = lambda value: not pd.isna(value) and value != ""

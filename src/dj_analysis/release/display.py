@@ -139,7 +139,7 @@ def _plain(safe: Any, columns: Sequence[str] | None, sort: str | None = None) ->
             raise unknown("列/column", name, source.columns)
     if columns is not None and "reason" in names and not (source["reason"].fillna("") != "").any():
         names.remove("reason")
-    return _written(safe, source, names, [header(name, safe.spec.language) for name in names])
+    return _written(safe, source, names, [header(name, safe.spec.language, list(source.columns)) for name in names])
 
 
 def _written(safe: Any, source: pd.DataFrame, names: Sequence[str], headers: Sequence[str]) -> Shown:
@@ -181,7 +181,7 @@ def _spread(safe: Any, names: list[str], across: str, value: str) -> Shown:
     keys = list(dict.fromkeys(source[across]))
     kept = [*names, *(["level"] if "level" in source and "level" not in names else [])]
     rows = source[kept].drop_duplicates(names).reset_index(drop=True)
-    first = _written(safe, rows, names, [header(name, safe.spec.language) for name in names])
+    first = _written(safe, rows, names, [header(name, safe.spec.language, list(source.columns)) for name in names])
     index = pd.MultiIndex.from_frame(rows[names]) if len(names) > 1 else pd.Index(rows[names[0]])
     headers, forms = list(first.headers), list(first.forms)
     texts, values = [list(row) for row in first.rows], [list(row) for row in first.values]

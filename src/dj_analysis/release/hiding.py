@@ -13,6 +13,7 @@ from ..measure.basis import Basis
 from ..result import Result
 from ..spec import reasons
 from ..spec.columns import guarding_columns
+from ..spec.periods import within
 from ..spec.settings import FLOOR
 from ..spec.units import ALL
 from .plan import ReleasePlan, WavePlan
@@ -154,14 +155,17 @@ def _add_closed_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan:
     codes = [name for name in ("code", "scale") if name in table.columns]
     if not codes or "unit" not in table.columns:
         return
+    known = [period for programme, period in plan.waves if programme == result.programme]
     for name in ("period", "before_period"):
-        for period in table[name].unique() if name in table.columns else ():
-            wave = plan.waves.get((result.programme, period))
-            if wave is None or not wave.mask.closed:
+        for period in table[name].dropna().unique() if name in table.columns else ():
+            # A span is computed from its months: what is closed in one of them is closed in the span.
+            waves = [plan.waves[result.programme, one] for one in within(period, known)] if period else []
+            closed = {row for wave in waves for row in wave.mask.closed}
+            if not closed:
                 continue
             inside = (table[name] == period).to_numpy() & (why == "")
             forms = distinct(table["form"]) if "form" in table.columns else alike("", len(table))
-            shut = wave.mask.closed | {(level, unit, "", code) for level, unit, _, code in wave.mask.closed}
+            shut = closed | {(level, unit, "", code) for level, unit, _, code in closed}
             for who in (who for who in ("unit", "other") if who in table.columns):
                 for code in codes:
                     keys = (levels_of(table, result), distinct(table[who]), forms, distinct(table[code]))

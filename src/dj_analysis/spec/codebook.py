@@ -15,7 +15,7 @@ from .periods import parse
 from .schemas import CODEBOOK, INDICATORS, SCALES
 from .settings import MOST_TOGETHER, Settings
 from .tables import Table, conform, load_table, numbers, read_text, whole_numbers
-from .tree import SCORED, Indicator, Node, Tree, check_points, check_tree, is_counted, read_nodes
+from .tree import SCORED, Indicator, Node, Tree, check_nature, check_points, check_tree, is_counted, read_nodes
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,9 @@ def load_indicators(settings: Settings, problems: Problems) -> Tree | None:
         return None
     nodes = read_nodes(table, problems, Indicator)
     check_tree(table.place, nodes, problems)
-    check_points(table.place, [node for node in nodes if isinstance(node, Indicator)], problems)
+    indicators = [node for node in nodes if isinstance(node, Indicator)]
+    check_points(table.place, indicators, problems)
+    check_nature(table.place, indicators, problems)
     return Tree(_sound(nodes), about="units")
 
 

@@ -45,6 +45,7 @@ class Column:
     kind: Kind
     labels: Mapping[str, str]
     words: Mapping[bool, Mapping[str, str]] = field(default_factory=dict)
+    beside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def column(name: str) -> Column | None:
@@ -52,10 +53,13 @@ def column(name: str) -> Column | None:
     return columns().get(name)
 
 
-def header(name: str, language: str = "zh") -> str:
-    """Return the printed header of a column; its name where none is declared."""
+def header(name: str, language: str = "zh", beside: Collection[str] = ()) -> str:
+    """Return the printed header of a column, which may depend on the columns beside it; its name where none is declared."""
     declared = column(name)
-    return declared.labels[language] if declared is not None else name
+    if declared is None:
+        return name
+    other = next((labels for column_, labels in declared.beside.items() if column_ in beside), declared.labels)
+    return other[language]
 
 
 def value_word(name: str, value: str, language: str = "zh") -> str:
@@ -176,7 +180,9 @@ def columns() -> Mapping[str, Column]:
     columns_by_name = {}
     for name, entry in _table()["columns"].items():
         words = {True: entry["yes"], False: entry["no"]} if "yes" in entry else {}
-        columns_by_name[name] = Column(name, kinds()[entry["kind"]], {"zh": entry["zh"], "en": entry["en"]}, words)
+        columns_by_name[name] = Column(
+            name, kinds()[entry["kind"]], {"zh": entry["zh"], "en": entry["en"]}, words, entry.get("beside", {})
+        )
     return columns_by_name
 
 

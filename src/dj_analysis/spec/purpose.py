@@ -35,6 +35,7 @@ BY_TABLE = {
     "codebook": "instrument",
     "scales": "instrument",
     "indicators": "instrument",
+    "rubrics": "instrument",
 }
 
 ALLOWED = "问卷答案不与个人记录合并 (answers are not joined with records about people)"

@@ -24,6 +24,9 @@ NOT_WEIGHTED = "not_weighted"
 NO_STABLE_CLUSTERS = "no_stable_clusters"
 NOT_APPLICABLE = "not_applicable"
 SAME_EVERY_MONTH = "same_value_every_month"
+VALUE_CORRECTED = "value_corrected"
+OTHERS_CORRECTED = "others_corrected"
+VERSIONS_NOT_LINKED = "versions_not_linked"
 
 HIDING = (SMALL_GROUP, COMPLEMENT, NO_COUNT_OF_PEOPLE)  # hidden by rule
 
@@ -55,11 +58,18 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "audit_missing": ("缺报较多", "often missing"),
     "audit_weak": ("与总体几乎无关", "hardly related to the rest"),
     "audit_repeated": ("与其他指标重复", "says the same as others"),
+    "no_criterion": ("未写考核标准", "no standard of assessment"),
     "no_team_of_this_star": ("缺必备班组（没有相应星级的班组）", "no team of this star"),
     "no_teams": ("没有班组星级", "no stars of teams"),
     NO_STABLE_CLUSTERS: ("未形成稳定类别", "no stable clusters"),
     NOT_APPLICABLE: ("不适用", "does not apply"),
     SAME_EVERY_MONTH: ("各月数值完全相同，无法估计误差", "the same value every month, no error can be estimated"),
+    VALUE_CORRECTED: ("本单位指标值更正", "own values corrected"),
+    OTHERS_CORRECTED: ("其他单位更正", "values of others corrected"),
+    VERSIONS_NOT_LINKED: (
+        "指标版本变化，前后无法衔接，只看变化之后",
+        "the indicators changed and nothing links the versions: only what follows the change counts",
+    ),
     NOT_WEIGHTED: ("此检验不支持加权", "this test has no weighted form"),
     "fewer_than_two_units_between": (
         "单位少于两个，无法比较单位之间与之内的差异",
@@ -154,6 +164,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "one_item_no_error_can": ("仅一项评分，无法估计误差", "one item, no error can be estimated"),
     "one_item_no_reliability": ("只有一题，无法计算信度", "one item, no reliability"),
     "all_answers_item_equal": ("有题目作答完全一致，无法计算", "all answers to an item are equal"),
+    "all_units_same_element": ("有要素各单位得分相同，无法计算", "all units have the same score on an element"),
     "two_items_one_factor_model": (
         "只有两题，单因子模型与 KMO 无意义",
         "two items: a one-factor model and KMO mean nothing",

@@ -85,6 +85,19 @@ class MonthsRule:
 
 
 @dataclass(frozen=True)
+class LinkingRule:
+    """How scores are linked across a change of the indicators (row W02).
+
+    Shared months and shared indicators are looked for in up to ``window`` months on each side of the change. Shared indicators link where
+    they have at least ``anchors`` of the weight of both versions. Spreads are equated with at least ``units`` units, with fewer means alone.
+    """
+
+    window: int = field(metadata=COUNT)
+    anchors: float
+    units: int = field(metadata=COUNT)
+
+
+@dataclass(frozen=True)
 class MonthsLastRule:
     """Units in the last ``share`` of their type for ``months`` months running get a visit that helps (S1, row W08).
 
@@ -110,6 +123,7 @@ class Rules:
     change: ChangeRule
     self_check: SelfCheckRule
     months: MonthsRule
+    linking: LinkingRule
     months_last: MonthsLastRule
     ranking: RankingRule
     awards: Mapping[str, int]
@@ -150,6 +164,7 @@ def default_rules() -> Rules:
         change=ChangeRule(**raw["change"]),
         self_check=SelfCheckRule(**raw["self_check"]),
         months=MonthsRule(**raw["months"]),
+        linking=LinkingRule(**raw["linking"]),
         months_last=MonthsLastRule(**raw["months_last"]),
         ranking=RankingRule(**raw["ranking"]),
         awards=raw["awards"],

@@ -56,7 +56,7 @@ _NODE = (
     TableColumn("parent", "上级代码;指数没有上级", required=True, example="D1"),
     TableColumn("label_zh", "中文名称", required=True, example="工作负荷"),
 )
-_ROLES = ("item", "dimension", "index", "outcome", "check", "text", "group", "weight")
+_ROLES = ("item", "dimension", "index", "outcome", "check", "text", "group", "weight", "choice", "ranking", "ask")
 
 CODEBOOK = Schema(
     "codebook",
@@ -79,6 +79,8 @@ CODEBOOK = Schema(
         *_VALID,
         TableColumn("replaces", "替代哪个旧代码"),
         TableColumn("expected", "核对题应选的分值(role = check)", "number"),
+        TableColumn("choices", "待决定(role = ask)时可选的作用,用 | 分隔"),
+        TableColumn("evidence", "待决定(role = ask)的缘由"),
     ),
     ("code", "valid_from"),
 )
@@ -163,7 +165,7 @@ INDICATORS = Schema(
         TableColumn("criterion", "考核标准"),
         TableColumn("evidence", "佐证材料"),
         TableColumn("owner_department", "责任部门"),
-        TableColumn("nature", "属性,用 | 分隔(党务|行政、定性|定量、共性|个性)"),
+        TableColumn("nature", "属性,用 | 分隔(党务|行政、定性|定量、共性|个性、数量|质量)"),
     ),
     ("code", "valid_from"),
 )
@@ -190,11 +192,11 @@ INDICATOR_VALUES = Schema(
             "stage", "审核阶段;只用 released", "choice", allowed=("reported", "checked", "compiled", "released", "")
         ),
         TableColumn("role", "谁填的(角色)"),
-        TableColumn("time", "何时", "date"),
+        TableColumn("time", "何时;复核更正后的发布值另起一行,填发布日期", "date"),
         TableColumn("n", "背后的人数", "count"),
         TableColumn("se", "标准误(随数值给出时)", "number"),
     ),
-    ("unit", "period", "code", "stage"),
+    ("unit", "period", "code", "stage", "time"),
     tuple((mark, NOT_APPLICABLE) for mark in ("不适用", "N/A", "n/a", "NA")),
 )
 SELF_ROLES = ("self", "自评", "本单位", "本支部")
@@ -211,6 +213,60 @@ RATINGS = Schema(
     ),
     ("rater", "unit", "period", "code", "role"),
 )
+OBLIGATIONS = Schema(
+    "obligations",
+    "应办事项:一项一行;复核申请也在其中(kind = appeal)",
+    (
+        TableColumn("obligation", "事项编号,唯一", required=True, example="A001"),
+        TableColumn("kind", "类别:appeal = 复核申请", required=True, example="appeal"),
+        TableColumn("unit", "单位代码", required=True, example="B001"),
+        TableColumn("opened", "提出日期", "date", required=True, example="2026-10-12"),
+        TableColumn("due", "应办结日期", "date"),
+        TableColumn("label", "事项名称"),
+        TableColumn("subject", "所涉事物;复核申请填指标代码", example="K01"),
+        TableColumn("weight", "权重", "number"),
+        TableColumn("owner_role", "责任角色(不写姓名)"),
+        TableColumn("class", "分类"),
+        TableColumn("orientation", "导向"),
+        TableColumn("parent", "上级事项编号"),
+        TableColumn("cycle", "周期;复核申请填数值所属时期", example="2026-09"),
+        TableColumn("satisfaction", "满意度", "number"),
+    ),
+    ("obligation",),
+)
+OBLIGATION_EVENTS = Schema(
+    "obligation_events",
+    "应办事项的状态变化:一次变化一行",
+    (
+        TableColumn("obligation", "事项编号", required=True, example="A001"),
+        TableColumn(
+            "state", "状态;复核申请为 opened、accepted、granted、refused、withdrawn", required=True, example="granted"
+        ),
+        TableColumn("time", "何时", "date", required=True, example="2026-10-15"),
+    ),
+    ("obligation", "state", "time"),
+)
+RUBRICS = Schema(
+    "rubrics",
+    "评价细则:每种评分表一个细则,其评分项归在它之下;各类单位用各自的细则",
+    (
+        TableColumn("code", "细则或评分项的代码,唯一", required=True, example="R1"),
+        TableColumn("parent", "评分项所属的细则;细则本身为空", required=True),
+        TableColumn("label_zh", "中文名称", required=True, example="供电所评价细则"),
+        TableColumn("label_en", "英文名称"),
+        TableColumn("weight", "评分项的权重,空=1", "number", example="1"),
+        TableColumn("minimum", "评分项的最低分", "number", example="0"),
+        TableColumn("maximum", "评分项的最高分", "number", example="100"),
+        TableColumn("types", "细则适用的单位类别,用 | 分隔;空=不限"),
+        TableColumn(
+            "raters",
+            "细则的评委:officials=检查组、评委(以职务打分);people=被征求意见的群众;空=按 workspace.toml",
+            "choice",
+            allowed=("officials", "people", ""),
+        ),
+    ),
+    ("code",),
+)
 RESPONSES = Schema(
     "responses",
     "一期问卷的答案,每人一行,每题一列(列名用题目代码)",
@@ -225,5 +281,9 @@ RESPONSES = Schema(
 )
 
 SCHEMAS = {
-    s.name: s for s in (CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, TEAMS, RATINGS, RESPONSES)
-}
+    s.name: s
+    for s in (
+        CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, TEAMS, RUBRICS, RATINGS, OBLIGATIONS, OBLIGATION_EVENTS,
+        RESPONSES,
+    )
+}  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from ..errors import Problems
 from .assessment import FILE as ASSESSMENT
 from .consent import Consent, Door, read_consent
+from .expected import Expected, read_expected
 from .periods import ALLOWED, is_period
 from .purpose import ALLOWED as UNMIXED
 from .purpose import BY_TABLE, PURPOSES, RESTRICTED, label, restricted_tables
@@ -38,6 +39,7 @@ _TOP = {
     "units": dict,
     "codebook": dict,
     "publish": dict,
+    "expect": dict,
     "consent": dict,
     "retention": dict,
     "fonts": str,
@@ -61,13 +63,21 @@ _SOURCE: dict[str, type | tuple[type, ...]] = {
     "join": dict,
     "recode": dict,
     "missing": dict,
+    "undeclared": list,
     "raters": str,
 }
 
 
 @dataclass(frozen=True)
 class Source:
-    """Location, column mapping and purpose of a foreign table (``[tables.X]``)."""
+    """Location, column mapping and purpose of a foreign table (``[tables.X]``).
+
+    Attributes
+    ----------
+    undeclared
+        Columns (unit, code) in which a value that no table declares leaves its row out, with a notice, instead of being an
+        error: a published file holds more organisations and measures than an office looks at.
+    """
 
     path: str = ""
     sql: Mapping[str, str] = field(default_factory=dict)
@@ -79,6 +89,7 @@ class Source:
     join: Mapping[str, list[str]] = field(default_factory=dict)
     recode: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    undeclared: tuple[str, ...] = ()
     raters: Literal["officials", "people", ""] = ""
 
 
@@ -100,6 +111,8 @@ class Settings:
         What stands for consent in waves without such a column.
     retention
         Months after which answers of a closed wave are to be deleted.
+    expected
+        How many things the tables must hold.
     """
 
     folder: Path
@@ -120,6 +133,7 @@ class Settings:
     cross: tuple[tuple[str, ...], ...] = ()
     consent: Consent = field(default_factory=Consent)
     retention: int = RETENTION
+    expected: tuple[Expected, ...] = ()
     fonts: str = ""
     tables: Mapping[str, Source] = field(default_factory=dict)
 
@@ -169,8 +183,9 @@ def read_settings(folder: str | Path, problems: Problems) -> Settings:
         cross=tuple(tuple(pair) for pair in raw["publish"].get("cross", ())),
         consent=read_consent(path.name, raw["consent"], problems),
         retention=raw["retention"].get("months", RETENTION),
+        expected=read_expected(path.name, raw.get("expect", {}), problems),
         tables=tables,
-        **{key: raw[key] for key in _TOP if key in raw and key not in (*_SECTIONS, "tables")},
+        **{key: raw[key] for key in _TOP if key in raw and key not in (*_SECTIONS, "expect", "tables")},
     )
 
 
@@ -206,6 +221,11 @@ def _source(place: str, name: str, raw: Any, problems: Problems) -> Source:
         )
         problems.add(f"{where} constant", "constant_consent", consent, "一列答案 (a column of answers)", advice)
         del entries["constant"][consent]
+    allowed = ("unit", "code")
+    for column in [column for column in entries.get("undeclared", ()) if column not in allowed]:
+        advice = "只写这两列 (name these columns only)"
+        problems.add(f"{where} undeclared", "unknown_value", column, ", ".join(allowed), advice)
+    entries["undeclared"] = tuple(column for column in entries.get("undeclared", ()) if column in allowed)
     entries["recode"] = {
         column: _texts(f"{where} recode.{column}", mapping, problems)
         for column, mapping in entries.get("recode", {}).items()

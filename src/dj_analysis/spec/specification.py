@@ -11,6 +11,7 @@ import pandas as pd
 
 from .bands import Bands, default_bands
 from .codebook import Codebook
+from .rubrics import Rubric
 from .rules import Rules, default_rules
 from .settings import DEFAULT_MIN_GROUP, RETENTION, Language
 from .tree import Tree
@@ -35,6 +36,8 @@ class Specification:
         The organisation trees, every span of time.
     indicators
         The branch indicators' tree, if there is one.
+    rubrics
+        Code → what a kind of score sheet asks, of which units.
     cross
         Cross-classifications that may be published: a unit level or group column, then group columns.
     """
@@ -42,6 +45,7 @@ class Specification:
     codebook: Codebook = field(default_factory=lambda: Codebook(Tree(())))
     units: Units = field(default_factory=lambda: Units(()))
     indicators: Tree | None = None
+    rubrics: Mapping[str, Rubric] = field(default_factory=dict)
     bands: Mapping[str, Bands] = field(default_factory=default_bands)
     rules: Rules = field(default_factory=default_rules)
     headcounts: pd.DataFrame = field(default_factory=_no_headcounts, repr=False, compare=False)
@@ -80,7 +84,16 @@ class Specification:
         for tree in (self.codebook.tree, self.indicators):
             if tree is not None and code in tree:
                 return tree[code].label(self.language)
-        return code
+        return next(
+            (item.label(self.language) for one in self.rubrics.values() for item in one.items if item.code == code),
+            code,
+        )
+
+    def rubric_label(self, rubric: str) -> str:
+        """Name of a rubric for the reader; of score sheets without one, what they are."""
+        if rubric in self.rubrics:
+            return self.rubrics[rubric].label(self.language)
+        return rubric or {"zh": "考核评分", "en": "Assessment"}[self.language]
 
     def unit_label(self, unit: str, level: str = "") -> str:
         """Name of a unit for the reader; a category of a group column is its own name."""

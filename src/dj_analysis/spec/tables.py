@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import DjError, Problems
+from .expected import check_expected
 from .periods import ALLOWED, bound, is_period
 from .schemas import Schema
 from .settings import Settings, Source
@@ -50,8 +51,26 @@ def load_table(
 ) -> Table | None:
     """Read one table of a workspace, its own or a foreign one; None where there is none or it cannot be read.
 
-    ``seen`` is shown the table as it stands, before foreign columns get our names or are dropped.
+    ``seen`` is shown the table as it stands, before foreign columns get our names or are dropped. What ``[expect]`` declares
+    of the table is checked here, so that it holds for every table that is read.
     """
+    table = _load(settings, name, schema, problems, path, seen)
+    declared = [one for one in settings.expected if one.table == name]
+    absent = name not in settings.tables and path is None and find_file(settings.folder, name) is None
+    if declared and (table is not None or absent):  # why a file that is there cannot be read was noted
+        plain = table.frame.apply(whole_numbers) if table is not None else None
+        check_expected(declared, plain, table.place if table is not None else name, problems)
+    return table
+
+
+def _load(
+    settings: Settings,
+    name: str,
+    schema: Schema,
+    problems: Problems,
+    path: Path | None,
+    seen: Callable[[Table], None] | None,
+) -> Table | None:
     source = settings.tables.get(name)
     if source is None:
         path = path or find_file(settings.folder, name)
@@ -146,7 +165,10 @@ def map_columns(table: Table, source: Source, problems: Problems) -> Table:
 
 
 def to_long(table: Table, source: Source, schema: Schema, problems: Problems) -> Table:
-    """Reshape a foreign table of values to one value per row: unit, period, code, value, reason if missing."""
+    """Reshape a foreign table of values to one value per row: unit, period, code, value, reason if missing.
+
+    In a wide table a column declared as ``code@period`` holds the values of one code in one period.
+    """
     mapped = map_columns(table, source, problems)
     frame, reasons = mapped.frame, mapped.reasons
     if source.shape != "wide":
@@ -160,6 +182,8 @@ def to_long(table: Table, source: Source, schema: Schema, problems: Problems) ->
     why = pd.Series("", index=long.index, dtype="str")
     if reasons is not None:
         why = pd.concat([reasons[code] for code in codes]) if codes else why
+    if any("@" in code for code in codes):
+        long[["code", "period"]] = long["code"].str.split("@", n=1, expand=True).to_numpy()
     return Table(long.assign(reason=why.to_numpy()), mapped.place, mapped.notices)
 
 

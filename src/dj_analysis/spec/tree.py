@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -25,12 +25,17 @@ MIN_SHARE_LEAVES = {"anchors": 0.5, "full": 0.6}
 MIN_SHARE_NODES = 0.75
 
 
+#: How ``nature`` marks an indicator of quantity and one of quality (三比三看).
+AXIS_MARKS: Mapping[str, tuple[str, str]] = {"quantity": ("数量", "quantity"), "quality": ("质量", "quality")}
+
+
 @dataclass(frozen=True)
 class Node:
     """One code of a tree: an item or indicator (leaf), or something averaged from its children.
 
     ``minimum`` and ``maximum`` bound a leaf's value after its scale; ``direction`` is -1 where high is bad; ``expected`` is the
-    answer a question asks for that only checks whether people read it.
+    answer a question asks for that only checks whether people read it. ``choices`` and ``evidence`` stand with a column that
+    is still to be decided (role ``ask``).
     """
 
     code: str
@@ -53,6 +58,8 @@ class Node:
     valid_to: str = ""
     replaces: str = ""
     expected: float = float("nan")
+    choices: str = ""
+    evidence: str = ""
 
     def label(self, language: str = "zh") -> str:
         """Name for a reader; the code where none is given."""
@@ -82,8 +89,8 @@ class Indicator(Node):
     minutes
         Minutes a branch spends on it each month.
     criterion, evidence, owner_department, nature
-        Standard of assessment (考核标准), what proves the value, who is responsible, and attributes (党政、定性定量、共性个性),
-        separated by ``|``.
+        Standard of assessment (考核标准), what proves the value, who is responsible, and attributes (党政、定性定量、共性个性、
+        数量质量), separated by ``|``.
     """
 
     aggregator: str = ""
@@ -96,10 +103,20 @@ class Indicator(Node):
     owner_department: str = ""
     nature: str = ""
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """What ``nature`` says, one by one."""
+        return tuple(dict.fromkeys(part.strip() for part in self.nature.split("|") if part.strip()))
+
 
 def is_counted(node: Node) -> bool:
     """Tell whether a leaf earns or loses points by count, and so needs no range."""
     return isinstance(node, Indicator) and node.kind != ""
+
+
+def is_extra(node: Node) -> bool:
+    """Tell whether a part of a points sheet stands beside its weights: a bonus or a veto."""
+    return isinstance(node, Indicator) and node.kind in ("bonus", "veto")
 
 
 @dataclass(frozen=True)
@@ -186,6 +203,20 @@ class Tree:
         """Return the leaves below a node, or the leaf itself."""
         return tuple(leaf for leaf in self.leaves if leaf.code == code or code in self.ancestors(leaf.code))
 
+    def weight_in_whole(self, code: str, top: str = "") -> float:
+        """Return what a node weighs in the whole tree (or below ``top``), 0–1: its share among its siblings, times that of its parent.
+
+        A bonus and a veto have no share.
+        """
+        share, node = 1.0, self[code]
+        while node.code != top and node.parent in self:
+            siblings = self.children(node.parent)
+            share *= node.weight / sum(
+                one.weight for one in siblings if getattr(one, "kind", "") not in ("bonus", "veto")
+            )
+            node = self[node.parent]
+        return share
+
     def least(self, node: Node) -> int:
         """Return the number of children that must have a value for the node to get a score."""
         children = self.children(node.code)
@@ -200,6 +231,23 @@ class Tree:
     def version(self) -> str:
         """Short hash of the whole declaration; it changes when anything that decides a number changes."""
         return hashlib.sha256(repr([astuple(node) for node in self.nodes]).encode()).hexdigest()[:12]
+
+    def scoring_version(self, code: str) -> str:
+        """Short hash of what decides the score of a code: the leaves below it, their ranges, relative weights, aggregation.
+
+        Labels, targets and dates do not change it; ``""`` where the tree has no such code.
+        """
+        if code not in self:
+            return ""
+        node, children = self[code], self.children(code)
+        whole = sum(child.weight for child in children if not is_extra(child)) or 1.0
+        below = [(child.code, round(child.weight / whole, 9), self.scoring_version(child.code)) for child in children]
+        own: tuple[object, ...] = (node.rollup, getattr(node, "aggregator", ""), f"{node.min_share:g}")
+        if not children:
+            kind, each = getattr(node, "kind", ""), getattr(node, "points_each", float("nan"))
+            own = (*own, node.direction, f"{node.minimum:g}", f"{node.maximum:g}", node.scale, kind, f"{each:g}")
+            own = (*own, node.weight) if kind in ("deduct", "bonus") else own
+        return hashlib.sha256(repr((own, below)).encode()).hexdigest()[:8]
 
     @cached_property
     def _by_code(self) -> dict[str, Node]:
@@ -275,6 +323,15 @@ def check_tree(place: str, nodes: list[Node], problems: Problems) -> None:
             problems.add(
                 f"{place}: {parent}", "zero_weights", zero_weights, "权重之和 > 0", "改正 weight (correct weight)"
             )
+
+
+def check_nature(place: str, nodes: list[Indicator], problems: Problems) -> None:
+    """Note indicators that are marked as quantity and as quality at once: the two are set against each other."""
+    marks = [word for words in AXIS_MARKS.values() for word in words]
+    for node in nodes:
+        if all(set(words) & set(node.attributes) for words in AXIS_MARKS.values()):
+            found = "、".join(one for one in node.attributes if one in marks)
+            problems.add(f"{place}: {node.code} nature", "nature", found, "其一 (one of them)", "留下一个 (keep one)")
 
 
 def check_points(place: str, nodes: list[Indicator], problems: Problems) -> None:

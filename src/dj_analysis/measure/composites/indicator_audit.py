@@ -12,7 +12,7 @@ from scipy import stats
 from ...errors import UsageError, unknown
 from ...result import Result
 from ...spec.periods import within
-from ...spec.tree import Indicator, Node, Tree
+from ...spec.tree import Indicator, Node
 from ..scores import Scores, inherited, joined
 
 CEILING, FLOOR_, STILL, MISSING, WEAK, OFTEN = 95.0, 5.0, 3, 0.2, 0.1, 0.9
@@ -42,6 +42,8 @@ class IndicatorAudit(Result):
 
 def indicator_audit(scores: Scores, level: str, *, code: str | None = None, keep: float = 0.9) -> IndicatorAudit:
     """Audit the indicators below a code, as the version in force at the end of the period has them.
+
+    Of an indicator the months count in which it was scored as it is then.
 
     Parameters
     ----------
@@ -84,6 +86,13 @@ def indicator_audit(scores: Scores, level: str, *, code: str | None = None, keep
         [rows[rows["period"] == month].pivot(index="unit", columns="code", values="score")
          .reindex(index=rows["unit"].unique(), columns=[leaf.code for leaf in leaves]).to_numpy(float) for month in months]
     )  # fmt: skip
+    trees = [source.at(month) for month in months]
+    asked = np.array(
+        [[one.scoring_version(leaf.code) == tree.scoring_version(leaf.code) for leaf in leaves] for one in trees]
+    )
+    stacked[~np.repeat(asked[:, None], stacked.shape[1], axis=1)] = (
+        np.nan
+    )  # months that asked it in another way, or not at all
     known = (~np.isnan(stacked)).sum(axis=0)
     mean = np.divide(np.nansum(stacked, axis=0), known, out=np.full(known.shape, np.nan), where=known > 0)
     complete = mean[~np.isnan(mean).any(axis=1)]
@@ -92,8 +101,8 @@ def indicator_audit(scores: Scores, level: str, *, code: str | None = None, keep
             f"{level}: {len(complete)} 个单位指标齐全、{len(leaves)} 项指标,少于 {LEAST_UNITS} 个或 3 项时不作分析"
             f" (at least {LEAST_UNITS} units with every indicator and 3 indicators are needed)"
         )
-    weights = np.array([_weight(tree, leaf, code) for leaf in leaves])
-    table = _leaf_table(leaves, complete, stacked, weights)
+    weights = np.array([tree.weight_in_whole(leaf.code, code) for leaf in leaves])
+    table = _leaf_table(leaves, complete, stacked, weights, asked)
     head = {"period": scores.period, "level": level}
     table = table.assign(**head, n=float(len(complete)))[[*KEYS, *_STATISTICS, "reason"]]
     steps = _reduced(leaves, complete, weights, keep)
@@ -122,23 +131,13 @@ _STATISTICS = (
 )
 
 
-def _weight(tree: Tree, leaf: Node, top: str) -> float:
-    """Return the weight of a leaf in the whole, down the tree."""
-    weight, node = 1.0, leaf
-    while node.code != top:
-        siblings = tree.children(node.parent)
-        weight *= node.weight / sum(
-            one.weight for one in siblings if not (isinstance(one, Indicator) and one.kind in ("bonus", "veto"))
-        )
-        node = tree[node.parent]
-    return weight
-
-
 def _total(values: np.ndarray, weights: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return np.asarray(values[:, kept] @ weights[kept] / weights[kept].sum())
 
 
-def _leaf_table(leaves: list[Node], complete: np.ndarray, stacked: np.ndarray, weights: np.ndarray) -> pd.DataFrame:
+def _leaf_table(
+    leaves: list[Node], complete: np.ndarray, stacked: np.ndarray, weights: np.ndarray, asked: np.ndarray
+) -> pd.DataFrame:
     count = len(leaves)
     full = _total(complete, weights, np.ones(count, dtype=bool))
     inflation = _inflation(complete)
@@ -153,7 +152,7 @@ def _leaf_table(leaves: list[Node], complete: np.ndarray, stacked: np.ndarray, w
             "tau": float(stats.kendalltau(full, rest).statistic), "rank_lost": 1 - float(stats.spearmanr(full, rest).statistic) ** 2,
             "ceiling": float((known >= CEILING).mean()) if len(known) else np.nan,
             "floor": float((known <= FLOOR_).mean()) if len(known) else np.nan,
-            "still": _still(stacked[:, :, j]), "never_met": np.nan, "missing": float(np.isnan(stacked[:, :, j]).mean()),
+            "still": _still(stacked[:, :, j]), "never_met": np.nan, "missing": float(np.isnan(stacked[asked[:, j], :, j]).mean()),
             "minutes": leaf.minutes if isinstance(leaf, Indicator) else np.nan,
         }  # fmt: skip
         if target == target:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import pandas as pd
 
 from ...errors import Problems, unknown
@@ -13,14 +15,34 @@ from ...spec.specification import Specification
 from ...spec.tables import Table, load_table, numbers, rows_text, whole_numbers
 from ...spec.tree import Tree
 from ..survey import Indicators
+from .appeals import changed_by, load_appeals, match_corrections
 from .identifiers import check_names, shown_path
 
 MOST_STARS = 5
 COLUMNS = ("unit", "period", "code", "value", "n", "se", "reason")
 
 
-def load_values(settings: Settings, spec: Specification, excluded: set[str], problems: Problems) -> pd.DataFrame:
-    """Read a workspace's indicator values: unit, period, code, value, n, se, reason; released values only.
+@dataclass(frozen=True)
+class ReleasedValues:
+    """Released indicator values in both versions: as they were first released, and after the appeals that were granted.
+
+    Attributes
+    ----------
+    now
+        unit, period, code, value, n, se, reason: one row a cell, the corrected value where there is one.
+    first
+        The same rows with the values first released.
+    appeals
+        appeal, unit, period, code, state, opened, settled, value_before, value (NaN where nothing was corrected).
+    """
+
+    now: pd.DataFrame = field(repr=False)
+    first: pd.DataFrame = field(repr=False)
+    appeals: pd.DataFrame = field(repr=False)
+
+
+def load_values(settings: Settings, spec: Specification, excluded: set[str], problems: Problems) -> ReleasedValues:
+    """Read a workspace's released indicator values, and the appeals by which some of them were corrected.
 
     Parameters
     ----------
@@ -29,10 +51,12 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
 
     Returns
     -------
-    pandas.DataFrame
+    ReleasedValues
         Empty where there is no table. A statistic about persons (``about = persons``) without its n loses its value, with
-        the reason; so does a value its source marked as missing.
+        the reason; so does a value its source marked as missing. A value released twice without a granted appeal is a
+        problem.
     """
+    appeals = load_appeals(settings, spec, problems)
 
     def seen(raw: Table) -> None:
         source = settings.tables.get("indicator_values")
@@ -41,34 +65,40 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
 
     table = load_table(settings, "indicator_values", INDICATOR_VALUES, problems, seen=seen)
     if table is None or spec.indicators is None:
-        return pd.DataFrame(
+        empty = pd.DataFrame(
             {name: pd.Series(dtype="float64" if name in ("value", "n", "se") else "str") for name in COLUMNS}
         )
+        return ReleasedValues(empty, empty, changed_by(appeals, empty.assign(appeal="", turn=0)))
     frame = table.frame
     if "reason" not in frame:
         frame["reason"] = ""
     frame["unit"] = whole_numbers(frame["unit"])
+    _check_earlier_stages(table.place, frame, problems)
     frame = frame[(frame["stage"].isin(["", "released"])) & ~frame["unit"].isin(excluded)].copy()
-    _check_known(
-        table.place, frame, "unit", {unit.unit for unit in spec.units.rows} | {"ALL"}, "unknown_unit", problems
-    )
-    _check_known(table.place, frame, "code", set(spec.indicators.codes), "unknown_code", problems)
+    source, notices = settings.tables.get("indicator_values"), list(table.notices)
+    declared = {"unit": {unit.unit for unit in spec.units.rows} | {"ALL"}, "code": set(spec.indicators.codes)}
+    for column, known in declared.items():
+        if source is not None and column in source.undeclared:
+            frame, told = _declared_only(frame, column, known)
+            notices += told
+        else:
+            _check_known(table.place, frame, column, known, f"unknown_{column}", problems)
     for name in ("value", "n", "se"):
         frame[name] = numbers(frame[name])
-    twice = frame.index[frame.duplicated(["unit", "period", "code"], keep="first")]
-    if len(twice):
-        duplicates = f"{', '.join(frame.loc[twice[0], ['unit', 'period', 'code']])} ({rows_text(twice)})"
-        problems.add(table.place, "duplicate_row", duplicates, "每单位每期每指标一个发布值", "删去重复 (drop the copy)")
-        frame = frame.drop(index=twice)
+    frame = _without_copies(table.place, frame, ["unit", "period", "code", "time"], problems)
     _check_ranges(table.place, frame, spec.indicators, problems)
     frame.loc[frame["value"].isna() & (frame["reason"] == ""), "reason"] = reasons.MISSING_VALUE
     about_people = frame["code"].map({node.code: node.about == "persons" for node in spec.indicators}).fillna(False)
     uncounted = about_people.astype(bool) & frame["n"].isna()
     frame.loc[uncounted, "reason"] = reasons.NO_COUNT_OF_PEOPLE
     frame.loc[uncounted, "value"] = float("nan")
-    values = frame[list(COLUMNS)].reset_index(drop=True)
-    values.attrs["notices"] = list(table.notices)
-    return values
+    frame = frame.join(match_corrections(frame, appeals, table.place, problems))
+    now, first = (
+        frame.loc[chosen, list(COLUMNS)].reset_index(drop=True) for chosen in (frame["last"], frame["turn"] == 0)
+    )
+    for values in (now, first):
+        values.attrs["notices"] = list(notices)
+    return ReleasedValues(now, first, changed_by(appeals, frame))
 
 
 def load_teams(settings: Settings, spec: Specification, problems: Problems) -> pd.DataFrame:
@@ -111,7 +141,7 @@ def indicators_of(values: pd.DataFrame, spec: Specification, period: str, span: 
         raise unknown("指标时期/indicator period", period, known)
     cycle = parse(period).cycle
     before = [one for one in known if parse(one).cycle == cycle and parse(one).index < parse(wanted[0]).index]
-    earlier = before[len(before) - max(0, span - len(wanted)) :] if span > len(wanted) else []
+    earlier = before[max(0, len(before) - (span - len(wanted))) :] if span > len(wanted) else []
     rows = values["period"]
     return Indicators(
         values[rows.isin(wanted)].reset_index(drop=True), spec, period, tuple(values.attrs.get("notices", ())),
@@ -122,6 +152,21 @@ def indicators_of(values: pd.DataFrame, spec: Specification, period: str, span: 
 def periods_of(values: pd.DataFrame) -> list[str]:
     """Return the periods that have values, in order."""
     return order(sorted(values["period"].unique()))
+
+
+def _check_earlier_stages(place: str, frame: pd.DataFrame, problems: Problems) -> None:
+    """Note values that one stage of the review before the release tells twice."""
+    _without_copies(place, frame[~frame["stage"].isin(["", "released"])], ["unit", "period", "code", "stage"], problems)
+
+
+def _without_copies(place: str, frame: pd.DataFrame, keys: list[str], problems: Problems) -> pd.DataFrame:
+    """Note rows that stand twice, and leave out the copies."""
+    twice = frame.index[frame.duplicated(keys, keep="first")]
+    if not len(twice):
+        return frame
+    duplicates = f"{', '.join(filter(None, frame.loc[twice[0], keys]))} ({rows_text(twice)})"
+    problems.add(place, "duplicate_row", duplicates, f"{' + '.join(keys)} 唯一", "删去重复 (drop the copy)")
+    return frame.drop(index=twice)
 
 
 def _check_ranges(place: str, frame: pd.DataFrame, tree: Tree, problems: Problems) -> None:
@@ -138,6 +183,19 @@ def _check_ranges(place: str, frame: pd.DataFrame, tree: Tree, problems: Problem
             problems.add(
                 f"{place}: {code}", "out_of_range", bad_values, allowed, "改正数值或区间 (correct value or range)"
             )
+
+
+def _declared_only(frame: pd.DataFrame, column: str, declared: set[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out the rows whose unit or code no table declares, and say how many of which."""
+    lost = frame.loc[~frame[column].isin(declared), column]
+    if lost.empty:
+        return frame, []
+    kinds = lost.value_counts()
+    listed = "、".join(str(value) for value in kinds.index[:3])
+    told = (
+        f"未声明的 {column} {len(kinds)} 种共 {len(lost)} 行未读 (rows of an undeclared {column} left out): {listed} …"
+    )
+    return frame.drop(index=lost.index), [told]
 
 
 def _check_known(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from ...errors import Problems
+from ...spec.rubrics import note_rubrics, rubrics_of
 from ...spec.schemas import RATINGS, SELF_ROLES
 from ...spec.settings import Settings
 from ...spec.specification import Specification
@@ -27,7 +28,8 @@ class Ratings:
     ----------
     officials
         The raters are officials in their role (an inspection team, a jury): their mean is shown whatever their number.
-        People asked for their opinion (群众评议, 述职评议) are protected: fewer than 5 are not shown.
+        People asked for their opinion (群众评议, 述职评议) are protected: fewer than 5 are not shown. A rubric that names
+        its raters overrides it.
     """
 
     table: pd.DataFrame = field(repr=False)
@@ -40,8 +42,18 @@ class Ratings:
         parts = self.table.groupby("period", sort=False)
         return tuple(Basis("ratings", str(p), self.spec, values=digest_of(part)) for p, part in parts)
 
+    @property
+    def rubrics(self) -> list[str]:
+        """Rubrics with marks, in their declared order; ``[""]`` where the workspace declares none."""
+        return rubrics_of(set(self.table["code"]), self.spec.rubrics)
 
-def load_ratings(settings: Settings, problems: Problems) -> pd.DataFrame | None:
+    def by_officials(self, rubric: str) -> bool:
+        """Tell whether the raters of a rubric are officials in their role."""
+        declared = self.spec.rubrics[rubric].raters if rubric in self.spec.rubrics else ""
+        return declared == "officials" if declared else self.officials
+
+
+def load_ratings(settings: Settings, spec: Specification, problems: Problems) -> pd.DataFrame | None:
     """Read a workspace's score sheets, one row a score: period, unit, rater, kind, code, score; None where there are none.
 
     Roles of self-assessment become the kind ``self``, all others ``inspection``. Who judged stays inside: results number the
@@ -73,4 +85,5 @@ def load_ratings(settings: Settings, problems: Problems) -> pd.DataFrame | None:
         problems.add(f"{table.place}: value", "text_in_number", bad_scores, "数 (number)", "改为数字 (write a number)")
     own = frame["role"].str.strip().str.casefold().isin(SELF_ROLES)
     frame["kind"] = own.map({True: "self", False: "inspection"})
+    note_rubrics(table.place, frame, spec.rubrics, spec.units, problems)
     return frame[list(COLUMNS)].reset_index(drop=True)

@@ -72,7 +72,9 @@ def spread_multiple(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=frame.index)
 
 
-def match_headers(headers: Iterable[str], wordings: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+def match_headers(
+    headers: Iterable[str], wordings: Mapping[str, Iterable[str]], *, by_code: bool = True
+) -> dict[str, list[str]]:
     """Match each header to the question it asks.
 
     Parameters
@@ -81,6 +83,8 @@ def match_headers(headers: Iterable[str], wordings: Mapping[str, Iterable[str]])
         As exported: ``3、题干``, ``第3题(行)``, ``3、题干—行``, ``8、(选项)``, or plain codes.
     wordings
         Code → its possible wordings.
+    by_code
+        Whether a header that is the code itself matches; in a file that knows nothing of these codes it must not.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def match_headers(headers: Iterable[str], wordings: Mapping[str, Iterable[str]])
     """
     code_by_wording: dict[str, str] = {}
     for code, texts in wordings.items():
-        for text in (code, *texts):
+        for text in (code, *texts) if by_code else texts:
             if plain_header(text):
                 code_by_wording.setdefault(plain_header(text), code)
     headers_by_code: dict[str, list[str]] = {}

@@ -10,25 +10,31 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ...errors import DjError, DjWarning, Problems
+from ...errors import DjWarning
 from ...result import Result
-from ...spec.periods import order, parse
+from ...spec.periods import order
 from ...spec.settings import FLOOR
 from ...spec.specification import Specification
 from ..basis import Basis, digest_of
+from ..inference.sharedranks import shared_ranks, tied_units
 from ..inference.uncertainty import CONFIDENCE
 from ..intake.score_sheets import Ratings
 from . import concordance, two_way
+from .rubric_sheets import KINDS, checked_sheets, item_weights, of_rubric, sheet_items, sheet_scores
 from .two_way import Estimates
 
-KINDS = ("inspection", "self")
-NEEDED = ("period", "unit", "rater", "score", "kind")
 NOT_INSPECTED = "no_inspection"
 NO_SELF = "no_self_assessment"
 ONE_ITEM = "one_item_no_error_can"
 ALL_ITEMS = "*"
+RANK_DRAWS = 2000
 _KEYS = ("period", "level", "unit")
-_ESTIMATES = ("score", "adjusted", "se", "df", "se_source", "low", "high", "p_first")
+_ESTIMATES = (
+    "score", "adjusted", "se", "df", "se_source", "low", "high", "rank_before", "rank", "rank_low", "rank_high", "tied_with", "p_first",
+)  # fmt: skip
+_PARTS = ("main", "agreement", "severity", "self", "wins", "lead")
+_LEAD = ("n", "n_other", "difference", "se", "probability", "decided")
+_LEAD_TYPES = {"unit": "str", "other": "str", "reason": "str", "decided": "boolean"}
 _SELF = ("n", "items", "self", "inspection", "difference", "se", "low", "high", "outside")
 
 
@@ -38,16 +44,24 @@ class Rating(Result):
 
     ``.table``: period, level, unit, n (raters), score (mean over raters, in points of the score sheet), adjusted (for how
     strict the raters were), se, df, se_source (``raters`` or ``none``), low, high (95 % interval of adjusted, of score where
-    nothing could be adjusted), p_first (probability to be truly the best of the period), reason.
+    nothing could be adjusted), rank_before (by score), rank (by adjusted), rank_low, rank_high (places not ruled out, 95 % for all
+    together), tied_with (units whose adjusted score is printed the same), p_first (probability to be truly the best of the period),
+    reason.
     """
+
+    @property
+    def self_assessed(self) -> bool:
+        """Tell whether some unit assessed itself."""
+        return bool(self.parts["self"].table["self"].notna().any())
 
     @property
     def agreement(self) -> Result:
         """Inter-rater agreement by period.
 
         Columns: period, code (``*`` the whole sheet), coefficient, estimate, low, high, p, n, targets, method, reason.
-        Six intraclass correlations (``ICC(2,1)`` is the one to report), ``Kendall W``, and of self-assessment against
-        inspection ``bias``, ``limit_low``, ``limit_high`` (Bland–Altman 1999).
+        Six intraclass correlations (``ICC(2,1)`` is the one to report), ``Kendall W``; of officials ``severity``, how many points the
+        strictest and the most lenient lie apart; and of self-assessment against inspection ``bias``, ``limit_low``, ``limit_high``
+        (Bland–Altman 1999).
         """
         return self.parts["agreement"]
 
@@ -64,7 +78,8 @@ class Rating(Result):
     def self_assessment(self) -> Result:
         """Self-assessment minus inspection: the keys, n (inspecting raters), items, self, inspection, difference, se, low, high.
 
-        The interval is over items; ``outside`` tells whether the difference lies outside the limits of agreement.
+        ``inspection`` is adjusted for how strict the raters were, where it can be. The interval is over items;
+        ``outside`` tells whether the difference lies outside the limits of agreement.
         """
         return self.parts["self"]
 
@@ -76,20 +91,31 @@ class Rating(Result):
         """
         return self.parts["wins"]
 
+    @property
+    def lead(self) -> Result:
+        """Lead of the best unit of each period over the second: period, unit, other, n, n_other, difference, se, probability (that
+        unit is truly better), decided (with 95 % and more), reason.
+
+        Of two units that are equally good one is said to lead in one case of ten, as either may come first; of more in fewer.
+        """
+        return self.parts["lead"]
+
 
 def rate(
     ratings: Ratings | pd.DataFrame,
     *,
     spec: Specification | None = None,
+    rubric: str | None = None,
     officials: bool = False,
     draws: int = 10_000,
     seed: int = 0,
 ) -> Rating:
     """Combine the score sheets of several judges.
 
-    A sheet (one rater, one unit) counts as the weighted mean of its items; weights are those of the indicator tree, else
-    equal. A sheet that lacks an item of its period and kind is left out, with a warning. Raters count alike. Units are adjusted by
-    :func:`~dj_analysis.measure.raters.severity`; where no rater judged two units every unit has the mean over its own raters.
+    A sheet (one rater, one unit) counts as the weighted mean of its items; weights are those of the rubric, else of the indicator
+    tree, else equal. A sheet that lacks an item of its period and kind is left out, with a warning. Raters count alike. Units are adjusted by
+    :func:`~dj_analysis.measure.raters.severity`; where no rater judged two units, or units fall into groups without a common
+    rater (with a warning), every unit has the mean over its own raters.
 
     Parameters
     ----------
@@ -98,9 +124,11 @@ def rate(
         code (item) where a sheet has several.
     spec
         Units (levels, names), item weights, min_group; by default those of the workspace. Without any, units are taken as they are written.
+    rubric
+        The rubric (评价细则) whose sheets are combined; sheets of several are never put together.
     officials
         The raters of a frame are officials in their role, so that their number need not reach 5 to be shown; a workspace
-        declares it with its table (``[tables.ratings] raters``).
+        declares it with its table (``[tables.ratings] raters``) or with the rubric.
     draws, seed
         Of the simulation of ``p_first``.
 
@@ -112,7 +140,9 @@ def rate(
     Raises
     ------
     DataError
-        Rows that do not fit, all together; units that fall into groups without a common rater.
+        Rows that do not fit, units of a type that their rubric does not judge, all together.
+    UsageError
+        Several rubrics and none named, or one without marks.
 
     Examples
     --------
@@ -120,16 +150,18 @@ def rate(
     >>> round(float(rate(sheets.assign(period="2026", kind="inspection")).wins.table["probability"][0]), 3)
     0.965
     """
-    bases: tuple[Basis, ...] = ()
-    if isinstance(ratings, Ratings):
-        officials, bases = ratings.officials, ratings.basis
-        ratings, spec = ratings.table, spec or ratings.spec
-    spec = spec or Specification()
-    rows = _checked(ratings, spec)
-    bases = bases or tuple(Basis("ratings", p, spec, values=digest_of(part)) for p, part in rows.groupby("period"))
-    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("main", "agreement", "severity", "self", "wins")}
+    declared = ratings if isinstance(ratings, Ratings) else None
+    spec = spec or (declared.spec if declared is not None else Specification())
+    rows = checked_sheets(ratings.table if isinstance(ratings, Ratings) else ratings, spec)
+    bases = tuple(Basis("ratings", p, spec, values=digest_of(part)) for p, part in rows.groupby("period"))
+    rows, name_of_rubric = of_rubric(rows, spec, rubric)
+    if declared is not None:
+        officials = declared.by_officials(name_of_rubric)
+        bases = tuple(basis for basis in declared.basis if basis.period in set(rows["period"]))
+    weights = item_weights(rows, spec, name_of_rubric)
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in _PARTS}
     for period in order(sorted(rows["period"].unique())):
-        for name, table in _of_period(rows[rows["period"] == period], spec, officials, draws, seed).items():
+        for name, table in _of_period(rows[rows["period"] == period], weights, officials, draws, seed).items():
             table.insert(0, "period", period)
             tables[name].append(table)
     joined = {name: pd.concat(frames, ignore_index=True) for name, frames in tables.items()}
@@ -150,27 +182,28 @@ def rate(
         "severity": part("severity", ("period", "rater")),
         "self": part("self", _KEYS),
         "wins": part("wins", (*_KEYS, "other")),
+        "lead": part("lead", ("period", "unit", "other")),
     }
     return Rating(table=joined["main"], keys=_KEYS, statistics=("n", *_ESTIMATES), parts=parts, **common)
 
 
 def _of_period(
-    rows: pd.DataFrame, spec: Specification, officials: bool, draws: int, seed: int
+    rows: pd.DataFrame, weights: pd.Series, officials: bool, draws: int, seed: int
 ) -> dict[str, pd.DataFrame]:
     """Every table of one period, without its column period."""
-    weights = _weights(rows, spec)
-    sheets = {kind: _sheets(rows[rows["kind"] == kind], weights) for kind in KINDS}
-    sheet_scores = {kind: _weighted(items, weights) for kind, items in sheets.items()}
+    sheets = {kind: sheet_items(rows[rows["kind"] == kind], weights) for kind in KINDS}
+    inspections = sheet_scores(sheets["inspection"], weights)
     places = rows[["level", "unit"]].drop_duplicates().sort_values(["level", "unit"], ignore_index=True)
-    estimates = _estimates(sheet_scores["inspection"])
-    self_table = _self_table(places, sheets, weights)
-    main = _main_table(places, estimates, 0 if officials else FLOOR, draws, seed)
+    estimates, least = _estimates(inspections), 0 if officials else FLOOR
+    self_table = _self_table(places, sheets, weights, estimates)
+    agreement = _agreement_table(sheets["inspection"], inspections, self_table, estimates if officials else None)
     return {
-        "main": main,
-        "agreement": _agreement_table(sheets["inspection"], sheet_scores["inspection"], self_table),
+        "main": _main_table(places, estimates, least, draws, seed),
+        "agreement": agreement,
         "severity": _severity_table(estimates),
         "self": self_table,
         "wins": _wins_table(places, estimates),
+        "lead": _lead_table(estimates, least),
     }
 
 
@@ -179,24 +212,35 @@ def _estimates(sheets: pd.Series) -> Estimates | None:
     if sheets.empty:
         return None
     matrix = sheets.unstack("rater")
-    return (two_way.separate if (matrix.notna().sum() == 1).all() else two_way.severity)(matrix)
+    seen = matrix.notna()
+    if (seen.sum() == 1).all():
+        return two_way.separate(matrix)
+    if two_way.groups_of(seen.to_numpy()).max() > 0:
+        message = (
+            "评分/ratings: 有的单位与其他单位没有共同的评分方,未除去宽严,各单位只取平均"
+            " (some units share no rater with the others: strictness is not taken out)"
+        )
+        warnings.warn(message, DjWarning, stacklevel=5)
+        return two_way.separate(matrix)
+    return two_way.severity(matrix)
 
 
 def _main_table(places: pd.DataFrame, estimates: Estimates | None, least: int, draws: int, seed: int) -> pd.DataFrame:
     table = places.copy()
     if estimates is None:
-        missing = dict.fromkeys(("score", "adjusted", "se", "df", "low", "high", "p_first"), np.nan)
-        return table.assign(n=0, **missing, se_source="none", reason=NOT_INSPECTED)[_columns()]
+        missing = dict.fromkeys([name for name in _ESTIMATES if name not in ("se_source", "tied_with")], np.nan)
+        return table.assign(n=0, **missing, tied_with="", se_source="none", reason=NOT_INSPECTED)[_columns()]
     low, high = estimates.interval()
     values = pd.DataFrame(
         {
             "n": estimates.n, "score": estimates.mean, "adjusted": estimates.adjusted, "se": estimates.se,
             "df": estimates.df, "low": low, "high": high,
-            "p_first": _first_probability(estimates, least, draws, seed), "reason": estimates.reason,
+            **_ranked(estimates, least, draws, seed), "reason": estimates.reason,
         }, index=list(estimates.targets),
     ).reindex(places["unit"])  # fmt: skip
     values["n"] = values["n"].fillna(0).astype(int)
     values["reason"] = values["reason"].astype("object").where(values["n"] > 0, NOT_INSPECTED).astype("str")
+    values["tied_with"] = values["tied_with"].fillna("").astype("str")
     values["se_source"] = np.where(values["se"].notna(), "raters", "none")
     return pd.concat([table, values.reset_index(drop=True)], axis=1)[_columns()]
 
@@ -205,18 +249,32 @@ def _columns() -> list[str]:
     return ["level", "unit", "n", *_ESTIMATES, "reason"]
 
 
-def _first_probability(estimates: Estimates, least: int, draws: int, seed: int) -> np.ndarray:
-    """Probability of ranking first among the units with enough raters, to disclose nothing about the others."""
-    eligible, probability = np.flatnonzero(estimates.n >= least), np.full(len(estimates.targets), np.nan)
+def _ranked(estimates: Estimates, least: int, draws: int, seed: int) -> dict[str, Any]:
+    """Ranks, their sets and the chance to be first among the units with enough raters, to disclose nothing about the others."""
+    eligible, size = np.flatnonzero(estimates.n >= least), len(estimates.targets)
+    columns: dict[str, Any] = {
+        name: np.full(size, np.nan) for name in ("rank_before", "rank", "rank_low", "rank_high", "p_first")
+    }
+    ties = np.full(size, "", dtype=object)
     if len(eligible):
-        probability[eligible] = two_way.first_probability(estimates.taken(eligible), draws, seed)
-    return probability
+        part = estimates.taken(eligible)
+        low, high = two_way.rank_bounds(part, draws=min(draws, RANK_DRAWS), seed=seed)
+        columns["rank_before"][eligible], columns["rank"][eligible] = shared_ranks(part.mean), shared_ranks(part.centre)
+        columns["rank_low"][eligible], columns["rank_high"][eligible] = low, high
+        columns["p_first"][eligible] = two_way.first_probability(part, draws, seed)
+        ties[eligible] = tied_units(part.centre, part.targets)
+    return columns | {"tied_with": ties}
 
 
-def _agreement_table(items: pd.DataFrame, sheet_scores: pd.Series, self_table: pd.DataFrame) -> pd.DataFrame:
-    """Coefficients of the whole sheet, of every item where there are several, and of self-assessment against inspection."""
-    blocks = [] if sheet_scores.empty else [(ALL_ITEMS, sheet_scores)]
-    if not sheet_scores.empty and items.shape[1] > 1:
+def _agreement_table(
+    items: pd.DataFrame, inspections: pd.Series, self_table: pd.DataFrame, estimates: Estimates | None
+) -> pd.DataFrame:
+    """Coefficients of the whole sheet, of every item where there are several, and of self-assessment against inspection.
+
+    How far raters lie apart in severity is told of officials only (``estimates``): the ends of a range are two of them.
+    """
+    blocks = [] if inspections.empty else [(ALL_ITEMS, inspections)]
+    if not inspections.empty and items.shape[1] > 1:
         blocks += [(str(code), items[code].dropna()) for code in items]
     tables = []
     for code, sheets in blocks:
@@ -225,11 +283,25 @@ def _agreement_table(items: pd.DataFrame, sheet_scores: pd.Series, self_table: p
             pd.concat([concordance.icc(matrix), concordance.kendall_w(matrix)], ignore_index=True).assign(code=code)
         )
     limits = concordance.bland_altman(self_table["difference"]).assign(code=ALL_ITEMS)
-    limits["n"] = sheet_scores.index.get_level_values("rater").nunique() if not sheet_scores.empty else 0
+    raters = inspections.index.get_level_values("rater").nunique() if not inspections.empty else 0
+    limits["n"] = raters
     if not (self_table["self"].notna() & self_table["inspection"].notna()).any():
-        limits["reason"] = NOT_INSPECTED if sheet_scores.empty else NO_SELF
+        limits["reason"] = NOT_INSPECTED if inspections.empty else NO_SELF
+    if estimates is not None:
+        tables.append(_severity_range(estimates, raters))
     table = pd.concat([*tables, limits], ignore_index=True)
     return table[["code", "coefficient", "estimate", "low", "high", "p", "n", "targets", "method", "reason"]]
+
+
+def _severity_range(estimates: Estimates, raters: int) -> pd.DataFrame:
+    """One row: how far the strictest and the most lenient rater lie apart."""
+    apart, low, high, p = two_way.severity_range(estimates)
+    reason = "" if apart == apart else estimates.reason[0] or two_way.NOT_CROSSED if raters > 1 else two_way.ONE_RATER
+    row = {
+        "code": ALL_ITEMS, "coefficient": "severity", "estimate": apart, "low": low, "high": high, "p": p, "n": raters,
+        "targets": len(estimates.targets), "method": "Tukey-Kramer 1956", "reason": reason,
+    }  # fmt: skip
+    return pd.DataFrame([row])
 
 
 def _severity_table(estimates: Estimates | None) -> pd.DataFrame:
@@ -250,8 +322,13 @@ def _severity_table(estimates: Estimates | None) -> pd.DataFrame:
     return table
 
 
-def _self_table(places: pd.DataFrame, sheets: dict[str, pd.DataFrame], weights: pd.Series) -> pd.DataFrame:
-    """Self minus inspection by unit: means over raters by item, then the weighted mean over items and its error over items."""
+def _self_table(
+    places: pd.DataFrame, sheets: dict[str, pd.DataFrame], weights: pd.Series, estimates: Estimates | None
+) -> pd.DataFrame:
+    """Self minus inspection by unit: means over raters by item, then the weighted mean over items and its error over items.
+
+    A unit's inspection is moved, in all items alike, to what raters of mean severity would have given.
+    """
     means = {kind: items.groupby(level="unit").mean().reindex(places["unit"]) for kind, items in sheets.items()}
     codes = [code for code in means["inspection"] if code in means["self"]]
     w = weights[codes].to_numpy(float)
@@ -262,7 +339,8 @@ def _self_table(places: pd.DataFrame, sheets: dict[str, pd.DataFrame], weights: 
     both = {kind: means[kind][codes].to_numpy(float).reshape(len(places), len(codes)) for kind in KINDS}
     for kind in ("self", "inspection"):
         table[kind] = both[kind] @ w if codes else np.nan
-    by_item = both["self"] - both["inspection"]
+    table["inspection"] += _moved_by_severity(places, estimates)
+    by_item = both["self"] - both["inspection"] - _moved_by_severity(places, estimates)[:, None]
     table["difference"] = table["self"] - table["inspection"]
     spread = ((w * (by_item - table["difference"].to_numpy()[:, None])) ** 2).sum(axis=1)
     several = len(codes) > 1
@@ -279,6 +357,32 @@ def _self_table(places: pd.DataFrame, sheets: dict[str, pd.DataFrame], weights: 
     table.loc[table["self"].isna(), "reason"] = NO_SELF
     table.loc[table["inspection"].isna(), "reason"] = NOT_INSPECTED
     return table[["level", "unit", *_SELF, "reason"]]
+
+
+def _moved_by_severity(places: pd.DataFrame, estimates: Estimates | None) -> np.ndarray:
+    """Return the points by which each unit's score is adjusted for how strict its raters were; 0 where that is not known."""
+    if estimates is None:
+        return np.zeros(len(places))
+    moved = pd.Series(estimates.centre - estimates.mean, index=list(estimates.targets))
+    return moved.reindex(places["unit"]).fillna(0.0).to_numpy(float)
+
+
+def _lead_table(estimates: Estimates | None, least: int) -> pd.DataFrame:
+    """The first two units among those with enough raters."""
+    columns = ("unit", "other", *_LEAD, "reason")
+    eligible = np.flatnonzero(estimates.n >= least) if estimates is not None else np.empty(0, dtype=int)
+    if estimates is None or len(eligible) < 2:
+        return pd.DataFrame({name: pd.Series(dtype=_LEAD_TYPES.get(name, "float64")) for name in columns})
+    part = estimates.taken(eligible)
+    first, second = np.argsort(-part.centre, kind="stable")[:2]
+    probability, difference, se = (values[first, second] for values in two_way.win_probability(part))
+    known = probability == probability
+    why = part.reason[first] if part.reason[first] == two_way.ONE_RATER else part.reason[second]
+    row = (
+        part.targets[first], part.targets[second], part.n[first], part.n[second], difference, se, probability,
+        bool(probability >= CONFIDENCE) if known else None, "" if known else why,
+    )  # fmt: skip
+    return pd.DataFrame([row], columns=list(columns)).astype(_LEAD_TYPES)
 
 
 def _wins_table(places: pd.DataFrame, estimates: Estimates | None) -> pd.DataFrame:
@@ -304,103 +408,3 @@ def _wins_table(places: pd.DataFrame, estimates: Estimates | None) -> pd.DataFra
     why = np.where(estimates.reason[first] == two_way.ONE_RATER, estimates.reason[first], estimates.reason[second])
     table["reason"] = pd.Series(np.where(table["probability"].isna(), why, ""), dtype="str")
     return table[columns]
-
-
-# --- Sheets ---------------------------------------------------------------------------------------------------------
-
-
-def _weights(rows: pd.DataFrame, spec: Specification) -> pd.Series:
-    """Weights of the items: the indicator tree's where it knows them all, else equal."""
-    codes = sorted(rows["code"].unique())
-    tree = spec.indicators
-    in_tree = tree is not None and all(code in tree for code in codes)
-    return pd.Series([tree[code].weight if in_tree and tree is not None else 1.0 for code in codes], index=codes)
-
-
-def _sheets(rows: pd.DataFrame, weights: pd.Series) -> pd.DataFrame:
-    """(unit, rater) × items; sheets that lack an item another sheet of the kind has are left out, with a warning."""
-    codes = [code for code in weights.index if code in set(rows["code"])]
-    table = rows.pivot(index=["unit", "rater"], columns="code", values="score").reindex(columns=codes)
-    incomplete = int(table.isna().any(axis=1).sum())
-    if incomplete:
-        message = f"评分/ratings {rows['period'].iloc[0]}: {incomplete} 份评分表缺项,未计入 (sheets that lack an item are left out)"
-        warnings.warn(message, DjWarning, stacklevel=5)
-    return table.dropna()
-
-
-def _weighted(items: pd.DataFrame, weights: pd.Series) -> pd.Series:
-    w = weights[list(items.columns)].to_numpy(float)
-    return pd.Series(items.to_numpy(float) @ w / w.sum() if len(w) else np.empty(0), index=items.index, dtype="float64")
-
-
-def _checked(ratings: pd.DataFrame, spec: Specification) -> pd.DataFrame:
-    """Return period, level, unit, rater, code, kind, score of every row; all problems are raised together."""
-    problems = Problems()
-    missing = [name for name in NEEDED if name not in ratings]
-    if missing or ratings.empty:
-        offending = "、".join(missing) or "0 行/rows"
-        problems.add(
-            "评分/ratings", "missing_column" if missing else "empty", offending, ", ".join(NEEDED), "补上 (give them)"
-        )
-        problems.raise_if_any()
-    rows = ratings.reset_index(drop=True).copy()
-    rows["code"] = rows.get("code", "")
-    for name in ("period", "unit", "rater", "code", "kind"):
-        rows[name] = rows[name].astype("object").where(rows[name].notna(), "").astype("str").str.strip()
-    rows["score"] = pd.to_numeric(rows["score"], errors="coerce").astype("float64")
-    checks = {
-        "period": ~rows["period"].map(_is_period), "unit": rows["unit"] == "", "rater": rows["rater"] == "",
-        "kind": ~rows["kind"].isin(KINDS), "score": ~np.isfinite(rows["score"]),
-    }  # fmt: skip
-    allowed = {"period": "2026, 2026H1, 2026Q3, 2026-09", "kind": ", ".join(KINDS), "score": "有限数 (a finite number)"}
-    for name, invalid in checks.items():
-        if invalid.any():
-            offending = f"{ratings[name].iloc[int(invalid.argmax())]} ({_rows_of(invalid)})"
-            expected = allowed.get(name, "非空 (not empty)")
-            problems.add(f"评分/ratings: {name}", "bad_value", offending, expected, "改正 (correct it)")
-    rows["level"] = "unit"
-    if spec.units.rows:
-        _resolve_units(rows, spec, problems)
-    duplicate = rows.duplicated(["period", "unit", "rater", "code", "kind"])
-    if duplicate.any():
-        allowed_rows = "每人每单位每项一分 (one score for each rater, unit and item)"
-        problems.add("评分/ratings", "duplicate_row", _rows_of(duplicate), allowed_rows, "删去重复 (drop the copy)")
-    problems.raise_if_any()
-    return rows[["period", "level", "unit", "rater", "code", "kind", "score"]]
-
-
-def _is_period(text: str) -> bool:
-    try:
-        parse(text)
-    except DjError:
-        return False
-    return True
-
-
-def _resolve_units(rows: pd.DataFrame, spec: Specification, problems: Problems) -> None:
-    """Replace the units as written by unit codes and add their levels, by period."""
-    for period in filter(_is_period, rows["period"].unique()):
-        in_period, units = rows["period"] == period, spec.units.at(period)
-        resolved = units.resolve([unit for unit in rows.loc[in_period, "unit"].unique() if unit])
-        unresolved = in_period & ~rows["unit"].isin(resolved) & (rows["unit"] != "")
-        if unresolved.any():
-            unknown_units, advice = (
-                "、".join(rows.loc[unresolved, "unit"].unique()[:3]),
-                "改正,或在 units 表补上 (correct it, or add it to units)",
-            )
-            problems.add(
-                f"评分/ratings {period}: unit",
-                "unknown_unit",
-                f"{unknown_units} ({_rows_of(unresolved)})",
-                "units 表",
-                advice,
-            )
-        codes = rows.loc[in_period, "unit"].map(lambda name, resolved=resolved: resolved.get(name, name))
-        rows.loc[in_period, "unit"] = codes
-        rows.loc[in_period, "level"] = codes.map(lambda code, units=units: units[code].level if code in units else "")
-
-
-def _rows_of(flagged: pd.Series) -> str:
-    """Return the numbers of the first flagged rows, counted as in a file with a header."""
-    places = [str(i + 2) for i in np.flatnonzero(flagged)[:5]]
-    return f"第 {', '.join(places)}{' …' if flagged.sum() > 5 else ''} 行/rows"

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import sparse, stats
 
 from ...errors import DataError, Problems, UsageError
+from ..inference.ranks import PAIRS_AT_ONCE, rank_sets
 from ..inference.uncertainty import CONFIDENCE
 
 ONE_RATER = "one_rater_no_error_can"
@@ -27,7 +28,7 @@ class Estimates:
     """Target scores as if all had the same judges, with their errors; arrays by target.
 
     ``n`` judges, ``mean`` as given, ``adjusted`` for how strict the judges were, ``se`` and ``df`` of it (NaN without
-    replication), ``covariance`` of all, ``reason``. ``severity`` and ``severity_se`` are by rater (positive is strict), empty
+    replication), ``covariance`` of all, ``reason``. ``severity`` (positive is strict) and its covariance are by rater, empty
     where they cannot be told from how good the targets are. ``sigma`` is the standard deviation of one score.
     """
 
@@ -41,8 +42,18 @@ class Estimates:
     covariance: np.ndarray
     reason: np.ndarray
     severity: np.ndarray
-    severity_se: np.ndarray
+    severity_covariance: np.ndarray
     sigma: float
+
+    @property
+    def severity_se(self) -> np.ndarray:
+        """Standard error of each rater's severity."""
+        return np.sqrt(np.diag(self.severity_covariance))
+
+    @property
+    def centre(self) -> np.ndarray:
+        """``adjusted``; ``mean`` where nothing could be adjusted."""
+        return np.where(np.isnan(self.adjusted), self.mean, self.adjusted)
 
     def taken(self, positions: np.ndarray) -> Estimates:
         """Return the estimates of some of the targets."""
@@ -53,9 +64,8 @@ class Estimates:
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
         """Student-t interval of ``adjusted``, of ``mean`` where nothing could be adjusted."""
-        centre = np.where(np.isnan(self.adjusted), self.mean, self.adjusted)
         half = stats.t.ppf(0.5 + confidence / 2, self.df) * self.se
-        return centre - half, centre + half
+        return self.centre - half, self.centre + half
 
 
 def severity(matrix: Any) -> Estimates:
@@ -92,7 +102,7 @@ def severity(matrix: Any) -> Estimates:
     return Estimates(
         targets, raters, n, mean, mean - share @ effect + offset, np.sqrt(np.diag(covariance)),
         np.full(len(targets), df if sigma2 == sigma2 else np.nan), covariance, np.full(len(targets), why, dtype=object),
-        offset - effect, np.sqrt(sigma2 * np.diag(inverse)), float(np.sqrt(sigma2)),
+        offset - effect, sigma2 * inverse, float(np.sqrt(sigma2)),
     )  # fmt: skip
 
 
@@ -132,10 +142,9 @@ def separate(matrix: Any) -> Estimates:
     reason = np.full(len(targets), NOT_CROSSED, dtype=object)
     reason[np.isnan(variance)] = SAME_SCORES
     reason[n == 1] = ONE_RATER
-    empty = np.empty(0)
     return Estimates(
         targets, raters, n, mean, np.full(len(targets), np.nan), np.sqrt(variance / n),
-        np.where(np.isnan(variance), np.nan, n - 1.0), np.diag(variance / n), reason, empty, empty, float("nan"),
+        np.where(np.isnan(variance), np.nan, n - 1.0), np.diag(variance / n), reason, np.empty(0), np.empty((0, 0)), float("nan"),
     )  # fmt: skip
 
 
@@ -149,7 +158,7 @@ def win_probability(found: Estimates) -> tuple[np.ndarray, np.ndarray, np.ndarra
     probability, difference, se
         Targets × targets, row against column; NaN on the diagonal and where there is no error to judge by.
     """
-    centre = np.where(np.isnan(found.adjusted), found.mean, found.adjusted)
+    centre = found.centre
     variance = np.diag(found.covariance)
     difference = centre[:, None] - centre
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -164,7 +173,7 @@ def win_probability(found: Estimates) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 def first_probability(found: Estimates, draws: int = 10_000, seed: int = 0) -> np.ndarray:
     """Probability that each target is truly the best of all; they add up to 1. Simulated, NaN where an error is missing."""
-    centre = np.where(np.isnan(found.adjusted), found.mean, found.adjusted)
+    centre = found.centre
     if np.isnan(found.se).any() or len(centre) < 2:
         return np.full(len(centre), np.nan)
     rng, wins, remaining = np.random.default_rng(seed), np.zeros(len(centre)), draws
@@ -179,6 +188,67 @@ def first_probability(found: Estimates, draws: int = 10_000, seed: int = 0) -> n
         wins += np.bincount((centre + noise / np.sqrt(variance_ratio)).argmax(axis=1), minlength=len(centre))
         remaining -= size
     return wins / draws
+
+
+def rank_bounds(
+    found: Estimates, confidence: float = CONFIDENCE, draws: int = 2000, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute joint confidence sets of ranks of targets whose scores share judges (Mogstad et al. 2024, in one step).
+
+    All pairs are tested together against the largest studentised difference, simulated under the joint Student t of the scores; a
+    target's set starts after those surely above it. With judges of their own the scores are independent:
+    :func:`~dj_analysis.measure.inference.ranks.rank_sets`.
+
+    Returns
+    -------
+    low, high
+        Best and worst rank that is not ruled out, by target; NaN without an error.
+    """
+    size = len(found.targets)
+    if not found.severity.size:
+        sets = rank_sets(found.mean, found.se, confidence=confidence, df=found.df, draws=draws, seed=seed)
+        return sets.low, sets.high
+    if np.isnan(found.se).any() or size < 2:
+        return np.full(size, np.nan), np.full(size, np.nan)
+    first, second = np.triu_indices(size, k=1)
+    variance = np.diag(found.covariance)
+    se = np.sqrt(variance[first] + variance[second] - 2 * found.covariance[first, second])
+    eigenvalues, eigenvectors = np.linalg.eigh(found.covariance)
+    root, rng = eigenvectors * np.sqrt(np.maximum(eigenvalues, 0)), np.random.default_rng(seed)
+    largest: list[np.ndarray] = []
+    for start in range(0, draws, step := max(1, PAIRS_AT_ONCE // len(se))):
+        block = min(step, draws - start)
+        noise = rng.standard_normal((block, size)) @ root.T
+        of_error = np.sqrt(rng.chisquare(found.df[0], block) / found.df[0])
+        largest.append((np.abs(noise[:, first] - noise[:, second]) / se).max(axis=1) / of_error)
+    cut = np.quantile(np.concatenate(largest), confidence, method="weibull")
+    difference = found.centre[first] - found.centre[second]
+    low, high = np.ones(size), np.full(size, float(size))
+    for better, worse in ((first[difference > cut * se], second[difference > cut * se]),
+                          (second[-difference > cut * se], first[-difference > cut * se])):  # fmt: skip
+        np.add.at(low, worse, 1)
+        np.subtract.at(high, better, 1)
+    return low, high
+
+
+def severity_range(found: Estimates, confidence: float = CONFIDENCE) -> tuple[float, float, float, float]:
+    """Return how far the strictest and the most lenient rater lie apart: points, low, high, p (all raters are equally strict).
+
+    Tukey's range with Kramer's (1956) error of unequal designs; exact for two raters (Student's t) and for complete designs,
+    careful otherwise (Hayter 1984). NaN where severity or its error is not known.
+    """
+    if found.severity.size < 2 or np.isnan(found.severity_covariance).any():
+        return (float("nan"),) * 4
+    strict, lenient = int(found.severity.argmax()), int(found.severity.argmin())
+    covariance, df, raters = found.severity_covariance, float(found.df[0]), found.severity.size
+    distance = float(found.severity[strict] - found.severity[lenient])
+    se = float(np.sqrt(covariance[strict, strict] + covariance[lenient, lenient] - 2 * covariance[strict, lenient]))
+    if raters == 2:  # the range of two is Student's t
+        half, p = stats.t.ppf(0.5 + confidence / 2, df) * se, 2 * stats.t.sf(distance / se, df)
+    else:
+        half = stats.studentized_range.ppf(confidence, raters, df) * se / np.sqrt(2)
+        p = stats.studentized_range.sf(distance / se * np.sqrt(2), raters, df)
+    return distance, distance - float(half), distance + float(half), float(p)
 
 
 def labelled(matrix: Any) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:

@@ -1,37 +1,52 @@
-"""Reliability of the survey's scales, with the item analysis behind it."""
+"""Reliability of scales of items, questions to persons or elements on which units are marked, with the item analysis behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
 
 from ...errors import UsageError, unknown
 from ...result import Result
 from ...spec import reasons
-from ...spec.tree import Form, Node
+from ...spec.tree import Form, Indicator, Node, Tree
 from ...spec.units import ALL, Units
-from ..basis import Basis, basis_of
+from ..basis import basis_of
 from ..crossnames import is_cross
 from ..inference.uncertainty import CONFIDENCE
 from ..members import members
+from ..scores import Scores, inherited
 from ..survey import Survey
 from ..survey_scores import score
-from .factors import SINGULAR, invertible, one_factor
+from .factors import SINGULAR, invertible
+from .item_statistics import (
+    ENDS,
+    alpha,
+    alpha_without,
+    bartlett,
+    feldt,
+    item_total,
+    kmo,
+    omegas,
+    sums_by_total,
+    upper_lower,
+)
 from .moments import MISSING, Answers, Covariances, Missing, Moments, moments_of, read_answers
 
 ONE_ITEM = "one_item_no_reliability"
 NO_ITEM_VARIANCE = "all_answers_item_equal"
 TWO_ITEMS = "two_items_one_factor_model"
-OUTER = 0.27  # Kelley 1939
-_LEAST_OUTER = 10  # persons at each end, below which ends are not compared
+SAME_UNITS, SAME_ELEMENT = "all_targets_have_same_score", "all_units_same_element"
+#: What a reason about persons' answers says of units' marks.
+_OF_UNITS = {
+    reasons.NO_ANSWERS: reasons.MISSING_VALUE, reasons.ONE_PERSON: reasons.TOO_FEW_TO_JUDGE, reasons.NO_VARIANCE: SAME_UNITS,
+    NO_ITEM_VARIANCE: SAME_ELEMENT,
+}  # fmt: skip
 
-ENDS = ("upper", "lower", "upper_lower", "t", "p")
 KEYS = ("period", "level", "unit", "form", "scale")
 _TEXT = (*KEYS, "coefficient", "code", "method", "reason")
 _TESTS = ("bartlett_chi2", "bartlett_df", "bartlett_p")
@@ -44,125 +59,6 @@ METHODS = {
     "kmo": "Kaiser 1974",
 } | dict.fromkeys(_TESTS, "Bartlett 1951")
 _OMEGAS = ("omega_total", "omega_total_psych")
-
-
-def alpha(covariance: np.ndarray) -> float:
-    """Return Cronbach's alpha, k/(k−1)·(1 − Σσ²ᵢ/σ²ₜ) (Cronbach 1951); of standardised items with correlations.
-
-    NaN for fewer than two items, or a total without variance.
-    """
-    k, total = len(covariance), covariance.sum()
-    return float(k / (k - 1) * (1 - np.trace(covariance) / total)) if k > 1 and total > 0 else float("nan")
-
-
-def feldt(value: float, n: float, items: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the interval of alpha by Feldt (1965): (1−α̂)/(1−α) follows F with (n−1)(k−1) and n−1 degrees of freedom.
-
-    Exact for normal, essentially parallel items. Under weights ``n`` is the effective number of persons; NaN below 2.
-    """
-    if not (n > 1 and items > 1 and value == value):
-        return float("nan"), float("nan")
-    tail = (1 - confidence) / 2
-    upper, lower = stats.f.ppf([1 - tail, tail], n - 1, (n - 1) * (items - 1))
-    return float(1 - (1 - value) * upper), float(1 - (1 - value) * lower)
-
-
-def omegas(correlation: np.ndarray) -> tuple[float, float, str]:
-    """Return omega total of standardised items in two versions, from one factor by maximum likelihood, and a reason.
-
-    First (Σλ)²/((Σλ)²+Σθ) (McDonald 1999), with the variance the model gives in the denominator; then 1 − Σθ/Σr (as
-    ``psych::omega(nfactors = 1)``), with the total of the observed correlations. The reason says why they are missing.
-    """
-    solution = one_factor(correlation)
-    if solution.reason:
-        return float("nan"), float("nan"), solution.reason
-    common, unique = float(solution.loadings.sum()) ** 2, float(solution.uniqueness.sum())
-    return common / (common + unique), float(1 - unique / correlation.sum()), ""
-
-
-def kmo(correlation: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the Kaiser–Meyer–Olkin measure, over all and by item (Kaiser 1974): Σr²/(Σr²+Σp²), p partial correlations."""
-    inverse = np.linalg.inv(correlation)
-    scale = np.sqrt(np.diag(inverse))
-    partial = inverse / np.outer(scale, scale)
-    off = ~np.eye(len(correlation), dtype=bool)
-    r, p = (correlation**2 * off).sum(axis=0), (partial**2 * off).sum(axis=0)
-    return float(r.sum() / (r.sum() + p.sum())), r / (r + p)
-
-
-def bartlett(correlation: np.ndarray, n: float) -> tuple[float, float, float]:
-    """Return chi², df and p of Bartlett's test of sphericity (Bartlett 1951): −(n−1−(2k+5)/6)·ln|R|, k(k−1)/2."""
-    k = len(correlation)
-    chi2 = -(n - 1 - (2 * k + 5) / 6) * np.linalg.slogdet(correlation)[1]
-    df = k * (k - 1) / 2
-    return float(chi2), df, float(stats.chi2.sf(chi2, df))
-
-
-def item_total(covariance: np.ndarray) -> np.ndarray:
-    """Return the correlation of each item with the sum of the others (corrected item–total; psych's ``r.drop``)."""
-    variance = np.diag(covariance)
-    covariance_with_rest = covariance.sum(axis=1) - variance
-    rest_variance = covariance.sum() - 2 * covariance.sum(axis=1) + variance
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(variance * rest_variance > 0, covariance_with_rest / np.sqrt(variance * rest_variance), np.nan)
-
-
-def alpha_without(covariance: np.ndarray) -> np.ndarray:
-    """Return alpha of the scale without each item; NaN where only one would be left."""
-    k, own = len(covariance) - 1, np.diag(covariance)
-    total = covariance.sum() - 2 * covariance.sum(axis=1) + own
-    if k < 2:
-        return np.full(k + 1, np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(total > 0, k / (k - 1) * (1 - (own.sum() - own) / total), np.nan)
-
-
-def sums_by_total(x: np.ndarray, weights: np.ndarray | None = None) -> pd.DataFrame:
-    """Sum the answers of persons with a complete scale by their total score.
-
-    ``x`` is persons × items on one common scale, NaN missing. The index is the total score, the columns are n, w, ww, then
-    Σwx and Σwx² of each item. Blocks add up: concatenate and sum by index.
-    """
-    rows = ~np.isnan(x).any(axis=1)
-    complete = x[rows].astype(float)
-    w = np.ones(len(complete)) if weights is None else weights[rows]
-    total, group = np.unique(np.round(complete.sum(axis=1), 6), return_inverse=True)
-    membership = sparse.csr_array((np.ones(len(w)), (group, np.arange(len(w)))), shape=(len(total), len(w)))
-    weighted = complete if weights is None else complete * w[:, None]
-    weight_powers = np.column_stack([np.ones(len(w)), w, w**2])
-    return pd.DataFrame(
-        np.hstack([membership @ weight_powers, membership @ weighted, membership @ (weighted * complete)]), index=total
-    )
-
-
-def upper_lower(sums: pd.DataFrame, share: float = OUTER) -> dict[str, np.ndarray]:
-    """Compare the answers of the highest and the lowest 27 % by total score (Kelley 1939; 项目分析, 决断值).
-
-    Computed from :func:`sums_by_total`. Persons tied with the one at the cut belong to its group. Welch's t; under weights
-    with effective numbers. The item is part of the total, so that t is large by selection alone: it tells weak items from
-    others and is no test. Returned are ``upper``, ``lower``, ``upper_lower`` (their difference), ``t``, ``p`` by item; NaN
-    with fewer than ten persons at an end or where the ends meet.
-    """
-    k, values = (sums.shape[1] - 3) // 2, sums.sort_index().to_numpy()
-    undefined = dict.fromkeys(ENDS, np.full(k, np.nan))
-    cumulative_weight = np.cumsum(values[:, 1])
-    if not len(cumulative_weight) or not cumulative_weight[-1] > 0:
-        return undefined
-    low, high = np.searchsorted(cumulative_weight / cumulative_weight[-1], [share - 1e-12, 1 - share + 1e-12])
-    ends = [values[high:].sum(axis=0), values[: low + 1].sum(axis=0)]
-    if low >= high or min(end[0] for end in ends) < _LEAST_OUTER:
-        return undefined
-    (n1, mean1, sd1), (n2, mean2, sd2) = (_mean_and_sd(end, k) for end in ends)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t, p = stats.ttest_ind_from_stats(mean1, sd1, n1, mean2, sd2, n2, equal_var=False)
-    return dict(zip(ENDS, (mean1, mean2, mean1 - mean2, t, p), strict=True))
-
-
-def _mean_and_sd(sums: np.ndarray, k: int) -> tuple[float, np.ndarray, np.ndarray]:
-    """Effective number, means and standard deviations of a group, from n, w, ww, Σwx, Σwx²."""
-    n, w, ww = sums[:3]
-    mean = sums[3 : 3 + k] / w
-    return w**2 / ww, mean, np.sqrt(np.maximum(sums[3 + k :] / w - mean**2, 0) * n / (n - 1))
 
 
 @dataclass(frozen=True)
@@ -202,7 +98,7 @@ def scales_of(survey: Survey) -> list[ItemSet]:
 
 
 def reliability(
-    survey: Survey,
+    survey: Survey | Scores,
     by: str | Sequence[str] | None = None,
     *,
     missing: Missing = "listwise",
@@ -217,9 +113,12 @@ def reliability(
     Parameters
     ----------
     survey
-        A wave of answers.
+        A wave of answers; or scores of branch indicators, where units stand in place of persons and elements in place of
+        questions (质量双放心: units × 36 elements). Of a span of months the scores of the whole span count; what only adds
+        a bonus or a veto to a points sheet is left out.
     by
-        Levels of unit trees or group columns; the root is always there.
+        Levels of unit trees or group columns; the root is always there. Of indicators one level, whose units are compared;
+        by default the finest.
     missing
         ``listwise`` (default): persons who answered every item of the scale; ``pairwise``: every pair of answers;
         ``median``: missing answers count as the item's median over the whole wave.
@@ -235,12 +134,17 @@ def reliability(
         pair; median: all). A scale of one item, without variance, or with too few persons has no number, and the reason.
 
         ``.parts["items"]``: the same keys, code, n (answers), mean and sd (points), item_total (corrected), alpha_without,
-        kmo, and for the root only upper, lower, upper_lower, t, p of :func:`upper_lower` (complete persons); reason.
+        kmo, and for the root only upper, lower, upper_lower, t, p (complete persons, the highest and the lowest 27 %;
+        :func:`~dj_analysis.measure.scales.item_statistics.upper_lower`); reason. ``mean`` is the difficulty in points (high
+        is easy), ``item_total`` and ``upper_lower`` tell how well an item discriminates.
+
+        Of indicators ``level`` is that of the units, ``unit`` is ``ALL`` and n counts units.
 
     Raises
     ------
     UsageError
-        A level, group or policy that does not exist; a cross-classification.
+        A level, group or policy that does not exist; a cross-classification; scores of a survey, which tell nothing about
+        persons.
     DataError
         Answers out of range, weights that cannot be used.
 
@@ -250,6 +154,8 @@ def reliability(
     """
     if missing not in MISSING:
         raise unknown("缺失处理/missing", missing, MISSING)
+    if isinstance(survey, Scores):
+        return _of_units(survey, by, missing, confidence)
     scales, units = scales_of(survey), survey.spec.units.at(survey.period)
     asked = list({item.code: item for scale in scales for item in scale.items}.values())
     names = [] if by is None else [by] if isinstance(by, str) else list(dict.fromkeys(by))
@@ -275,7 +181,58 @@ def reliability(
                     covariances = moments.covariances(missing, item_medians).scaled(scale.factors)
                     rows += [(*keys, *row) for row in _coefficients(covariances, missing, confidence)]
                     items += _item_rows(keys, scale, moments, covariances, ends[i] if root else {})
-    return _result(survey, rows, items, scored.basis if scored else basis_of(survey))
+    common = {
+        "period": survey.period, "periods": (survey.period,), "spec": survey.spec, "withheld": survey.withheld,
+        "basis": scored.basis if scored else basis_of(survey),
+    }  # fmt: skip
+    return _result(rows, items, common)
+
+
+def _of_units(scores: Scores, by: str | Sequence[str] | None, missing: Missing, confidence: float) -> Result:
+    """Estimate the consistency of elements over units: every part right below the top, then the whole."""
+    if scores.programme != "indicators" or scores.spec.indicators is None:
+        raise UsageError(
+            "信度按答卷计算,用 dj.reliability(ws.survey(period)) (give the survey: scores of units tell nothing about persons)"
+        )
+    tree = scores.spec.indicators.at(scores.period)
+    level = _level_of_units(scores, by)
+    table = scores.table[(scores.table["level"] == level) & (scores.table["period"] == scores.period)]
+    scales = _element_sets(tree, set(table["code"]))
+    codes = list(dict.fromkeys(code for scale in scales for code in scale.codes))
+    points = table[table["code"].isin(codes)].pivot(index="unit", columns="code", values="score").reindex(columns=codes)
+    rows: list[tuple] = []
+    items: list[tuple] = []
+    for scale in scales:
+        x = points[list(scale.codes)].to_numpy(float)
+        moments, keys = moments_of(x, None, scale.codes), (scores.period, level, ALL, scale.form, scale.code)
+        covariances = moments.covariances(missing, pd.DataFrame(x).median().to_numpy())
+        rows += [(*keys, *row) for row in _coefficients(covariances, missing, confidence)]
+        items += _item_rows(keys, scale, moments, covariances, upper_lower(sums_by_total(x)))
+    rows, items = ([(*row[:-1], _OF_UNITS.get(row[-1], row[-1])) for row in some] for some in (rows, items))
+    return _result(rows, items, inherited(scores))
+
+
+def _level_of_units(scores: Scores, by: str | Sequence[str] | None) -> str:
+    """Return the one level whose units are compared."""
+    units = scores.spec.units.at(scores.period)
+    scored = [level for level in dict.fromkeys(scores.table["level"]) if level in units.levels]
+    names = [by] if isinstance(by, str) else list(by or scored[-1:])
+    if len(names) != 1 or names[0] not in scored:
+        raise unknown("层级/level", "、".join(map(str, names)), scored)
+    return names[0]
+
+
+def _element_sets(tree: Tree, known: set[str]) -> list[ItemSet]:
+    """Return the parts right below the top that have elements of their own, then the whole; in points."""
+
+    def elements(code: str) -> tuple[Node, ...]:
+        leaves = (leaf for leaf in tree.leaves_of(code) if leaf.code in known)
+        plain = (leaf for leaf in leaves if not (isinstance(leaf, Indicator) and leaf.kind in ("bonus", "veto")))
+        return tuple(replace(leaf, minimum=0.0, maximum=100.0) for leaf in plain)
+
+    parts = [node.code for node in tree.children(tree.top) if tree.children(node.code)]
+    sets = [ItemSet("full", code, elements(code)) for code in [*parts, tree.top]]
+    return [one for one in sets if one.items]
 
 
 def _axes(names: list[str], units: Units) -> dict[str, list[str]]:
@@ -381,16 +338,9 @@ def _item_rows(
     return [(*keys, *row, stopped) for row in zip(*columns, strict=True)]
 
 
-def _result(survey: Survey, rows: list[tuple], items: list[tuple], basis: tuple[Basis, ...]) -> Result:
+def _result(rows: list[tuple], items: list[tuple], common: Mapping[str, Any]) -> Result:
     statistics = ("estimate", "low", "high", "n")
     table = pd.DataFrame(rows, columns=[*KEYS, "coefficient", *statistics, "method", "reason"])
-    common: dict[str, Any] = {
-        "period": survey.period,
-        "periods": (survey.period,),
-        "spec": survey.spec,
-        "withheld": survey.withheld,
-        "basis": basis,
-    }
     item_statistics = ("n", "mean", "sd", "item_total", "alpha_without", "kmo", *ENDS)
     item_table = pd.DataFrame(items, columns=[*KEYS, "code", *item_statistics, "reason"])
     table, item_table = (t.astype({name: "str" for name in t if name in _TEXT}) for t in (table, item_table))

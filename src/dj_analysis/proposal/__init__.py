@@ -1,0 +1,185 @@
+"""A workspace proposed from a survey export: what is plain is written, what is doubtful is asked."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import Problems, UsageError
+from ..measure.intake import identifiers, wjx
+from ..measure.intake.anonymity import quasi_kind
+from ..measure.intake.copies import coarsened, kept_kind, write_table
+from ..measure.intake.sources import raise_for
+from ..spec import purpose
+from ..spec.codebook import default_codebook
+from ..spec.lint import forbidden_subject
+from ..spec.periods import parse
+from ..spec.settings import MOST_TOGETHER
+from ..spec.tables import Table, read_text
+from .again import Proposal, propose_again
+from .proposed_columns import Decisions, ProposedColumn, propose_columns
+from .proposed_tables import asks_consent, kept_columns, unit_names, write_proposed_tables
+from .summary import proposal_page
+
+__all__ = ["Decisions", "Proposal", "propose_again", "propose_workspace"]
+
+PAGES = {"zh": "PROPOSAL.md", "en": "PROPOSAL.en.md"}
+_TYPED = re.compile(r"〖.*?〗", re.DOTALL)
+
+
+def propose_workspace(
+    folder: str | Path, source: str | Path, period: str | None = None, decisions: Decisions | None = None
+) -> Proposal:
+    """Make a workspace from one export; what its columns are is proposed where plain and asked where not.
+
+    Questions of the package's instrument are recognised by their wording. Options in words become a scale in the order the
+    words give; where two cannot be told apart, or one that nobody chose may be missing, the question is asked (role
+    ``ask`` in codebook.csv, with choices and evidence). The unit is the single choice that asks for it. Numbers are
+    ratings only where they stand in a matrix, in a question that rates, or under short codes; numbers of options of age,
+    income and the like are groups; 0/1 columns of one question are a multiple choice, places 1 … k a ranking. Open answers
+    are not stored, and what was typed beside an option (〖…〗) is cut off. Everything is written, or nothing.
+
+    What is stored is a clean copy of the columns declared. Columns whose name identifies a person are left out. Of the
+    columns that together tell who somebody is (age, tenure, sex, education, post, title, employment) at most three are
+    kept; ages and tenures given as numbers are put into bands. An export without a question for consent gets
+    ``[consent] basis = "notice"`` of the day of its last submission, to be put right by the office. ``PROPOSAL.md`` and
+    ``PROPOSAL.en.md`` tell all of it for reading.
+
+    Parameters
+    ----------
+    folder
+        A folder that does not exist yet, or is empty.
+    source
+        A file as exported by a survey platform.
+    period
+        The wave; by default the quarter of the last submission.
+    decisions
+        What is decided already.
+
+    Raises
+    ------
+    IdentifierError
+        The answers themselves hold telephone or card numbers and the like.
+    PurposeError
+        The export holds records about people: 考核, 奖惩, 积分, 信访, 考勤, 聊天, 定位.
+    DataError
+        No question could be recognised, or the period cannot be told.
+    UsageError
+        The folder is not empty; a decision names no column, role or way of making dimensions.
+    """
+    folder, source = Path(folder), Path(source)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} 不是空文件夹 (the folder is not empty);换一个名字 (choose another)")
+    decisions, problems = decisions or Decisions(), Problems()
+    table = read_text(source, problems)
+    if table is None:
+        raise_for(problems)
+    assert table is not None, "a file that cannot be read is a problem"
+    headers = [str(name) for name in table.frame.columns]
+    identifying = [h for h in headers if h in identifiers.DROPPED] + identifiers.identifying_names(headers)
+    last = _last_day(table.frame)
+    frame = table.frame.drop(columns=identifying).map(lambda cell: _TYPED.sub("", cell) if "〖" in cell else cell)
+    frame, bands = coarsened(frame, {h: k for h in headers if (k := quasi_kind(h)) and h not in identifying})
+    table = replace(table, frame=frame)
+    answers = wjx.spread_multiple(wjx.blank_missing(frame))
+    decisions.check([str(name) for name in answers.columns])
+    columns = propose_columns(answers, decisions)
+    _check_columns(columns, table, answers, source, problems)
+    wave = period or (None if last is None else f"{last.year}Q{(last.month - 1) // 3 + 1}")
+    if wave is None:
+        problems.add(source.name, "no_period", "没有提交时间", "2026Q3", "用 --period 指定 (name it with --period)")
+    raise_for(problems)
+    assert wave is not None, "a wave without a period is a problem"
+    wave = parse(wave).text
+    columns, lost = _fewer_quasi(columns)
+    notices = _notices(identifying, bands, lost, columns)
+    units = unit_names(columns, answers)
+    kept = frame[kept_columns(columns, [str(name) for name in frame.columns])]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".dj-new-", dir=folder.parent) as place:
+        unfinished = Path(place) / "workspace"
+        (unfinished / "responses").mkdir(parents=True)
+        write_table(unfinished / "responses" / f"{wave}{kept_kind(source)}", kept)
+        write_proposed_tables(unfinished, wave, last or parse(wave).end, columns, units, folder.name)
+        for language, name in PAGES.items():
+            text = proposal_page(columns, answers, identifying, units, notices, language)
+            (unfinished / name).write_text(text, encoding="utf-8")
+        if folder.exists():
+            folder.rmdir()
+        unfinished.rename(folder)
+    return Proposal.of(folder, columns, identifying, notices)
+
+
+def _check_columns(
+    columns: Sequence[ProposedColumn], table: Table, answers: pd.DataFrame, source: Path, problems: Problems
+) -> None:
+    """Note what may not be stored, and an export in which nothing was rated."""
+    used = [c.header for c in columns if c.role in ("item", "group", "unit")]
+    known = default_codebook()
+    instrument = {node.code for node in (*known.tree.leaves, *known.others)}
+    matched = [c.header for c in columns if c.node is not None and c.node.code in instrument]
+    recorded = purpose.records([str(name) for name in table.frame.columns], asked=matched)
+    looked_at = answers[[c.header for c in columns if c.role != "own_code"]]
+    cells_held = identifiers.identifying_cells(looked_at, mapped=used)
+    held = {column: (content, column if column in table.frame else "") for column, content in cells_held.items()}
+    identifiers.drop_notice(table.place, [], held, recorded, problems, file=identifiers.shown_path(source))
+    for column in columns:
+        subject = forbidden_subject(column.header) if column.role in ("item", "ask") else None
+        if subject:
+            allowed = "工作生活状况 (working life)"
+            problems.add(f"{table.place}: {column.header}", "forbidden_subject", subject.name, allowed, subject.instead)
+    if not any(c.role in ("item", "ask") for c in columns):
+        allowed = "同意度、满意度或 1–5、0–10 评分题 (rating questions)"
+        advice = "用 dj template 的问卷 (start from dj template),或 --as '列名=item'"
+        problems.add(table.place, "no_questions", "没有认出评分题", allowed, advice)
+
+
+def _fewer_quasi(columns: Sequence[ProposedColumn]) -> tuple[list[ProposedColumn], list[str]]:
+    """Keep three of the groups that together tell a person, those of the package's instrument first."""
+    known = {node.code for node in default_codebook().groups}
+    quasi = [c for c in columns if quasi_kind(c.header) and c.role in ("group", "ask", "text")]
+    ordered = sorted(quasi, key=lambda c: c.node is None or c.node.code not in known)
+    lost = {column.header for column in ordered[MOST_TOGETHER:]}
+    why = "未存:准标识符过多 (not stored: too many quasi-identifiers)"
+    kept = [replace(c, node=None, why=why) if c.header in lost else c for c in columns]
+    return kept, [column.header for column in quasi if column.header in lost]
+
+
+def _notices(
+    identifying: Sequence[str], bands: Sequence[str], lost: Sequence[str], columns: Sequence[ProposedColumn]
+) -> tuple[str, ...]:
+    notices = []
+    if identifying:
+        notices.append(f"已删去会指向个人的列 (left out, they lead to a person): {'、'.join(identifying)}")
+    if bands:
+        notices.append(f"数字已归入区间 (numbers put into bands): {'、'.join(bands)}")
+    if lost:
+        notices.append(
+            f"准标识符至多 {MOST_TOGETHER} 个，未存 (too many quasi-identifiers, not stored): {'、'.join(lost)}"
+        )
+    asked = [c.header for c in columns if c.role == "ask"]
+    if asked:
+        notices.append(
+            f"待决定 {len(asked)} 列，见 PROPOSAL.md (to be decided, see PROPOSAL.en.md): {'、'.join(asked)}"
+        )
+    if not asks_consent(columns):
+        notices.append(
+            '未见同意栏，已在 workspace.toml 写入 [consent] basis = "notice",日期和告知方式请改为实际情况'
+            " (no consent column: put the date and text of the notice right)"
+        )
+    return tuple(notices)
+
+
+def _last_day(frame: pd.DataFrame) -> date | None:
+    """Return the day of the last submission, where the export tells it."""
+    if wjx.SUBMITTED not in frame:
+        return None
+    dates = pd.to_datetime(frame[wjx.SUBMITTED].str.extract(r"(\d{4}[/-]\d{1,2}[/-]\d{1,2})")[0], errors="coerce")
+    last = dates.max()
+    return None if pd.isna(last) else last.date()

@@ -1,0 +1,23 @@
+"""Figures: one function each, one file a family; each draws the table it is given."""
+
+from __future__ import annotations
+
+from .cluster_figures import plot_clusters, plot_profiles, plot_stability
+from .plane_figures import plot_plane
+from .rank_figures import plot_ranks
+from .trend_figures import plot_linked, plot_trend
+from .unit_figures import plot_heat, plot_response, plot_scores
+
+_DRAWN = (
+    plot_scores,
+    plot_heat,
+    plot_trend,
+    plot_linked,
+    plot_response,
+    plot_ranks,
+    plot_clusters,
+    plot_profiles,
+    plot_stability,
+    plot_plane,
+)
+PLOTS = {function.__name__: function for function in _DRAWN}

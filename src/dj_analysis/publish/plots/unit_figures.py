@@ -1,0 +1,188 @@
+"""Figures of units beside each other: scores, dimensions, participation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from .. import theme
+from ..wording import say
+from .common import (
+    MOST_ROWS,
+    Drawable,
+    caption,
+    first_level,
+    hatched,
+    new_axes,
+    period_label,
+    rows_of_code,
+    shortened,
+    themed,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@themed("dj.score(…)", needs=("unit", "level", "code", "form", "score", "low", "high"))
+def plot_scores(result: Drawable, *, level: str | None = None, code: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw units with their interval, best on top; hidden units are listed beneath without a point.
+
+    Parameters
+    ----------
+    result
+        Scores, protected or not.
+    level
+        Level of the units drawn; by default the first below the root.
+    code
+        Index, dimension or item; the index by default.
+    ax
+        Axes to draw on; new ones by default.
+
+    Examples
+    --------
+    >>> axes = dj.plot_scores(safe, level="branch")
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['一支部']
+    """
+    spec = result.spec
+    code = code or spec.codebook.index or result.table["code"].iloc[0]
+    level = level or first_level(result)
+    table = rows_of_code(result, code)
+    overall = table[table["unit"] == "ALL"]
+    table = table[(table["level"] == level) & (table["unit"] != "ALL")]
+    shown = table[table["score"].notna()].sort_values("score", kind="stable").tail(MOST_ROWS)
+    ax = ax or new_axes(height=1.2 + 0.24 * max(len(shown), 3))
+    y = np.arange(len(shown))
+    error = np.vstack([shown["score"] - shown["low"], shown["high"] - shown["score"]]).astype(float)
+    ax.errorbar(
+        shown["score"].astype(float), y, xerr=np.nan_to_num(error), fmt="o", ms=4.5, color=theme.ACCENT, ecolor=theme.MUTED,
+        elinewidth=1.4, capsize=2.5,
+    )  # fmt: skip
+    ax.set_yticks(y, [shortened(spec.unit_label(unit, level)) for unit in shown["unit"]])
+    ax.grid(axis="y", visible=False)
+    if len(overall) and overall["score"].notna().any():
+        mean = float(overall["score"].iloc[0])
+        ax.axvline(mean, color=theme.INK, lw=1, ls="--")
+        ax.annotate(
+            f"{spec.unit_label('ALL')} {mean:.1f}", (mean, 1), xycoords=("data", "axes fraction"), xytext=(3, 2),
+            textcoords="offset points", fontsize=8,
+        )  # fmt: skip
+    _score_axis(ax, shown, spec.language)
+    hidden = int(table["score"].isna().sum())
+    caption(
+        ax,
+        say(spec.language, "figure_scores", label=spec.code_label(code), period=period_label(result)),
+        hidden,
+        spec.language,
+    )
+    return ax
+
+
+@themed("dj.score(…)", needs=("unit", "level", "code", "form", "score"))
+def plot_heat(result: Drawable, *, level: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw units × dimensions on an absolute colour scale; hidden cells are hatched.
+
+    Parameters
+    ----------
+    level
+        Level of the units drawn; by default the first below the root.
+
+    Examples
+    --------
+    >>> axes = dj.plot_heat(safe)
+    >>> [label.get_text() for label in axes.get_xticklabels()]
+    ['负荷', '支持']
+    """
+    import seaborn as sns
+
+    spec = result.spec
+    level = level or first_level(result)
+    codes = [node.code for node in spec.codebook.dimensions]
+    form = "anchors" if "anchors" in set(result.table["form"]) else "full"
+    table = result.table[(result.table["form"] == form) & result.table["code"].isin(codes)]
+    root = table[table["unit"] == "ALL"]
+    table = pd.concat([root, table[(table["level"] == level) & (table["unit"] != "ALL")]])
+    units = list(dict.fromkeys(table["unit"]))[: MOST_ROWS + 1]
+    codes = [code for code in codes if code in set(table["code"])]
+    wide = table.pivot(index="unit", columns="code", values="score").reindex(index=units, columns=codes).astype(float)
+    ax = ax or new_axes(height=1.4 + 0.26 * len(units))
+    sns.heatmap(
+        wide, ax=ax, cmap=theme.HEAT, vmin=theme.HEAT_RANGE[0], vmax=theme.HEAT_RANGE[1], annot=True, fmt=".0f",
+        annot_kws={"size": 8}, linewidths=0.6, linecolor="white", cbar_kws={"shrink": 0.6, "pad": 0.01},
+    )  # fmt: skip
+    ax.set_facecolor("white")
+    for row, column in zip(*np.nonzero(wide.isna().to_numpy()), strict=True):
+        ax.add_patch(hatched(column, row))
+    ax.set_xticks(
+        np.arange(len(codes)) + 0.5,
+        [_wrapped(spec.code_label(code), spec.language) for code in codes],
+        rotation=0,
+        fontsize=7,
+    )
+    ax.set_yticks(np.arange(len(units)) + 0.5, [shortened(spec.unit_label(unit, level)) for unit in units], rotation=0)
+    ax.set_xlabel("")
+    ax.set_ylabel("")
+    ax.grid(visible=False)
+    hidden = int(wide.isna().all(axis=1).sum())
+    caption(ax, say(spec.language, "figure_heat", period=period_label(result)), hidden, spec.language)
+    return ax
+
+
+@themed("scores.response", needs=("unit", "level", "rate"))
+def plot_response(result: Drawable, *, level: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw participation by unit with the mark below which no warning is judged.
+
+    Parameters
+    ----------
+    result
+        A participation table (``scores.response``), protected or not.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> headcounts = pd.DataFrame({"unit": ["B1", "B2"], "period": "2026Q3", "group": "", "category": "", "headcount": [80, 40]})
+    >>> axes = dj.plot_response(dj.score(replace(survey, spec=replace(survey.spec, headcounts=headcounts)), by="branch").response)
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['一支部', '二支部']
+    """
+    spec = result.spec
+    level = level or first_level(result)
+    table = result.table[(result.table["level"] == level) & (result.table["unit"] != "ALL")]
+    shown = table[table["rate"].notna()].sort_values("rate", kind="stable").tail(MOST_ROWS)
+    ax = ax or new_axes(height=1.2 + 0.24 * max(len(shown), 3))
+    y, rate = np.arange(len(shown)), 100 * shown["rate"].astype(float).to_numpy()
+    minimum = 100 * spec.rules.response.minimum
+    ax.barh(y, rate, color=np.where(rate < minimum, theme.LEVEL_COLOURS["orange"], theme.ACCENT), height=0.66)
+    for i, value in enumerate(rate):
+        ax.annotate(f"{value:.0f}%", (value, y[i]), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8)
+    ax.axvline(minimum, color=theme.INK, lw=1, ls="--")
+    ax.set_yticks(y, [shortened(spec.unit_label(unit, level)) for unit in shown["unit"]])
+    ax.set_xlim(0, 105)
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel(say(spec.language, "percent"))
+    caption(
+        ax,
+        say(spec.language, "figure_response", period=period_label(result)),
+        int(table["rate"].isna().sum()),
+        spec.language,
+    )
+    return ax
+
+
+def _score_axis(ax: Axes, shown: pd.DataFrame, language: str) -> None:
+    known = shown[["low", "high", "score"]].astype(float).to_numpy().ravel()
+    known = known[~np.isnan(known)]
+    if len(known):
+        ax.set_xlim(max(0, known.min() - 2), min(100, known.max() + 2))
+    ax.set_xlabel(say(language, "points_with_range"))
+
+
+def _wrapped(label: str, language: str) -> str:
+    if language == "en":
+        return label.replace(" ", "\n", 1)
+    lines = -(-len(label) // 4)
+    step = -(-len(label) // lines)
+    return "\n".join(label[i : i + step] for i in range(0, len(label), step))

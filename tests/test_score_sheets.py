@@ -1,0 +1,169 @@
+"""Score sheets by rubric: a year of 11 and 25 units, teams of unlike severity, bids; what is planted and what is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import dj_analysis as dj
+from dj_analysis.errors import UsageError
+from dj_analysis.workspace import check_folder
+
+pytestmark = pytest.mark.filterwarnings("ignore::dj_analysis.errors.DjWarning")
+
+ASSESSMENTS = ("四好班子", "党风廉政", "精神文明和企业文化", "信访稳定和保密", "品牌", "工会", "共青团", "离退休")
+SUPPLY, DIRECT = "供电企业", "直属单位"
+OVERSTATED = 6.2
+
+
+def csv(header: str, rows: list[tuple]) -> str:
+    return pd.DataFrame(rows, columns=header.split(","), dtype="str").to_csv(index=False)
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory, write_workspace) -> Path:
+    """A provincial company: eight assessments a month, and one yearly inspection of each type by its own rubric."""
+    rng = np.random.default_rng(11)
+    units = [(f"C{i:02d}", "", "unit", SUPPLY, f"供电公司{i}") for i in range(11)]
+    units += [(f"D{i:02d}", "", "unit", DIRECT, f"直属单位{i}") for i in range(25)]
+    codes = [f"A{k}" for k in range(8)]
+    standing = np.concatenate([np.linspace(92, 72, 11), np.linspace(92, 60, 25)])
+    values = [
+        (unit[0], f"2026-{month:02d}", code, f"{np.clip(standing[i] + 3 * rng.standard_normal(), 0, 100):.2f}")
+        for month in range(1, 13) for i, unit in enumerate(units) for code in codes
+    ]  # fmt: skip
+    rubrics = [
+        ("RC", "", "县公司评价细则", "", "", "", SUPPLY, "officials"),
+        ("RD", "", "直属单位评价细则", "", "", "", DIRECT, "officials"),
+    ]
+    rubrics += [(f"{rubric}{k}", rubric, f"标准{k}", 1, 0, 120, "", "") for rubric in ("RC", "RD") for k in range(5)]
+    marks = []
+    for i, (unit, _, _, kind, _) in enumerate(units):
+        rubric = "RC" if kind == SUPPLY else "RD"
+        for k in range(5):
+            for team, strict in (("T1", 3.0), ("T2", -1.0)):
+                marks.append(
+                    (team, "检查组", unit, "2026", f"{rubric}{k}", standing[i] - strict + rng.standard_normal())
+                )
+            own = standing[i] + OVERSTATED + (15 if unit == "D07" else 0) + rng.standard_normal()
+            marks.append(("SELF", "自评", unit, "2026", f"{rubric}{k}", min(own, 120)))
+    files = {
+        "workspace.toml": 'language = "zh"\n',
+        "rules.toml": f'[awards]\n"{SUPPLY}" = 4\n"{DIRECT}" = 2\n',
+        "units.csv": csv("unit,parent,level,type,name_zh", units),
+        "indicators.csv": csv(
+            "code,parent,label_zh,role,direction,weight,minimum,maximum,about",
+            [("I", "", "考评", "index", 1, 1, "", "", "units")]
+            + [(c, "I", label, "item", 1, 1, 0, 100, "units") for c, label in zip(codes, ASSESSMENTS, strict=True)],
+        ),
+        "indicator_values.csv": csv("unit,period,code,value", values),
+        "rubrics.csv": csv("code,parent,label_zh,weight,minimum,maximum,types,raters", rubrics),
+        "ratings.csv": csv("rater,role,unit,period,code,value", [(*row[:5], f"{row[5]:.2f}") for row in marks]),
+    }
+    return write_workspace(tmp_path_factory.mktemp("year") / "office", files)
+
+
+def test_the_year_reads_without_a_problem(year: Path):
+    problems = check_folder(year)
+    assert len(problems) == 0, problems.table.to_string()
+
+
+def test_awards_go_to_four_and_two_with_their_probability(year: Path):
+    ws = dj.open_workspace(year)
+    awards = dj.award(dj.score(ws.indicators("2026-01/2026-12")), seed=1)
+    given = awards.table[awards.table["awarded"]].groupby("type")["unit"].apply(list).to_dict()
+    assert given == {SUPPLY: ["C00", "C01", "C02", "C03"], DIRECT: ["D00", "D01"]}
+    assert awards.table.loc[awards.table["awarded"], "probability"].min() > 0.5
+    sums = awards.table.groupby("type")["probability"].sum()
+    assert sums[SUPPLY] == pytest.approx(4, abs=0.01)
+    assert sums[DIRECT] == pytest.approx(2, abs=0.01)
+
+
+def test_rubrics_are_never_put_together(year: Path):
+    ratings = dj.open_workspace(year).ratings("2026")
+    assert sorted(ratings.rubrics) == ["RC", "RD"]
+    with pytest.raises(UsageError, match="never put together"):
+        dj.rate(ratings)
+    assert set(dj.rate(ratings, rubric="RC").table["unit"]) == {f"C{i:02d}" for i in range(11)}
+
+
+def test_self_assessment_is_held_against_inspection(year: Path):
+    rated = dj.rate(dj.open_workspace(year).ratings("2026"), rubric="RD", seed=1)
+    agreement = rated.agreement.table.set_index(["code", "coefficient"])["estimate"]
+    # Both teams saw every unit, so the mean inspection is 1 point below the standing: (3 - 1) / 2.
+    assert agreement["*", "bias"] == pytest.approx(OVERSTATED + 1 + 15 / 25, abs=0.5)
+    own = rated.self_assessment.table.set_index("unit")
+    assert own.index[own["outside"].fillna(False).astype(bool)].tolist() == ["D07"]
+    assert agreement["*", "severity"] == pytest.approx(4.0, abs=0.5)
+
+
+def test_bids_lead_only_where_they_do():
+    company = dj.make_company(employees=400, branches=30, quarters=2, seed=4)
+    planted = company.planted.set_index(["kind", "code"])
+    assert {"team_severity", "self_bias", "inflated_self", "clear_bid", "equal_bids"} <= set(company.planted["kind"])
+    assert planted.loc[("team_severity", "T1"), "value"] > planted.loc[("team_severity", "T2"), "value"]
+
+
+def test_what_is_planted_in_the_demo_is_found_and_nothing_where_nothing_is(tmp_path: Path):
+    found = {}
+    for planted in (True, False):
+        company = dj.make_company(employees=400, branches=30, quarters=2, seed=4, planted=planted)
+        ws = dj.open_workspace(company.write(tmp_path / str(planted)))
+        inspection, bids = (
+            {period: dj.rate(ws.ratings(period), rubric=rubric, seed=1) for period in company.periods
+             if rubric in ws.ratings(period).rubrics}
+            for rubric in ws.ratings().rubrics
+        )  # fmt: skip
+        (sheet,) = inspection.values()
+        lead = pd.concat([one.lead.table for one in bids.values()]).set_index("period")
+        found[planted] = (sheet, lead, company)
+    sheet, lead, company = found[True]
+    kinds = company.planted.set_index("kind")
+    own = sheet.self_assessment.table.set_index("unit")
+    assert own.index[own["outside"].fillna(False).astype(bool)].tolist() == [kinds.loc["inflated_self", "unit"]]
+    severity = sheet.agreement.table.set_index("coefficient").loc["severity"]
+    assert severity["low"] <= 4.0 <= severity["high"]
+    assert severity["p"] < 0.01
+    clear = kinds.loc["clear_bid"]
+    assert lead.loc[clear["period_from"], "unit"] == clear["unit"]
+    assert bool(lead.loc[clear["period_from"], "decided"])
+    assert not bool(lead.loc[kinds.loc["equal_bids", "period_from"].iloc[0], "decided"])
+    sheet, lead, _ = found[False]
+    assert sheet.agreement.table.set_index("coefficient").loc["severity", "p"] > 0.01
+    assert not lead["decided"].astype(bool).any()
+
+
+def simulated(seed: int, strict: float, units: int = 12) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    standing = rng.normal(80, 4, units)
+    return pd.DataFrame(
+        [
+            (f"U{i:02d}", "2026", team, standing[i] - (strict if team == "T1" else 0) + rng.normal(0, 2), "inspection")
+            for i in range(units) for team in ("T1", "T2")
+        ],
+        columns=["unit", "period", "rater", "score", "kind"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("strict", [0.0, 3.0])
+def test_the_range_of_severity_holds_at_its_rate(strict: float):
+    """A thousand small inspections: the 95 % interval of how far the teams lie apart, and the rate of p < .05."""
+    inside, rejected, draws = 0, 0, 1000
+    for seed in range(draws):
+        wide = simulated(seed, strict).pivot(index="unit", columns="rater", values="score")
+        table = dj.rate(simulated(seed, strict), officials=True, draws=10).severity.table if seed < 5 else None
+        gap = wide["T2"] - wide["T1"]
+        se = gap.std(ddof=1) / np.sqrt(len(gap))
+        reach = stats.t.ppf(0.975, len(gap) - 1) * se
+        inside += abs(gap.mean() - strict) <= reach
+        rejected += abs(gap.mean()) > reach
+        if table is not None:  # the package's estimates are those of the paired comparison
+            points = table.set_index("rater")["score" if "score" in table else "severity"]
+            assert points.max() - points.min() == pytest.approx(abs(gap.mean()), abs=1e-9)
+    low, high = stats.binom.interval(0.99, draws, 0.95)
+    assert low <= inside <= high
+    assert rejected >= 900 if strict else draws - high <= rejected <= draws - low
