@@ -43,7 +43,8 @@ def simulators():
     """Load the script that writes the tables of docs/methods.md: tables and tests have their draws from one place."""
     path = Path(__file__).parents[1] / "benchmarks" / "power.py"
     spec = importlib.util.spec_from_file_location("power", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["power"] = module
     spec.loader.exec_module(module)
