@@ -25,7 +25,7 @@ QUICK = frozenset(
 
 #: Modules of whole runs, longest first: they start first, so that no processor waits for the last of them.
 LONG = (
-    "methods_report", "truth", "reports", "versions", "panels", "appeals", "attacks_files", "attacks_releases", "demo",
+    "methods_report", "truth", "reports", "versions", "panels", "appeals", "score_sheets", "attacks_files", "attacks_releases", "demo",
     "attacks_random", "closing", "audit", "columns", "interrupted",
 )  # fmt: skip
 
@@ -33,7 +33,7 @@ LONG = (
 RUN_REPORTS = frozenset(
     {
         "appeals", "methods_report", "reports", "attacks", "attacks_basis", "attacks_files", "attacks_releases", "audit", "closing",
-        "expected", "interrupted", "rules", "versions",
+        "expected", "interrupted", "rules", "score_sheets", "versions",
     }
 )  # fmt: skip
 

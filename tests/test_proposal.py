@@ -499,7 +499,8 @@ def test_an_open_question_with_the_word_unit_is_no_unit_and_two_units_are_asked(
 
 
 def test_what_is_decided_by_hand_is_completed_and_the_rest_stays(tmp_path: Path):
-    numbers = [str(a) for a in draw(4, 5)]
+    ratings = np.where(draw(4, 5) > 2, 5, draw(4, 5))  # skewed: turned round, its mean is another
+    numbers = [str(a) for a in ratings]
     labels = ("非常不满意", "不满意", "很满意", "满意", "非常满意")
     columns = {
         "2、我对现在的工作满意": [str(a) for a in draw(1, 5)],
@@ -525,7 +526,7 @@ def test_what_is_decided_by_hand_is_completed_and_the_rest_stays(tmp_path: Path)
     assert ws.spec.codebook.tree["item2"].label_zh == "工作满意"
     assert [unit.name_zh for unit in ws.units.rows] == ["部门0", "部门1", "部门2"]
     found = scores_of(folder)
-    assert found["ask3"] == pytest.approx(100 - (draw(4, 5).mean() - 1) * 25, abs=1e-9)
+    assert found["ask3"] == pytest.approx(100 - (ratings.mean() - 1) * 25, abs=1e-9)
     order = {text: place for place, text in enumerate(scale)}
     assert found["ask4"] == pytest.approx(25 * np.mean([order[text] for text in columns["4、食堂"]]), abs=1e-9)
     stored = read_text(folder / "responses" / "2026Q3.csv", Problems()).frame

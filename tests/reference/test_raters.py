@@ -5,6 +5,7 @@ Sources, with the table typed in where it is used:
   pingouin (``intraclass_corr``), which rounds to two digits. Groups of four: domain.md F2.
 - Kendall's W without ties: a worked example of 10 projects and 4 judges (scribd 659863121), Σd² = 1048. With ties, and a
   one-way ICC: output of R irr 0.84 (``kendall(correct = TRUE)``, ``icc``) in "Scorecard Example", I. Kemp, 2016.
+- Kendall's W of three judges and twenty people with many ties (``anxiety``): printed output of R DescTools ``KendallW(anxiety, TRUE)``.
 - Bland, Altman 1986, Lancet i, 307-310: peak flow by two meters, 17 people. The paper takes 2 for 1.96.
 - Montgomery, Design and Analysis of Experiments, balanced incomplete blocks: reaction time of four catalysts in four batches.
 
@@ -29,6 +30,10 @@ PROJECTS = np.array([
 SCORECARD = [
     [4, 1, 1, 2, 1], [3, 2, 2, 3, 6], [1, 6, 6, 5, 2], [5, 3, 3, 6, 5], [6, 5, 4, 7, 3], [9, 4, 5, 1, 8], [8, 8, 8, 4, 4],
     [2, 9, 7, 10, 9], [7, 10, 10, 8, 7], [11, 11, 9, 9, 10], [10, 6, 11, 11, 11], [12, 12, 12, 12, 12],
+]  # fmt: skip
+ANXIETY = [
+    [3, 3, 3, 4, 5, 5, 2, 3, 5, 2, 2, 6, 1, 5, 2, 2, 1, 2, 4, 3], [3, 6, 4, 6, 2, 4, 2, 4, 3, 3, 2, 3, 3, 3, 2, 2, 1, 3, 3, 4],
+    [2, 1, 4, 4, 3, 2, 1, 6, 1, 1, 1, 2, 3, 3, 1, 1, 3, 3, 2, 2],
 ]  # fmt: skip
 WRIGHT = np.array([494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427])
 MINI = np.array([512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 259, 350, 451])
@@ -60,6 +65,10 @@ def test_kendall_with_ties_and_its_test():
     row = kendall_w(SCORECARD).iloc[0]
     assert round(row["estimate"], 3) == 0.735
     assert f"{row['p']:.2e}" == "2.99e-05"
+
+
+def test_kendall_with_many_ties_of_desctools():
+    assert round(kendall_w(np.array(ANXIETY).T)["estimate"].iloc[0], 7) == 0.5396569
 
 
 def test_one_way_coefficient_of_irr():

@@ -22,6 +22,7 @@ from ..spec.settings import read_settings
 from ..spec.tables import read_text
 from .proposed_columns import Decisions, ProposedColumn, propose_columns
 from .proposed_tables import proposed_nodes, scale_rows, toml_text, unit_names, unit_rows, write_rows
+from .question_headers import header_names
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,7 @@ def _write(
     """Write the completed files beside the old ones first, so that a failure leaves the old ones."""
     kept_rows, scales = _completed(rows, columns)
     for row in kept_rows:
-        names = {headers.get(row["code"], ""), wjx.unnumbered(headers.get(row["code"], ""))} - {""}
-        if row["role"] == "item" and names & set(reverse):
+        if row["role"] == "item" and header_names(headers.get(row["code"], "")) & set(reverse):
             row["direction"] = "-1"
     lines = (folder / "workspace.toml").read_text(encoding="utf-8").splitlines()
     units: list[str] = []

@@ -17,11 +17,13 @@ from ..spec.codebook import Option, Scale, default_codebook
 from ..spec.tables import numbers, whole_numbers
 from ..spec.tree import Node
 from .options import Doubt, OrderedOptions, order_options, points_of
+from .question_headers import header_names, matrix_row, matrix_stem, question_number
 
 Dimensions = Literal["by-section", "by-number", "one"]
 DIMENSIONS: tuple[Dimensions, ...] = ("by-section", "by-number", "one")
 ROLES = ("item", "group", "unit", "choice", "ranking", "text", "none")
 LEFT_OUT = "none"
+OUTCOME = "结果题"  # section of what is an outcome and no part of the index
 _MOST_CATEGORIES = 12
 _PEOPLE_A_CATEGORY = 5
 
@@ -45,8 +47,6 @@ _RATING = re.compile(
 _OPEN = re.compile(r"建议|意见|希望|想说|请写|请填|原因|为什么|具体|说明|举例|最想|comment|suggest|please describe|why", re.IGNORECASE)  # fmt: skip
 _RECOMMEND = re.compile(r"推荐|recommend", re.IGNORECASE)
 _SHORT = re.compile(r"^[A-Za-z]{1,4}_?\d{1,3}([_.]\d{1,3})?$")
-_NUMBER = re.compile(r"^\s*(?:第\s*(\d+)\s*题|(\d+)\s*[、.．]|Q(\d+)(?=[.:、_]|$))", re.IGNORECASE)
-_DASHES = ("—", "--", "–")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Decisions:
 
     def check(self, headers: Sequence[str]) -> None:
         """Raise an error for a decision about something that is not there."""
-        names = {name for h in headers for name in (h, question_number(h), wjx.unnumbered(h)) if name}
+        names = {name for header in headers for name in header_names(header)}
         for named in (self.unit, *self.reverse, *self.roles):
             if named and named not in names:
                 raise unknown("列/column", named, headers)
@@ -117,18 +117,6 @@ class _Column:
         return wjx.unnumbered(self.header)
 
 
-def question_number(header: str) -> str:
-    """Return the number of the question a header belongs to, ``""`` where it has none.
-
-    Examples
-    --------
-    >>> question_number("3、食堂—饭菜"), question_number("第12题(班车)"), question_number("Q2_1"), question_number("年龄")
-    ('3', '12', '2', '')
-    """
-    matched = _NUMBER.match(header)
-    return next((part for part in matched.groups() if part), "") if matched else ""
-
-
 def propose_columns(frame: pd.DataFrame, decisions: Decisions) -> list[ProposedColumn]:
     """Say for each column of a table of text cells what it becomes.
 
@@ -148,7 +136,7 @@ def propose_columns(frame: pd.DataFrame, decisions: Decisions) -> list[ProposedC
     decided = {column.header: role for column in columns.values() if (role := _decided(column, decisions))}
     free = {header: c for header, c in columns.items() if header not in known and header not in decided}
     blocks = _blocks(free.values())
-    found = known | _choices(blocks) | _rankings(blocks)
+    found = known | _options(blocks)
     free = {header: column for header, column in free.items() if header not in found}
     ordered = _ordered(list(free.values()), decisions.scales)
     found |= _units(free, ordered, has_unit="unit" in decided.values() or any(c.role == "unit" for c in found.values()))
@@ -163,10 +151,10 @@ def propose_columns(frame: pd.DataFrame, decisions: Decisions) -> list[ProposedC
 
 
 def _decided(column: _Column, decisions: Decisions) -> str:
-    names = (column.header, column.number, column.label)
-    if decisions.unit and decisions.unit in names:
+    if decisions.unit in header_names(column.header):
         return "unit"
-    return next((decisions.roles[name] for name in names if name and name in decisions.roles), "")
+    called = (column.header, column.number, column.label)  # the header decides before the number of its question
+    return next((decisions.roles[name] for name in called if name in decisions.roles), "")
 
 
 def _known_columns(frame: pd.DataFrame, columns: Mapping[str, _Column]) -> dict[str, ProposedColumn]:
@@ -212,37 +200,38 @@ def _blocks(columns: Iterable[_Column]) -> dict[str, list[_Column]]:
     return {stem: rows for stem, rows in blocks.items() if len(rows) > 1}
 
 
-def _choices(blocks: Mapping[str, list[_Column]]) -> dict[str, ProposedColumn]:
-    """Options of multiple choices: several 0/1 columns of one question."""
-    found = {}
-    for rows in blocks.values():
-        if all(row.is_whole and set(row.values) <= {0.0, 1.0} for row in rows):
-            for row in rows:
-                node = Node("", role="choice", label_zh=_part(row.header), text_zh=row.label)
-                found[row.header] = ProposedColumn(
-                    row.header, node, "多选题的选项 (an option of a multiple choice)", None, matrix_stem(row.header)
-                )
-    return found
-
-
-def _rankings(blocks: Mapping[str, list[_Column]]) -> dict[str, ProposedColumn]:
-    """Options of rankings: in each row the numbers given are the places 1 … k, each once."""
+def _options(blocks: Mapping[str, list[_Column]]) -> dict[str, ProposedColumn]:
+    """Options of multiple choices and of rankings: several columns of one question."""
     found: dict[str, ProposedColumn] = {}
     for rows in blocks.values():
-        if len(rows) < 3 or not all(row.is_whole for row in rows if len(row.values)):
+        if _are_chosen(rows):
+            role, why = "choice", "多选题的选项 (an option of a multiple choice)"
+        elif _are_places(rows):
+            role, why = "ranking", "排序题的选项 (an option of a ranking)"
+        else:
             continue
-        table = pd.concat([row.values for row in rows], axis=1)
-        given = table.notna().sum(axis=1)
-        distinct = table.nunique(axis=1)
-        # Ratings may differ in every row by chance, but not be 1 … k without gaps in every row of many.
-        are_places = (distinct == given) & (table.max(axis=1) == given) & (table.min(axis=1) == 1)
-        if len(table) >= 5 and bool(are_places.all()):
-            for row in rows:
-                node = Node("", role="ranking", label_zh=_part(row.header), text_zh=row.label)
-                found[row.header] = ProposedColumn(
-                    row.header, node, "排序题的选项 (an option of a ranking)", None, matrix_stem(row.header)
-                )
+        for row in rows:
+            node = Node("", role=role, label_zh=matrix_row(row.header), text_zh=row.label)
+            found[row.header] = ProposedColumn(row.header, node, why, None, matrix_stem(row.header))
     return found
+
+
+def _are_chosen(rows: Sequence[_Column]) -> bool:
+    """Tell whether columns hold 0 and 1 only."""
+    return all(row.is_whole and set(row.values) <= {0.0, 1.0} for row in rows)
+
+
+def _are_places(rows: Sequence[_Column]) -> bool:
+    """Tell whether in each of at least five sheets the numbers given are the places 1 … k, each once.
+
+    Ratings may differ in every row by chance, but not be 1 … k without gaps in every row of many.
+    """
+    if len(rows) < 3 or not all(row.is_whole for row in rows if len(row.values)):
+        return False
+    table = pd.concat([row.values for row in rows], axis=1)
+    given = table.notna().sum(axis=1)
+    places = (table.nunique(axis=1) == given) & (table.max(axis=1) == given) & (table.min(axis=1) == 1)
+    return len(table) >= 5 and bool(places.all())
 
 
 def _ordered(columns: Sequence[_Column], declared: Sequence[tuple[str, ...]]) -> dict[str, OrderedOptions | Doubt]:
@@ -261,10 +250,8 @@ def _ordered(columns: Sequence[_Column], declared: Sequence[tuple[str, ...]]) ->
     established = {options.texts for options in results.values() if isinstance(options, OrderedOptions)}
     for stem, result in results.items():
         if isinstance(result, Doubt):
-            again = [
-                r for texts in established if isinstance(r := order_options(shown_by[stem], [texts]), OrderedOptions)
-            ]
-            fitting = [r for r in again if r.family == "declared"]
+            again = [order_options(shown_by[stem], [texts]) for texts in established]
+            fitting = [one for one in again if isinstance(one, OrderedOptions) and one.family == "declared"]
             result = fitting[0] if len(fitting) == 1 else result
         if result is not None:
             found |= {row.header: result for row in groups[stem]}
@@ -307,18 +294,19 @@ def _ranges(columns: Sequence[_Column]) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for rows in kinds.values():
         low, high = min(row.values.min() for row in rows), max(row.values.max() for row in rows)
-        limits = (
-            (1, int(high))
-            if low >= 1 and high in (5, 6, 7, 10)
-            else (0, 10)
-            if high > 7
-            else (0, 5)
-            if high == 5
-            else None
-        )
+        limits = _limits(low, high)
         if limits is not None:
             found |= {row.header: limits for row in rows}
     return found
+
+
+def _limits(low: float, high: float) -> tuple[int, int] | None:
+    """Return the usual range that holds ratings from low to high, None where several may."""
+    if low >= 1 and high in (5, 6, 7, 10):
+        return 1, int(high)
+    if high > 7:
+        return 0, 10
+    return (0, 5) if high == 5 else None
 
 
 def _question(
@@ -356,7 +344,7 @@ def _numeric(column: _Column, limits: tuple[int, int] | None, section: str) -> P
             node = Node("", role="group", label_zh=label, text_zh=label)
             return ProposedColumn(column.header, node, "选项序号，作分组 (numbers of options: a group)")
         return ProposedColumn(column.header, None, "数字，不是评分 (numbers that rate nothing)")
-    if limits is not None and is_rating and not is_category and kinds >= 1:
+    if limits is not None and is_rating and not is_category:
         low, high = limits
         node = Node("", label_zh=label, text_zh=label, minimum=low, maximum=high)
         if limits == (0, 10) and _RECOMMEND.search(label):
@@ -368,9 +356,6 @@ def _numeric(column: _Column, limits: tuple[int, int] | None, section: str) -> P
         return ProposedColumn(column.header, None, "数字，不是评分 (numbers that rate nothing)")
     shown = "、".join(f"{value:g}" for value in sorted(column.values.unique()))
     return _ask(column, ("item", "group", LEFT_OUT), f"数字不知何意 (numbers of unknown meaning): {shown}")
-
-
-OUTCOME = "结果题"
 
 
 def _ask(column: _Column, choices: tuple[str, ...], evidence: str) -> ProposedColumn:
@@ -422,32 +407,6 @@ def _high(options: OrderedOptions) -> float:
     return max(points) if any(points) else float(len(options.texts))
 
 
-def matrix_stem(header: str) -> str:
-    """Return the question a matrix row stands in, or ``""``.
-
-    Examples
-    --------
-    >>> matrix_stem("3、食堂—饭菜可口"), matrix_stem("第12题(班车)"), matrix_stem("4、请打分")
-    ('食堂', '第12题', '')
-    """
-    for dash in _DASHES:
-        if dash in header:
-            return wjx.unnumbered(header.rsplit(dash, 1)[0]).strip()
-    matched = re.match(r"^\s*(?:(第\s*\d+\s*题)|(\d+)\s*[、.．])\s*[(（].*[)）]\s*$", header)
-    if matched:
-        return matched.group(1) or f"第{matched.group(2)}题"
-    return ""
-
-
-def _part(header: str) -> str:
-    """Return the row or option that stands behind the question of a header."""
-    for dash in _DASHES:
-        if dash in header:
-            return header.rsplit(dash, 1)[1].strip()
-    inside = re.search(r"[(（](.*)[)）]\s*$", header)
-    return inside.group(1) if inside else wjx.unnumbered(header)
-
-
 def _coded(columns: list[ProposedColumn], decisions: Decisions) -> list[ProposedColumn]:
     """Give codes, directions, sections and names of scales that do not clash."""
     scales: dict[str, Scale] = {}
@@ -458,8 +417,7 @@ def _coded(columns: list[ProposedColumn], decisions: Decisions) -> list[Proposed
             coded.append(column)
             continue
         node = replace(node, code=f"{node.role}{place}")
-        names = {question_number(column.header), column.header, wjx.unnumbered(column.header)} - {""}
-        if node.role == "item" and names & set(decisions.reverse):
+        if node.role == "item" and header_names(column.header) & set(decisions.reverse):
             node = replace(node, direction=-1)
         scale = column.scale
         if scale is not None:

@@ -145,12 +145,12 @@ class Scope:
         return any(types.count(kind) > places for kind, places in self.spec.rules.awards.items())
 
     def finest_of(self, result: Result) -> str:
-        """The finest level below the unit that has rows in a result; the finest of all where none has."""
-        held = set(result.table["level"])
+        """The finest level below the unit that has scores in a result; the finest of all where none has."""
+        held = set(result.table.loc[result.table["score"].notna(), "level"])
         return next((level for level in reversed(self.levels) if level in held), self.finest)
 
     def types_of(self, result: Result, level: str) -> list[str]:
-        """Types of the units of a level that have rows in a result, as declared: types are never ranked together."""
+        """Types of the units of a level that a result has rows of, as declared: types are never ranked together."""
         held = set(result.table.loc[result.table["level"] == level, "unit"])
         units = [unit for unit in self._units.at_level(level) if unit.unit in held]
         units = [unit for unit in units if self.unit == ALL or self._is_below(unit.unit)]
