@@ -1,6 +1,6 @@
 """Stability of a clustering: bootstrap Jaccard, silhouette, gap, and a test against data with one centre.
 
-Everything here is a function of a matrix units × features.
+Everything here is a function of a matrix units × features; scikit-learn does the fitting, k-means apart (see :mod:`.kmeans`).
 """
 
 from __future__ import annotations
@@ -85,7 +85,6 @@ def stability(
     *,
     resamples: int = 200,
     references: int = REFERENCES,
-    stop_early: bool = False,
     seed: int = 0,
 ) -> Stability:
     """Fit k clusters and tell how well they come back when units are drawn anew.
@@ -100,9 +99,6 @@ def stability(
         Units × features, no missing values.
     references
         Data sets without clusters behind the gap statistic; 0 leaves it out.
-    stop_early
-        Stop where a cluster can no longer reach the Jaccard of a stable one, whatever the resamples left would show: the verdict is the
-        same, the Jaccard that of fewer resamples. For simulations.
     seed
         Of the draws and starts.
 
@@ -116,8 +112,8 @@ def stability(
     fit = fitting(method)
     labels = by_size(fit(features, k, seed))
     rng = np.random.default_rng([seed, k, 1])
-    jaccard, hits, done = np.zeros(k), np.zeros(len(features)), 0
-    for done in range(1, resamples + 1):
+    jaccard, hits = np.zeros(k), np.zeros(len(features))
+    for _ in range(resamples):
         rows = np.unique(rng.integers(0, len(features), len(features)))
         new = fit(features[rows], k, int(rng.integers(2**31)))
         table = _contingency(labels[rows], new, k)
@@ -126,10 +122,8 @@ def stability(
         jaccard += similarity.max(axis=1)
         everywhere = nearest(features, centres(features[rows], new, k))
         hits += similarity.argmax(axis=1)[labels] == everywhere
-        if stop_early and jaccard.min() + resamples - done < STABLE * resamples:
-            break
     gap, gap_se = _gap(features, k, fit, references, seed) if references else (np.nan, np.nan)
-    return Stability(k, labels, jaccard / done, hits / done, silhouette(features, labels), gap, gap_se)
+    return Stability(k, labels, jaccard / resamples, hits / resamples, silhouette(features, labels), gap, gap_se)
 
 
 def fitting(method: Method) -> Fit:

@@ -265,9 +265,7 @@ def _simulated_orders(x: np.ndarray, s: np.ndarray, f: np.ndarray, draws: int, s
     number = np.arange(x.size, dtype=wide)
     for e in _plain_errors(x.size, f, draws, seed):
         drawn = np.add(start, np.multiply(e, -unit, out=e), out=e)
-        if (
-            whole
-        ):  # place and number of a unit in one whole number: sorted faster than places with the numbers carried along
+        if whole:  # draw and number of a unit in one whole number: sorting it is faster than sorting indices
             packed = drawn.astype(wide)
             packed <<= bits
             packed |= number
