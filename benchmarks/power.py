@@ -8,12 +8,13 @@ clusters below the one stated, and more than 25 resamples where by then a cluste
 its own seed: a run adds the draws that are missing in power.csv, and the table is written from all of them; delete that file where
 the method has changed.
 
-With ``--offices`` the chance of each branch to be first is also held against who truly is, in as many offices of twenty.
+The chance of each branch to be first is held against who truly is, in ``--offices`` simulated offices of twenty branches.
 """
 
 import argparse
 import csv
 from collections.abc import Callable, Iterator
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
@@ -47,7 +48,10 @@ def own_features(rng: np.random.Generator, kinds: int, apart: float, units: int)
 
 
 def same_features(rng: np.random.Generator, kinds: int, apart: float, units: int) -> tuple[np.ndarray, np.ndarray]:
-    """All clusters differ in the same six features: equal steps from one to the next, in another order in each."""
+    """All clusters differ in the same six features: equal steps from one to the next, in another order in each.
+
+    The more steps, the larger the spread of these features and the less a step is of it once they are standardised.
+    """
     kind = rng.integers(0, kinds, units)
     centre = np.zeros((kinds, FEATURES))
     for feature in range(DIFFERING):
@@ -126,7 +130,7 @@ def reliability(months: int, differing: bool, offices: int) -> list[tuple[float,
 
 
 def first_table(offices: int) -> str:
-    lines = [f"| months | variances of branches | chance claimed | branches | mean | are first, 99 % interval ({offices:,} offices of {OFFICE}) |",
+    lines = ["# Chances to be first, claimed and true", "", f"| months | variances of branches | chance claimed | branches | mean | are first, 99 % interval ({offices:,} offices of {OFFICE}) |",
              "|---|---|---|---|---|---|"]  # fmt: skip
     for months in (6, 12):
         for differing in (False, True):
@@ -201,7 +205,7 @@ def best_possible(cell: Cell, draws: int = 200) -> str:
 
 def tables() -> str:
     held = done()
-    lines = ["# Power of clusters", "", "Written by `python benchmarks/power.py`; shares in %, with 95 % intervals.", "",
+    lines = ["# Power of clusters", "", f"Written by `python benchmarks/power.py` on {date.today()}; shares in %, with 95 % intervals.", "",
              "| clusters planted | differ in | SD apart | units | draws | stated as planted | agreement ≥ .9 | same, centres known | none stated | another number |",
              "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
     words = {"pairs": "any two in 6 features, 3 of each", "same": "all in the same 6 features"}
@@ -237,7 +241,7 @@ def main() -> None:
     parser.add_argument("--truth", nargs="*")
     parser.add_argument("--units", type=int, nargs="*")
     parser.add_argument("--apart", type=float, nargs="*")
-    parser.add_argument("--offices", type=int, default=0)
+    parser.add_argument("--offices", type=int, default=2000)
     given = parser.parse_args()
     wanted = [
         cell for cell in cells(given.only)
@@ -245,7 +249,7 @@ def main() -> None:
         and (not given.apart or cell[2] in given.apart)
     ]  # fmt: skip
     run(wanted, given.draws)
-    text = tables() + ("\n" + first_table(given.offices) if given.offices else "")
+    text = tables() + "\n" + first_table(given.offices)
     (HERE / "POWER.md").write_text(text, encoding="utf-8")
     print(text)
 
