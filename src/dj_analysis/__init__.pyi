@@ -11,6 +11,7 @@ from .judge.contrast import contrast as contrast
 from .judge.differences import differences as differences
 from .judge.differences import enps as enps
 from .judge.explain import explain as explain
+from .judge.multiple_choice import choices as choices
 from .judge.ranking import rank as rank
 from .judge.series import trend as trend
 from .judge.stars import stars as stars
@@ -32,6 +33,7 @@ from .publish.blocks import own_figure as own_figure
 from .publish.blocks import own_table as own_table
 from .publish.blocks import table as table
 from .publish.blocks import text as text
+from .publish.plots import plot_choices as plot_choices
 from .publish.plots import plot_clusters as plot_clusters
 from .publish.plots import plot_heat as plot_heat
 from .publish.plots import plot_linked as plot_linked

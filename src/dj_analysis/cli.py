@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -95,15 +96,12 @@ def new(
     """
     from .proposal import Decisions, propose_again, propose_workspace
 
-    pairs = [text.rpartition("=") for text in decided or ()]
-    if wrong := [text for text, (header, _, _) in zip(decided or (), pairs, strict=True) if not header]:
-        raise UsageError(f"--as {wrong[0]}: 应为 '列名=item' 这样的形式 (HEADER=ROLE is needed)")
     decisions = Decisions(
         unit=unit,
         reverse=tuple(_listed(reverse)),
         dimensions=dimensions,  # type: ignore[arg-type]  # checked with all decisions
         scales=tuple(tuple(_listed(texts)) for texts in scale or ()),
-        roles={header: role for header, _, role in pairs},
+        roles=_pairs("--as", decided),
     )
     if again == (source is not None):
         raise UsageError("用 --from 文件 新建,或用 --again 补全 (either --from FILE, or --again)")
@@ -112,6 +110,46 @@ def new(
     for notice in proposal.notices:
         print(f"提示/notice: {notice}")
     print(f"已写入 {folder},请核对 PROPOSAL.md 和 codebook.csv (PROPOSAL.en.md);下一步/next: dj check {folder}")
+
+
+_Decided = list[str] | None
+
+
+@app.command()
+def add(
+    folder: Folder,
+    source: Annotated[Path, typer.Option("--from", metavar="FILE", help="平台导出的下一期 (the next export)")],
+    period: Annotated[str | None, typer.Option(help="时期,默认为最后提交的季度 (the wave)")] = None,
+    same: Annotated[_Decided, typer.Option(help="'列名=代码':改了措辞,还是同一题 (the same question)")] = None,
+    replaced: Annotated[_Decided, typer.Option(help="'列名=代码':新题,替换旧题 (a new question in its place)")] = None,
+    none: Annotated[_Decided, typer.Option("--none", help="不保存的列,可重复 (a column to leave out)")] = None,
+    became: Annotated[_Decided, typer.Option(help="'旧单位=新单位':合并或改名 (merged or renamed)")] = None,
+    alias: Annotated[_Decided, typer.Option(help="'写法=单位':另一写法 (another spelling)")] = None,
+    new_unit: Annotated[_Decided, typer.Option("--new-unit", help="新设单位,可重复 (a new unit)")] = None,
+) -> None:
+    """把下一期加入工作区:按题干对应,拿不准的先问 (add the next wave; what is doubtful is asked, nothing is written before).
+
+    例/example: dj add office --from next.xlsx
+    """
+    from .proposal import WaveDecisions, add_wave
+
+    decisions = WaveDecisions(
+        same=_pairs("--same", same), replaced=_pairs("--replaced", replaced), left_out=tuple(none or ()),
+        became=_pairs("--became", became), alias=_pairs("--alias", alias), new_units=tuple(new_unit or ()),
+    )  # fmt: skip
+    added = add_wave(folder, source, period, decisions)
+    print(added.table.to_string(index=False))
+    for notice in added.notices:
+        print(f"提示/notice: {notice}")
+    print(f"已加入 {added.period} (added);下一步/next: dj check {folder}")
+
+
+def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
+    """Split ``A=B``; the last sign of equality parts them."""
+    pairs = [text.rpartition("=") for text in texts or ()]
+    if wrong := [text for text, (left, _, right) in zip(texts or (), pairs, strict=True) if not left or not right]:
+        raise UsageError(f"{option} {wrong[0]}: 应为 'A=B' 这样的形式 (A=B is needed)")
+    return {left.strip(): right.strip() for left, _, right in pairs}
 
 
 def _listed(text: str) -> list[str]:
@@ -171,12 +209,12 @@ def check(folder: Folder) -> None:
 
     例/example: dj check demo
     """
-    from .folder import check_folder, questionnaire_warnings
+    from .folder import check_folder, hints
 
     problems = check_folder(folder)
     _print_problems(problems)
-    for warning in questionnaire_warnings(folder) if not problems else ():
-        print(f"提示/hint: {warning}")
+    for hint in hints(folder) if not problems else ():
+        print(f"提示/hint: {hint}")
     if problems:
         raise typer.Exit(1)
 

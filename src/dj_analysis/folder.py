@@ -10,10 +10,11 @@ from .errors import Problems
 from .measure.intake.indicator_values import load_teams, load_values
 from .measure.intake.score_sheets import load_ratings
 from .measure.intake.sources import survey_of_file, survey_of_table
+from .measure.scales.keying import keying
 from .measure.survey import Survey
 from .spec.bands import read_bands
 from .spec.codebook import load_codebook, load_indicators
-from .spec.periods import ALLOWED, is_period, order
+from .spec.periods import ALLOWED, is_period, order, parse
 from .spec.rubrics import load_rubrics
 from .spec.rules import read_rules
 from .spec.settings import Settings, Source, read_settings
@@ -70,9 +71,39 @@ def open_questions(spec: Specification) -> Problems:
     return problems
 
 
-def questionnaire_warnings(folder: str | Path) -> Problems:
-    """List questions of a workspace's instrument that are asked badly; they stop nothing."""
-    return declarations(Path(folder).resolve(), Problems())[1].codebook.warnings
+_CODES_SHOWN = 8
+
+
+def hints(folder: str | Path) -> list[str]:
+    """Return what does not stop anything, one line a kind: questions asked badly, and those keyed against the others.
+
+    Answers are read for the latest wave only.
+    """
+    settings, spec = declarations(Path(folder).resolve(), Problems())
+    kinds: dict[tuple[str, str, str], list[str]] = {}
+    for warning in spec.codebook.warnings:
+        kinds.setdefault((warning.rule, warning.allowed, warning.advice), []).append(warning.place)
+    lines = []
+    for (rule, allowed, advice), codes in kinds.items():
+        more = " …" if len(codes) > _CODES_SHOWN else ""
+        lines.append(
+            f"[{rule}] {len(codes)} 题/questions: {', '.join(codes[:_CODES_SHOWN])}{more}; {allowed}; {advice}"
+        )
+    waves = sorted(wave_files(settings.folder), key=lambda period: parse(period).end)
+    survey = read_wave(settings, spec, waves[-1], Problems()) if waves else None
+    return lines + (keying_hints(survey) if survey is not None else [])
+
+
+def keying_hints(survey: Survey) -> list[str]:
+    """Return a line for every question of a wave that runs against the others beyond chance."""
+    tree = survey.codebook.tree
+    return [
+        f"[keying] {survey.period} {row.code} {tree[row.code].text_zh or tree[row.code].label_zh}: 与其余题反向"
+        f" (runs against the others) r = {row.r:.2f} [{row.low:.2f}, {row.high:.2f}]; "
+        f"α {row.alpha:.2f}, 调转后 (turned) {row.alpha_turned:.2f}; "
+        "如高分不利,direction 写 -1 (where high is bad, declare direction = -1)"
+        for row in keying(survey).table.itertuples()
+    ]
 
 
 def declarations(folder: Path, problems: Problems) -> tuple[Settings, Specification]:

@@ -3,6 +3,7 @@
 from .judge.corrections import corrections
 from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
+from .judge.multiple_choice import choices_of_wave
 from .judge.plane import plane
 from .judge.tiers import tiers
 from .measure.composites.ahp import ahp
@@ -33,6 +34,7 @@ from .measure.scales.cfa import Model, fit
 from .measure.scales.factors import efa
 from .measure.scales.invariance import comparability, invariance
 from .measure.scales.invariancerule import InvarianceRule
+from .measure.scales.keying import keying
 from .measure.scales.quality import screen
 from .measure.scales.reliability import reliability
 from .measure.scales.screeningrule import ScreeningRule
@@ -52,6 +54,7 @@ __all__ = [
     "borda",
     "chain_link",
     "chance_guard",
+    "choices_of_wave",
     "comparability",
     "composite",
     "corrections",
@@ -69,6 +72,7 @@ __all__ = [
     "influence",
     "invariance",
     "kendall_w",
+    "keying",
     "link_versions",
     "months_last",
     "nonresponse_bound",

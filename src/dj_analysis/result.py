@@ -197,7 +197,9 @@ def _declared(spec: Any, column: str, name: Any) -> bool:
     if column in ("unit", "other"):
         return name in spec.units
     if column in ("code", "scale", "parent"):
-        return any(tree is not None and name in tree for tree in (spec.codebook.tree, spec.indicators))
+        return any(
+            tree is not None and name in tree for tree in (spec.codebook.tree, spec.codebook.choices, spec.indicators)
+        )
     if column == "level":
         return all(part in spec.units.levels or part in spec.group_names for part in name.split("\u00d7"))
     return column == "form" and name in ("anchors", "full")

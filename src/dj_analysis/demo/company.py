@@ -15,7 +15,7 @@ from ..measure.survey import Survey
 from ..spec.periods import parse
 from ..spec.specification import Specification
 from ..workspace import open_workspace
-from . import names
+from . import names, wishes
 from .answers import AnswerModel, Wave, draw_answers
 from .disputed_values import appeal_tables, planted_appeals, with_first_releases
 from .effects import Shifts
@@ -27,7 +27,7 @@ from .score_marks import draw_marks
 from .staff import cell_labels
 from .truth import wave_truth
 
-STREAM = 1  # of random numbers; exports take the second, branch indicators the third, score sheets the fourth
+STREAM = 1  # of random numbers; exports take the second, branch indicators the third, score sheets the fourth, choices the fifth
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,8 @@ class Company:
         ``low_branch``: points of observed score against what the unit would have otherwise; ``trend``: such points a
         wave, none yet in ``period_from``; ``group_effect``: points, about; ``low_response``: rate;
         ``selective_response``: probit slope of answering on mood; ``careless``, ``straightlining``: shares of
-        respondents. Among branch indicators ``branch_kind``: which of four lasting kinds; ``worst_branch``, ``risen_branch``:
+        respondents; ``option_raised``: how much likelier its group chooses an option. Among branch indicators
+        ``branch_kind``: which of four lasting kinds; ``worst_branch``, ``risen_branch``:
         in spreads of a month, in every indicator; ``much_but_poor``: so many spreads above the usual in the indicators of
         quantity and below it in those of quality; ``appeal_granted``, ``appeal_refused``: by how much the value first
         released was wrong, in the unit of the indicator, at most. Among score sheets, in points: ``team_severity`` (code: the team; positive is
@@ -89,6 +90,9 @@ class Company:
         """
         wave = self._wave(period)
         answers = draw_answers(wave, self._model, np.random.default_rng([seed, parse(period).index, STREAM]))
+        if wave.full:
+            rng = np.random.default_rng([seed, parse(period).index, wishes.STREAM])
+            answers = answers.hstack(wishes.draw_wishes(answers["position"], rng, planted=not self.planted.empty))
         forms = self.spec.codebook.at(period).forms("full" if wave.full else "pulse")
         axes = {"admin": "unit", "line": "line", **{code: code for code in names.GROUPS}}
         return Survey(answers, self.spec, period, forms, axes=axes, consent="notice")

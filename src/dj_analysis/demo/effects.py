@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..spec.units import ALL
-from . import names
+from . import names, wishes
 from .answers import AnswerModel
 from .layout import Layout
 from .questions import POINTS
@@ -64,6 +64,7 @@ def _everywhere(model: AnswerModel, layout: Layout) -> list[Planted]:
     """List the effects present from the first wave on: position, low and selective response, careless answering."""
     first = layout.periods[0]
     groups: list[Planted] = [("group_effect", zh, "position", first, points) for zh, points in POSITION.items()]
+    groups.append(("option_raised", wishes.PLANTED_GROUP, wishes.PLANTED_OPTION, first, wishes.PLANTED_RAISE))
     return [
         *groups,
         ("low_response", layout.codes[layout.silent], "", first, LOW_RATE),

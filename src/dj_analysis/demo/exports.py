@@ -14,6 +14,7 @@ import polars as pl
 from ..measure.survey import Survey
 from ..spec.codebook import Codebook, Scale
 from ..spec.periods import parse
+from ..spec.tree import Node
 from ..spec.units import Units
 from . import names
 from .answers import BLANK, NOT_APPLICABLE
@@ -145,7 +146,21 @@ def _questions(
         number += not (grid and grid == before)
         columns[f"{number}、{grid}{node.text_zh}"] = cells
         before = grid
+    for question in codebook.choices.inner:
+        options = [node for node in codebook.choices.children(question.code) if node.code in frame.columns]
+        number += bool(options)
+        columns |= _options(frame, f"{number}、{question.text_zh}", options, text=style.text)
     return columns
+
+
+def _options(frame: pl.DataFrame, question: str, options: Sequence[Node], *, text: bool) -> dict[str, pl.Series]:
+    """Return a multiple choice or ranking: one column an option, or with option texts all that was chosen in one cell."""
+    if text and options and options[0].maximum == 1:
+        chosen = [pl.when(pl.col(one.code) == 1).then(pl.lit(one.label_zh)) for one in options]
+        joined = frame.select(pl.concat_str(chosen, separator="┋", ignore_nulls=True).replace("", "(空)"))
+        return {f"{question}（可多选）": joined.to_series()}
+    skipped = "(空)" if text else "-3"
+    return {f"{question}({one.label_zh})": frame[one.code].cast(pl.String).fill_null(skipped) for one in options}
 
 
 def _ticked(values: pl.Series, scale: Scale | None, text: bool, rng: np.random.Generator) -> pl.Series:

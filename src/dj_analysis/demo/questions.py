@@ -12,6 +12,7 @@ from ..spec.codebook import Codebook, Option, Scale, default_codebook
 from ..spec.periods import parse
 from ..spec.tree import Node, Tree
 from . import names
+from .wishes import wish_nodes
 
 # How people answer. A latent answer has variance 1: mood, the dimension's own factor, noise of the item. On an item of
 # ordinary difficulty the five options take 4, 10, 27, 40 and 19 % of the answers.
@@ -65,7 +66,7 @@ def demo_codebook(middle: str) -> Codebook:
         for code, categories in names.GROUPS.items()
     }
     nodes = _reworded(base.tree.nodes, middle) if middle else base.tree.nodes
-    return replace(base, tree=Tree(nodes), others=others, scales={**base.scales, **choices})
+    return replace(base, tree=Tree(nodes), others=(*others, *wish_nodes()), scales={**base.scales, **choices})
 
 
 def draw_questions(codebook: Codebook, rng: np.random.Generator) -> Questions:

@@ -11,6 +11,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from ..errors import UsageError
+from ..measure.common_items import asked_items, common_items, enough_in_common, on_common_items
 from ..measure.linked_series import brought_to
 from ..measure.members import finest, members, merged_parts
 from ..measure.scores import Scores
@@ -22,14 +23,29 @@ from ..spec.purpose import check_purposes
 from ..spec.specification import Specification
 from ..spec.units import ALL, NO_UNIT
 
-COLUMNS = ("now", "before", "difference", "se", "low", "high", "p", "q", "mix", "within", "real")
+COLUMNS = (
+    "items",
+    "common_items",
+    "now",
+    "before",
+    "difference",
+    "se",
+    "low",
+    "high",
+    "p",
+    "q",
+    "mix",
+    "within",
+    "real",
+)
 
 
 @dataclass(frozen=True)
 class Change(Result):
     """Differences between two waves.
 
-    ``.table``: period, before_period, level, unit, form, code, n, n_before, now, before, difference (points), se, low, high
+    ``.table``: period, before_period, level, unit, form, code, n, n_before, items (questions of the code in the later wave),
+    common_items (those both waves asked, on which now and before rest), now, before, difference (points), se, low, high
     (95 %), p, q (Benjamini–Hochberg within level and code), mix, within (they add up to the difference), real (True where
     it is beyond error), reason.
     """
@@ -62,7 +78,8 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     -------
     Change
         One row for each unit and code of ``now``'s anchors; a unit, code or form missing from ``before`` has no
-        difference, with the reason.
+        difference, with the reason. Dimensions and index are compared on the questions both waves asked
+        (:func:`dj_analysis.measure.common_items.on_common_items`); where these are less than half of either wave's, not at all.
 
     Examples
     --------
@@ -76,6 +93,7 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     if now.about != before.about or now.programme != before.programme:
         raise UsageError(f"不能比较 {now.programme} 与 {before.programme} (not the same programme)")
     spec: Specification = now.spec
+    counts, now, before = _like_with_like(now, before)
     earlier = brought_to(now, restated(before, now))
     keys = ["level", "unit", "form", "code"]
     form = "anchors" if now.about == "persons" else "full"
@@ -85,6 +103,10 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     changes = table[["period", *keys]].copy()
     changes.insert(1, "before_period", before.period)
     changes["n"], changes["n_before"] = table["n"], table["n_before"]
+    for number, name in enumerate(("items", "common_items")):
+        changes[name] = changes["code"].map({code: pair[number] for code, pair in counts.items()}).astype("Int64")
+    apart = changes["code"].isin([code for code, (_, common) in counts.items() if common == 0])
+    table.loc[apart, ["score_before", "se_before"]] = np.nan
     changes["now"], changes["before"] = table["score"], table["score_before"]
     changes["difference"] = changes["now"] - changes["before"]
     changes = _with_interval(changes, table, spec.rules.change.confidence)
@@ -95,12 +117,28 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
         (changes["low"] > 0) | (changes["high"] < 0)
     )
     changes["reason"] = _reasons(changes)
+    changes.loc[apart, "reason"] = reasons.TOO_FEW_COMMON_ITEMS
     return Change(
         table=changes, keys=("period", "before_period", *keys), statistics=("n", "n_before", *COLUMNS), period=now.period,
         about=now.about, programme=now.programme, periods=(before.period, now.period), spec=spec,
         parts={"response": _response(now, earlier, before.period)}, withheld=withheld, basis=(*before.basis, *now.basis),
         family=("level", "code"), together=("mix", "within"),
     )  # fmt: skip
+
+
+def _like_with_like(now: Scores, before: Scores) -> tuple[dict[str, tuple[int, int]], Scores, Scores]:
+    """Return code → number of questions of the later wave and of those in common, and both waves on those in common.
+
+    The number in common is 0 where it is less than half of either wave's: such a code is not compared.
+    """
+    if now.about != "persons" or not now.sums or not before.sums:
+        return {}, now, before
+    waves, tree = [before, now], asked_items(now)
+    shared = common_items(waves)
+    enough = {code: items for code, items in shared.items() if enough_in_common(code, items, waves)}
+    counts = {code: (len(tree.leaves_of(code)), len(enough.get(code, ()))) for code in shared}
+    everywhere = set().union(*shared.values())
+    return counts, on_common_items(now, everywhere), on_common_items(before, everywhere)
 
 
 def _response(now: Scores, before: Scores, period_before: str) -> Result:

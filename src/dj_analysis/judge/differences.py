@@ -20,9 +20,11 @@ from ..measure.places import person_scores, places
 from ..measure.scores import Scores
 from ..measure.survey import Survey
 from ..measure.survey_scores import score
+from ..measure.unitsums import UnitSums
 from ..result import Result
 from ..spec import reasons
 from ..spec.settings import FLOOR
+from ..spec.specification import Specification
 from ..spec.units import ALL
 from .change import q_values
 
@@ -100,7 +102,7 @@ def differences(survey: Survey, by: str | Sequence[str]) -> Differences:
     by_grouping = [_of_grouping(survey, scores, name, persons) for name in names]
     table = pd.concat([tests for tests, _ in by_grouping], ignore_index=True)
     table["q"] = table.groupby(["by", "test"], sort=False)["p"].transform(q_values)
-    table = _worded(table, scores)
+    table = worded(table, scores.spec)[[*KEYS[3:], *STATISTICS, "reason"]]
     root, common = scores.spec.units.at(scores.period).root, {
         "period": scores.period, "periods": (scores.period,), "spec": scores.spec, "withheld": scores.withheld,
         "basis": scores.basis,
@@ -171,7 +173,7 @@ def _of_grouping(
     survey: Survey, scores: Scores, by: str, persons: Mapping[Any, pd.Series]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Test every code between the groups of one level or group column."""
-    axis, groups = _groups(scores, by)
+    axis, groups = shown_groups(scores, scores.sums, by)
     names, sums = list(groups), scores.sums[axis]
     rolled = sums.rolled_up(groups)
     ranked = _in_groups(persons, places(survey)[axis], groups)
@@ -183,9 +185,9 @@ def _of_grouping(
         kept = {name: values[there] for name, values in column.items()}
         mean = uncertainty.means(kept)
         weighted = survey.weight is not None
-        rows = [_welch(mean, kept), _anova(mean, kept, weighted=weighted)]
+        rows = [welch(mean, kept), _anova(mean, kept, weighted=weighted)]
         rows += [_kruskal(ranked.get((form, code)), np.flatnonzero(there), weighted=weighted)]
-        rows += [_chi2(kept)] if code in leaves else []
+        rows += [chi_squared(kept)] if code in leaves else []
         keys = {"by": by, "form": form, "code": code, "n": int(kept["n"].sum()), "groups": int(there.sum())}
         tests += [keys | row for row in rows]
         chosen = [name for name, inside in zip(names, there, strict=True) if inside]
@@ -202,12 +204,12 @@ def _of_grouping(
     return pd.DataFrame(tests, columns=columns), pd.DataFrame(pairs, columns=PAIR_COLUMNS)
 
 
-def _groups(scores: Scores, by: str) -> tuple[str, dict[str, list[str]]]:
+def shown_groups(data: Survey | Scores, sums: Mapping[str, UnitSums], by: str) -> tuple[str, dict[str, list[str]]]:
     """Return the axis of a grouping, and groups that can be shown → the finest units or categories they hold."""
-    units = scores.spec.units.at(scores.period)
+    units = data.spec.units.at(data.period)
     axis = units.tree_of(by) if by in units.levels else by
-    hidden = scores.withheld.get(scores.period, frozenset())
-    groups = members(by, axis, units, scores.sums[axis])
+    hidden = data.withheld.get(data.period, frozenset())
+    groups = members(by, axis, units, sums[axis])
     return axis, {name: inside for name, inside in groups.items() if (by, name) not in hidden}
 
 
@@ -230,7 +232,7 @@ def _test(test: str, reason: str = "", **values: Any) -> dict[str, Any]:
     return {"test": test, "effect_name": "", "reason": reason} | nothing | values
 
 
-def _welch(mean: uncertainty.Means, sums: dict[str, np.ndarray]) -> dict[str, Any]:
+def welch(mean: uncertainty.Means, sums: dict[str, np.ndarray]) -> dict[str, Any]:
     """Welch's t for two groups (1947), his F for more (1951), on means with their standard errors."""
     usable = np.isfinite(mean.se)
     m, variance, df = mean.mean[usable], mean.se[usable] ** 2, mean.df[usable]
@@ -293,7 +295,7 @@ def _kruskal(persons: Any, chosen: np.ndarray, *, weighted: bool) -> dict[str, A
                  effect_name="epsilon_squared")  # fmt: skip
 
 
-def _chi2(sums: dict[str, np.ndarray]) -> dict[str, Any]:
+def chi_squared(sums: dict[str, np.ndarray]) -> dict[str, Any]:
     """χ² of favourable against other answers to a question; weights count through the effective number of answers."""
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.where(sums["ww"] > 0, sums["w"] ** 2 / sums["ww"], 0)
@@ -345,16 +347,16 @@ def _quantiles(groups: int) -> interpolate.BarycentricInterpolator:
     return interpolate.BarycentricInterpolator(points, stats.studentized_range.ppf(0.95, groups, 1 / points))
 
 
-def _worded(table: pd.DataFrame, scores: Scores) -> pd.DataFrame:
-    """Say in plain words what a test found: whether beyond error after correction, then how much."""
-    rule, said = scores.spec.rules.change, WORDS[scores.spec.language]
+def worded(table: pd.DataFrame, spec: Specification) -> pd.DataFrame:
+    """Add size and plain words of what a test found: whether beyond error after correction, then how much."""
+    rule, said = spec.rules.change, WORDS[spec.language]
     sizes, words = [], []
     for name, effect, q in table[["effect_name", "effect", "q"]].itertuples(index=False):
         cuts = SIZES.get(str(name), ())
         size = ("tiny", "small", "medium", "large")[sum(abs(float(effect)) >= cut for cut in cuts)] if cuts else ""
         sizes.append(size)
         words.append("" if not size else said[size] if q <= rule.false_discovery else said["none"])
-    return table.assign(size=sizes, words=words)[[*KEYS[3:], *STATISTICS, "reason"]]
+    return table.assign(size=sizes, words=words)
 
 
 def _enps_table(level: str, people: pd.DataFrame, scores: Scores) -> pd.DataFrame:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..errors import UsageError
+from ..measure.common_items import asked_items, common_items, enough_in_common, on_common_items
 from ..measure.scores import KEYS, STATISTICS, Scores
 from ..result import Result
+from ..spec import reasons
 from ..spec.codebook import Codebook
 
 
@@ -18,8 +20,9 @@ from ..spec.codebook import Codebook
 class Trend(Result):
     """Scores of several waves.
 
-    ``.table``: the columns of scores, and version: it changes where the questions behind a code changed, and a line must
-    not be drawn through.
+    ``.table``: the columns of scores; items (questions of the code in that wave) and common_items (those on which the score rests,
+    common to all waves of one version); version: it changes where too few questions stayed the same, and a line must not be
+    drawn through.
     """
 
 
@@ -34,7 +37,9 @@ def trend(waves: Sequence[Scores]) -> Trend:
     Returns
     -------
     Trend
-        Rows of every wave with the version of the questions behind each code.
+        Rows of every wave. Dimensions and index rest on the questions that all waves asked, from the first wave on with which
+        at least half of the questions are common; waves before it keep their own scores under another version, with the
+        reason.
 
     Examples
     --------
@@ -43,19 +48,56 @@ def trend(waves: Sequence[Scores]) -> Trend:
     """
     if not waves:
         raise UsageError("trend: 至少一期 (at least one wave)")
-    tables = []
-    for scores in waves:
+    tables, last = [], waves[-1]
+    starts = _starts(waves) if last.about == "persons" and all(scores.sums for scores in waves) else {}
+    for number, scores in enumerate(waves):
         table = scores.table[scores.table["form"] == "anchors"].copy()
         codebook = scores.spec.codebook.at(scores.period)
         versions = {code: question_version(codebook, code) for code in table["code"].unique()}
-        tables.append(table.assign(version=table["code"].map(versions)))
-    last = waves[-1]
+        table = table.assign(version=table["code"].map(versions), items=pd.NA, common_items=pd.NA)
+        own = asked_items(scores)
+        for start, codes in starts.items():
+            shared = common_items(waves[start:])
+            joined_codes = [code for code in codes if code in own]
+            table["items"] = table["items"].mask(
+                table["code"].isin(joined_codes), table["code"].map({c: len(own.leaves_of(c)) for c in joined_codes})
+            )
+            if number < start:
+                broken = table["code"].isin(joined_codes) & (table["reason"] == "")
+                table.loc[broken, "reason"] = reasons.TOO_FEW_COMMON_ITEMS
+                continue
+            restated = on_common_items(scores, set().union(*shared.values())).table.set_index(_ROW)
+            rows = table["code"].isin(joined_codes)
+            keys = pd.MultiIndex.from_frame(table.loc[rows, _ROW])
+            for name in (name for name in STATISTICS if name in table):
+                table.loc[rows, name] = restated.reindex(keys)[name].to_numpy()
+            table.loc[rows, "common_items"] = table.loc[rows, "code"].map({c: len(shared[c]) for c in joined_codes})
+            for code in joined_codes:
+                same = hashlib.sha256(repr(sorted(shared[code])).encode()).hexdigest()[:8]
+                table.loc[table["code"] == code, "version"] = same
+        tables.append(table.astype({"items": "Int64", "common_items": "Int64"}))
     return Trend(
-        table=pd.concat(tables, ignore_index=True), keys=(*KEYS, "version"), statistics=STATISTICS, period=last.period,
+        table=pd.concat(tables, ignore_index=True), keys=(*KEYS, "version"), statistics=(*STATISTICS, "items", "common_items"), period=last.period,
         periods=tuple(scores.period for scores in waves), about=last.about, programme=last.programme, spec=last.spec,
         withheld={period: rows for scores in waves for period, rows in scores.withheld.items()},
         basis=tuple(basis for scores in waves for basis in scores.basis),
     )  # fmt: skip
+
+
+_ROW = ["level", "unit", "form", "code"]
+
+
+def _starts(waves: Sequence[Scores]) -> dict[int, list[str]]:
+    """Return number of a wave → codes whose line begins there: the first from which on enough questions are common."""
+    if len({tuple(leaf.code for leaf in asked_items(scores).leaves) for scores in waves}) == 1:
+        return {}
+    starts: dict[int, list[str]] = {}
+    for node in asked_items(waves[-1]).inner:
+        first = len(waves) - 1
+        while first and enough_in_common(node.code, common_items(waves[first - 1 :])[node.code], waves[first - 1 :]):
+            first -= 1
+        starts.setdefault(first, []).append(node.code)
+    return starts
 
 
 def question_version(codebook: Codebook, code: str) -> str:

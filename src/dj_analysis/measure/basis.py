@@ -84,7 +84,7 @@ def totals(survey: Survey) -> UnitSums:
     One pass over the columns; on a lazy frame only the totals are collected.
     """
     frame = nw.from_native(survey.frame)
-    plan = plan_cells(survey.trees(), frame.collect_schema().names())
+    plan = plan_cells(survey.counted_trees(), frame.collect_schema().names())
     weight = nw.col(survey.weight).cast(nw.Float64) if survey.weight else nw.lit(1.0)
     columns: dict[str, Any] = {"_rows": nw.lit(1)}
     for leaf in plan.leaves:

@@ -16,7 +16,7 @@ from ..errors import Problems, UsageError
 from ..spec.bands import SLACK, Bands
 from ..spec.specification import CROSS
 from ..spec.tables import whole_numbers
-from ..spec.tree import Form, Node, Tree
+from ..spec.tree import Node, Tree
 from .engines import collected
 from .unitsums import STATISTICS, UnitSums
 
@@ -29,17 +29,17 @@ class Plan:
     """Columns of the scoring expression, by which grouped sums are arranged."""
 
     leaves: tuple[Node, ...]
-    nodes: tuple[tuple[Form, str], ...]
-    cells: tuple[tuple[Form, str], ...]
-    trees: Mapping[Form, Tree]
+    nodes: tuple[tuple[str, str], ...]
+    cells: tuple[tuple[str, str], ...]
+    trees: Mapping[str, Tree]
 
 
-def plan_cells(trees: Mapping[Form, Tree], columns: Iterable[str]) -> Plan:
+def plan_cells(trees: Mapping[str, Tree], columns: Iterable[str]) -> Plan:
     """Plan what can be scored from the available columns; leaves that were not asked are left out."""
     present = set(columns)
     asked: dict[str, Node] = {}
-    nodes: list[tuple[Form, str]] = []
-    cells: list[tuple[Form, str]] = []
+    nodes: list[tuple[str, str]] = []
+    cells: list[tuple[str, str]] = []
     for form, tree in trees.items():
         asked.update({leaf.code: leaf for leaf in tree.leaves if leaf.code in present})
         scored = [node.code for node in tree.inner if any(leaf.code in present for leaf in tree.leaves_of(node.code))]
@@ -49,7 +49,7 @@ def plan_cells(trees: Mapping[Form, Tree], columns: Iterable[str]) -> Plan:
     return Plan(tuple(asked.values()), tuple(nodes), tuple(cells), trees)
 
 
-def score_frame(frame: Any, trees: Mapping[Form, Tree]) -> Any:
+def score_frame(frame: Any, trees: Mapping[str, Tree]) -> Any:
     """Add node scores to each row, as columns ``form__code``, on the frame's own engine.
 
     A leaf counts ``(x − minimum)/(maximum − minimum)``, or ``(maximum − x)/…`` where direction is -1, times 100. A node
@@ -77,7 +77,7 @@ def score_frame(frame: Any, trees: Mapping[Form, Tree]) -> Any:
 
 def sum_frames(
     frame: Any,
-    trees: Mapping[Form, Tree],
+    trees: Mapping[str, Tree],
     columns: Mapping[str, str | None],
     *,
     weight: str | None = None,
@@ -188,7 +188,7 @@ def _mean_of_leaves(leaves: list[Node], least: int) -> Any:
     return nw.when(_sum(present) >= least, weight > 0).then(100 * total / (weight * unit))
 
 
-def _mean_of_nodes(children: list[Node], form: Form, leaves: set[str], least: int) -> Any:
+def _mean_of_nodes(children: list[Node], form: str, leaves: set[str], least: int) -> Any:
     scores = [_leaf_score(c) if c.code in leaves else nw.col(f"{form}__{c.code}") for c in children]
     present = [(~score.is_null()).cast(_INT) for score in scores]
     total = _sum(score.fill_null(0.0) * float(c.weight) for score, c in zip(scores, children, strict=True))

@@ -12,7 +12,7 @@ import pandas as pd
 from ..spec.codebook import Codebook
 from ..spec.periods import order
 from ..spec.specification import Specification
-from ..spec.tree import Form, Tree
+from ..spec.tree import CHOICES, Form, Tree
 
 
 class WithheldRows(Mapping[str, frozenset[tuple[str, str]]]):
@@ -88,9 +88,14 @@ class Survey:
         """The instrument as it was in this wave."""
         return self.spec.codebook.at(self.period)
 
-    def trees(self) -> dict[Form, Tree]:
+    def trees(self) -> dict[str, Tree]:
         """Return the scored tree of each form, limited to what this wave asked."""
         return {form: self.codebook.tree.in_form(form) for form in self.forms}
+
+    def counted_trees(self) -> dict[str, Tree]:
+        """Return the scored trees and, where there are any, the multiple choices and rankings."""
+        choices = self.codebook.choices
+        return {**self.trees(), **({CHOICES: choices} if choices.nodes else {})}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ..result import Result
 from ..spec import reasons
 from ..spec.specification import Specification
 from ..spec.tables import quoted, whole_numbers
+from ..spec.tree import CHOICES, Tree
 from ..spec.units import NO_UNIT, Units
 from .basis import basis_of
 from .crossnames import cell_name, is_cross, parts_of
@@ -69,8 +70,17 @@ def score(
     return scores_of_sums(unit_sums(wave, by), wave, by)
 
 
-def unit_sums(data: Survey, by: str | Sequence[str | Sequence[str]] | None = None) -> dict[str, UnitSums]:
-    """Sum a wave by the finest units of every tree and group column that ``by`` needs: axis name → sums."""
+def unit_sums(
+    data: Survey, by: str | Sequence[str | Sequence[str]] | None = None, *, trees: Mapping[str, Tree] | None = None
+) -> dict[str, UnitSums]:
+    """Sum a wave by the finest units of every tree and group column that ``by`` needs: axis name → sums.
+
+    Parameters
+    ----------
+    trees
+        What is summed, by form; by default the scored trees of the wave. ``data.counted_trees()`` adds multiple choices and
+        rankings.
+    """
     spec = data.spec
     units = spec.units.at(data.period)
     axes = dict.fromkeys([units.trees[0], *(axis for _, axis in _wanted(data, by, spec, units))])
@@ -80,7 +90,7 @@ def unit_sums(data: Survey, by: str | Sequence[str | Sequence[str]] | None = Non
         if is_cross(axis):
             frame, columns[axis] = with_cross(frame, [data.axes[part] for part in parts_of(axis)], axis), axis
     sums_by_axis = sum_frames(
-        frame, data.trees(), columns, weight=data.weight,
+        frame, data.trees() if trees is None else trees, columns, weight=data.weight,
         favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
     )  # fmt: skip
     return {
@@ -104,7 +114,7 @@ def joint_counts(data: Survey) -> pd.DataFrame:
         return pd.DataFrame({"n": [0]})
     spec, units = data.spec, data.spec.units.at(data.period)
     sums = sum_frames(
-        with_cross(data.frame, data.axes.values(), _JOINT), data.trees(), {_JOINT: _JOINT}, weight=None,
+        with_cross(data.frame, data.axes.values(), _JOINT), data.counted_trees(), {_JOINT: _JOINT}, weight=None,
         favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
     )[_JOINT]  # fmt: skip
     table = pd.DataFrame([parts_of(key) for key in sums.units], columns=list(data.axes), dtype="str")
@@ -122,16 +132,8 @@ def scores_of_sums(
 ) -> Scores:
     """Compute scores from sums; ``data`` gives the period and the questions asked, its rows are not read."""
     spec = data.spec
-    units = spec.units.at(data.period)
-    blocks = []
-    for level, axis in _wanted(data, by, spec, units):
-        if axis not in sums:
-            raise UsageError(
-                f"{level}: 未按此汇总;交叉分组先在 [publish] cross 中声明,或用 dj.score(ws.survey(…), by=…) 查看"
-                f" (no sums by it: declare it in [publish] cross, or look with dj.score(ws.survey(…), by=…))"
-            )
-        groups = members(level, axis, units, sums[axis])
-        blocks.append((level, sums[axis].rolled_up(groups)))
+    sums = {axis: _scored(block) for axis, block in sums.items()}
+    blocks = sums_by_level(sums, data, by)
     tables = [_score_table(level, block, data.period, spec) for level, block in blocks]
     share_tables = [_share_table(level, block, data.period, spec) for level, block in blocks]
     responses = [_response_table(level, block, data.period, spec) for level, block in blocks]
@@ -149,6 +151,29 @@ def scores_of_sums(
         ),
     }  # fmt: skip
     return Scores(table=joined(tables), keys=KEYS, statistics=STATISTICS, parts=parts, sums=sums, **common)
+
+
+def sums_by_level(
+    sums: Mapping[str, UnitSums], data: Survey, by: str | Sequence[str | Sequence[str]] | None = None
+) -> list[tuple[str, UnitSums]]:
+    """Return (level or group, sums by its units or categories) for all that ``by`` names, the root first."""
+    units = data.spec.units.at(data.period)
+    blocks = []
+    for level, axis in _wanted(data, by, data.spec, units):
+        if axis not in sums:
+            raise UsageError(
+                f"{level}: 未按此汇总;交叉分组先在 [publish] cross 中声明,或用 dj.score(ws.survey(…), by=…) 查看"
+                f" (no sums by it: declare it in [publish] cross, or look with dj.score(ws.survey(…), by=…))"
+            )
+        groups = members(level, axis, units, sums[axis])
+        blocks.append((level, sums[axis].rolled_up(groups)))
+    return blocks
+
+
+def _scored(sums: UnitSums) -> UnitSums:
+    """Return the sums without those of multiple choices and rankings."""
+    cells = [cell for cell in sums.cells if cell[0] != CHOICES]
+    return sums if len(cells) == len(sums.cells) else sums.laid_out(sums.units, cells)
 
 
 def restated(before: Scores, now: Scores) -> Scores:

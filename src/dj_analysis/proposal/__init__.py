@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import Problems, UsageError
+from ..folder import declarations, keying_hints, read_wave, wave_files
 from ..measure.intake import identifiers, wjx
 from ..measure.intake.anonymity import quasi_kind
 from ..measure.intake.copies import coarsened, kept_kind, write_table
@@ -23,14 +22,14 @@ from ..spec.periods import parse
 from ..spec.settings import MOST_TOGETHER
 from ..spec.tables import Table, read_text
 from .again import Proposal, propose_again
+from .next_wave import AddedWave, WaveDecisions, add_wave
 from .proposed_columns import Decisions, ProposedColumn, propose_columns
-from .proposed_tables import asks_consent, kept_columns, unit_names, write_proposed_tables
+from .proposed_tables import asks_consent, kept_columns, last_day, unit_names, without_typed, write_proposed_tables
 from .summary import proposal_page
 
-__all__ = ["Decisions", "Proposal", "propose_again", "propose_workspace"]
+__all__ = ["AddedWave", "Decisions", "Proposal", "WaveDecisions", "add_wave", "propose_again", "propose_workspace"]
 
 PAGES = {"zh": "PROPOSAL.md", "en": "PROPOSAL.en.md"}
-_TYPED = re.compile(r"〖.*?〗", re.DOTALL)
 
 
 def propose_workspace(
@@ -83,8 +82,8 @@ def propose_workspace(
     assert table is not None, "a file that cannot be read is a problem"
     headers = [str(name) for name in table.frame.columns]
     identifying = [h for h in headers if h in identifiers.DROPPED] + identifiers.identifying_names(headers)
-    last = _last_day(table.frame)
-    frame = table.frame.drop(columns=identifying).map(lambda cell: _TYPED.sub("", cell) if "〖" in cell else cell)
+    last = last_day(table.frame)
+    frame = without_typed(table.frame.drop(columns=identifying))
     frame, bands = coarsened(frame, {h: k for h in headers if (k := quasi_kind(h)) and h not in identifying})
     table = replace(table, frame=frame)
     answers = wjx.spread_multiple(wjx.blank_missing(frame))
@@ -107,6 +106,7 @@ def propose_workspace(
         (unfinished / "responses").mkdir(parents=True)
         write_table(unfinished / "responses" / f"{wave}{kept_kind(source)}", kept)
         write_proposed_tables(unfinished, wave, last or parse(wave).end, columns, units, folder.name)
+        notices = (*notices, *_against_others(unfinished))
         for language, name in PAGES.items():
             text = proposal_page(columns, answers, identifying, units, notices, language)
             (unfinished / name).write_text(text, encoding="utf-8")
@@ -114,6 +114,14 @@ def propose_workspace(
             folder.rmdir()
         unfinished.rename(folder)
     return Proposal.of(folder, columns, identifying, notices)
+
+
+def _against_others(folder: Path) -> list[str]:
+    """Say which questions run against the others as they were taken: a direction may have to be turned."""
+    settings, spec = declarations(folder, problems := Problems())
+    waves = list(wave_files(folder))
+    survey = read_wave(settings, spec, waves[0], problems) if waves and not problems else None
+    return [] if survey is None or problems else keying_hints(survey)
 
 
 def _check_columns(
@@ -174,12 +182,3 @@ def _notices(
             " (no consent column: put the date and text of the notice right)"
         )
     return tuple(notices)
-
-
-def _last_day(frame: pd.DataFrame) -> date | None:
-    """Return the day of the last submission, where the export tells it."""
-    if wjx.SUBMITTED not in frame:
-        return None
-    dates = pd.to_datetime(frame[wjx.SUBMITTED].str.extract(r"(\d{4}[/-]\d{1,2}[/-]\d{1,2})")[0], errors="coerce")
-    last = dates.max()
-    return None if pd.isna(last) else last.date()

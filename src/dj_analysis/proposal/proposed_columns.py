@@ -15,7 +15,7 @@ from ..measure.intake.anonymity import quasi_kind
 from ..measure.intake.row_consent import CONSENTS, OWN_CODE, consent_columns
 from ..spec.codebook import Option, Scale, default_codebook
 from ..spec.tables import numbers, whole_numbers
-from ..spec.tree import Node
+from ..spec.tree import CHOICE_ROLES, Node
 from .options import Doubt, OrderedOptions, order_options, points_of
 from .question_headers import header_names, matrix_row, matrix_stem, question_number
 
@@ -203,7 +203,7 @@ def _blocks(columns: Iterable[_Column]) -> dict[str, list[_Column]]:
 def _options(blocks: Mapping[str, list[_Column]]) -> dict[str, ProposedColumn]:
     """Options of multiple choices and of rankings: several columns of one question."""
     found: dict[str, ProposedColumn] = {}
-    for rows in blocks.values():
+    for stem, rows in blocks.items():
         if _are_chosen(rows):
             role, why = "choice", "多选题的选项 (an option of a multiple choice)"
         elif _are_places(rows):
@@ -211,8 +211,8 @@ def _options(blocks: Mapping[str, list[_Column]]) -> dict[str, ProposedColumn]:
         else:
             continue
         for row in rows:
-            node = Node("", role=role, label_zh=matrix_row(row.header), text_zh=row.label)
-            found[row.header] = ProposedColumn(row.header, node, why, None, matrix_stem(row.header))
+            node = Node("", role=role, label_zh=matrix_row(row.header))
+            found[row.header] = ProposedColumn(row.header, node, why, None, stem)
     return found
 
 
@@ -372,6 +372,10 @@ def _as_decided(column: _Column, role: str, decisions: Decisions, columns: Mappi
         return ProposedColumn(column.header, None, why)
     if role == "unit":
         return ProposedColumn(column.header, Node("unit", role="unit", label_zh="单位"), why)
+    if role in CHOICE_ROLES:
+        return ProposedColumn(
+            column.header, Node("", role=role, label_zh=matrix_row(column.header)), why, None, section
+        )
     if role != "item":
         return ProposedColumn(column.header, Node("", role=role, label_zh=label, text_zh=label), why, None, section)
     options = _ordered([column], decisions.scales).get(column.header)
@@ -410,11 +414,17 @@ def _high(options: OrderedOptions) -> float:
 def _coded(columns: list[ProposedColumn], decisions: Decisions) -> list[ProposedColumn]:
     """Give codes, directions, sections and names of scales that do not clash."""
     scales: dict[str, Scale] = {}
+    questions: dict[tuple[str, str], tuple[str, int]] = {}  # role and wording of a choice → its code, options so far
     coded = []
     for place, column in enumerate(columns, start=1):
         node = column.node
         if node is None or node.code:
             coded.append(column)
+            continue
+        if node.role in CHOICE_ROLES:
+            question, options = questions.get((node.role, column.section), (f"{node.role}{place}", 0))
+            questions[node.role, column.section] = question, options + 1
+            coded.append(replace(column, node=replace(node, code=f"{question}_{options + 1}", parent=question)))
             continue
         node = replace(node, code=f"{node.role}{place}")
         if node.role == "item" and header_names(column.header) & set(decisions.reverse):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
@@ -15,9 +16,11 @@ from ..measure.intake import wjx
 from ..measure.intake.row_consent import USE
 from ..spec import schemas
 from ..spec.codebook import Codebook, Scale, default_codebook
-from ..spec.tree import Node
+from ..spec.consent import PLACEHOLDER
+from ..spec.tree import CHOICE_ROLES, Node
 from .proposed_columns import OUTCOME, ProposedColumn
 
+_TYPED = re.compile(r"〖.*?〗", re.DOTALL)
 UNITS = ("unit", "tree", "parent", "level", "type", "name_zh")
 
 
@@ -41,14 +44,25 @@ def proposed_nodes(columns: Sequence[ProposedColumn]) -> tuple[list[Node], list[
     if outcomes:
         nodes.append(Node("OUTCOME", label_zh=OUTCOME, role="outcome"))
         nodes += [replace(node, parent="OUTCOME", form=form) for node in outcomes]
-    others = ("group", "check", "text", "choice", "ranking", "ask")
-    nodes += [c.node for c in columns if c.node is not None and c.role in others]
+    nodes += [c.node for c in columns if c.node is not None and c.role in ("group", "check", "text", "ask")]
+    nodes += _choices(columns)
     scales = {c.scale.name: c.scale for c in columns if c.scale is not None}
     scales |= {node.scale: known.scales[node.scale] for node in nodes if node.scale in known.scales}
     anchors = {leaf.code for leaf in known.tree.in_form("anchors").leaves}
     full = {leaf.code for leaf in known.tree.in_form("full").leaves}
     asked = "full" if not default or full <= default else "pulse" if anchors <= default else "full"
     return nodes, list(scales.values()), asked
+
+
+def _choices(columns: Sequence[ProposedColumn]) -> list[Node]:
+    """Return each multiple choice or ranking followed by its options."""
+    options = [(c.node, c.section) for c in columns if c.node is not None and c.role in CHOICE_ROLES]
+    nodes = []
+    for question in dict.fromkeys(node.parent for node, _ in options):
+        below = [(node, wording) for node, wording in options if node.parent == question]
+        (first, wording), *_ = below
+        nodes += [Node(question, role=first.role, label_zh=wording, text_zh=wording), *(node for node, _ in below)]
+    return nodes
 
 
 def asks_consent(columns: Sequence[ProposedColumn]) -> bool:
@@ -106,7 +120,7 @@ def _toml(name: str, period: str, asked: str, informed: date, columns: Sequence[
     return "\n".join(lines) + "\n"
 
 
-NOTICE = "问卷首页告知书：说明目的、自愿填答、只作汇总（由 dj new 填写，请改为实际的告知方式）"
+NOTICE = f"问卷首页告知书：说明目的、自愿填答、只作汇总（{PLACEHOLDER}）"
 
 
 def kept_columns(columns: Sequence[ProposedColumn], headers: Sequence[str]) -> list[str]:
@@ -156,3 +170,17 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:g}"
     return str(value)
+
+
+def last_day(frame: pd.DataFrame) -> date | None:
+    """Return the day of the last submission, where the export tells it."""
+    if wjx.SUBMITTED not in frame:
+        return None
+    dates = pd.to_datetime(frame[wjx.SUBMITTED].str.extract(r"(\d{4}[/-]\d{1,2}[/-]\d{1,2})")[0], errors="coerce")
+    last = dates.max()
+    return None if pd.isna(last) else last.date()
+
+
+def without_typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Cut off what was typed beside an option (``其他〖…〗``)."""
+    return frame.map(lambda cell: _TYPED.sub("", cell) if "〖" in cell else cell)

@@ -125,7 +125,7 @@ class Scope:
             "items": [leaf.code for leaf in tree.leaves if index is None or index in tree.ancestors(leaf.code)],
             "form": self.form,
             "levels": self.levels,
-            "level_names": {level: self.spec.level_label(level) for level in self._units.levels},
+            "level_names": {name: self.spec.level_label(name) for name in (*self._units.levels, *self.groups)},
         }
 
     @cached_property

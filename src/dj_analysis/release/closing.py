@@ -18,7 +18,7 @@ from ..measure.intake.roles import RESPONDENT
 from ..measure.intake.wjx import NUMBER
 from ..measure.places import chosen
 from ..measure.survey import Survey
-from ..spec.consent import Consent
+from ..spec.consent import PLACEHOLDER, Consent
 from ..spec.settings import FLOOR
 from ..spec.tables import read_text, whole_numbers
 from .counting import count_sheets, sums_of
@@ -62,6 +62,11 @@ def snapshot(survey: Survey, history: History, notice: Consent | None = None) ->
         advice = "在 workspace.toml 写明告知的日期和内容 (declare when and how people were told)"
         absent = "没有同意栏，也没有告知依据 (no basis)"
         problems.add(f"responses/{survey.period}", "no_basis", absent, allowed, advice)
+        raise DataError(problems=problems)
+    if survey.consent == "notice" and notice is not None and PLACEHOLDER in notice.text:
+        problems, allowed = Problems(), "实际的告知日期和方式 (when and how people were told)"
+        advice = "在 workspace.toml 改正 date 和 text (put date and text right)"
+        problems.add("workspace.toml [consent] text", "placeholder", notice.text, allowed, advice)
         raise DataError(problems=problems)
     period, store, earlier = survey.period, history.store, history.releases(survey.period)
     counted = count_sheets(survey, store, earlier)

@@ -54,7 +54,7 @@ class Counted:
 
 def sums_of(survey: Survey) -> Kept:
     """Return the sums of all answers of a wave, by every axis it has."""
-    return Kept(unit_sums(survey, _all_axes(survey)), joint_counts(survey))
+    return Kept(unit_sums(survey, _all_axes(survey), trees=survey.counted_trees()), joint_counts(survey))
 
 
 def count_sheets(survey: Survey, store: Store, events: Sequence[Mapping[str, Any]]) -> Counted:
@@ -150,7 +150,7 @@ def _parts_anew(
     anew -= {part for axis, part in _few(earlier, answers, homes, least, alone=True) if axis == tree}
     mine = {unit for unit in set(rows[tree]) if at_home.get(unit) in anew}
     taken, stays = rows[tree].isin(mine).to_numpy(), ~change.before[tree].isin(mine).to_numpy()
-    fresh = unit_sums(survey, _all_axes(survey))[tree]
+    fresh = unit_sums(survey, _all_axes(survey), trees=survey.counted_trees())[tree]
     block = old.sums[tree]
     sums = {**old.sums, tree: _only(fresh, mine) + _only(block, set(block.units) - mine)}
     first, inside = answers["axis"] == tree, answers["unit"].isin(mine)
@@ -230,7 +230,7 @@ def _kept_of_new(
     homes = {axis: _homes(axis, rows, release, survey) for axis in axes}
     while (came & keep).any():
         new = came & keep
-        sums = unit_sums(chosen(survey, new), _all_axes(survey))
+        sums = unit_sums(chosen(survey, new), _all_axes(survey), trees=survey.counted_trees())
         few = np.zeros(len(rows), dtype=bool)
         for axis, home in homes.items():
             known = dict(zip(rows[axis], home, strict=True))

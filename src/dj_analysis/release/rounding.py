@@ -128,6 +128,9 @@ def _moved(result: Result, plan: ReleasePlan) -> pd.DataFrame:
         against = shift("period", "other")
     elif "whole" in table:
         against = _of_whole(table, result, plan)
+    if "common_items" in table:  # a score on the questions in common is a mean over all answers to them already
+        pooled = (table["common_items"] < table["items"]).fillna(False).to_numpy(bool)
+        own, against = np.where(pooled, 0.0, own), np.where(pooled, 0.0, against)
     for name, by in (("score", own), ("now", own), ("before", against), ("whole", against)):
         if name in table:
             moved[name] = table[name] + by

@@ -96,7 +96,11 @@ def _rank(name: str, table: pd.DataFrame, result: Result) -> np.ndarray:
     elif name == "form":
         declared = ["anchors", "full"]
     elif name in ("code", "scale", "parent"):
-        declared = [*spec.codebook.tree.codes, *(spec.indicators.codes if spec.indicators is not None else ())]
+        declared = [
+            *spec.codebook.tree.codes,
+            *spec.codebook.choices.codes,
+            *(spec.indicators.codes if spec.indicators is not None else ()),
+        ]
     else:
         declared = []
     rank = {value: place for place, value in enumerate(dict.fromkeys([*declared, *ordered]))}

@@ -53,7 +53,7 @@ def axes_in(rows: pd.DataFrame) -> list[str]:
 
 
 def _leaves(survey: Survey) -> list[str]:
-    asked = {leaf.code for tree in survey.trees().values() for leaf in tree.leaves}
+    asked = {leaf.code for tree in survey.counted_trees().values() for leaf in tree.leaves}
     return sorted(asked & set(names_of(survey.frame)))
 
 

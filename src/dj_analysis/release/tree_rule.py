@@ -6,6 +6,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from ..measure.unitsums import Cell, UnitSums
 from ..spec import reasons
 from ..spec.settings import FLOOR
 from ..spec.specification import Specification
+from ..spec.tree import CHOICES
 from ..spec.units import ALL, NO_UNIT, Units
 
 SLACK = 1e-9
@@ -96,6 +98,8 @@ def partition(
 
     Then once more among the units shown, for each code by itself: those who have a score on it, with their effective
     number (Σw)²/Σw² where weights differ, must be nobody or at least min_group. What fails is closed for that code only.
+    That all gave one answer does not count for options of multiple choices and rankings: most units hold an option nobody
+    chose, and shares of few people are printed as bounds.
     The result depends on the sums alone, not on any order of rows.
 
     Parameters
@@ -151,6 +155,7 @@ class _Tree:
 
     def __init__(self, sums: UnitSums, units: Units, fixed: Collection[str] = ()):
         self.axis, self.finest, self.cells = sums.axis, sums.units, sums.cells
+        self.scored = np.array([form != CHOICES for form, _ in sums.cells], dtype=bool)
         self.parent = _parents(sums, units)
         children: dict[str, list[str]] = {node: [] for node in (*self.parent, ALL)}
         for node, parent in self.parent.items():
@@ -168,7 +173,7 @@ class _Tree:
     def decided(self, least: int, hide: frozenset[str], shut: frozenset[tuple[str, Cell]]) -> Partition:
         persons = self.total[:, 0]
         forced = {self.row[unit] for unit in hide if unit in self.row}
-        people = _Solution(self, self.total, self.own.copy(), lambda row: is_small(row, least), forced)
+        people = _Solution(self, self.total, self.own.copy(), lambda row: is_small(row, least, self.scored), forced)
         people.solve(range(len(self.order)))
         name = self.order.__getitem__
         small, complements = (frozenset(map(name, rows)) for rows in (people.small, people.complements))
@@ -187,13 +192,14 @@ class _Tree:
         for j, cell in enumerate(self.cells):
             columns = [1 + j + width * k for k in range(len(_STATISTICS))]
             total, rest = self.total[:, columns], people.rest[:, columns]
-            small, left = too_few(total, least), too_few(rest, least)
+            few = partial(too_few, least=least, scored=bool(self.scored[j]))
+            small, left = few(total), few(rest)
             trouble = people.shown & (small | left)
             forced = forced_by_cell.get(cell, set())
             trouble[list(forced)] = people.shown[list(forced)]
             if not trouble.any():
                 continue
-            solution = _Solution(self, total, rest.copy(), lambda row: bool(too_few(row[None], least)[0]), forced)
+            solution = _Solution(self, total, rest.copy(), _of_one(few), forced)
             solution.shown = people.shown & (total[:, 0] > 0)
             solution.solve(np.flatnonzero(trouble).tolist())
             for row in sorted(solution.small | solution.complements):
@@ -314,22 +320,26 @@ class _Solution:
         return row if row >= 0 else None
 
 
-def is_small(row: np.ndarray, least: int) -> bool:
+def is_small(row: np.ndarray, least: int, scored: np.ndarray) -> bool:
     """Tell whether the people of one row of :func:`stacked` are too few, or gave one answer to a question enough of them answered."""
     persons = row[0]
     if persons == 0:
         return False
     n, w, _, wx, wxx = row[1:].reshape(len(_STATISTICS), len(row) // len(_STATISTICS))
-    alike = (n >= least) & (w * wxx - wx * wx <= SLACK * w * wxx)
+    alike = scored & (n >= least) & (w * wxx - wx * wx <= SLACK * w * wxx)
     return bool(persons < least or alike.any())
 
 
-def too_few(rows: np.ndarray, least: int) -> np.ndarray:
+def _of_one(few: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], bool]:
+    return lambda row: bool(few(row[None])[0])
+
+
+def too_few(rows: np.ndarray, least: int, *, scored: bool = True) -> np.ndarray:
     """Tell which rows (n, Σw, Σw², Σwx, Σwx² of one code) have somebody, but too few or with one answer by all."""
     n, w, ww, wx, wxx = rows.T
     few = (n < least) | (w * w < (least - SLACK) * ww)
     alike = w * wxx - wx * wx <= SLACK * w * wxx
-    return np.asarray((n > 0) & (few | alike))
+    return np.asarray((n > 0) & (few | (alike & scored)))
 
 
 def stacked(sums: UnitSums, rows: Mapping[str, int]) -> np.ndarray:

@@ -15,7 +15,18 @@ from .periods import parse
 from .schemas import CODEBOOK, INDICATORS, SCALES
 from .settings import MOST_TOGETHER, Settings
 from .tables import Table, conform, load_table, numbers, read_text, whole_numbers
-from .tree import SCORED, Indicator, Node, Tree, check_nature, check_points, check_tree, is_counted, read_nodes
+from .tree import (
+    CHOICE_ROLES,
+    SCORED,
+    Indicator,
+    Node,
+    Tree,
+    check_nature,
+    check_points,
+    check_tree,
+    is_counted,
+    read_nodes,
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,25 @@ class Codebook:
     def groups(self) -> tuple[Node, ...]:
         """Declared group columns (年龄段, 岗位类别 …)."""
         return tuple(node for node in self.others if node.role == "group")
+
+    @cached_property
+    def choices(self) -> Tree:
+        """Multiple choices and rankings: each question above its options.
+
+        An option of a multiple choice counts 1 where it was chosen and 0 where another was; an option of a ranking counts its
+        place among those of its question, 1 first.
+        """
+        listed = [node for node in self.others if node.role in CHOICE_ROLES]
+        options = {node.code: [one.code for one in listed if one.parent == node.code] for node in listed}
+        nodes = []
+        for node in listed:
+            if options[node.code]:
+                nodes.append(replace(node, role="dimension", parent="", min_share=1 / len(options[node.code])))
+            elif node.parent:
+                places = len(options.get(node.parent, ()))
+                low, high, direction = (0.0, 1.0, 1) if node.role == "choice" else (1.0, float(max(places, 2)), -1)
+                nodes.append(replace(node, role="item", minimum=low, maximum=high, direction=direction, form=""))
+        return Tree(tuple(nodes))
 
     @property
     def weight(self) -> str | None:
@@ -187,6 +217,7 @@ def build_codebook(table: Table | None, scales: Table | None, problems: Problems
     others = [node for node in nodes if node.role not in SCORED]
     scales_by_name = _scales(scales, problems)
     check_tree(table.place, scored, problems)
+    _check_choices(table.place, others, problems)
     check_subjects(table.place, nodes, problems)
     check_records(table.place, nodes, problems)
     for node in nodes:
@@ -213,6 +244,22 @@ def _check_cross(settings: Settings, groups: set[str], problems: Problems) -> No
             allowed = f"至多 {MOST_TOGETHER} 个分组 (at most {MOST_TOGETHER} group columns)"
             advice = "去掉几个分组,越细越能认出个人 (drop some: finer cells tell who people are)"
             problems.add("workspace.toml [publish] cross", "too_many_groups", " × ".join(together), allowed, advice)
+
+
+def _check_choices(place: str, others: list[Node], problems: Problems) -> None:
+    """Note a multiple choice or ranking without options, and an option whose question is missing or of another role."""
+    questions = {node.code: node.role for node in others if node.role in CHOICE_ROLES and not node.parent}
+    for node in others:
+        where = f"{place}: {node.code}"
+        if node.role not in CHOICE_ROLES:
+            continue
+        if node.parent and questions.get(node.parent) != node.role:
+            allowed = ", ".join(code for code, role in questions.items() if role == node.role) or f"role = {node.role}"
+            advice = "每个选项的 parent 写它的题 (give each option its question as parent)"
+            problems.add(where, "orphan_node", node.parent, allowed, advice)
+        elif not node.parent and sum(other.parent == node.code for other in others) < 2:
+            advice = "每个选项一行，parent 写本题 (one row an option, with this question as parent)"
+            problems.add(where, "no_children", node.role, "至少两个选项 (two options at least)", advice)
 
 
 def _scales(table: Table | None, problems: Problems) -> dict[str, Scale]:

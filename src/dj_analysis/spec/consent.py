@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from ..errors import Problems
 
+#: In the text of a notice that nobody has put right yet; a wave is not closed on it.
+PLACEHOLDER = "由 dj new 填写，请改为实际的告知方式"
 EXAMPLE = 'basis = "notice", date = "2026-07-01", text = "问卷首页告知书"'
 
 

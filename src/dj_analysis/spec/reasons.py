@@ -27,6 +27,7 @@ SAME_EVERY_MONTH = "same_value_every_month"
 VALUE_CORRECTED = "value_corrected"
 OTHERS_CORRECTED = "others_corrected"
 VERSIONS_NOT_LINKED = "versions_not_linked"
+TOO_FEW_COMMON_ITEMS = "too_few_common_items"
 
 HIDING = (SMALL_GROUP, COMPLEMENT, NO_COUNT_OF_PEOPLE)  # hidden by rule
 
@@ -49,6 +50,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     FALLEN_RESPONSE: ("参与率较上期明显下降", "participation fell sharply"),
     TOO_FEW_TO_JUDGE: ("数据不足", "not enough data"),
     NOT_IN_BOTH: ("两期不可比", "not comparable"),
+    TOO_FEW_COMMON_ITEMS: (
+        "两期相同的题不足一半，不作比较",
+        "fewer than half of the questions are the same, not compared",
+    ),
     SUPPRESSED_AT_SOURCE: ("来源已隐去", "hidden by its source"),
     MISSING_VALUE: ("无数据", "no data"),
     "audit_ceiling": ("多数满分，建议调整", "nearly all at the ceiling"),

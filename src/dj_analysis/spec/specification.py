@@ -81,7 +81,7 @@ class Specification:
 
     def code_label(self, code: str) -> str:
         """Name of an item, dimension or indicator for the reader."""
-        for tree in (self.codebook.tree, self.indicators):
+        for tree in (self.codebook.tree, self.codebook.choices, self.indicators):
             if tree is not None and code in tree:
                 return tree[code].label(self.language)
         return next(

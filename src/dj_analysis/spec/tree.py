@@ -19,6 +19,8 @@ from .tables import Table, numbers, whole_numbers
 Form = Literal["anchors", "full"]
 FORMS: tuple[Form, ...] = ("anchors", "full")
 SCORED = ("item", "dimension", "index", "outcome")
+#: Multiple choices and rankings: a question and its options; they are counted, and no part of any score.
+CHOICES, CHOICE_ROLES = "choices", ("choice", "ranking")
 
 # Least share of answered leaves, or of scored children, for which a node gets a score (design: forms and waves).
 MIN_SHARE_LEAVES = {"anchors": 0.5, "full": 0.6}

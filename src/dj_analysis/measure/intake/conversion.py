@@ -23,7 +23,18 @@ from ...spec.units import Units
 from ..survey import Survey
 from . import identifiers, row_consent, wjx
 from .linking import PSEUDONYM, Codes, pseudonyms
-from .roles import RESPONDENT, SECONDS, axes_of, check_asked, flat_units, question_headers, renumbered, roles_of_names
+from .option_columns import chosen_options
+from .roles import (
+    RESPONDENT,
+    SECONDS,
+    axes_of,
+    check_asked,
+    flat_units,
+    in_force,
+    question_headers,
+    renumbered,
+    roles_of_names,
+)
 from .row_consent import CONNECT, CONSENTS, OWN_CODE, Consented
 
 
@@ -54,7 +65,8 @@ def survey_of_table(
     recorded = recorded_headers(headers, source, codebook, units)
     dropped = [name for name in headers if name in identifiers.DROPPED]
     table = replace(table, frame=wjx.blank_missing(table.frame.drop(columns=dropped)))
-    columns, unasked = row_consent.without_unasked(renumbered(source.columns, headers), headers)
+    declared = in_force(source.columns, spec.codebook, period)
+    columns, unasked = row_consent.without_unasked(renumbered(declared, headers), headers)
     source = replace(source, columns=columns)
     if source.shape == "long":
         mapped = map_columns(table, source, problems)
@@ -175,6 +187,7 @@ def _typed(
             typed[code] = wjx.seconds(cells)
         elif code == RESPONDENT:
             typed[code] = whole_numbers(cells)
+    typed |= chosen_options(frame, roles, codebook, place, problems)
     return pd.DataFrame(typed, index=frame.index)
 
 

@@ -24,7 +24,7 @@ from ..survey import Survey
 from . import identifiers, row_consent, wjx
 from .conversion import recorded_headers, survey_of_table
 from .linking import PSEUDONYM, Codes, permission, pseudonyms
-from .roles import RESPONDENT, SECONDS, axes_of, check_asked, flat_units, roles_of_names
+from .roles import RESPONDENT, SECONDS, axes_of, check_asked, flat_units, in_force, roles_of_names
 from .row_consent import CONNECT, CONSENTS, OWN_CODE, Consented
 
 _PSEUDONYM_COLUMN = "__pseudonym"  # temporary column of pseudonyms, until undeclared columns are dropped
@@ -52,7 +52,7 @@ def survey_of_frame(
     wrapped = nw.from_native(frame)
     schema = wrapped.collect_schema()
     headers = schema.names()
-    columns, unasked = row_consent.without_unasked(source.columns, headers)
+    columns, unasked = row_consent.without_unasked(in_force(source.columns, spec.codebook, period), headers)
     roles = roles_of_names(headers, replace(source, columns=columns), codebook, units, place, problems)
     if isinstance(wrapped, nw.DataFrame) and _answers_are_text(schema, roles, codebook):
         table = Table(as_text(wrapped.to_pandas()), place)

@@ -7,12 +7,22 @@ from collections.abc import Iterable, Mapping
 from ...errors import Problems
 from ...spec.codebook import Codebook
 from ...spec.settings import Source
+from ...spec.tree import CHOICE_ROLES
 from ...spec.units import Unit, Units
 from . import wjx
+from .option_columns import option_columns
 from .row_consent import CONSENTS, OWN_CODE
 
 SECONDS = "seconds"
 RESPONDENT = "respondent"
+
+
+def in_force(columns: Mapping[str, str], every: Codebook, period: str) -> dict[str, str]:
+    """Leave out the headers of questions that another wave asked: a reworded question has its old header still declared."""
+    codebook = every.at(period)
+    asked = {node.code for node in (*codebook.tree, *codebook.others)}
+    ever = {node.code for node in (*every.tree, *every.others)}
+    return {code: header for code, header in columns.items() if code in asked or code not in ever}
 
 
 def roles_of_names(
@@ -28,7 +38,7 @@ def roles_of_names(
     wordings = {
         node.code: (node.text_zh, node.text_en, node.label_zh, node.label_en)
         for node in (*codebook.tree.leaves, *codebook.others)
-        if node.code not in roles
+        if node.code not in roles and node.role not in CHOICE_ROLES
     }
     free = [name for name in names if name not in roles.values() and name not in wjx.META]
     for code, headers in wjx.match_headers(free, wordings).items():
@@ -40,6 +50,7 @@ def roles_of_names(
             )
         else:
             roles[code] = exact[0] if exact else headers[0]
+    roles |= option_columns([name for name in free if name not in roles.values()], codebook, roles)
     if wjx.DURATION in names:
         roles[SECONDS] = wjx.DURATION
     return roles

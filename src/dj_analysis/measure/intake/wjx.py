@@ -30,6 +30,7 @@ MISSING = (
     "NaN",
 )
 MULTIPLE = "┋"
+_TYPED = re.compile(r"〖.*?〗", re.DOTALL)  # what somebody typed beside an option
 
 _NUMBERED = re.compile(r"^\s*(?:第\s*\d+\s*题|\d+\s*[、.．]|Q\d+[.:、])\s*", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"[(（]([^()（）]*(?:[(（][^()（）]*[)）][^()（）]*)*)[)）]\s*$")
@@ -64,7 +65,7 @@ def spread_multiple(frame: pd.DataFrame) -> pd.DataFrame:
         if not cells.str.contains(MULTIPLE, regex=False).any():
             columns[header] = cells
             continue
-        chosen = cells.str.split(MULTIPLE)
+        chosen = cells.str.replace(_TYPED, "", regex=True).str.split(MULTIPLE)
         options = sorted({option.strip() for cell in chosen for option in cell if option.strip()})
         for option in options:
             picked = chosen.map(lambda cell, option=option: "1" if option in [part.strip() for part in cell] else "0")
@@ -120,6 +121,23 @@ def stems(header: str) -> list[str]:
         if dash in bare:
             candidates.append(bare.rsplit(dash, 1)[1])
     return [text for text in dict.fromkeys(plain_header(c) for c in candidates) if text]
+
+
+def question_and_row(header: str) -> tuple[str, str]:
+    """Return the question a header stands under and its row or option, without the question's number; ``""`` where there is none.
+
+    Examples
+    --------
+    >>> question_and_row("9、您最关心什么(食堂)"), question_and_row("3、食堂—饭菜"), question_and_row("4、请打分")
+    (('您最关心什么', '食堂'), ('食堂', '饭菜'), ('请打分', ''))
+    """
+    bare = unnumbered(header)
+    for dash in ("—", "--", "–"):
+        if dash in bare:
+            question, row = bare.rsplit(dash, 1)
+            return question.strip(), row.strip()
+    row_part = _IN_BRACKETS.search(bare)
+    return (bare[: row_part.start()].strip(), row_part.group(1).strip()) if row_part else (bare.strip(), "")
 
 
 def plain_header(text: str) -> str:

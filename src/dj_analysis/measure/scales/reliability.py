@@ -13,7 +13,7 @@ import pandas as pd
 from ...errors import UsageError, unknown
 from ...result import Result
 from ...spec import reasons
-from ...spec.tree import Form, Indicator, Node, Tree
+from ...spec.tree import Indicator, Node, Tree
 from ...spec.units import ALL, Units
 from ..basis import basis_of
 from ..crossnames import is_cross
@@ -65,7 +65,7 @@ _OMEGAS = ("omega_total", "omega_total_psych")
 class ItemSet:
     """Items that belong together in one form: a dimension, or the whole instrument."""
 
-    form: Form
+    form: str
     code: str
     items: tuple[Node, ...]
 

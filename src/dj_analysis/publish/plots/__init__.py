@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .choice_figures import plot_choices
 from .cluster_figures import plot_clusters, plot_profiles, plot_stability
 from .plane_figures import plot_plane
 from .rank_figures import plot_ranks
@@ -19,5 +20,6 @@ _DRAWN = (
     plot_profiles,
     plot_stability,
     plot_plane,
+    plot_choices,
 )
 PLOTS = {function.__name__: function for function in _DRAWN}
