@@ -3,8 +3,7 @@
 Usage: python benchmarks/branches.py [--rounds 5] [--only clusters|fits|ranks|whole]
 
 Contenders of one work take turns, each in a process of its own on one thread. Seconds are those of the processor, so that others on
-the machine disturb less; the ratio is the median of the rounds' ratios. Read ratios, not seconds. Of ranks, which use every processor, the
-ratio by the clock stands beside.
+the machine disturb less; the ratio is the median of the rounds' ratios. Read ratios, not seconds.
 """
 
 import argparse
@@ -188,12 +187,11 @@ def one(name: str, folder: Path) -> None:
     import dj_analysis.judge.clusters
     import dj_analysis.judge.ranking  # noqa: F401  imports are not what is measured
 
-    started, by_clock = time.process_time(), time.perf_counter()
+    started = time.process_time()
     held = WORKS[name](folder)
-    times = held.pop("times", 1)
-    seconds, clock = (time.process_time() - started) * times, (time.perf_counter() - by_clock) * times
+    seconds = (time.process_time() - started) * held.pop("times", 1)
     mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "clock": clock, "mb": mb} | held))
+    print(json.dumps({"seconds": seconds, "mb": mb} | held))
 
 
 def measured(name: str, folder: Path) -> dict[str, float]:
@@ -218,9 +216,9 @@ def spread(results: list[dict[str, float]], key: str = "seconds") -> str:
     return f"{min(values):.2f} / {statistics.median(values):.2f} / {max(values):.2f}"
 
 
-def ratio(held: dict[str, list[dict[str, float]]], package: str, other: str, key: str = "seconds") -> str:
+def ratio(held: dict[str, list[dict[str, float]]], package: str, other: str) -> str:
     """Median of the rounds' ratios, and the least and largest of them."""
-    rounds = [b[key] / a[key] for a, b in zip(held[package], held[other], strict=True)]
+    rounds = [b["seconds"] / a["seconds"] for a, b in zip(held[package], held[other], strict=True)]
     return f"{statistics.median(rounds):.1f} ({min(rounds):.1f}–{max(rounds):.1f})"
 
 
@@ -254,7 +252,6 @@ def rank_lines(held: dict[str, list[dict[str, float]]]) -> list[str]:
     widths = held["ranks_package"][0]["width"], held["ranks_pandas"][0]["width"]
     return [
         f"| simulated rank sets, 10,000 units × 2,000 draws | × faster than pandas rank, draw by draw | {ratio(held, 'ranks_package', 'ranks_pandas')} | 16 |",
-        f"| same | × faster by the clock, {os.cpu_count()} processors, {os.getloadavg()[0]:.0f} processes waiting for them | {ratio(held, 'ranks_package', 'ranks_pandas', 'clock')} | 16 |",
         f"| same | mean width of the sets | {widths[0]:.0f}, pandas with {SOME} draws {widths[1]:.0f} | the same |",
     ]
 

@@ -181,15 +181,6 @@ def test_rounded_draws_rank_as_exact_ones_do(monkeypatch: pytest.MonkeyPatch):
     assert np.abs(chances.among - exact_chances.among).max() <= 0.005
 
 
-def test_any_number_of_processors_gives_the_same_sets(monkeypatch: pytest.MonkeyPatch):
-    sets = []
-    for processors in (1, 3):
-        monkeypatch.setattr(module.os, "cpu_count", lambda processors=processors: processors)
-        sets.append(rank_sets(np.arange(1200.0), np.full(1200, 30.0), method="simulated", draws=90))
-    np.testing.assert_array_equal(sets[0].low, sets[1].low)
-    np.testing.assert_array_equal(sets[0].high, sets[1].high)
-
-
 def test_more_units_than_sixteen_bits_number_are_ordered_alike(monkeypatch: pytest.MonkeyPatch):
     units = 70_000
     x, s, f = np.linspace(10, 0, units), np.full(units, 1.0), np.full(units, np.inf)

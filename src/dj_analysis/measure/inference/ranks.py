@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -19,7 +17,6 @@ from ...spec.bands import SLACK
 Method = Literal["joint", "marginal", "simulated"]
 
 DRAWS_AT_ONCE = 20  # draws of one random stream, few enough for 10,000 units to stay in the processor's cache
-UNITS_AT_ONCE = 500  # whose ranks are sorted by one thread
 PAIRS_AT_ONCE = 1_000_000  # pairs of units looked at in one step when all draws are done
 CANDIDATES = 32  # units with the largest errors in a draw, among which the largest difference nearly always is
 LEVELS, FINE = 65_534, 0.02  # draws are sorted as 16-bit numbers where a step is within this part of every error
@@ -250,18 +247,13 @@ def _simulated(
 ) -> tuple[np.ndarray, np.ndarray]:
     ranks = np.empty((x.size, draws), dtype=np.uint16 if x.size <= 2**16 else np.uint32)
     places, draw_orders = np.arange(x.size, dtype=ranks.dtype), _orders(x, s, f)
-
-    def rank_block(first: int, stream: tuple[np.random.Generator, int]) -> None:
+    for first, stream in zip(range(0, draws, DRAWS_AT_ONCE), _streams(draws, seed), strict=True):
         orders = draw_orders(*stream)
         block = np.empty(orders.shape, dtype=ranks.dtype)
         for draw, units in zip(block, orders, strict=True):
             draw[units] = places
         ranks[:, first : first + len(orders)] = block.T
-
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # each block has its own stream: their number changes nothing
-        list(threads.map(rank_block, range(0, draws, DRAWS_AT_ONCE), _streams(draws, seed)))
-        parts = np.array_split(ranks, -(-x.size // UNITS_AT_ONCE))
-        list(threads.map(lambda part: part.sort(axis=1, kind="stable"), parts))  # by digits: quick on every processor
+    ranks.sort(axis=1, kind="stable")  # by digits: quick on every processor
     tail = (1 - confidence) / 2 * (draws - 1)
     lowest, highest = int(np.floor(tail)), int(np.ceil(draws - 1 - tail))
     return ranks[:, lowest] + 1.0, ranks[:, highest] + 1.0

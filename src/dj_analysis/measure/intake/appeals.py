@@ -100,7 +100,8 @@ def changed_by(appeals: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     values
         Released values with the columns of :func:`match_corrections`.
     """
-    of_cell = {cell: rows.sort_values("turn") for cell, rows in values.groupby(CELL, sort=False)}
+    appealed = values.merge(appeals[CELL].drop_duplicates(), on=CELL)  # a few of what may be millions of cells
+    of_cell = {cell: rows.sort_values("turn") for cell, rows in appealed.groupby(CELL, sort=False)}
     before, now = np.full(len(appeals), np.nan), np.full(len(appeals), np.nan)
     for place, row in enumerate(appeals.itertuples()):
         rows = of_cell.get((row.unit, row.period, row.code))
