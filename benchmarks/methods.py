@@ -126,24 +126,6 @@ def critic_of(matrix: pd.DataFrame) -> Work:
     return work
 
 
-def rank_sets_of(units: int = 10_000, draws: int = 2_000) -> Work:
-    from dj_analysis.measure.inference.ranks import rank_sets
-
-    rng = np.random.default_rng(3)
-    mean, se = rng.normal(65, 8, units), rng.uniform(1, 4, units)
-    some = 50  # draws by pandas; its time is proportional to them
-
-    def by_pandas() -> object:
-        draw = np.random.default_rng(4)
-        ranks = [pd.Series(draw.normal(mean, se)).rank(ascending=False) for _ in range(some)]
-        return pd.concat(ranks, axis=1).quantile([0.025, 0.975], axis=1)
-
-    return {
-        "package": lambda: rank_sets(mean, se, method="simulated", draws=draws),
-        f"pandas × {draws // some}": by_pandas,
-    }
-
-
 def robustness_of(draws: int = 1_000) -> Work:
     from dj_analysis.measure.composites.robustness import robustness
     from dj_analysis.spec.tree import Node, Tree
@@ -209,7 +191,6 @@ def main() -> None:
         ("ICC(1), ICC(2), 500 units × 40", icc_of(frame, 500), "icc", "R multilevel", "4 / 40"),
         ("rwg(J), 5,000 units × 40 × 10", rwg_of(frame), "rwg", "R multilevel", "40"),
         ("CRITIC, 10,000 × 50", critic_of(decision()), "", "", "—"),
-        ("simulated rank sets, 10,000 units × 2,000", rank_sets_of(), "", "", "10"),
         ("robustness, 1,000 × 50 × 1,000", robustness_of(), "", "", "40"),
     ]
     lines = ["# Measured speed of methods", "", f"Python {platform.python_version()}, {platform.system()}; best of {ROUNDS} interleaved rounds.", "",

@@ -18,6 +18,7 @@ from pathlib import Path
 ROUNDS = 3
 HERE = Path(__file__).parent
 ITEMS, DIMENSIONS = 60, 8
+ELSEWHERE = "Clusters and ranks of branches: BRANCHES.md. Other methods: METHODS.md. Disclosure control: DISCLOSURE.md. Power of clusters: POWER.md."
 
 
 def make_answers(path: Path, rows: int) -> None:
@@ -187,7 +188,7 @@ def main(rows: int) -> None:
         f"| 20k-row Excel export read and checked | × faster than pandas openpyxl reading alone | {table['excel_openpyxl']['seconds'] / table['excel_package']['seconds']:.1f} | 3 |"
     )
     seconds = ", ".join(f"{name} {m['seconds']:.2f} s / {m['mb']:.0f} MB" for name, m in (index | table).items())
-    (HERE / "RESULTS.md").write_text("\n".join(lines) + f"\n\nRaw: {seconds}.\n", encoding="utf-8")
+    (HERE / "RESULTS.md").write_text("\n".join(lines) + f"\n\nRaw: {seconds}.\n\n{ELSEWHERE}\n", encoding="utf-8")
     print("\n".join(lines))
 
 

@@ -7,6 +7,8 @@ published simulation, met within .12 units a year.
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +20,13 @@ from scipy import stats
 import dj_analysis as dj
 from dj_analysis import methods
 from dj_analysis.errors import DataError, UsageError
-from dj_analysis.judge.cluster_stability import best_supported, one_centre_chance, stability, valley
+from dj_analysis.judge.cluster_stability import best_supported, one_centre_chance, stability, valley, within_share
+from dj_analysis.judge.kmeans import kmeans
 from dj_analysis.judge.ranking import Ranks
 from dj_analysis.measure.composites.upward import leaf_points, node_points
+from dj_analysis.measure.inference.posteriors import posterior_means
 from dj_analysis.measure.inference.ranks import rank_sets
+from dj_analysis.measure.inference.shrinkage import shrink
 from dj_analysis.measure.inference.variances import moderate
 from dj_analysis.measure.occasions import months_error
 from dj_analysis.measure.survey import Indicators
@@ -32,6 +37,21 @@ from dj_analysis.spec.tree import Indicator, Tree
 from dj_analysis.spec.units import Unit, Units
 
 MONTHS = default_rules().months
+
+
+def simulators():
+    """Load the script that writes the tables of docs/methods.md: tables and tests have their draws from one place."""
+    path = Path(__file__).parents[1] / "benchmarks" / "power.py"
+    spec = importlib.util.spec_from_file_location("power", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["power"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+power = simulators()
 
 
 def accepted(hits: int, draws: int, claimed: float) -> bool:
@@ -363,25 +383,40 @@ def test_of_branches_that_do_not_differ_no_place_is_decided():
     assert decided <= 1
 
 
-def test_the_chance_to_be_first_is_true_as_often_as_it_says():
-    """Reliability: over 1,000 simulated offices, of the chances around p the share p comes true."""
-    rng = np.random.default_rng(7)
-    said, true = [], []
-    for draw in range(1000):
-        level = rng.normal(70, 3, 20)
-        points = level + rng.normal(0, 6, (12, 20))
-        error = months_error(points[:, :, None], MONTHS, np.arange(12))
-        from dj_analysis.judge.ranking import _chances
+@pytest.mark.parametrize("months", [6, 12])
+def test_the_chance_to_be_first_is_true_as_often_as_it_says(months):
+    """Reliability: over 1,000 simulated offices whose branches scatter differently, of the chances around p the share p comes true."""
+    claims, firsts = map(np.concatenate, zip(*(power.office(months, True, draw) for draw in range(1000)), strict=True))
+    for low, high in ((0.02, 0.1), (0.1, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.01)):
+        inside = (claims >= low) & (claims < high)
+        first, branches, claimed = int(firsts[inside].sum()), int(inside.sum()), float(claims[inside].mean())
+        assert accepted(first, branches, claimed), (low, first / branches, claimed)
 
-        first = _chances(points.mean(0), error.sd[:, 0] / np.sqrt(12), error.df[:, 0], 3, 400, draw)[0]
-        said.append(first)
-        true.append(level == level.max())
-    said_all, true_all = np.concatenate(said), np.concatenate(true)
-    for low, high in ((0.02, 0.1), (0.1, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0)):
-        inside = (said_all >= low) & (said_all < high)
-        hits, claimed = int(true_all[inside].sum()), float(said_all[inside].mean())
-        spread = 2.6 * np.sqrt(claimed * (1 - claimed) / inside.sum())
-        assert abs(hits / inside.sum() - claimed) < spread + 0.02, (low, hits / inside.sum(), claimed)
+
+def test_a_known_error_is_shrunken_as_before_and_an_estimated_one_more_where_it_is_far_out():
+    score, se = np.array([70, 60, 65, 75, 50, 64.0]), np.full(6, 4.0)
+    known, estimated = (posterior_means(score, se, np.full(6, df)) for df in (np.nan, 5.0))
+    plain = shrink(score, se)
+    np.testing.assert_array_equal(known.mean, plain.estimate)
+    np.testing.assert_array_equal(known.se, plain.se)
+    assert (np.abs(estimated.mean - plain.mu) <= np.abs(known.mean - plain.mu) + 1e-9)[[3, 4]].all()
+    spread = estimated.se * np.sqrt(estimated.df / (estimated.df - 2))
+    assert (spread > known.se).all()
+    sure = posterior_means(score, se, np.full(6, 1e7))
+    np.testing.assert_allclose(sure.mean, plain.estimate, atol=1e-3)
+    np.testing.assert_allclose(sure.se, plain.se, rtol=1e-3)
+
+
+def test_the_mixture_over_unknown_variances_is_that_of_a_grid():
+    """The posterior of one unit, worked by brute force: variances drawn, weighted by how well they explain its mean."""
+    score, se, df = np.array([70, 60, 65, 81, 50, 64, 66, 59.0]), np.full(8, 4.0), 5.0
+    plain, unit = shrink(score, se), 3
+    variance = 16 * df / np.random.default_rng(1).chisquare(df, 400_000)
+    total = variance + plain.tau2
+    weight = stats.norm.pdf(score[unit], plain.mu, np.sqrt(total))
+    shrinkage = 5 / 7 * variance / total
+    by_hand = np.average(plain.mu + (1 - shrinkage) * (score[unit] - plain.mu), weights=weight)
+    assert posterior_means(score, se, np.full(8, df)).mean[unit] == pytest.approx(by_hand, abs=0.05)
 
 
 def test_equal_scores_share_a_rank_and_name_each_other():
@@ -498,6 +533,45 @@ def test_planted_clusters_are_found(kinds):
         assert best is not None
         assert best.k == kinds
         assert adjusted_rand_score(kind, best.labels) >= 0.9
+
+
+@pytest.mark.parametrize("kinds", [1, 5])
+def test_k_means_is_as_good_as_scikit_learn(kinds):
+    """Ten cold starts of each: the sum of squares is no larger but for chance, the planted clusters are the same ones."""
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import adjusted_rand_score
+    from threadpoolctl import threadpool_limits
+
+    larger = []
+    for draw in range(40):
+        x, _ = profiles(np.random.default_rng([draw, kinds, 3]), 300, kinds)
+        for k in (2, 5, 8):
+            with threadpool_limits(1):  # threads that wait for each other cost a hundred times the work here
+                theirs, own = KMeans(k, n_init=10, random_state=draw).fit(x).labels_, kmeans(x, k, draw)
+            larger.append(within_share(x, own) / within_share(x, theirs) - 1)
+            if k == kinds:
+                assert adjusted_rand_score(theirs, own) == 1
+    assert np.mean(larger) < 2.6 * np.std(larger) / np.sqrt(len(larger)) + 1e-9
+    assert abs(np.mean(larger)) < 0.002
+
+
+def test_k_means_bears_repeated_units_scales_and_offsets():
+    x, kind = profiles(np.random.default_rng(1), 120, 3, 4.0)
+    plain = kmeans(x, 3, 1)
+    assert len(np.unique(plain)) == 3
+    np.testing.assert_array_equal(kmeans(1e6 + 1e-3 * x, 3, 1), plain)
+    assert len(set(zip(plain, kind, strict=True))) == 3
+    assert set(kmeans(np.zeros((20, 3)), 4, 1)) <= set(range(4)), "all units alike"
+    assert kmeans(np.repeat([[0.0], [1.0]], 10, axis=0), 2, 1).reshape(2, 10).std(axis=1).max() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kinds", [3, 5])
+def test_planted_clusters_of_the_power_table_come_back(kinds):
+    """A small part of benchmarks/power.py: with 800 units and two standard deviations all draws are found."""
+    for draw in range(3):
+        k, agreement = power.decided(("pairs", kinds, 2.0, 800), draw)
+        assert (k, agreement >= 0.9) == (kinds, True), (draw, k, agreement)
 
 
 @pytest.mark.parametrize("shape", ["noise", "long", "heavy", "skewed"])

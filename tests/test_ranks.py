@@ -181,6 +181,17 @@ def test_rounded_draws_rank_as_exact_ones_do(monkeypatch: pytest.MonkeyPatch):
     assert np.abs(chances.among - exact_chances.among).max() <= 0.005
 
 
+def test_more_units_than_sixteen_bits_number_are_ordered_alike(monkeypatch: pytest.MonkeyPatch):
+    units = 70_000
+    x, s, f = np.linspace(10, 0, units), np.full(units, 1.0), np.full(units, np.inf)
+    rounded = module._orders(x, s, f)(np.random.default_rng(1), 3)
+    monkeypatch.setattr(module, "FINE", 0.0)
+    exact = module._orders(x, s, f)(np.random.default_rng(1), 3)
+    for one, other in zip(rounded, exact, strict=True):
+        assert np.array_equal(np.sort(one), np.arange(units))
+        assert np.abs(one.argsort() - other.argsort()).max() <= 20  # of 70,000 places: as many draws share a step
+
+
 def test_words_of_refusal():
     with pytest.raises(UsageError, match=r"method “naive” 不存在.*joint, marginal, simulated|method “naive” 不存在"):
         rank_sets(MEANS, ERRORS, method="naive")

@@ -1,6 +1,6 @@
 """Stability of a clustering: bootstrap Jaccard, silhouette, gap, and a test against data with one centre.
 
-Everything here is a function of a matrix units × features; scikit-learn does the fitting.
+Everything here is a function of a matrix units × features; scikit-learn does the fitting, k-means apart (see :mod:`.kmeans`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Literal, ParamSpec, TypeVar
 import numpy as np
 
 from ..errors import unknown
+from .kmeans import STARTS, kmeans, nearest
 
 Method = Literal["kmeans", "ward", "gmm"]
 
-STARTS = 10  # cold starts of one fit; fewer make stable clusters look unstable, warm ones unstable clusters stable
 STABLE = 0.75  # Jaccard from which a cluster counts as valid (Hennig 2007; .85 is very stable, .6 a pattern)
 REFERENCES = 50  # data sets without clusters behind the gap statistic
 NULLS = 199  # data sets with one centre behind the test
@@ -222,14 +222,8 @@ def silhouette(features: np.ndarray, labels: np.ndarray) -> float:
 
 def centres(features: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     """Return the mean of each cluster."""
-    counts = np.bincount(labels, minlength=k)
-    sums = np.stack([np.bincount(labels, weights=column, minlength=k) for column in features.T], axis=1)
-    return np.asarray(sums / np.maximum(counts, 1)[:, None])
-
-
-def nearest(features: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """Return the nearest centre of every unit."""
-    return np.asarray(((middle**2).sum(axis=1) - 2 * features @ middle.T).argmin(axis=1))
+    belongs = (labels == np.arange(k)[:, None]).astype(float)
+    return np.asarray(belongs @ features / np.maximum(belongs.sum(axis=1), 1)[:, None])
 
 
 def by_size(labels: np.ndarray) -> np.ndarray:
@@ -280,12 +274,6 @@ def _one_centre(features: np.ndarray, rng: np.random.Generator, draws: int) -> I
         yield (direction * rng.choice(radii, len(radii))[:, None]) @ root.T
 
 
-def _kmeans(features: np.ndarray, k: int, seed: int) -> np.ndarray:
-    from sklearn.cluster import KMeans
-
-    return np.asarray(KMeans(k, n_init=STARTS, random_state=seed, algorithm="lloyd").fit(features).labels_)
-
-
 def _ward(features: np.ndarray, k: int, seed: int) -> np.ndarray:
     from sklearn.cluster import AgglomerativeClustering
 
@@ -299,4 +287,4 @@ def _gmm(features: np.ndarray, k: int, seed: int) -> np.ndarray:
     return np.asarray(mixture.fit_predict(features))
 
 
-_FITS: dict[str, Fit] = {"kmeans": _kmeans, "ward": _ward, "gmm": _gmm}
+_FITS: dict[str, Fit] = {"kmeans": kmeans, "ward": _ward, "gmm": _gmm}

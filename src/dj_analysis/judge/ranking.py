@@ -12,9 +12,10 @@ from scipy import stats
 from ..errors import UsageError, unknown
 from ..measure.basis import merged_bases
 from ..measure.composites.upward import leaf_points, node_points
+from ..measure.inference.posteriors import posterior_means
 from ..measure.inference.ranks import p_top, rank_sets
 from ..measure.inference.sharedranks import shared_ranks, tied_units
-from ..measure.inference.shrinkage import LEAST_UNITS, left_out, shrink
+from ..measure.inference.shrinkage import LEAST_UNITS, left_out
 from ..measure.linked_series import brought_to
 from ..measure.scores import Scores, inherited, joined
 from ..result import Result
@@ -141,12 +142,13 @@ def chosen_rows(
     below = levels_below(scores)
     if level is None:
         level = below[-1] if below else units.root.level
-    if level not in set(table["level"]):
-        raise unknown("层级/level", level, list(dict.fromkeys(table["level"])))
+    known_levels, known_codes = table["level"].unique(), table["code"].unique()
+    if level not in known_levels:
+        raise unknown("层级/level", level, list(known_levels))
     code = code or _top(scores)
-    if code not in set(table["code"]):
-        raise unknown("代码/code", code, list(dict.fromkeys(table["code"])))
-    form = "anchors" if "anchors" in set(table["form"]) else "full"
+    if code not in known_codes:
+        raise unknown("代码/code", code, list(known_codes))
+    form = "anchors" if "anchors" in table["form"].unique() else "full"
     rows = table[(table["level"] == level) & (table["code"] == code) & (table["form"] == form)]
     rows = rows[rows["period"] == scores.period].reset_index(drop=True)
     rows = rows_below(rows, units, under)
@@ -167,7 +169,7 @@ def chosen_rows(
 def levels_below(scores: Scores) -> list[str]:
     """Return the levels of units below the root that have scores, from the top down."""
     units = scores.spec.units.at(scores.period)
-    return [name for name in dict.fromkeys(scores.table["level"]) if name in units.levels and name != units.root.level]
+    return [name for name in scores.table["level"].unique() if name in units.levels and name != units.root.level]
 
 
 def rows_below(rows: pd.DataFrame, units: Units, under: str) -> pd.DataFrame:
@@ -198,8 +200,8 @@ def posterior(score: np.ndarray, se: np.ndarray, df: np.ndarray) -> tuple[np.nda
     """Return means, errors and degrees of freedom that chances of places are drawn from: shrunken, where units suffice."""
     if (np.isfinite(score) & (se > 0)).sum() < LEAST_UNITS:
         return score, se, df
-    shrunk = shrink(score, se, df + 1)
-    return shrunk.estimate, shrunk.se, np.full(score.shape, np.nan)
+    shrunken = posterior_means(score, se, df)
+    return shrunken.mean, shrunken.se, shrunken.df
 
 
 def target_points(scores: Scores, code: str) -> float:

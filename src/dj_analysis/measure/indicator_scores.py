@@ -39,10 +39,9 @@ def score_indicators(data: Indicators, spec: Specification, by: Any) -> Scores:
     tables: list[pd.DataFrame] = []
     for level in levels:
         tables += _level_tables(level, units.at_level(level), occasions, wanted, data.period, spec, links)
-    table = pd.concat(tables, ignore_index=True)
     order = {period: place for place, period in enumerate([*wanted, data.period])}
-    table = table.sort_values("period", key=lambda column: column.map(order), kind="stable", ignore_index=True)
-    return _packed(table, data, spec, links)
+    tables.sort(key=lambda table: order[str(table["period"].iloc[0])] if len(table) else 0)  # one period each
+    return _packed(pd.concat(tables, ignore_index=True), data, spec, links)
 
 
 def _level_tables(

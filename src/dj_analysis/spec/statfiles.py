@@ -71,7 +71,15 @@ def read_parquet(path: Path, place: str, problems: Problems) -> pd.DataFrame | N
 
 def as_text(columns: pd.DataFrame | Mapping[str, list[Any]]) -> pd.DataFrame:
     """Convert typed columns to text cells, as in a file."""
-    return pd.DataFrame({str(name): pd.Series([cell_text(v) for v in columns[name]], dtype="str") for name in columns})
+    return pd.DataFrame({str(name): _column_text(columns[name]) for name in columns})
+
+
+def _column_text(values: pd.Series | list[Any]) -> pd.Series:
+    """Write the cells of one column as text, each distinct one once where they are of one type."""
+    if isinstance(values, list) or values.dtype == object:
+        return pd.Series([cell_text(value) for value in values], dtype="str")
+    codes, different = pd.factorize(values, use_na_sentinel=False)
+    return pd.Series(pd.array([cell_text(value) for value in different], dtype="str").take(codes))
 
 
 def _read(kind: str, path: Path, encoding: str = "") -> tuple[dict[str, Any] | None, str]:

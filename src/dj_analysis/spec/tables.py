@@ -340,7 +340,7 @@ def _check_kind(place: str, cells: pd.Series, kind: str, allowed: tuple[str, ...
         bad = filled[[not _is_bound(text) for text in filled]]
         rule, want, advice = "bad_date", f"YYYY-MM-DD 或 {ALLOWED}", "改正日期 (correct the date)"
     elif kind == "period":
-        bad = filled[[not is_period(text) for text in filled]]
+        bad = filled[~once_a_value(filled, lambda texts: texts.map(is_period).astype(bool))]
         rule, want, advice = "bad_period", ALLOWED, "改正时期 (correct the period)"
     else:
         bad = cells[~whole_numbers(cells).isin(allowed)]

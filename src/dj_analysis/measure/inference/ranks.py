@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -161,9 +161,12 @@ def p_top(
     x, s, f = _checked(mean, se, df)
     order = _order(x, s, f)
     first, among = np.zeros(order.size), np.zeros(order.size)
-    for ranks in _simulated_ranks(x[order], s[order], f[order], draws, seed) if order.size else ():
-        first += (ranks == 0).sum(axis=0)
-        among += (ranks < k).sum(axis=0)
+    if order.size:
+        draw_orders = _orders(x[order], s[order], f[order])
+        for stream in _streams(draws, seed):
+            ordered = draw_orders(*stream)
+            first += np.bincount(ordered[:, 0], minlength=order.size)
+            among += np.bincount(ordered[:, :k].ravel(), minlength=order.size)
     probabilities = np.full((2, x.size), np.nan)
     probabilities[:, order] = np.stack([first, among]) / draws
     return TopShares(probabilities[0], probabilities[1], k)
@@ -221,16 +224,19 @@ def _streams(draws: int, seed: int) -> Iterator[tuple[np.random.Generator, int]]
 
 def _errors(s: np.ndarray, f: np.ndarray, draws: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Draw studentised errors and the standard errors they were divided by, draws × units, a block at a time."""
+    yield from (_error_block(rng, size, s, f) for rng, size in _streams(draws, seed))
+
+
+def _error_block(rng: np.random.Generator, size: int, s: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     estimated = np.isfinite(f)
-    half = np.where(estimated, f / 2, 1).astype(np.float32)
-    for rng, size in _streams(draws, seed):
-        e: np.ndarray = rng.standard_normal((size, s.size), dtype=np.float32)
-        a: np.ndarray = np.broadcast_to(s.astype(np.float32), e.shape)
-        if estimated.any():
-            gamma = rng.standard_gamma(half, e.shape, dtype=np.float32)
-            root = np.sqrt(np.where(estimated, gamma / half, np.float32(1)))
-            e, a = e / root, a * root
-        yield e, a
+    e: np.ndarray = rng.standard_normal((size, s.size), dtype=np.float32)
+    a: np.ndarray = np.broadcast_to(s.astype(np.float32), e.shape)
+    if estimated.any():
+        half = np.where(estimated, f / 2, 1).astype(np.float32)
+        gamma = rng.standard_gamma(half, e.shape, dtype=np.float32)
+        root = np.sqrt(np.where(estimated, gamma / half, np.float32(1)))
+        e, a = e / root, a * root
+    return e, a
 
 
 # Simulated ranks.
@@ -239,40 +245,51 @@ def _errors(s: np.ndarray, f: np.ndarray, draws: int, seed: int) -> Iterator[tup
 def _simulated(
     x: np.ndarray, s: np.ndarray, f: np.ndarray, confidence: float, draws: int, seed: int, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    ranks = np.concatenate(list(_simulated_ranks(x, s, f, draws, seed)))
+    ranks = np.empty((x.size, draws), dtype=np.uint16 if x.size <= 2**16 else np.uint32)
+    places, draw_orders = np.arange(x.size, dtype=ranks.dtype), _orders(x, s, f)
+    for first, stream in zip(range(0, draws, DRAWS_AT_ONCE), _streams(draws, seed), strict=True):
+        orders = draw_orders(*stream)
+        block = np.empty(orders.shape, dtype=ranks.dtype)
+        for draw, units in zip(block, orders, strict=True):
+            draw[units] = places
+        ranks[:, first : first + len(orders)] = block.T
+    ranks.sort(axis=1, kind="stable")  # by digits: quick on every processor
     tail = (1 - confidence) / 2 * (draws - 1)
-    ends = [int(np.floor(tail)), int(np.ceil(draws - 1 - tail))]
-    bounds = np.empty((x.size, 2))
-    for i in range(0, x.size, 64):  # whole numbers of 16 bits are sorted by their digits, faster than parted
-        bounds[i : i + 64] = np.sort(ranks[:, i : i + 64].T, axis=1, kind="stable")[:, ends]
-    return bounds[:, 0] + 1, bounds[:, 1] + 1
+    lowest, highest = int(np.floor(tail)), int(np.ceil(draws - 1 - tail))
+    return ranks[:, lowest] + 1.0, ranks[:, highest] + 1.0
 
 
-def _simulated_ranks(x: np.ndarray, s: np.ndarray, f: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield blocks of ranks (0 = highest), draws × units."""
+def _orders(x: np.ndarray, s: np.ndarray, f: np.ndarray) -> Callable[[np.random.Generator, int], np.ndarray]:
+    """Return the function (random stream, draws) → draws × units: the units of each draw from the highest down."""
     floor = np.maximum(s, LEAST_ERROR * (np.ptp(x) or 1.0))
     reach = float(_normal_points()[-1])
     top, bottom = (x + reach * floor).max(), (x - reach * floor).min()
     whole = bool(np.isinf(f).all() and (top - bottom) / LEVELS <= FINE * floor.min())
     scale = LEVELS / (top - bottom) if whole else 1.0  # from the top downwards: the smallest comes first
     start, unit = ((top - x) * scale).astype(np.float32), (floor * scale).astype(np.float32)
-    places = np.arange(x.size, dtype=np.uint16 if x.size <= 2**16 else np.uint32)
-    for e in _plain_errors(x.size, f, draws, seed):
+    wide, narrow, bits = (np.uint32, np.uint16, 16) if x.size <= 2**16 else (np.uint64, np.uint32, 32)
+    number = np.arange(x.size, dtype=wide)
+
+    def draw_orders(rng: np.random.Generator, size: int) -> np.ndarray:
+        e = _plain_errors(rng, size, f)
         drawn = np.add(start, np.multiply(e, -unit, out=e), out=e)
-        order = np.argsort(drawn.astype(np.uint16), axis=1, kind="stable") if whole else np.argsort(drawn, axis=1)
-        ranks = np.empty(order.shape, dtype=places.dtype)
-        for row, places_of in zip(ranks, order, strict=True):
-            row[places_of] = places
-        yield ranks
+        if not whole:
+            return np.argsort(drawn, axis=1)
+        packed = drawn.astype(wide)  # draw and number of a unit in one whole number: sorted faster than indices are
+        packed <<= bits
+        packed |= number
+        packed.sort(axis=1)
+        return packed.astype(narrow).astype(np.intp)  # the number alone, as an index
+
+    return draw_orders
 
 
-def _plain_errors(units: int, f: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield normal errors from a table of 65,536 equally likely points (±4.3); Student's t where df are given."""
+def _plain_errors(rng: np.random.Generator, size: int, f: np.ndarray) -> np.ndarray:
+    """Draw normal errors from a table of 65,536 equally likely points (±4.3); Student's t where df are given."""
     if np.isfinite(f).any():
-        yield from (e for e, _ in _errors(np.ones(units), f, draws, seed))
-        return
-    for rng, size in _streams(draws, seed):
-        yield _normal_points()[rng.integers(0, 2**16, (size, units), dtype=np.uint16)]
+        return _error_block(rng, size, np.ones(f.size), f)[0]
+    four_each = rng.integers(0, 2**64, -(-size * f.size // 4), dtype=np.uint64).view(np.uint16)
+    return np.take(_normal_points(), four_each[: size * f.size].reshape(size, f.size), mode="wrap")
 
 
 @cache
