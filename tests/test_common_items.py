@@ -127,7 +127,7 @@ def test_sums_give_what_the_answers_give(weighted: bool) -> None:
         theirs = on_answers(survey, shared).set_index(["level", "unit", "code"]).reindex(mine.index)
         rows = [key for key in mine.index if key[2] in ("INDEX", "D1", "D2")]
         apart = (mine.loc[rows, "score"] - theirs.loc[rows, "score"]).abs() / theirs.loc[rows, "se"]
-        assert apart.max() < 0.5
+        assert apart.max() < 0.8
         assert apart.mean() < 0.15
         ratio = mine.loc[rows, "se"] / theirs.loc[rows, "se"]
         assert ratio.between(0.8, 1.2).all()
