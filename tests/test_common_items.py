@@ -118,7 +118,7 @@ def test_a_change_of_the_questions_in_common_is_found() -> None:
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_sums_give_what_the_answers_give(weighted: bool) -> None:
-    """Means to a seventh of their error on average and errors to 5 % on average and 20 % for a unit, where one in twenty leaves each question out."""
+    """Means to a quarter of their error on average and errors to 5 % on average and 20 % for a unit, where one in twenty leaves each question out."""
     before, now, surveys = waves(("a", "f"), units=6, weighted=weighted)
     shared = set().union(*common_items([before, now]).values())
     assert shared == set("bcdeg")
@@ -128,7 +128,7 @@ def test_sums_give_what_the_answers_give(weighted: bool) -> None:
         rows = [key for key in mine.index if key[2] in ("INDEX", "D1", "D2")]
         apart = (mine.loc[rows, "score"] - theirs.loc[rows, "score"]).abs() / theirs.loc[rows, "se"]
         assert apart.max() < 0.8
-        assert apart.mean() < 0.15
+        assert apart.mean() < 0.25
         ratio = mine.loc[rows, "se"] / theirs.loc[rows, "se"]
         assert ratio.between(0.8, 1.2).all()
         assert abs(ratio.mean() - 1) < 0.05

@@ -22,8 +22,8 @@ from dj_analysis.publish.notebooks import ReportError, run_notebook
 from dj_analysis.publish.parameters import parameters, reports
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-SECTIONS = ["基本情况", "总体指数", "分维度情况", "分单位情况", "分人群情况", "预警情况", "说明"]
-NUMBERS = "一二三四五六七"
+SECTIONS = ["基本情况", "总体指数", "分维度情况", "分单位情况", "分人群情况", "选择题情况", "预警情况", "说明"]
+NUMBERS = "一二三四五六七八"
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def test_english_report(office, tmp_path):
     run = dj.run_report("quarterly", office, period="2026Q3", lang="en", out=tmp_path, formats=["pdf"])
     text = text_of(run.files["pdf"])
     for number, section in enumerate(
-        ["Basis", "The index", "Dimensions", "Units", "Groups of staff", "Warnings", "Notes"], start=1
+        ["Basis", "The index", "Dimensions", "Units", "Groups of staff", "Choices", "Warnings", "Notes"], start=1
     ):
         assert f"{number}. {section}" in text
     assert not [c for c in text if "\u4e00" <= c <= "\u9fff"], "Chinese words in the English report"
