@@ -55,8 +55,7 @@ class ChoiceAnswers(Result):
     @property
     def ranked(self) -> bool:
         """Tell whether the question is a ranking."""
-        question = str(self.table["parent"].iloc[0])
-        return any(node.code == question and node.role == "ranking" for node in self.spec.codebook.others)
+        return bool(self.spec.codebook.is_ranking(str(self.table["parent"].iloc[0])))
 
     @property
     def printed_columns(self) -> list[str]:
@@ -106,7 +105,7 @@ def choices(survey: Survey, code: str, by: str | Sequence[str] | None = None) ->
     questions = [node.code for node in tree.inner]
     if code not in questions:
         raise unknown("多选题或排序题/multiple choice or ranking", code, questions)
-    ranked = any(node.code == code and node.role == "ranking" for node in survey.codebook.others)
+    ranked = survey.codebook.is_ranking(code)
     sums = unit_sums(survey, names, trees=survey.counted_trees())
     asked = {cell for block in sums.values() for cell in block.cells}
     options = [option for option in tree.children(code) if (CHOICES, option.code) in asked]

@@ -50,6 +50,7 @@ def trend(waves: Sequence[Scores]) -> Trend:
         raise UsageError("trend: 至少一期 (at least one wave)")
     tables, last = [], waves[-1]
     starts = _starts(waves) if last.about == "persons" and all(scores.sums for scores in waves) else {}
+    shared_from = {start: common_items(waves[start:]) for start in starts}
     for number, scores in enumerate(waves):
         table = scores.table[scores.table["form"] == "anchors"].copy()
         codebook = scores.spec.codebook.at(scores.period)
@@ -57,7 +58,7 @@ def trend(waves: Sequence[Scores]) -> Trend:
         table = table.assign(version=table["code"].map(versions), items=pd.NA, common_items=pd.NA)
         own = asked_items(scores)
         for start, codes in starts.items():
-            shared = common_items(waves[start:])
+            shared = shared_from[start]
             joined_codes = [code for code in codes if code in own]
             table["items"] = table["items"].mask(
                 table["code"].isin(joined_codes), table["code"].map({c: len(own.leaves_of(c)) for c in joined_codes})

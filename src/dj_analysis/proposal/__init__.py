@@ -11,26 +11,25 @@ import pandas as pd
 
 from ..errors import Problems, UsageError
 from ..folder import declarations, keying_hints, read_wave, wave_files
-from ..measure.intake import identifiers, wjx
+from ..measure.intake import identifiers
 from ..measure.intake.anonymity import quasi_kind
-from ..measure.intake.copies import coarsened, kept_kind, write_table
+from ..measure.intake.copies import kept_kind, write_table
 from ..measure.intake.sources import raise_for
 from ..spec import purpose
 from ..spec.codebook import default_codebook
 from ..spec.lint import forbidden_subject
 from ..spec.periods import parse
 from ..spec.settings import MOST_TOGETHER
-from ..spec.tables import Table, named_by_wording, read_responses
+from ..spec.tables import Table
 from .again import Proposal, propose_again
+from .export import read_export
 from .next_wave import AddedWave, WaveDecisions, add_wave
 from .proposed_columns import Decisions, ProposedColumn, propose_columns
 from .proposed_tables import (
     asks_consent,
     kept_columns,
-    last_day,
     proposed_nodes,
     unit_names,
-    without_typed,
     write_proposed_tables,
 )
 from .summary import ProposalPage
@@ -82,44 +81,31 @@ def propose_workspace(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} 不是空文件夹 (the folder is not empty);换一个名字 (choose another)")
     decisions, problems = decisions or Decisions(), Problems()
-    read = read_responses(source, problems)
-    if read is None:
-        raise_for(problems)
-    assert read is not None, "a file that cannot be read is a problem"
-    table = named_by_wording(read)
-    headers = [str(name) for name in table.frame.columns]
-    identifying = [h for h in headers if h in identifiers.DROPPED] + identifiers.identifying_names(headers)
-    last = last_day(table.frame)
-    frame = without_typed(table.frame.drop(columns=identifying))
-    frame, bands = coarsened(frame, {h: k for h in headers if (k := quasi_kind(h)) and h not in identifying})
-    table = replace(table, frame=frame)
-    answers = wjx.spread_multiple(wjx.blank_missing(frame))
+    export = read_export(source, problems)
+    table, answers = export.table, export.answers
     decisions.check([str(name) for name in answers.columns])
     columns = propose_columns(answers, decisions)
     _check_columns(columns, table, answers, source, problems)
-    wave = period or (None if last is None else f"{last.year}Q{(last.month - 1) // 3 + 1}")
-    if wave is None:
-        problems.add(source.name, "no_period", "没有提交时间", "2026Q3", "用 --period 指定 (name it with --period)")
+    wave = export.wave(period, source, problems)
     raise_for(problems)
-    assert wave is not None, "a wave without a period is a problem"
     wave = parse(wave).text
     columns, lost = _fewer_quasi(columns)
-    notices = (*table.notices, *_notices(identifying, bands, lost, columns))
+    notices = (*table.notices, *export.notices, *_notices(lost, columns))
     units = unit_names(columns, answers)
-    kept = frame[kept_columns(columns, [str(name) for name in frame.columns])]
+    kept = table.frame[kept_columns(columns, [str(name) for name in table.frame.columns])]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".dj-new-", dir=folder.parent) as place:
         unfinished = Path(place) / "workspace"
         (unfinished / "responses").mkdir(parents=True)
         write_table(unfinished / "responses" / f"{wave}{kept_kind(source)}", kept)
-        write_proposed_tables(unfinished, wave, last or parse(wave).end, columns, units, folder.name)
+        write_proposed_tables(unfinished, wave, export.last or parse(wave).end, columns, units, folder.name)
         notices = (*notices, *_against_others(unfinished))
         nodes, scales, _ = proposed_nodes(columns)
-        ProposalPage(columns, answers, identifying, nodes, scales, units, notices).write(unfinished)
+        ProposalPage(columns, answers, export.identifying, nodes, scales, units, notices).write(unfinished)
         if folder.exists():
             folder.rmdir()
         unfinished.rename(folder)
-    return Proposal.of(folder, columns, identifying, notices)
+    return Proposal.of(folder, columns, export.identifying, notices)
 
 
 def _against_others(folder: Path) -> list[str]:
@@ -165,14 +151,8 @@ def _fewer_quasi(columns: Sequence[ProposedColumn]) -> tuple[list[ProposedColumn
     return kept, [column.header for column in quasi if column.header in lost]
 
 
-def _notices(
-    identifying: Sequence[str], bands: Sequence[str], lost: Sequence[str], columns: Sequence[ProposedColumn]
-) -> tuple[str, ...]:
+def _notices(lost: Sequence[str], columns: Sequence[ProposedColumn]) -> tuple[str, ...]:
     notices = []
-    if identifying:
-        notices.append(f"已删去会指向个人的列 (left out, they lead to a person): {'、'.join(identifying)}")
-    if bands:
-        notices.append(f"数字已归入区间 (numbers put into bands): {'、'.join(bands)}")
     if lost:
         notices.append(
             f"准标识符至多 {MOST_TOGETHER} 个，未存 (too many quasi-identifiers, not stored): {'、'.join(lost)}"

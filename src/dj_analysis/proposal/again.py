@@ -24,7 +24,7 @@ from ..spec.tables import read_responses
 from ..spec.tree import Node
 from ..spec.units import load_units
 from .proposed_columns import Decisions, ProposedColumn, propose_columns
-from .proposed_tables import proposed_nodes, scale_rows, toml_text, unit_names, unit_rows, write_rows
+from .proposed_tables import proposed_nodes, read_rows, scale_rows, toml_text, unit_names, unit_rows, write_rows
 from .question_headers import header_names
 from .summary import ProposalPage
 
@@ -82,7 +82,7 @@ def propose_again(folder: str | Path, decisions: Decisions | None = None) -> Pro
     table = read_responses(waves[0], problems)
     raise_for(problems)
     assert table is not None, "a file that cannot be read is a problem"
-    rows = list(csv.DictReader(io.StringIO(listed.read_text(encoding="utf-8-sig"))))
+    rows = read_rows(listed)
     headers = dict(settings.tables["responses"].columns) if "responses" in settings.tables else {}
     answers = wjx.spread_multiple(wjx.blank_missing(table.frame))
     decisions.check([str(name) for name in answers.columns])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,51 +14,23 @@ import pandas as pd
 
 from ..errors import DataError, Problems, UsageError, unknown
 from ..folder import declarations, read_wave, wave_files
-from ..measure.intake import identifiers, wjx
-from ..measure.intake.anonymity import quasi_kind
-from ..measure.intake.copies import coarsened, write_table
+from ..measure.intake import wjx
+from ..measure.intake.copies import write_table
 from ..measure.intake.row_consent import consent_columns
 from ..measure.intake.sources import raise_for
 from ..spec.periods import Period, parse
 from ..spec.settings import Settings, Source
 from ..spec.specification import Specification
-from ..spec.tables import named_by_wording, read_responses
+from ..spec.tables import read_responses
 from ..spec.tree import CHOICE_ROLES, Node
-from ..spec.units import Units
+from .export import Export, read_export
+from .named_units import NamedUnits, WaveDecisions, write_units
 from .proposed_columns import LEFT_OUT, Decisions, ProposedColumn, propose_columns
-from .proposed_tables import last_day, submission_days, toml_text, without_typed, write_rows
+from .proposed_tables import read_rows, toml_text, write_rows
 from .question_headers import header_names
 
 _LATE = timedelta(days=45)  # after the end of a period in which its answers still come in
 _NEAR = 0.3  # how alike two wordings must be to be named as each other
-
-
-@dataclass(frozen=True)
-class WaveDecisions:
-    """What was decided about a further wave.
-
-    Attributes
-    ----------
-    same
-        Header (or number of the question) → code: the same question in other words.
-    replaced
-        Header → code of the question that it replaces; it gets a code of its own.
-    left_out
-        Headers of columns that are not kept.
-    became
-        Earlier unit (code or name) → the unit it was merged into, or is called now.
-    alias
-        Another spelling → unit (code or name).
-    new_units
-        Names of units that there were none of before.
-    """
-
-    same: Mapping[str, str] = field(default_factory=dict)
-    replaced: Mapping[str, str] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
-    became: Mapping[str, str] = field(default_factory=dict)
-    alias: Mapping[str, str] = field(default_factory=dict)
-    new_units: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,29 +79,18 @@ def add_wave(
     folder, source, decisions, problems = Path(folder), Path(source), decisions or WaveDecisions(), Problems()
     settings, spec = declarations(folder, problems)
     problems.raise_if_any()
-    read = read_responses(source, problems)
-    raise_for(problems)
-    assert read is not None, "a file that cannot be read is a problem"
-    table = named_by_wording(read)
-    wave = _period_of(table.frame, period, source, problems)
+    export = read_export(source, problems)
+    wave = _period_of(export, period, source, problems)
     if wave.text in wave_files(folder):
         raise UsageError(f"{folder} 已有 {wave.text} (the workspace has this wave);用 --period 指定另一期 (--period)")
-    headers = [str(name) for name in table.frame.columns]
-    identifying = [h for h in headers if h in identifiers.DROPPED] + identifiers.identifying_names(headers)
-    frame = without_typed(table.frame.drop(columns=identifying))
-    frame, bands = coarsened(frame, {h: k for h in headers if (k := quasi_kind(h)) and h not in identifying})
-    answers = wjx.spread_multiple(wjx.blank_missing(frame))
+    answers = export.answers
     _check_other_waves(answers, folder, wave.text)
     columns = _Columns(settings.tables.get("responses", Source()), spec, wave, answers, decisions)
     columns.ask(source.name, problems)
-    units = _Units(spec.units, wave, _unit_names(columns, answers), decisions)
+    units = NamedUnits(spec.units, wave, _unit_names(columns, answers), decisions)
     units.ask(source.name, problems)
     raise_for(problems)
-    notices = (
-        [f"已删去会指向个人的列 (left out, they lead to a person): {'、'.join(identifying)}"] if identifying else []
-    )
-    notices = [*table.notices, *notices]
-    notices += [f"数字已归入区间 (numbers put into bands): {'、'.join(bands)}"] if bands else []
+    notices = [*export.table.notices, *export.notices]
     left = [header for header in answers.columns if header not in columns.headers and header not in wjx.META]
     notices += [f"未声明的列未存 (undeclared columns not stored): {'、'.join(left)}"] if left else []
     _write(folder, settings, wave, answers, columns, units)
@@ -139,22 +98,17 @@ def add_wave(
     return AddedWave(folder, wave.text, pd.DataFrame(rows, columns=["column", "code", "why"]), tuple(notices))
 
 
-def _period_of(frame: pd.DataFrame, period: str | None, source: Path, problems: Problems) -> Period:
+def _period_of(export: Export, period: str | None, source: Path, problems: Problems) -> Period:
     """Return the wave's period; submissions far outside it go into ``problems``."""
-    last = last_day(frame)
-    if period is None and last is None:
-        problems.add(source.name, "no_period", "没有提交时间", "2026Q3", "用 --period 指定 (name it with --period)")
-        raise_for(problems)
-    wave = parse(period) if period else parse(f"{last.year}Q{(last.month - 1) // 3 + 1}")  # type: ignore[union-attr]
-    if last is not None:
-        days = submission_days(frame)
-        inside = sum(wave.start <= day <= wave.end + _LATE for day in days)
-        if 2 * inside < len(days):
-            allowed = f"{wave.start} – {wave.end + _LATE}"
-            advice = "改正 --period (correct --period)"
-            problems.add(
-                f"{source.name}: {wjx.SUBMITTED}", "dates_outside", f"{min(days)} – {max(days)}", allowed, advice
-            )
+    wave_name = export.wave(period, source, problems)
+    raise_for(problems)
+    wave = parse(wave_name)
+    inside = sum(wave.start <= day <= wave.end + _LATE for day in export.days)
+    if 2 * inside < len(export.days):
+        found, allowed = f"{min(export.days)} – {max(export.days)}", f"{wave.start} – {wave.end + _LATE}"
+        problems.add(
+            f"{source.name}: {wjx.SUBMITTED}", "dates_outside", found, allowed, "改正 --period (correct --period)"
+        )
     return wave
 
 
@@ -307,73 +261,8 @@ def _unit_names(columns: _Columns, answers: pd.DataFrame) -> list[str]:
     return [] if header is None else sorted({cell.strip() for cell in answers[header] if cell.strip()})
 
 
-class _Units:
-    """Units named by the new wave that are not known yet, and the rows of units.csv that tell of them."""
-
-    def __init__(self, units: Units, wave: Period, names: Sequence[str], decisions: WaveDecisions):
-        self.units, self.wave, self.decisions = units, wave, decisions
-        there = units.at(wave.text)
-        known = there.resolve(names)
-        decided = {*decisions.became.values(), *decisions.alias, *decisions.new_units}
-        self.unknown_names = [name for name in names if name not in known and name not in decided] if units.rows else []
-        for old in decisions.became:
-            self._known(old)
-        for unit in decisions.alias.values():
-            self._known(unit)
-
-    def _known(self, text: str) -> str:
-        code = self.units.resolve([text]).get(text)
-        if code is None:
-            raise unknown("单位/unit", text, [unit.name_zh or unit.unit for unit in self.units.rows])
-        return code
-
-    def ask(self, place: str, problems: Problems) -> None:
-        for name in self.unknown_names:
-            near = difflib.get_close_matches(
-                name, [unit.name_zh for unit in self.units.rows if unit.name_zh], n=2, cutoff=0.4
-            )
-            old = near[0] if near else "旧单位"
-            advice = (
-                f"合并或改名: --became '{old}={name}';另一写法: --alias '{name}={old}';新单位: --new-unit '{name}'"
-                " (merged or renamed, another spelling, or new)"
-            )
-            problems.add(
-                f"{place}: unit", "unknown_unit", name, "units 表中的代码、名称、别名 (a unit of units.csv)", advice
-            )
-
-    def rows(self, rows: list[dict[str, str]]) -> list[dict[str, str]]:
-        """Return the rows of units.csv with what was decided."""
-        changed = [dict(row) for row in rows]
-        by_code = {row["unit"]: row for row in changed}
-        blank = dict.fromkeys(changed[0], "") if changed else {}
-        begins = self.wave.text
-        made: dict[str, str] = {}
-        for old, name in self.decisions.became.items():
-            row = by_code[self._known(old)]
-            if name not in made:
-                made[name] = self.units.resolve([name]).get(name) or self._new_code({*by_code, *made.values()})
-                if made[name] not in by_code:
-                    new = {**blank, **{k: row.get(k, "") for k in ("tree", "parent", "level", "type")}}
-                    changed.append(new | {"unit": made[name], "name_zh": name, "valid_from": begins})
-            row |= {"valid_to": self.wave.previous.text, "became": made[name]}
-        for spelling, unit in self.decisions.alias.items():
-            row = by_code[self._known(unit)]
-            row["aliases"] = "|".join(part for part in (row.get("aliases", ""), spelling) if part)
-        for name in self.decisions.new_units:
-            like = changed[0] if changed else {}
-            code = self._new_code({row["unit"] for row in changed})
-            new = {**blank, **{k: like.get(k, "") for k in ("tree", "level")}}
-            changed.append(new | {"unit": code, "name_zh": name, "valid_from": begins})
-        names = [*dict.fromkeys(name for row in changed for name in row)]
-        return [{name: row.get(name, "") for name in names} for row in changed]
-
-    @staticmethod
-    def _new_code(used: Collection[str]) -> str:
-        return next(code for number in range(1, len(used) + 2) if (code := f"U{number:03d}") not in used)
-
-
 def _write(
-    folder: Path, settings: Settings, wave: Period, answers: pd.DataFrame, columns: _Columns, units: _Units
+    folder: Path, settings: Settings, wave: Period, answers: pd.DataFrame, columns: _Columns, units: NamedUnits
 ) -> None:
     """Write the new files beside the old ones, read them as the workspace would, and only then put them in place."""
     renamed = {header: columns.own_headers.get(code, header) for header, code in columns.headers.items()}
@@ -385,7 +274,7 @@ def _write(
                 shutil.copy2(path, trial / path.name)
         (trial / "responses").mkdir()
         write_table(trial / "responses" / f"{wave.text}.csv", answers[kept].rename(columns=renamed))
-        changed = ["workspace.toml", *_write_codebook(trial, wave, columns), *_write_units(trial, units)]
+        changed = ["workspace.toml", *_write_codebook(trial, wave, columns), *write_units(trial, units)]
         _write_settings(trial / "workspace.toml", settings, wave, columns)
         problems = Problems()
         declared, spec = declarations(trial, problems)
@@ -405,7 +294,7 @@ def _write_codebook(trial: Path, wave: Period, columns: _Columns) -> list[str]:
         return []
     if not path.exists():
         raise UsageError("codebook 须为 codebook.csv,才能加入新题 (a codebook.csv is needed to add a question)")
-    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+    rows = read_rows(path)
     names = [*dict.fromkeys([*rows[0], "valid_from", "valid_to", "replaces"])]
     written = []
     for row in rows:
@@ -417,18 +306,6 @@ def _write_codebook(trial: Path, wave: Period, columns: _Columns) -> list[str]:
         text = {name: str(getattr(node, name)) for name in ("code", "label_zh", "text_zh", "valid_from", "replaces")}
         written.append({**row, "label_en": "", "text_en": "", "valid_to": "", **text})
     write_rows(path, names, [[row.get(name, "") for name in names] for row in written])
-    return [path.name]
-
-
-def _write_units(trial: Path, units: _Units) -> list[str]:
-    decided = units.decisions
-    path = trial / "units.csv"
-    if not (decided.became or decided.alias or decided.new_units):
-        return []
-    if not path.exists():
-        raise UsageError("units 须为 units.csv,才能改单位 (a units.csv is needed to change units)")
-    rows = units.rows(list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))))
-    write_rows(path, list(rows[0]), [list(row.values()) for row in rows])
     return [path.name]
 
 

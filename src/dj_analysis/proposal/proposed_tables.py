@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
@@ -20,7 +19,6 @@ from ..spec.consent import PLACEHOLDER
 from ..spec.tree import CHOICE_ROLES, Node
 from .proposed_columns import OUTCOME, ProposedColumn
 
-_TYPED = re.compile(r"〖.*?〗", re.DOTALL)
 UNITS = ("unit", "tree", "parent", "level", "type", "name_zh")
 
 
@@ -157,6 +155,11 @@ def unit_rows(units: Sequence[str]) -> tuple[Sequence[str], list[list[str]]]:
     return UNITS, [[f"U{i:03d}", "", "", "unit", "", unit] for i, unit in enumerate(units, start=1)]
 
 
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a table that :func:`write_rows` wrote, as they stand."""
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+
+
 def write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write a table as spreadsheets read it: UTF-8 with its mark."""
     stream = io.StringIO(newline="")
@@ -170,32 +173,3 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:g}"
     return str(value)
-
-
-def submission_days(frame: pd.DataFrame) -> list[date]:
-    """Return the days of submission that can be read.
-
-    Of days such as 7/13/2026 the month is the place that never exceeds 12, where the other does; else they tell nothing.
-    """
-    if wjx.SUBMITTED not in frame:
-        return []
-    cells = frame[wjx.SUBMITTED]
-    parts = cells.str.extract(r"(?P<year>\d{4})[/.\-年](?P<month>\d{1,2})[/.\-月](?P<day>\d{1,2})")
-    if parts["year"].isna().all():
-        parts = cells.str.extract(r"(?P<month>\d{1,2})[/.\-](?P<day>\d{1,2})[/.\-](?P<year>\d{4})")
-        month, day = (bool((parts[name].astype("float64") > 12).any()) for name in ("month", "day"))
-        if month == day:
-            return []
-        parts = parts.rename(columns={"month": "day", "day": "month"}) if month else parts
-    days = pd.to_datetime(parts[["year", "month", "day"]].astype("float64"), errors="coerce").dropna()
-    return [day.date() for day in days]
-
-
-def last_day(frame: pd.DataFrame) -> date | None:
-    """Return the day of the last submission, where the export tells it."""
-    return max(submission_days(frame), default=None)
-
-
-def without_typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Cut off what was typed beside an option (``其他〖…〗``)."""
-    return frame.map(lambda cell: _TYPED.sub("", cell) if "〖" in cell else cell)

@@ -113,6 +113,10 @@ class Codebook:
                 nodes.append(replace(node, role="item", minimum=low, maximum=high, direction=direction, form=""))
         return Tree(tuple(nodes))
 
+    def is_ranking(self, question: str) -> bool:
+        """Tell whether a question above options is a ranking, and no multiple choice."""
+        return any(node.code == question and node.role == "ranking" for node in self.others)
+
     @property
     def weight(self) -> str | None:
         """Code of the column with respondents' weights, if one is declared."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -16,7 +15,6 @@ from . import wjx
 
 _CHOSEN = frozenset({"1", "是", "选中", "已选", "已选中", "√", "✓", "✔", "yes", "true", "selected", "checked"})
 _NOT_CHOSEN = frozenset({"0", "否", "未选", "未选中", "no", "false", "not selected", "unchecked"})
-_TYPED = re.compile(r"〖.*?〗", re.DOTALL)
 
 
 def option_columns(headers: Sequence[str], codebook: Codebook, known: Collection[str]) -> dict[str, str]:
@@ -60,29 +58,25 @@ def chosen_options(
     """
     read: dict[str, pd.Series] = {}
     for question in codebook.choices.inner:
-        options = codebook.choices.children(question.code)
+        options, ranked = codebook.choices.children(question.code), codebook.is_ranking(question.code)
         cells = {one.code: whole_numbers(frame[roles[one.code]]).str.strip() for one in options if one.code in roles}
         if not cells:
             continue
         for option in (one for one in options if one.code in cells):
             where = f"{place}: {option.code} ({roles[option.code]})"
-            values = _places(cells[option.code]) if question.code in _rankings(codebook) else _yes(cells, option)
+            values = _places(cells[option.code]) if ranked else _yes(cells, option)
             unread = cells[option.code][(cells[option.code] != "") & ~values.between(option.minimum, option.maximum)]
             if len(unread):
                 allowed = "0、1 或选项文字" if option.maximum == 1 else f"1–{option.maximum:g} 的名次 (a place)"
                 shown = f"{quoted(unread)} ({rows_text(unread.index)})"
                 problems.add(where, "out_of_range", shown, allowed, "改正答案 (correct it)")
             read[option.code] = values
-        if question.code not in _rankings(codebook):
+        if not ranked:
             answered = pd.concat([column != "" for column in cells.values()], axis=1).any(axis=1)
             for option in options:
                 values = read.get(option.code, pd.Series(np.nan, index=frame.index))
                 read[option.code] = values.fillna(0.0).where(answered)
     return read
-
-
-def _rankings(codebook: Codebook) -> set[str]:
-    return {node.code for node in codebook.others if node.role == "ranking"}
 
 
 def _texts(question: Node) -> tuple[str, ...]:
@@ -97,7 +91,7 @@ def _places(cells: pd.Series) -> pd.Series:
 def _yes(cells: Mapping[str, pd.Series], option: Node) -> pd.Series:
     """Return 1 and 0 of one option's cells, NaN where a cell is empty or says something else."""
     words = {wjx.plain_header(text) for text in (option.label_zh, option.label_en, option.code) if text}
-    said = cells[option.code].str.replace(_TYPED, "", regex=True).str.strip()
+    said = wjx.without_typed(cells[option.code]).str.strip()
     chosen = said.str.lower().isin(_CHOSEN) | said.map(lambda cell: bool(cell) and wjx.plain_header(cell) in words)
     values = pd.Series(np.nan, index=said.index)
     values[said.str.lower().isin(_NOT_CHOSEN)] = 0.0

@@ -74,6 +74,11 @@ def seconds(cells: pd.Series) -> pd.Series:
     return of_clock.where(clock["s"].notna(), of_parts)
 
 
+def without_typed(cells: pd.Series) -> pd.Series:
+    """Cut off what was typed beside an option (``其他〖…〗``)."""
+    return cells.str.replace(_TYPED, "", regex=True)
+
+
 def spread_multiple(frame: pd.DataFrame) -> pd.DataFrame:
     """Split multiple choices in one cell (``A┋B``) into one 0/1 column per option, named as in 问卷星 exports."""
     columns: dict[str, pd.Series] = {}
@@ -83,7 +88,7 @@ def spread_multiple(frame: pd.DataFrame) -> pd.DataFrame:
             columns[header] = cells
             continue
         cells = cells.mask(cells.isin(WJX_MISSING), "")
-        chosen = cells.str.replace(_TYPED, "", regex=True).str.split(MULTIPLE)
+        chosen = without_typed(cells).str.split(MULTIPLE)
         options = sorted({option.strip() for cell in chosen for option in cell if option.strip()})
         for option in options:
             picked = chosen.map(lambda cell, option=option: "1" if option in [part.strip() for part in cell] else "0")
