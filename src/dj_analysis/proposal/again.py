@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import Problems, UsageError
+from ..file_access import accessing, put_in_place
 from ..measure.intake import wjx
 from ..measure.intake.copies import write_table
 from ..measure.intake.row_consent import CONSENTS
@@ -130,8 +131,9 @@ def _write(
         elif column.node is None:
             lines = [line for line in lines if not line.startswith(f"{code} = ")]
     lost = {column.header for column in columns.values() if column.node is None}
-    with tempfile.TemporaryDirectory(prefix=".dj-new-", dir=folder) as place:
-        unfinished = Path(place)
+    with accessing(folder), tempfile.TemporaryDirectory(prefix=".dj-new-", dir=folder) as place:
+        unfinished = Path(place) / "new"
+        unfinished.mkdir()
         cells = list(kept_rows[0])
         write_rows(unfinished / "codebook.csv", cells, [[row[name] for name in cells] for row in kept_rows])
         if scales:
@@ -145,8 +147,10 @@ def _write(
         _page(settings, unfinished, answers, headers, columns, notices).write(unfinished)
         if lost:
             write_table(unfinished / wave.name, frame[[h for h in frame.columns if h not in lost]])
-        for path in sorted(unfinished.iterdir()):
-            shutil.move(path, wave if path.name == wave.name else folder / path.name)
+        put_in_place(
+            {wave if path.name == wave.name else folder / path.name: path for path in sorted(unfinished.iterdir())},
+            Path(place),
+        )
 
 
 def _page(
