@@ -109,7 +109,8 @@ def keying_hints(survey: Survey) -> list[str]:
         f"[keying] {survey.period} {row.code} {tree[row.code].text_zh or tree[row.code].label_zh}: 与其余题反向"
         f" (runs against the others) r = {row.r:.2f} [{row.low:.2f}, {row.high:.2f}]; "
         f"α {row.alpha:.2f}, 调转后 (turned) {row.alpha_turned:.2f}; "
-        "如高分不利,direction 写 -1 (where high is bad, declare direction = -1)"
+        "如高分不利,direction 写 -1,或 dj new 文件夹 --again --reverse 题号"
+        " (where high is bad, declare direction = -1, or dj new FOLDER --again --reverse NUMBER)"
         for row in keying(survey).table.itertuples()
     ]
 
