@@ -24,7 +24,7 @@ class Shown:
 
     Attributes
     ----------
-    headers, forms
+    names, headers, forms
         Of each column; a form is one of :class:`dj_analysis.spec.columns.Kind`.
     rows
         Cells as text.
@@ -32,6 +32,7 @@ class Shown:
         Cells as plain values: text, or a number, None where there is none.
     """
 
+    names: tuple[str, ...]
     headers: tuple[str, ...]
     forms: tuple[str, ...]
     rows: list[list[str]]
@@ -165,7 +166,9 @@ def _written(safe: Any, source: pd.DataFrame, names: Sequence[str], headers: Seq
         values.append(known)
     forms = tuple(_form(name, beside) for name in names)
     rows = [list(row) for row in zip(*texts, strict=True)] if texts else []
-    return Shown(tuple(headers), forms, rows, [list(row) for row in zip(*values, strict=True)] if values else [])
+    return Shown(
+        tuple(names), tuple(headers), forms, rows, [list(row) for row in zip(*values, strict=True)] if values else []
+    )
 
 
 def _form(name: str, beside: Sequence[str]) -> str:
@@ -200,4 +203,4 @@ def _spread(safe: Any, names: list[str], across: str, value: str) -> Shown:
         for row, cell, known in zip(range(len(texts)), written_cells, column, strict=True):
             texts[row].append(cell)
             values[row].append(None if pd.isna(known) else float(known))
-    return Shown(tuple(headers), tuple(forms), texts, values)
+    return Shown((*names, *(value for _ in keys)), tuple(headers), tuple(forms), texts, values)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from .bands import Bands, default_bands
 from .codebook import Codebook
+from .official import Official
 from .rubrics import Rubric
 from .rules import Rules, default_rules
 from .settings import DEFAULT_MIN_GROUP, RETENTION, Language
@@ -59,6 +60,7 @@ class Specification:
     recipient_en: str = ""
     purpose: str = ""
     fonts: str = ""
+    official: Official = field(default_factory=Official)
     cross: tuple[tuple[str, ...], ...] = ()
 
     def speaking(self, language: Language) -> Self:
