@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from .errors import DjError
+from .file_access import is_lock
 from .publish.exports.document import seals_hold
 from .release.closing import same_sums
 from .release.counting import allows
@@ -93,7 +94,7 @@ def _files(ws: Workspace, place: Path) -> Iterator[Finding]:
     for path in sorted(place.rglob("*")) if place.exists() else ():
         name = path.relative_to(place).as_posix()
         if (path.is_symlink() or not path.is_dir()) and name not in known:
-            state: State = "note" if path.name.casefold() in OF_SYSTEMS else "failed"
+            state: State = "note" if path.name.casefold() in OF_SYSTEMS or is_lock(path) else "failed"
             yield ("file", name, state, "记录中没有此文件 (no entry in the record)")
     for row in left[left["state"] == "void"].itertuples(index=False):
         yield ("file", str(row.file), "note", f"#{row.event} 中断作废 (void: it was interrupted)")

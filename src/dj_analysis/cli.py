@@ -30,6 +30,9 @@ app = typer.Typer(
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="工作区文件夹 (the workspace's folder)")]
 Out = Annotated[Path | None, typer.Option(help="输出文件夹,默认 DIR/reports (output folder)")]
+Template = Annotated[
+    Path | None, typer.Option(metavar="FILE.docx", help="单位自己的 Word 模板 (the office's own Word template)")
+]
 Lang = Annotated[str | None, typer.Option(help="zh 或 en;默认用工作区的语言 (the workspace's language)")]
 
 
@@ -138,7 +141,8 @@ def new(
     if again == (source is not None):
         raise UsageError("用 --from 文件 新建,或用 --again 补全 (either --from FILE, or --again)")
     proposal = propose_again(folder, decisions) if again else propose_workspace(folder, source, period, decisions)  # type: ignore[arg-type]
-    print(proposal.table.to_string(index=False))
+    if len(proposal.table):
+        print(proposal.table.to_string(index=False))
     for notice in proposal.notices:
         print(f"提示/notice: {notice}")
     print(f"已写入 {folder},请核对 PROPOSAL.md 和 codebook.csv (PROPOSAL.en.md);下一步/next: dj check {folder}")
@@ -257,7 +261,8 @@ def report(
     folder: Folder,
     period: Annotated[str, typer.Option(help="时期,如 2026Q3")],
     unit: Annotated[str, typer.Option(help="单位代码或名称;ALL 为全体 (code or name; ALL is the whole)")] = "ALL",
-    formats: Annotated[str, typer.Option(help="逗号分隔:html,pdf")] = "html,pdf",
+    formats: Annotated[str, typer.Option(help="逗号分隔:html,pdf,docx,pptx,xlsx")] = "html,pdf",
+    template: Template = None,
     lang: Lang = None,
     out: Out = None,
     sent: Annotated[
@@ -276,7 +281,9 @@ def report(
 
     kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
     own = own_parameters(name, param or [])
-    run = run_report(name, folder, period=period, unit=unit, formats=kinds, lang=lang, out=out, sent=sent, **own)  # type: ignore[arg-type]
+    run = run_report(
+        name, folder, period=period, unit=unit, formats=kinds, template=template, lang=lang, out=out, sent=sent, **own,  # type: ignore[arg-type]
+    )  # fmt: skip
     for path in run.files.values():
         print(path)
 
@@ -301,7 +308,8 @@ def export(
     workspace: Annotated[
         Path | None, typer.Option(help="工作区文件夹,默认取笔记本的参数 (by default the notebook's own)")
     ] = None,
-    formats: Annotated[str, typer.Option(help="逗号分隔:html,pdf")] = "html,pdf",
+    formats: Annotated[str, typer.Option(help="逗号分隔:html,pdf,docx,pptx,xlsx")] = "html,pdf",
+    template: Template = None,
     out: Out = None,
     sent: Annotated[str, typer.Option(help="外发含未关闭时期的草稿:写该时期 (a draft that goes out: its period)")] = "",
 ) -> None:
@@ -315,7 +323,7 @@ def export(
     named, lang = workspace_of(notebook)
     ws = open_workspace(workspace or named, lang)  # type: ignore[arg-type]
     kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
-    exported = ws.export(notebook, formats=kinds, out=out, sent=sent)
+    exported = ws.export(notebook, formats=kinds, template=template, out=out, sent=sent)
     for path in exported.values():
         print(path)
     for left_out in exported.dropped:

@@ -135,6 +135,7 @@ def declarations(folder: Path, problems: Problems) -> tuple[Settings, Specificat
         office_en=settings.office_en,
         recipient=settings.recipient,
         recipient_en=settings.recipient_en,
+        official=settings.official,
         purpose=settings.purpose,
         fonts=settings.fonts,
         cross=settings.cross,

@@ -304,7 +304,13 @@ class Workspace(UnitTables):
             )  # fmt: skip
 
     def export(
-        self, notebook: Path, *, formats: Sequence[str] = ("html", "pdf"), out: Path | None = None, sent: str = ""
+        self,
+        notebook: Path,
+        *,
+        formats: Sequence[str] = ("html", "pdf"),
+        template: str | Path | None = None,
+        out: Path | None = None,
+        sent: str = "",
     ) -> Exported:
         """Export an executed notebook without running it; see :func:`dj_analysis.publish.notebooks.export_notebook`.
 
@@ -315,7 +321,7 @@ class Workspace(UnitTables):
         """
         return export_notebook(
             notebook, formats=formats, folder=self.folder, spec=self.spec, record=self.record, plan=self.release_plan,
-            sent=self._snapshots(sent) if sent else (), entered=self._entered, out=out,
+            sent=self._snapshots(sent) if sent else (), entered=self._entered, template=template, out=out,
         )  # fmt: skip
 
     def _snapshots(self, period: str) -> list[dict[str, Any]]:
@@ -477,6 +483,7 @@ def run_report(
     period: str,
     unit: str = "ALL",
     formats: Sequence[str] = ("html", "pdf"),
+    template: str | Path | None = None,
     out: str | Path | None = None,
     lang: Language | None = None,
     sent: bool = False,
@@ -495,7 +502,9 @@ def run_report(
     period, unit
         What the report is about; ``ALL`` is the whole. A unit may be named by code, name or alias.
     formats
-        Of ``html`` and ``pdf``; the executed notebook is kept beside them.
+        Of html, pdf, docx, pptx and xlsx; the executed notebook is kept beside them.
+    template
+        The office's own Word file; its page, styles, head and foot are taken over by the report in Word.
     out
         Report folder, ``<workspace>/reports`` by default; files are ``{period}/{report}/{unit}.{ext}`` below it.
     lang
@@ -524,4 +533,6 @@ def run_report(
     if lang not in (None, "zh", "en"):
         raise unknown("语言/lang", lang, ("zh", "en"))
     ws = open_workspace(workspace, lang)
-    return ws.run_report(report, period=period, unit=unit, sent=sent, formats=formats, out=out, **parameters)
+    return ws.run_report(
+        report, period=period, unit=unit, sent=sent, formats=formats, template=template, out=out, **parameters
+    )

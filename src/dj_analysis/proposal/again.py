@@ -25,7 +25,17 @@ from ..spec.tables import read_responses
 from ..spec.tree import Node
 from ..spec.units import load_units
 from .proposed_columns import Decisions, ProposedColumn, propose_columns
-from .proposed_tables import proposed_nodes, read_rows, scale_rows, toml_text, unit_names, unit_rows, write_rows
+from .proposed_tables import (
+    EVERY,
+    OTHER,
+    proposed_nodes,
+    read_rows,
+    scale_rows,
+    toml_text,
+    unit_names,
+    unit_rows,
+    write_rows,
+)
 from .question_headers import header_names
 from .summary import ProposalPage
 
@@ -114,7 +124,7 @@ def _write(
     headers: dict[str, str],
     columns: dict[str, ProposedColumn],
     reverse: Sequence[str],
-    notices: Sequence[str],
+    notices: list[str],
 ) -> None:
     """Write the completed files beside the old ones first, so that a failure leaves the old ones."""
     folder = settings.folder
@@ -122,6 +132,7 @@ def _write(
     for row in kept_rows:
         if row["role"] == "item" and header_names(headers.get(row["code"], "")) & set(reverse):
             row["direction"] = "-1"
+            notices.append(f"反向题 (reversed): {row['code']} {row['label_zh']}")
     lines = (folder / "workspace.toml").read_text(encoding="utf-8").splitlines()
     units: list[str] = []
     for code, column in columns.items():
@@ -203,7 +214,7 @@ def _completed(
         node = by_code[row["code"]]
         row = {**row, "role": column.role, "choices": node.choices, "evidence": node.evidence}
         if column.role == "item":
-            section = column.section or "其他题目"
+            section = column.section or (EVERY if EVERY in dimensions else OTHER)
             if section not in dimensions:
                 dimensions[section] = _new_code(rows, added)
                 parent = index or "INDEX"

@@ -27,9 +27,8 @@ from ..result import PURPOSE, PURPOSE_EN
 from ..spec.codes import DEVICES
 from ..spec.periods import parse
 from ..spec.specification import Specification
-from .exports.document import Document, content_hash, read_document, stripped, waves_in
-from .exports.html import to_html
-from .exports.pdf import to_pdf
+from .exports.document import Appearance, content_hash, read_document, stripped, waves_in
+from .exports.formats import FORMATS, check_formats, written_in
 from .kernels import own_kernels
 from .parameters import check_parameters, parameters_given, reports
 from .wording import say
@@ -38,10 +37,6 @@ if TYPE_CHECKING:
     import nbformat
 
 CELL_SECONDS = 600
-FORMATS: Mapping[str, Callable[[Document, str], bytes]] = {
-    "html": lambda document, fonts: to_html(document),
-    "pdf": to_pdf,
-}
 
 
 class ReportError(DjError):
@@ -78,6 +73,7 @@ def run_notebook(
     entered: Callable[[Sequence[str]], list[dict[str, Any]]] | None = None,
     corrections: Sequence[str] = (),
     formats: Sequence[str] = ("html", "pdf"),
+    template: str | Path | None = None,
     out: str | Path | None = None,
     **given: Any,
 ) -> Run:
@@ -98,7 +94,9 @@ def run_notebook(
     corrections
         Reasons of corrections of this wave (更正说明), told at the end of the report.
     formats
-        Of ``html`` and ``pdf``; the executed notebook without other outputs is always kept beside them.
+        Of html, pdf, docx, pptx and xlsx; the executed notebook without other outputs is always kept beside them.
+    template
+        Word file whose page, styles, head and foot the report in Word takes over; by default that of ``[document]``.
     out
         Report folder; ``reports`` in the workspace by default. Files are ``{period}/{report}/{unit}.{ext}`` below it.
     given
@@ -114,11 +112,9 @@ def run_notebook(
     source = reports().get(report)
     if source is None:
         raise unknown("报告/report", report, reports())
-    for kind in formats:
-        if kind not in FORMATS:
-            raise unknown("格式/format", kind, FORMATS)
+    check_formats(formats)
     values = {"workspace": str(folder), "period": period, "unit": unit, "lang": spec.language, **given}
-    checked = check_parameters(source, values)
+    checked, appearance = check_parameters(source, values), _appearance(folder, spec, template)
     place = report_folder(folder, out)
     started = time.perf_counter()
     executed = _execute(source, checked, folder)
@@ -128,10 +124,13 @@ def run_notebook(
     manifest = _manifest(source, checked, spec, folder)
     manifest |= {"plan": plan.id, "head": record.head}
     document = read_document(
-        executed, _meta(report, period, unit, spec, manifest, plan, draft=draft, corrections=corrections), plan
+        executed,
+        _meta(report, period, unit, spec, manifest, plan, draft=draft, corrections=corrections),
+        plan,
+        spec.official,
     )
     manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
-    contents = {kind: FORMATS[kind](document, spec.fonts) for kind in formats}
+    contents = written_in(document, formats, appearance)
     contents["ipynb"] = _notebook_bytes(stripped(executed), folder)
     names = {kind: (target / f"{file_name(unit)}.{kind}").as_posix() for kind in contents}
     payload = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
@@ -184,6 +183,7 @@ def export_notebook(
     plan: Callable[[str], ReleasePlan],
     sent: Sequence[Mapping[str, Any]] = (),
     entered: Callable[[ReleasePlan, Sequence[str]], list[dict[str, Any]]] | None = None,
+    template: str | Path | None = None,
     out: Path | None = None,
 ) -> Exported:
     """Export an executed notebook, one of this package or a researcher's own, without running it.
@@ -199,9 +199,7 @@ def export_notebook(
 
     if not notebook.exists():
         raise UsageError(f"文件不存在 (no such file): {notebook}")
-    for kind in formats:
-        if kind not in FORMATS:
-            raise unknown("格式/format", kind, FORMATS)
+    check_formats(formats)
     executed = nbformat.read(notebook, as_version=4)
     known = {p.name: p.default for p in parameters_given(executed)}
     if "period" not in known:
@@ -211,15 +209,30 @@ def export_notebook(
     draft = not sent and shows_open(ruling, waves)
     manifest = _versions(spec) | {"parameters": {}, "plan": ruling.id, "head": record.head, "data": "—"}
     report = notebook.parent.name if notebook.stem == file_name(unit) else notebook.stem
-    document = read_document(executed, _meta(report, period, unit, spec, manifest, ruling, draft=draft), ruling)
+    meta, appearance = (
+        _meta(report, period, unit, spec, manifest, ruling, draft=draft),
+        _appearance(folder, spec, template),
+    )
+    document = read_document(executed, meta, ruling, spec.official)
     manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
     target = (out or notebook.parent).resolve()
-    files = {kind: (target / f"{notebook.stem}.{kind}", FORMATS[kind](document, spec.fonts)) for kind in formats}
+    contents = written_in(document, formats, appearance)
+    files = {kind: (target / f"{notebook.stem}.{kind}", content) for kind, content in contents.items()}
     payload = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
     names = {_within(path, (folder / "reports").resolve()): (path, content) for path, content in files.values()}
     payload |= _releases(waves, draft, sent, None if entered is None else partial(entered, ruling))
     record.publish("draft" if draft else "publication", payload, names, seconds=0.0)
     return Exported({kind: path for kind, (path, _) in files.items()}, document.dropped)
+
+
+def _appearance(folder: Path, spec: Specification, template: str | Path | None) -> Appearance:
+    """Return the office's fonts and Word template; a template that is no file of Word is refused."""
+    named = (
+        Path(template) if template is not None else folder / spec.official.template if spec.official.template else None
+    )
+    if named is not None and (not named.is_file() or named.suffix.lower() not in (".docx", ".dotx")):
+        raise UsageError(f"模板不是 Word 文件 (the template is no Word file): {named.name};用 .docx (use a .docx)")
+    return Appearance(spec.fonts, named)
 
 
 class Exported(dict[str, Path]):

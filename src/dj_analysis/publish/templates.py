@@ -16,7 +16,7 @@ from ..spec.settings import DEFAULT_MIN_GROUP
 from ..spec.specification import Specification
 from ..spec.tree import Node
 from .blocks import Block, heading, note, text
-from .exports.document import Document
+from .exports.document import Appearance, Document
 from .exports.pdf import to_pdf
 
 _NOTICE = {
@@ -157,13 +157,13 @@ def _question(number: int, node: Node, codebook: Codebook, language: str) -> str
 
 
 def _pdf(blocks: list[Block], spec: Specification) -> bytes:
-    titled = [Block(b.kind, {**b.content, "number": ""}) if b.kind == "heading" else b for b in blocks]
+    titled = [Block(b.kind, {**b.content, "number": ""}) for b in blocks]
     language = spec.language
     meta = {
         "title": str(blocks[0].content["text"]), "period": "", "unit": "ALL", "language": language, "office": spec.office,
         "purpose": {"zh": PURPOSE, "en": PURPOSE_EN}[language], "footer": f"codebook {spec.codebook.version}",
     }  # fmt: skip
-    return to_pdf(Document(tuple(titled), meta), spec.fonts)
+    return to_pdf(Document(tuple(titled), meta), Appearance(spec.fonts))
 
 
 def _write_table(path: Path, schema: Schema) -> Path:
