@@ -285,7 +285,16 @@ def test_a_damaged_record_is_one_error(tmp_path: Path, monkeypatch, capsys):
     assert "从 .dj 的备份恢复" in said
 
 
-def test_the_templates_and_the_demo_on_a_full_disk(tmp_path: Path, refusing, monkeypatch, capsys):
+def test_a_demo_on_a_full_disk_leaves_no_part_of_an_office(tmp_path: Path, refusing, monkeypatch, capsys):
+    refusing(errno.ENOSPC, "ratings.csv")
+    size = ("--employees", 300, "--branches", 10, "--quarters", 1)
+    code, said = run(monkeypatch, capsys, "demo", tmp_path / "d", *size)
+    assert code == 2
+    one_line(said, "disk_full")
+    assert not (tmp_path / "d").exists()
+
+
+def test_templates_on_a_full_disk_are_whole_or_not_there(tmp_path: Path, refusing, monkeypatch, capsys):
     refusing(errno.ENOSPC, "notice.pdf")
     code, said = run(monkeypatch, capsys, "template", tmp_path)
     assert code == 2
@@ -321,6 +330,16 @@ def test_a_book_open_in_excel_is_read_as_last_saved_and_that_is_told(opened_book
     ws.run_report("quarterly", period=PERIOD, formats=["html"])
     (told,) = ws.record.payloads("draft")
     assert not [name for name in told["manifest"]["inputs"] if "~" in name]
+
+
+def test_a_report_open_in_word_does_not_fail_the_audit(tmp_path: Path, monkeypatch):
+    without_a_kernel(monkeypatch)
+    folder = office(tmp_path / "office", people())
+    html = dj.open_workspace(folder).run_report("quarterly", period=PERIOD, formats=["html"]).files["html"]
+    html.with_name("~$ALL.docx").write_bytes(b"user")
+    assert audit_workspace(dj.open_workspace(folder)).passed
+    html.with_name("ALL2.docx").write_bytes(b"put there")
+    assert not audit_workspace(dj.open_workspace(folder)).passed
 
 
 def test_the_mark_itself_is_no_data(opened_book: Path, monkeypatch, capsys):
