@@ -235,7 +235,9 @@ def _with_summands(
         r = nw.col(f"_r:{leaf.code}")
         good = (r > point * (leaf.maximum - leaf.minimum) + SLACK).cast(_INT).fill_null(0)
         summands = _moments(f"_s:{leaf.code}", r, w)
-        rounded += [] if w is None and schema[f"_r:{leaf.code}"].is_integer() else summands  # sums of integers are exact
+        rounded += (
+            [] if w is None and schema[f"_r:{leaf.code}"].is_integer() else summands
+        )  # sums of integers are exact
         columns |= summands | _present(f"_s:{leaf.code}", r)
         columns[f"_s:{leaf.code}:favourable"] = good if w is None else good * w
     for form, code in plan.nodes:
@@ -262,7 +264,7 @@ def _moments(name: str, x: Any, w: Any) -> dict[str, Any]:
     present, filled = (~x.is_null()).cast(_INT), x.fill_null(0)
     if w is None:
         return {f"{name}:wx": filled, f"{name}:wxx": filled * filled, f"{name}:wxxx": filled * filled * filled}
-    summands = {}
+    summands: dict[str, Any] = {}
     for power, prefix in ((w, "w"), (w * w, "ww")):
         summands |= {f"{name}:{prefix}": present * power, f"{name}:{prefix}x": filled * power}
         summands[f"{name}:{prefix}xx"] = filled * filled * power
