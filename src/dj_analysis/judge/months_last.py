@@ -19,6 +19,7 @@ from .ranking import HELP, chosen_rows
 
 KEYS = ("period", "level", "unit", "code")
 SIMULATED = 4000  # years behind the chance guard
+NUMBERS_AT_ONCE = 1_000_000  # of simulated years
 
 
 @dataclass(frozen=True)
@@ -146,30 +147,31 @@ def chance_guard(
     """
     rng = np.random.default_rng(seed)
     distinct = runs = truly = 0
-    for _ in range(years):
-        true = rng.standard_normal((units, 1)) * np.sqrt(reliability)
-        seen = true + rng.standard_normal((units, months)) * np.sqrt(1 - reliability)
-        length, named = np.zeros(units, dtype=int), np.zeros(units, dtype=bool)
-        for month in _last(seen, share).T:
+    at_once = max(1, NUMBERS_AT_ONCE // (units * (1 + months)))
+    for first in range(0, years, at_once):
+        drawn = rng.standard_normal((min(at_once, years - first), units * (1 + months)))
+        true = drawn[:, :units, None] * np.sqrt(reliability)
+        seen = true + drawn[:, units:].reshape(-1, units, months) * np.sqrt(1 - reliability)
+        length, named = np.zeros(seen.shape[:2], dtype=int), np.zeros(seen.shape[:2], dtype=bool)
+        for month in np.moveaxis(_last(seen, share), -1, 0):
             length = np.where(month, length + 1, 0)
             runs += int((length == run).sum())
             named |= length >= run
         distinct += int(named.sum())
-        worst = np.argsort(true[:, 0])[: max(1, units // 5)]
-        truly += int(named[worst].sum())
+        worst = np.argsort(true[..., 0], axis=1)[:, : max(1, units // 5)]
+        truly += int(np.take_along_axis(named, worst, axis=1).sum())
     return ChanceGuard(distinct / years, runs / years, truly / distinct if distinct and reliability else float("nan"))
 
 
 def _last(scores: np.ndarray, share: float) -> np.ndarray:
-    """Mark the last ``share`` of the units of each column, the better place where scores are equal."""
+    """Mark the last ``share`` of the units (last axis but one) of each month, the better place where scores are equal."""
     known = ~np.isnan(scores)
-    count = known.sum(axis=0)
-    most = np.maximum(1, np.floor(share * count + 1e-9)) if share else np.ones_like(count)
-    ordered = np.sort(np.where(known, scores, np.inf), axis=0)
-    below = np.stack(
-        [np.searchsorted(ordered[:, j], scores[:, j] + 1e-9, side="right") for j in range(scores.shape[1])], axis=1
-    ) if scores.shape[1] else np.zeros_like(scores)  # fmt: skip
-    return np.asarray((below <= most) & known)
+    count = known.sum(axis=-2, keepdims=True)
+    most = np.maximum(1, np.floor(share * count + 1e-9)).astype(int) if share else np.ones_like(count)
+    beyond = np.full_like(scores[..., :1, :], np.inf)
+    ordered = np.concatenate([np.sort(np.where(known, scores, np.inf), axis=-2), beyond], axis=-2)
+    first_above = np.take_along_axis(ordered, most, axis=-2)  # who is not last has as many below as may be last
+    return np.asarray(known & (scores + 1e-9 < first_above))
 
 
 def _reliability(scores: np.ndarray) -> float:

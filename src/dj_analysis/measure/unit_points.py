@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,17 @@ class Occasion:
     se: np.ndarray
     reason: np.ndarray
 
+    @cached_property
+    def _places(self) -> tuple[dict[str, int], dict[str, int]]:
+        return tuple({name: place for place, name in enumerate(names)} for names in (self.units, self.codes))  # type: ignore[return-value]
+
     def laid_out(self, units: Sequence[str], codes: Sequence[str], name: str = "points") -> np.ndarray:
         """Return one array with these rows and columns; what is not there is missing."""
         values = getattr(self, name)
         missing: Any = "" if name == "reason" else np.nan
         rows, columns = (
-            pd.Index(own).get_indexer(list(wanted)) for own, wanted in ((self.units, units), (self.codes, codes))
+            np.array([places.get(one, -1) for one in wanted], dtype=int)
+            for places, wanted in zip(self._places, (units, codes), strict=True)
         )
         taken = values[np.ix_(np.maximum(rows, 0), np.maximum(columns, 0))] if values.size else np.empty((0, 0))
         there = (rows >= 0)[:, None] & (columns >= 0)[None, :]

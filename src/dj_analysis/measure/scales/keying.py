@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from ...result import Result
 from ...spec.tree import Node, Tree
@@ -116,17 +116,20 @@ def _correlation(
     points: pd.DataFrame, weights: np.ndarray, code: str, members: list[str], tail: float
 ) -> tuple[int, float, float, float]:
     """Return n, r of a question with the mean of the others, and the limits that leave ``tail`` on each side."""
-    rest = points[[one for one in members if one != code]].mean(axis=1)
-    both = (points[code].notna() & rest.notna()).to_numpy() & (weights > 0)
+    x, others = points[code].to_numpy(), points[[one for one in members if one != code]].to_numpy()
+    there = ~np.isnan(others)
+    with np.errstate(invalid="ignore"):
+        rest = np.where(there, others, 0).sum(axis=1) / there.sum(axis=1)
+    both = ~np.isnan(x) & ~np.isnan(rest) & (weights > 0)
     if both.sum() < _LEAST_PEOPLE:
         return int(both.sum()), np.nan, np.nan, np.nan
-    x, y, w = points.loc[both, code].to_numpy(), rest[both].to_numpy(), weights[both]
+    x, y, w = x[both], rest[both], weights[both]
     covariance = np.cov(x, y, aweights=w)
     if (np.diag(covariance) <= 0).any():
         return int(both.sum()), np.nan, np.nan, np.nan
     r = float(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]))
     effective = w.sum() ** 2 / (w**2).sum()
-    half = stats.norm.isf(tail) / np.sqrt(effective - 3)
+    half = -special.ndtri(tail) / np.sqrt(effective - 3)
     z = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
     return int(both.sum()), r, float(np.tanh(z - half)), float(np.tanh(z + half))
 
