@@ -25,7 +25,7 @@ from .wording import fill, say, without_our_sentences
 
 MIME = "application/vnd.dj-analysis.block+json"
 LITERAL = ("heading", "text", "note")  # may be an author's own words; all other blocks are made of results
-KINDS_OF_BLOCK = ("heading", "text", "note", "keyfigure", "table", "figure")
+KINDS_OF_BLOCK = ("heading", "text", "note", "keyfigure", "table", "figure", "recomputation")
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def text(
     _check_names(names)
     if safe is not None:
         own_words("sentence", re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "", without_our_sentences(sentence), flags=re.DOTALL))
-    return _block("text", {"text": fill(sentence, safe, names), "place": place}, safe)
+    return sealed_block("text", {"text": fill(sentence, safe, names), "place": place}, safe)
 
 
 def note(text: str, safe: Protected | Mapping[str, Protected] | None = None, **names: Any) -> Block:
@@ -117,7 +117,7 @@ def note(text: str, safe: Protected | Mapping[str, Protected] | None = None, **n
     '口径与上期一致。'
     """
     _check_names(names)
-    return _block("note", {"text": fill(text, safe, names)}, safe)
+    return sealed_block("note", {"text": fill(text, safe, names)}, safe)
 
 
 def keyfigure(
@@ -138,7 +138,7 @@ def keyfigure(
     >>> figure["value"], figure["detail"]
     ('47.5', '估计范围43.5—51.5分')
     """
-    safe = _printed(safe)
+    safe = printed_only(safe)
     own_words("label", label)
     if "unit" not in safe.table:
         raise UsageError("keyfigure: 此结果没有单位列 (the result has no column unit)")
@@ -153,7 +153,7 @@ def keyfigure(
     value = written(row[column], column, language, n=row.get("n", float("nan")), beside=list(table.columns))
     ends = {name: written(row[name], name, beside=list(table.columns)) for name in ("low", "high") if ranged}
     detail = say(language, "range", **ends) if ranged else hidden
-    return _block("keyfigure", {"label": label, "value": value, "detail": detail}, safe)
+    return sealed_block("keyfigure", {"label": label, "value": value, "detail": detail}, safe)
 
 
 def table(
@@ -190,7 +190,7 @@ def table(
     ['二支部', '—', '—', '为避免推算，不单列']
     ['三支部', '—', '—', '填答人数不足，按规定不单列']
     """
-    safe = _printed(safe)
+    safe = printed_only(safe)
     own_words("caption", caption)
     printed = shown(safe, columns, across, value, sort)
     total, language, hidden = len(printed.rows), safe.spec.language, safe.hidden
@@ -202,7 +202,7 @@ def table(
         for i, (name, label, form) in enumerate(zip(printed.names, printed.headers, printed.forms, strict=True))
     ]
     content = {"caption": caption, "columns": columns_, "rows": rows, "values": values, "note": "".join(remarks)}
-    return _block("table", content, safe)
+    return sealed_block("table", content, safe)
 
 
 def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **options: Any) -> Block:
@@ -220,7 +220,7 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
     >>> dj.figure(dj.plot_scores, safe, level="branch").kind
     'figure'
     """
-    safe = _printed(safe)
+    safe = printed_only(safe)
     own_words("caption", caption)
     name = getattr(plot, "__name__", str(plot))
     if PLOTS.get(name) is not plot:
@@ -234,7 +234,7 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
         for place in ("left", "center"):  # the caption says it, once
             axes.set_title("", loc=place)
         content = _drawn(axes.get_figure())
-    return _block("figure", content | {"plot": name, "alt": title, "caption": caption or title}, safe)
+    return sealed_block("figure", content | {"plot": name, "alt": title, "caption": caption or title}, safe)
 
 
 def _drawn(figure_: Any) -> dict[str, Any]:
@@ -283,7 +283,7 @@ def block_html(block: Block) -> str:
         return f"<h{level}>{safe_text(c['text']).replace(chr(10), '<br>')}</h{level}>"
     if block.kind == "text":
         return f'<p class="{safe_text(c["place"])}">{safe_text(c["text"])}</p>'
-    if block.kind == "note":
+    if block.kind in ("note", "recomputation"):
         return f'<p class="note">{safe_text(c["text"])}</p>'
     if block.kind == "keyfigure":
         parts = "".join(f'<div class="{part}">{safe_text(c[part])}</div>' for part in ("label", "value", "detail"))
@@ -392,7 +392,7 @@ def _own(about: str) -> dict[str, str]:
 OWN_WORK = "作者自行计算，未经披露控制 (the author's own work, not under disclosure control)"
 
 
-def _block(kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str, Protected | None] | None) -> Block:
+def sealed_block(kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str, Protected | None] | None) -> Block:
     """Make a block that carries the seal of the plan its numbers were protected with; literal words carry none."""
     results = list(safe.values()) if isinstance(safe, Mapping) else [safe]
     plans = {result.plan.id: result.plan for result in results if result is not None}
@@ -405,7 +405,7 @@ def _block(kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str,
     return Block(kind, content)
 
 
-def _printed(safe: Any) -> Protected:
+def printed_only(safe: Any) -> Protected:
     """Return what may be printed of a protected result; anything else is refused."""
     if not isinstance(safe, Protected):
         what = "未经披露控制的结果" if isinstance(safe, Result) else type(safe).__name__

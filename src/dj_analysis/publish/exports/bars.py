@@ -9,6 +9,7 @@ from typing import Any
 from .xlsx_parts import printed_number
 
 MOST_BARS = 40
+_ENDS = (0.1, 0.2, 0.5, 1.0)
 _DRAWN = ("score", "rate", "share", "favourable", "choice_share")  # the first of these there is
 
 
@@ -27,7 +28,7 @@ class Bars:
     form
         Their number format.
     highest
-        End of the axis, which begins at 0: 100 for scores, 1 for shares.
+        End of the axis, which begins at 0: 100 for scores; for shares the next of 10, 20, 50 and 100 %.
     """
 
     column: int
@@ -56,4 +57,4 @@ def bars_of(table: Mapping[str, Any], most: int = MOST_BARS) -> Bars | None:
     if len(known) < 2 or min(known) < 0 or max(known) > (1 if percent else 100):
         return None
     form = next(number[1] for number in numbers if number is not None)
-    return Bars(place, columns[place]["label"], labels, values, form, 1.0 if percent else 100.0)
+    return Bars(place, columns[place]["label"], labels, values, form, next(end for end in _ENDS if max(known) <= end) if percent else 100.0)

@@ -218,6 +218,7 @@ def _block(content: Any, plan: ReleasePlan, cell: int) -> Block:
 
 _NEEDS = {
     "heading": ("text", "depth"), "text": ("text", "place"), "note": ("text",), "keyfigure": ("label", "value", "detail"),
+    "recomputation": ("text",),
     "table": ("caption", "columns", "rows", "values", "note"), "figure": ("svg", "alt", "caption", "width", "height"),
 }  # fmt: skip
 

@@ -139,5 +139,5 @@ def _add_ending(report: Any, document: Document) -> None:
 
 _WRITERS: Mapping[str, Callable[[Any, Block, str, bool], None]] = {
     "heading": _add_heading, "text": _add_text, "note": _add_note, "keyfigure": _add_keyfigure, "table": _add_table,
-    "figure": _add_figure,
+    "figure": _add_figure, "recomputation": _add_note,
 }  # fmt: skip

@@ -15,19 +15,18 @@ from .pptx_page import prepare
 from .pptx_parts import (
     Box, add_bars, add_picture, add_slide_number, add_table, add_text, fitted, write_paragraphs,
 )  # fmt: skip
-from .sections import ems
 from .slides import MOST_BARS, MOST_ROWS, Slide, slides_of
 
 TITLE = Box(14, 9, 310, 25)
 BODY = Box(14, 42, 310, 128)
 FOOT, NUMBER = Box(14, 177, 250, 9), Box(290, 177, 34, 9)
-TITLE_SIZES, POINT_SIZES, NOTE_SIZES = (26.0, 24.0, 22.0, 20.0), (20.0, 18.0, 16.0, 14.0, 12.0), (11.0, 10.0, 9.0)
+TITLE_SIZES, POINT_SIZES, NOTE_SIZES = (26.0, 24.0, 22.0, 20.0, 18.0), (20.0, 18.0, 16.0, 14.0, 12.0), (11.0, 10.0, 9.0)
 RED = "#C00000"
 
 
 def to_pptx(document: Document, appearance: Appearance | None = None) -> bytes:
     """Write what a report says on at most ten slides, with native charts and notes to speak from."""
-    show, language = prepare(document), document.language
+    show = prepare(document)
     for number, content in enumerate(slides_of(document), start=1):
         slide = show.slides.add_slide(show.slide_layouts[0])
         if content.kind == "title":
@@ -38,7 +37,6 @@ def to_pptx(document: Document, appearance: Appearance | None = None) -> bytes:
         frame = slide.notes_slide.notes_text_frame
         frame.text = "\n".join(writable(words) for words in content.notes)
         _drop_empty(slide)
-    assert language in ("zh", "en")
     stream = io.BytesIO()
     show.save(stream)
     return repacked(stream.getvalue())
@@ -121,9 +119,9 @@ def _add_visual(slide: Any, body: Box, content: Slide, language: str) -> Box:
     share = 0.66 if content.points else 1.0
     box = Box(body.left, body.top, body.width * share, body.height - 10)
     bars = bars_of(c, MOST_BARS) if block.kind == "table" else None
-    remarks = [c["caption"]]
+    remarks = [c["caption"] if c["caption"] != content.statement else ""]
     if block.kind == "figure":
-        place = add_picture(slide, box, block)
+        place = add_picture(slide, box, block, centred=not content.points)
     else:
         place = box
         if bars is not None:
@@ -136,7 +134,7 @@ def _add_visual(slide: Any, body: Box, content: Slide, language: str) -> Box:
             add_table(slide, box, c, MOST_ROWS, language)
         remarks += [c["note"]] if c["note"] else []
     told = ("　" if language == "zh" else "  ").join(remark for remark in remarks if remark)
-    foot = Box(body.left, body.top + body.height - 9, max(place.width, body.width * 0.5), 11)
+    foot = Box(place.left, body.top + body.height - 9, max(place.width, body.width * 0.5), 11)
     add_text(slide, foot, [told] if told else [], NOTE_SIZES, language, colour=theme.MUTED)
     left = place.left + place.width + 6
     return Box(left, body.top, body.left + body.width - left, body.height - 12)
@@ -146,11 +144,8 @@ def _add_points(slide: Any, box: Box, content: Slide, language: str) -> None:
     colon = "：" if language == "zh" else ": "
     labels = [label + colon if label else "" for label, _ in content.points]
     texts = [label + text for label, (_, text) in zip(labels, content.points, strict=True)]
-    marked = [text if label else f"• {text}" for label, text in zip(labels, texts, strict=True)]
-    most = 6 if content.visual is None else 4
-    if sum(map(ems, marked)) > 420 and content.kind == "method":
-        most = 8
-    add_text(slide, box, marked[:most], POINT_SIZES, language, labels=labels[:most], after=6.0)
+    most = 8 if content.kind == "method" else 6 if content.visual is None else 4
+    add_text(slide, box, texts[:most], POINT_SIZES, language, labels=labels[:most], after=6.0, bullets=True)
 
 
 def _add_foot(slide: Any, document: Document, number: int) -> None:

@@ -17,6 +17,7 @@ from .pptx_page import MM
 from .sections import ems, lines_of, shortened
 from .xlsx_parts import chart_workbook
 
+BAND = "#F2F5F9"  # every other row of a table
 POINTS_PER_MM = 72 / 25.4
 LINE = 1.25  # height of a line in sizes
 INSET = 2.0  # millimetres that a box keeps free on each side
@@ -64,6 +65,7 @@ def fitted(texts: Sequence[str], box: Box, sizes: Sequence[float], spacing: floa
 def write_paragraphs(
     frame: Any, texts: Sequence[str], size: float, language: str, *, labels: Sequence[str] = (), bold: bool = False,
     colour: str = theme.INK, align: str = "left", after: float = 0.0,
+    bullets: bool = False,
 ) -> None:  # fmt: skip
     """Write paragraphs into a text frame in one size, each with its label in bold."""
     from pptx.dml.color import RGBColor
@@ -77,6 +79,8 @@ def write_paragraphs(
     for number, words in enumerate(texts):
         paragraph = frame.paragraphs[0] if number == 0 else frame.add_paragraph()
         paragraph.alignment, paragraph.space_after, paragraph.line_spacing = sides[align], Pt(after), 1.1
+        if bullets:
+            _set_bullet(paragraph, size)
         label = writable(labels[number]) if number < len(labels) else ""
         strong = (label if label and words.startswith(label) else "", True)
         for part, heavy in (strong, (words.removeprefix(strong[0]), bold)):
@@ -86,6 +90,18 @@ def write_paragraphs(
                 run.font.size, run.font.bold = Pt(size), heavy
                 run.font.color.rgb = RGBColor.from_string(colour.lstrip("#"))
                 set_language(run, language)
+
+
+def _set_bullet(paragraph: Any, size: float) -> None:
+    from pptx.oxml import parse_xml
+    from pptx.oxml.ns import nsdecls
+
+    indent = round(size * 0.9 * 12_700)
+    properties = paragraph._p.get_or_add_pPr()
+    properties.set("marL", str(indent))
+    properties.set("indent", str(-indent))
+    properties.append(parse_xml(f'<a:buFont {nsdecls("a")} typeface="Arial"/>'))
+    properties.append(parse_xml(f'<a:buChar {nsdecls("a")} char="•"/>'))
 
 
 def set_language(run: Any, language: str) -> None:
@@ -109,12 +125,13 @@ def add_text(slide: Any, box: Box, texts: Sequence[str], sizes: Sequence[float],
         write_paragraphs(slide.shapes.add_textbox(*box.emu).text_frame, kept, size, language, **look)
 
 
-def add_picture(slide: Any, box: Box, block: Block) -> Box:
-    """Add a figure as a picture, as large as the box allows; return where it stands."""
+def add_picture(slide: Any, box: Box, block: Block, *, centred: bool) -> Box:
+    """Add a figure as a picture, as large as the box allows, at its left or in its middle; return where it stands."""
     c = block.content
     scale = min(box.width / c["width"], box.height / c["height"])
     width, height = c["width"] * scale, c["height"] * scale
-    place = Box(box.left, box.top + (box.height - height) / 2, width, height)
+    left = box.left + ((box.width - width) / 2 if centred else 0)
+    place = Box(left, box.top + (box.height - height) / 2, width, height)
     picture = slide.shapes.add_picture(io.BytesIO(png_of(c["svg"], c["width"], c["height"])), *place.emu)
     describe(picture, c["alt"] or c["caption"])
     return place
@@ -141,7 +158,7 @@ def add_bars(slide: Any, box: Box, bars: Bars, title: str, language: str) -> Non
     axis.minimum_scale, axis.maximum_scale = 0, bars.highest
     axis.major_gridlines.format.line.color.rgb = RGBColor.from_string(theme.GRID.lstrip("#"))
     axis.format.line.fill.background()
-    axis.tick_labels.number_format, axis.tick_labels.number_format_is_linked = "0%" if bars.highest == 1 else "0", False
+    axis.tick_labels.number_format, axis.tick_labels.number_format_is_linked = "0%" if bars.highest <= 1 else "0", False
     chart.category_axis.reverse_order = True
     chart.category_axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
     plot = chart.plots[0]
@@ -154,6 +171,7 @@ def add_bars(slide: Any, box: Box, bars: Bars, title: str, language: str) -> Non
 def add_table(slide: Any, box: Box, content: Mapping[str, Any], most: int, language: str) -> None:
     """Add the first rows of a table, each cell cut to at most two lines."""
     from pptx.dml.color import RGBColor
+    from pptx.enum.text import MSO_ANCHOR
 
     columns, rows = content["columns"], content["rows"][:most]
     shape = slide.shapes.add_table(len(rows) + 1, len(columns), *box.emu)
@@ -173,12 +191,13 @@ def add_table(slide: Any, box: Box, content: Mapping[str, Any], most: int, langu
             cell, column = table.cell(number, place), columns[place]
             head = number == 0
             cell.fill.solid()
-            cell.fill.fore_color.rgb = RGBColor.from_string((theme.ACCENT if head else "#FFFFFF").lstrip("#"))
+            cell.fill.fore_color.rgb = RGBColor.from_string((theme.ACCENT if head else ("#FFFFFF", BAND)[number % 2]).lstrip("#"))
             cut = shortened(words, _lines_in(height, size) * Box(0, 0, widths[place], height).columns(size) * 0.95)
             write_paragraphs(
                 cell.text_frame, [cut], size, language, bold=head, colour="#FFFFFF" if head else theme.INK,
                 align="left" if column["kind"] == "text" else "right",
             )  # fmt: skip
+            cell.vertical_anchor = MSO_ANCHOR.MIDDLE
             cell.margin_left = cell.margin_right = round(INSET * MM)
             cell.margin_top = cell.margin_bottom = round(INSET * MM / 4)
 

@@ -10,7 +10,7 @@ from ..blocks import Block
 from ..wording import words
 from .document import Document
 
-_METHODS = ("h_notes", "h_bm_notes", "h_methods")  # headings of sections about how numbers come about
+_METHODS = ("h_notes", "a_notes", "h_bm_notes", "h_methods")  # headings of sections about how numbers come about
 _ZH_SENTENCE = re.compile(r".+?(?:[。！？](?:[”’）])?|$)", re.DOTALL)
 _EN_SENTENCE = re.compile(r".+?(?:[.!?][\"”’)]?(?=\s+[A-Z“(]|\s*$)|$)", re.DOTALL)
 _LABEL = re.compile(r"^\s*(?:[一二三四五六七八九十]+、|\d+\.\s*)([^。.:：]{2,24})[。.:：]\s*")
@@ -79,13 +79,13 @@ def ems(text: str) -> float:
 
 
 def shortened(text: str, most: float) -> str:
-    """Cut a text to a width in ems: at the end of a clause where one fits, else inside with an ellipsis."""
+    """Cut a text to a width in ems: at the end of a sentence or clause, a list within with 等, else with an ellipsis."""
     if ems(text) <= most:
         return text
-    for marks in ("。！？；;", "，,、"):
-        ends = [i for i, letter in enumerate(text) if letter in marks and _closed(text[:i]) and ems(text[:i]) <= most - 1]
+    for marks, ending in (("。！？", "。"), ("；;，,", "…"), ("、", "等。")):
+        ends = [i for i, letter in enumerate(text) if letter in marks and _closed(text[:i]) and ems(text[:i]) <= most - 2]
         if ends and ems(text[: ends[-1]]) >= most / 3:
-            return text[: ends[-1]].rstrip() + ("。" if ord(text[ends[-1]]) > 0x2E7F else ".")
+            return text[: ends[-1]].rstrip() + ending
     kept = ""
     for letter in text:
         if ems(kept + letter) > most - 1:

@@ -14,7 +14,8 @@ from .sections import Section, ems, labelled, sections_of, sentences, shortened
 
 MOST_SLIDES = 10
 MOST_BARS, MOST_ROWS, MOST_COLUMNS = 12, 8, 7
-TITLE_EMS = 84.0  # two lines of 20 points
+TITLE_EMS = 122.0  # three lines of 18 points
+POINT_EMS = 112.0  # of a paragraph on a slide; in full it stands in the notes
 SPOKEN_EMS = 2400.0  # ten minutes of speech: 240 Chinese characters a minute
 #: Figures that put units in the colours of warnings; on a slide no unit stands beside such a colour.
 COLOURED = ("plot_heat", "plot_response")
@@ -114,8 +115,11 @@ def _summary(front: Section, opening: Section | None, language: str) -> Slide | 
     if not candidates:
         return None
     statement = next((one for one in candidates if re.search(r"\d", one)), candidates[0])
-    points = tuple(labelled(text) for text in spoken if labelled(text)[1] != statement)
+    pairs = [(label, text.replace(statement, "").strip()) for label, text in map(labelled, spoken)]
+    points = tuple((label, shortened(text, POINT_EMS)) for label, text in pairs if text)
     figures = tuple(opening.of_kind("keyfigure")[:4]) if opening is not None else ()
+    if not points and not figures:
+        return None  # one sentence, which is spoken with the title
     return Slide("finding", _as_title(statement), points, figures, None, tuple(spoken))
 
 
@@ -126,14 +130,23 @@ def _finding(section: Section, language: str) -> Slide | None:
     told = [one for text in section.paragraphs for one in sentences(text, language)]
     if not told and visual is None and not figures:
         return None
-    if not told and visual is not None and visual.kind == "table" and len(visual.content["rows"]) > MOST_BARS:
+    unsaid = not told or _stands_before(section, visual)
+    if unsaid and visual is not None and visual.kind == "table" and len(visual.content["rows"]) > MOST_BARS:
         return None  # a long list without a word states nothing
     caption = visual.content["caption"] if visual is not None else ""
-    statement = told[0] if told else caption or section.title
-    points = tuple(("", one) for one in told[1:])
+    statement, points = (told[0], told[1:]) if told else (caption or section.title, [])
+    if caption and _stands_before(section, visual):
+        statement, points = caption, told  # what is shown first is not what is said later
     notes = tuple(section.paragraphs) or tuple(dict.fromkeys(part for part in (section.title, caption) if part))
     notes += (visual.content["note"],) if visual is not None and visual.content.get("note") else ()
-    return Slide("finding", _as_title(statement), points, figures, visual, notes)
+    shown = tuple(("", shortened(one, POINT_EMS)) for one in points)
+    return Slide("finding", _as_title(statement), shown, figures, visual, notes)
+
+
+def _stands_before(section: Section, visual: Block | None) -> bool:
+    """Tell whether a figure or table stands before every paragraph of its section."""
+    running = [b for b in section.blocks if b is visual or (b.kind == "text" and b.content["place"] == "body")]
+    return bool(running) and running[0] is visual
 
 
 def _visual(section: Section) -> Block | None:

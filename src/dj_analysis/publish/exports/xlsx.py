@@ -15,6 +15,7 @@ from .packages import repacked, writable
 from .pictures import PIXELS_PER_INCH, png_of
 from .sections import Section, sections_of
 from .xlsx_parts import LITERAL_STRINGS, Book, set_page, write_across, write_string
+from .xlsx_recomputation import add_recomputation
 from .xlsx_tables import add_table, people_of, source_of, units_of
 
 TEXT_WIDTH = 78.0  # characters of a sheet of text
@@ -45,13 +46,18 @@ def to_xlsx(document: Document, appearance: Appearance | None = None) -> bytes:
     file.set_properties({"title": writable(document.meta.get("title", "")), "author": writable(document.meta.get("office", ""))})
     contents, notes, text = (book.sheet(say(language, f"sheet_{name}")) for name in ("contents", "notes", "text"))
     tables = _table_sheets(book, sections)
+    formulas = [b.content for section in sections for b in section.of_kind("recomputation") if "nodes" in b.content]
+    computed = [book.sheet(say(language, "sheet_recompute")) for _ in formulas]
     figures = [block for section in sections if not section.of_kind("table") for block in section.of_kind("figure")]
     pictures = book.sheet(say(language, "sheet_figures")) if figures else None
-    _fill_contents(book, contents, document, tables, [sheet for sheet in (notes, text, pictures) if sheet is not None])
+    others = [sheet for sheet in (notes, text, *computed, pictures) if sheet is not None]
+    _fill_contents(book, contents, document, tables, others)
     _fill_notes(book, notes, document, sections)
     _fill_text(book, text, document)
     for table in tables:
         add_table(book, table.sheet, table.block, contents.get_name())
+    for sheet, content in zip(computed, formulas, strict=True):
+        add_recomputation(book, sheet, content, contents.get_name())
     if pictures is not None:
         _fill_figures(book, pictures, figures)
     file.close()

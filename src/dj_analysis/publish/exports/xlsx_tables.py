@@ -112,7 +112,7 @@ def _write_rows(book: Book, sheet: Any, c: Mapping[str, Any]) -> None:
 
 
 def _add_chart(book: Book, sheet: Any, title: str, bars: Bars, column: int) -> None:
-    """Draw the numbers of the table beside it: the chart reads its cells."""
+    """Draw the numbers of the table beside it: the chart reads its cells, its title too (words may look like a reference)."""
     name, first, last = sheet.get_name(), HEADER_ROW + 1, HEADER_ROW + len(bars.labels)
     font = {"name": "微软雅黑" if book.language == "zh" else "Arial", "size": 9}
     chart = book.file.add_chart({"type": "bar"})
@@ -126,9 +126,9 @@ def _add_chart(book: Book, sheet: Any, title: str, bars: Bars, column: int) -> N
             "data_labels": {"value": True, "font": font, "num_format": bars.form},
         }
     )
-    chart.set_title({"name": writable(title), "name_font": {**font, "size": 11, "bold": True}, "overlay": False})
+    chart.set_title({"name": [name, 0, 0], "name_font": {**font, "size": 11, "bold": True}, "overlay": False})
     chart.set_legend({"none": True})
-    form = "0%" if bars.highest == 1 else "0"
+    form = "0%" if bars.highest <= 1 else "0"
     grid = {"visible": True, "line": {"color": theme.GRID, "width": 0.5}}
     chart.set_x_axis({"min": 0, "max": bars.highest, "num_format": form, "num_font": font, "major_gridlines": grid})
     chart.set_y_axis({"reverse": True, "num_font": font, "line": {"color": theme.MUTED}})
