@@ -51,7 +51,9 @@ def leaf_values(indicators: Indicators, by: str | Sequence[str] | None = None) -
         names = [unit.unit for unit in units.at_level(level)]
         values, why = (one.laid_out(names, leaves, name) for name in ("values", "reason"))
         shut = np.broadcast_to(persons, values.shape)
-        absent = np.where(why == "", reasons.MISSING_VALUE, np.where(why == "suppressed", reasons.SUPPRESSED_AT_SOURCE, why))
+        absent = np.where(
+            why == "", reasons.MISSING_VALUE, np.where(why == "suppressed", reasons.SUPPRESSED_AT_SOURCE, why)
+        )
         columns = {
             "period": period, "level": level, "unit": np.repeat(np.array(names, dtype=object), len(leaves)),
             "code": np.tile(np.array(leaves, dtype=object), len(names)),

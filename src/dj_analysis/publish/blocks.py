@@ -392,7 +392,9 @@ def _own(about: str) -> dict[str, str]:
 OWN_WORK = "作者自行计算，未经披露控制 (the author's own work, not under disclosure control)"
 
 
-def sealed_block(kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str, Protected | None] | None) -> Block:
+def sealed_block(
+    kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str, Protected | None] | None
+) -> Block:
     """Make a block that carries the seal of the plan its numbers were protected with; literal words carry none."""
     results = list(safe.values()) if isinstance(safe, Mapping) else [safe]
     plans = {result.plan.id: result.plan for result in results if result is not None}

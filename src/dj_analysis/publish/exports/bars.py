@@ -43,8 +43,14 @@ def bars_of(table: Mapping[str, Any], most: int = MOST_BARS) -> Bars | None:
     """Return the bars of a table block's content; None where it is no plain list of names and numbers."""
     columns, rows = table["columns"], table["rows"]
     names = [column["name"] for column in columns]
-    drawn = next((name for name in _DRAWN if names.count(name) == 1), None)
-    if drawn is None or not 2 <= len(rows) <= most or columns[0]["kind"] != "text" or names[0] == "period":
+    drawn = next((name for name in _DRAWN if name in names), None)
+    if (
+        drawn is None
+        or names.count(drawn) > 1
+        or not 2 <= len(rows) <= most
+        or columns[0]["kind"] != "text"
+        or names[0] == "period"
+    ):
         return None
     labels = tuple(row[0] for row in rows)
     if len(set(labels)) < len(labels) or any(column["kind"] == "text" for column in columns[1 : names.index(drawn)]):
@@ -57,4 +63,11 @@ def bars_of(table: Mapping[str, Any], most: int = MOST_BARS) -> Bars | None:
     if len(known) < 2 or min(known) < 0 or max(known) > (1 if percent else 100):
         return None
     form = next(number[1] for number in numbers if number is not None)
-    return Bars(place, columns[place]["label"], labels, values, form, next(end for end in _ENDS if max(known) <= end) if percent else 100.0)
+    return Bars(
+        place,
+        columns[place]["label"],
+        labels,
+        values,
+        form,
+        next(end for end in _ENDS if max(known) <= end) if percent else 100.0,
+    )

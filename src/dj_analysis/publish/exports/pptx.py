@@ -13,7 +13,14 @@ from .document import Appearance, Document
 from .packages import repacked, writable
 from .pptx_page import prepare
 from .pptx_parts import (
-    Box, add_bars, add_picture, add_slide_number, add_table, add_text, fitted, write_paragraphs,
+    Box,
+    add_bars,
+    add_picture,
+    add_slide_number,
+    add_table,
+    add_text,
+    fitted,
+    write_paragraphs,
 )  # fmt: skip
 from .slides import MOST_BARS, MOST_ROWS, Slide, slides_of
 
@@ -52,10 +59,18 @@ def _add_opening(slide: Any, content: Slide, document: Document) -> None:
     if line:
         add_text(slide, Box(24, 104, 290, 14), [line], (18.0, 16.0, 14.0, 12.0), language, align="center")
     if meta.get("draft"):
-        add_text(slide, Box(24, 122, 290, 16), [meta["draft"]], (24.0, 18.0), language, align="center", bold=True, colour=RED)
+        add_text(
+            slide, Box(24, 122, 290, 16), [meta["draft"]], (24.0, 18.0), language, align="center", bold=True, colour=RED
+        )
     if meta.get("purpose"):
         add_text(
-            slide, Box(24, 146, 290, 22), [meta["purpose"]], (12.0, 11.0, 10.0), language, align="center", colour=theme.MUTED
+            slide,
+            Box(24, 146, 290, 22),
+            [meta["purpose"]],
+            (12.0, 11.0, 10.0),
+            language,
+            align="center",
+            colour=theme.MUTED,
         )
 
 
@@ -77,7 +92,9 @@ def _add_statement(slide: Any, content: Slide, document: Document) -> None:
         _add_points(slide, body, content, language)
 
 
-def _set_title(slide: Any, box: Box, statement: str, sizes: tuple[float, ...], language: str, align: str = "left") -> None:
+def _set_title(
+    slide: Any, box: Box, statement: str, sizes: tuple[float, ...], language: str, align: str = "left"
+) -> None:
     from pptx.enum.text import MSO_ANCHOR
 
     title = slide.shapes.title
@@ -107,7 +124,12 @@ def _add_key_figures(slide: Any, box: Box, figures: tuple[Block, ...], language:
         add_text(slide, Box(left, box.top + 8, width, 16), [c["value"]], (32.0, 26.0, 20.0), language, bold=True)
         if c["detail"]:
             add_text(
-                slide, Box(left, box.top + 24, width, 10), [c["detail"]], (12.0, 11.0, 10.0, 9.0), language, colour=theme.MUTED
+                slide,
+                Box(left, box.top + 24, width, 10),
+                [c["detail"]],
+                (12.0, 11.0, 10.0, 9.0),
+                language,
+                colour=theme.MUTED,
             )
 
 

@@ -31,7 +31,10 @@ def prepare(document: Document) -> Any:
     _set_fonts(show.slide_master.part)
     _set_fonts(show.notes_master.part)
     properties = show.core_properties
-    properties.title, properties.author = writable(document.meta.get("title", "")), writable(document.meta.get("office", ""))
+    properties.title, properties.author = (
+        writable(document.meta.get("title", "")),
+        writable(document.meta.get("office", "")),
+    )
     properties.last_modified_by, properties.revision, properties.keywords = "", 1, ""
     properties.language = "zh-CN" if document.language == "zh" else "en-GB"
     return show
@@ -40,10 +43,17 @@ def prepare(document: Document) -> Any:
 def _set_fonts(master: Any) -> None:
     """Name the fonts once, in the theme: every text of the file takes them from there."""
     from pptx.opc.constants import RELATIONSHIP_TYPE
+    from pptx.opc.package import XmlPart
+    from pptx.oxml import parse_xml
 
     theme = master.part_related_by(RELATIONSHIP_TYPE.THEME)
     words = theme.blob.decode("utf-8")
     for kind in ("majorFont", "minorFont"):
-        fonts = f'<a:{kind}><a:latin typeface="{LATIN}"/><a:ea typeface="{CHINESE}"/><a:cs typeface="{LATIN}"/></a:{kind}>'
+        fonts = (
+            f'<a:{kind}><a:latin typeface="{LATIN}"/><a:ea typeface="{CHINESE}"/><a:cs typeface="{LATIN}"/></a:{kind}>'
+        )
         words = re.sub(rf"<a:{kind}>.*?</a:{kind}>", fonts, words, flags=re.DOTALL)
-    theme._blob = words.encode("utf-8")
+    if isinstance(theme, XmlPart):  # one that python-pptx made itself, for notes
+        theme._element = parse_xml(words.encode("utf-8"))
+    else:
+        theme._blob = words.encode("utf-8")

@@ -191,7 +191,9 @@ def add_table(slide: Any, box: Box, content: Mapping[str, Any], most: int, langu
             cell, column = table.cell(number, place), columns[place]
             head = number == 0
             cell.fill.solid()
-            cell.fill.fore_color.rgb = RGBColor.from_string((theme.ACCENT if head else ("#FFFFFF", BAND)[number % 2]).lstrip("#"))
+            cell.fill.fore_color.rgb = RGBColor.from_string(
+                (theme.ACCENT if head else ("#FFFFFF", BAND)[number % 2]).lstrip("#")
+            )
             cut = shortened(words, _lines_in(height, size) * Box(0, 0, widths[place], height).columns(size) * 0.95)
             write_paragraphs(
                 cell.text_frame, [cut], size, language, bold=head, colour="#FFFFFF" if head else theme.INK,

@@ -83,7 +83,9 @@ def shortened(text: str, most: float) -> str:
     if ems(text) <= most:
         return text
     for marks, ending in (("。！？", "。"), ("；;，,", "…"), ("、", "等。")):
-        ends = [i for i, letter in enumerate(text) if letter in marks and _closed(text[:i]) and ems(text[:i]) <= most - 2]
+        ends = [
+            i for i, letter in enumerate(text) if letter in marks and _closed(text[:i]) and ems(text[:i]) <= most - 2
+        ]
         if ends and ems(text[: ends[-1]]) >= most / 3:
             return text[: ends[-1]].rstrip() + ending
     kept = ""

@@ -43,7 +43,9 @@ def to_xlsx(document: Document, appearance: Appearance | None = None) -> bytes:
     stream, language = io.BytesIO(), document.language
     file = xlsxwriter.Workbook(stream, {"in_memory": True, **LITERAL_STRINGS})
     book, sections = Book(file, language, writable(document.meta.get("draft", ""))), sections_of(document)
-    file.set_properties({"title": writable(document.meta.get("title", "")), "author": writable(document.meta.get("office", ""))})
+    file.set_properties(
+        {"title": writable(document.meta.get("title", "")), "author": writable(document.meta.get("office", ""))}
+    )
     contents, notes, text = (book.sheet(say(language, f"sheet_{name}")) for name in ("contents", "notes", "text"))
     tables = _table_sheets(book, sections)
     formulas = [b.content for section in sections for b in section.of_kind("recomputation") if "nodes" in b.content]
@@ -76,7 +78,9 @@ def _table_sheets(book: Book, sections: Sequence[Section]) -> list[_Listed]:
     return tables
 
 
-def _fill_contents(book: Book, sheet: Any, document: Document, tables: Sequence[_Listed], others: Sequence[Any]) -> None:
+def _fill_contents(
+    book: Book, sheet: Any, document: Document, tables: Sequence[_Listed], others: Sequence[Any]
+) -> None:
     language, meta = book.language, document.meta
     heads = say(language, "sheet_head").split("|")
     widths = (7.0, 44.0, 24.0, 30.0, 22.0, 20.0, 9.0)

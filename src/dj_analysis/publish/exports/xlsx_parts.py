@@ -117,14 +117,16 @@ def column_width(cells: Sequence[str], least: float = 8, most: float = 46) -> fl
     return min(max(longest + 2.5, least), most)
 
 
-def set_page(book: Book, sheet: Any, *, landscape: bool, header_row: int | None = None) -> None:
-    """Set up printing: A4, one page wide, the header row on every page, page numbers, the mark of a draft."""
+def set_page(book: Book, sheet: Any, *, landscape: bool, header_row: int | None = None, pages_wide: int = 1) -> None:
+    """Set up printing: A4, one page wide unless more, the header row on every page, page numbers, the mark of a draft."""
     from ..wording import say
 
     sheet.set_paper(9)
     if landscape:
         sheet.set_landscape()
-    sheet.fit_to_pages(1, 0)
+    sheet.fit_to_pages(pages_wide, 0)
+    if pages_wide > 1:
+        sheet.repeat_columns(0)
     sheet.set_margins(left=0.6, right=0.6, top=0.8, bottom=0.7)
     if header_row is not None:
         sheet.repeat_rows(header_row)

@@ -19,6 +19,7 @@ from .xlsx_parts import Book, column_width, printed_number, set_page, write_acro
 #: Rows above the units: what is declared of the columns.
 PARENT, DIRECTION, LOWEST, HIGHEST, EACH, WEIGHT, LEAST, COUNTED, HEADER = range(3, 12)
 FIRST = HEADER + 1
+COLUMNS_A_PAGE = 12
 _ROWS = ("parent", "direction", "lowest", "highest", "each", "weight", "least", "counted")
 
 
@@ -55,7 +56,8 @@ def add_recomputation(book: Book, sheet: Any, content: Mapping[str, Any], conten
         told = {code: float(points[number]) for code, points in results.items()}
         _write_unit(book, sheet, grid, FIRST + number, str(unit), values, told, str(content["printed"][number]))
     sheet.freeze_panes(FIRST, 1)
-    set_page(book, sheet, landscape=True, header_row=HEADER)
+    pages_wide = -(-(grid.end + 2) // COLUMNS_A_PAGE)
+    set_page(book, sheet, landscape=True, header_row=HEADER, pages_wide=pages_wide)
 
 
 def _grid_of(tree: Tree) -> _Grid:
@@ -70,7 +72,9 @@ def _grid_of(tree: Tree) -> _Grid:
 
 def _results(tree: Tree, content: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Our own points of every node, by the functions that scored the report."""
-    columns = dict(zip(content["leaves"], zip(*content["values"], strict=True), strict=True)) if content["values"] else {}
+    columns = (
+        dict(zip(content["leaves"], zip(*content["values"], strict=True), strict=True)) if content["values"] else {}
+    )
     numbers = {code: np.array([_number(cell) for cell in cells]) for code, cells in columns.items()}
     exempt = {code: np.array([cell == NOT_APPLICABLE for cell in cells]) for code, cells in columns.items()}
     leaves = {leaf.code: leaf_points(leaf, numbers[leaf.code]) for leaf in tree.leaves if leaf.code in numbers}
@@ -145,7 +149,9 @@ def _write_unit(
         sheet.write_number(row, grid.end, told[0], book.format(align="right", num_format="0.0", bottom=4))
     yes, no = say(language, "recompute_same"), say(language, "recompute_other")
     total, ours = _at(row, grid.points[grid.tree.top]), _at(row, grid.end)
-    same = f"IF(AND(ISNUMBER({total}),ISNUMBER({ours})),ABS({total}-{ours})<=0.0500001,ISNUMBER({total})=ISNUMBER({ours}))"
+    same = (
+        f"IF(AND(ISNUMBER({total}),ISNUMBER({ours})),ABS({total}-{ours})<=0.0500001,ISNUMBER({total})=ISNUMBER({ours}))"
+    )
     top = results.get(grid.tree.top, float("nan"))
     agrees = abs(top - told[0]) <= 0.0500001 if told is not None and top == top else (told is None) == (top != top)
     sheet.write_formula(row, grid.end + 1, f'=IF({same},"{yes}","{no}")', number, yes if agrees else no)
@@ -175,7 +181,8 @@ def _node_formula(grid: _Grid, node: Node, row: int, absent: str) -> str:
     children = grid.tree.children(node.code)
     places = [grid.points[child.code] for child in children]
     parts, weights, counted = (
-        f"{_at(line, places[0], fixed=line < FIRST)}:{_at(line, places[-1], fixed=line < FIRST)}" for line in (row, WEIGHT, COUNTED)
+        f"{_at(line, places[0], fixed=line < FIRST)}:{_at(line, places[-1], fixed=line < FIRST)}"
+        for line in (row, WEIGHT, COUNTED)
     )
     there, none = f"--ISNUMBER({parts})", f'COUNTIF({parts},"{absent}")'
     name = node.aggregator if isinstance(node, Indicator) and node.aggregator else "arithmetic"
@@ -222,4 +229,3 @@ def _sheet_formula(
 
 def _term(row: int, place: int) -> str:
     return f"N({_at(row, place)})*{_at(WEIGHT, place, fixed=True)}"
-

@@ -133,4 +133,6 @@ def _add_chart(book: Book, sheet: Any, title: str, bars: Bars, column: int) -> N
     chart.set_x_axis({"min": 0, "max": bars.highest, "num_format": form, "num_font": font, "major_gridlines": grid})
     chart.set_y_axis({"reverse": True, "num_font": font, "line": {"color": theme.MUTED}})
     chart.set_size({"width": 560, "height": max(240, 90 + 24 * len(bars.labels))})
-    sheet.insert_chart(HEADER_ROW, column, chart, {"description": writable(f"{title}: {bars.name}")[:250], "object_position": 3})
+    sheet.insert_chart(
+        HEADER_ROW, column, chart, {"description": writable(f"{title}: {bars.name}")[:250], "object_position": 3}
+    )
