@@ -25,7 +25,7 @@ from dj_analysis.publish.blocks import Block
 from dj_analysis.publish.exports.bars import bars_of
 from dj_analysis.publish.exports.document import Document, numbered
 from dj_analysis.publish.exports.pptx import to_pptx
-from dj_analysis.publish.exports.sections import ems, sections_of, sentences, shortened
+from dj_analysis.publish.exports.sections import cut_to_width, ems, sections_of, sentences
 from dj_analysis.publish.exports.slides import SPOKEN_EMS, slides_of
 from dj_analysis.publish.exports.xlsx import to_xlsx
 from dj_analysis.publish.exports.xlsx_parts import printed_number
@@ -384,13 +384,13 @@ def test_bars_on_slides_are_native_from_zero_and_edit_without_a_formula(shows):
 
 
 def test_text_is_cut_at_sentences_and_says_where_it_was_cut():
-    assert shortened("短句。", 20) == "短句。"
-    assert shortened("第一句话在这里。第二句话放不下了。", 12) == "第一句话在这里。"
-    assert shortened("甲公司一二三、乙公司一二三、丙公司一二三", 16) == "甲公司一二三、乙公司一二三等。"
-    assert shortened("得分六十五（估计范围，在误差之内），比上期下降很多很多", 12).endswith("…")
-    assert shortened("下降1.2分（估计范围0.1—2.3，在误差范围内），其余不变且很长很长很长", 26).count("（") == 1
+    assert cut_to_width("短句。", 20) == "短句。"
+    assert cut_to_width("第一句话在这里。第二句话放不下了。", 12) == "第一句话在这里。"
+    assert cut_to_width("甲公司一二三、乙公司一二三、丙公司一二三", 16) == "甲公司一二三、乙公司一二三等。"
+    assert cut_to_width("得分六十五（估计范围，在误差之内），比上期下降很多很多", 12).endswith("…")
+    assert cut_to_width("下降1.2分（估计范围0.1—2.3，在误差范围内），其余不变且很长很长很长", 26).count("（") == 1
     for width in (8, 15, 30):
-        assert ems(shortened("长" * 200, width)) <= width
+        assert ems(cut_to_width("长" * 200, width)) <= width
     assert sentences("指数65.1分。下降0.3分！“对吗？”是的。", "zh")[:2] == ["指数65.1分。", "下降0.3分！"]
     assert sentences("The index is 65.1. It fell by 0.3 points.", "en") == [
         "The index is 65.1.",

@@ -617,7 +617,7 @@ def report_here(office: Office, name: str, told: Told) -> None:
 TOKEN = re.compile(r"(?<![A-Za-z0-9.])\d+(?:\.\d+)*%?(?![A-Za-z\d])")
 COUNTS = re.compile(  # how many units, and numbers of lists: no statistics
     r"\d+(?=家|个单位|期填答| units\b| more not shown| waves have)|(?<=\(black )\d+|(?<=, red )\d+|(?<=, orange )\d+"
-    r"|\(\d\)(?=\s*题)|(?<=附表)\d"
+    r"|\(\d\)(?=\s*题)|(?<=附表)\d|(?<=附件)\d|(?<=[表图])\d+|(?<=Table )\d+|(?<=Figure )\d+|\d+(?=行见报告|\s+more rows)"
 )
 HEADS = [word for lang in ("zh", "en") for key, word in dj.words(lang).items() if key[:2] in ("h_", "a_", "b_")]
 FIRST = [
@@ -646,6 +646,7 @@ def may_stand(told: Told) -> set[str]:
         "100",
         "95%",
         in_form(rules.response.minimum, "percent"),
+        f"{rules.response.minimum:.0%}",
         in_form(rules.change.false_discovery, "percent"),
     }
     made |= {str(told.plan.min_group), "2026"}
@@ -680,8 +681,12 @@ def rows_told(told: Told, head: list[str], row: list[str]) -> tuple[pd.Series, d
     table = table[table["form"] == "anchors"] if "form" in table else table
     names = [told.spec.unit_label(unit, level) for unit, level in zip(table["unit"], table["level"], strict=True)]
     wanted = pd.Series(table["unit"] == told.unit)
-    if say_column["unit"] in head:
-        wanted = pd.Series(names, table.index) == row[head.index(say_column["unit"])]
+    groups = {
+        told.spec.level_label(level) for level in told.tables["scores"]["level"]
+    }  # head the tables of their groups
+    named = next((i for i, label in enumerate(head) if label == say_column["unit"] or label in groups), None)
+    if named is not None:
+        wanted = pd.Series(names, table.index) == row[named]
     if "code" in table:
         labels, index = table["code"].map(told.spec.code_label), told.spec.codebook.index
         wanted &= (
@@ -919,7 +924,7 @@ def test_every_stream_of_a_pdf_is_opened(office):
 def test_every_cell_of_a_table_is_what_may_be_printed(office):
     hidden_rows = cells = 0
     for left in office.reports:
-        for kind in ("html", "ipynb"):
+        for kind in ("html", "ipynb", "docx", "xlsx"):
             for head, rows in seen(left.files[kind]).tables:
                 for row in rows:
                     told, places = rows_told(left.told, head, row)

@@ -11,7 +11,7 @@ from ..wording import say
 from .bars import bars_of
 from .document import Appearance, Document
 from .packages import repacked, writable
-from .pptx_page import prepare
+from .pptx_page import empty_show
 from .pptx_parts import (
     Box,
     add_bars,
@@ -33,7 +33,7 @@ RED = "#C00000"
 
 def to_pptx(document: Document, appearance: Appearance | None = None) -> bytes:
     """Write what a report says on at most ten slides, with native charts and notes to speak from."""
-    show = prepare(document)
+    show = empty_show(document)
     for number, content in enumerate(slides_of(document), start=1):
         slide = show.slides.add_slide(show.slide_layouts[0])
         if content.kind == "title":

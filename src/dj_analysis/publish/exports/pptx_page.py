@@ -14,11 +14,11 @@ CHINESE, LATIN = "微软雅黑", "Arial"
 _TITLE_ONLY = "Title Only"
 
 
-def prepare(document: Document) -> Any:
+def empty_show(document: Document) -> Any:
     """Return a presentation without slides; its one layout is a title above an empty page."""
     import pptx
 
-    show = pptx.Presentation()
+    show: Any = pptx.Presentation()
     stretch = WIDTH / int(show.slide_width)
     show.slide_width, show.slide_height = WIDTH, HEIGHT
     for layout in list(show.slide_layouts):

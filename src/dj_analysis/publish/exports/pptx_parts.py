@@ -14,7 +14,7 @@ from .bars import Bars
 from .packages import writable
 from .pictures import png_of
 from .pptx_page import MM
-from .sections import ems, lines_of, shortened
+from .sections import cut_to_width, ems, lines_of
 from .xlsx_parts import chart_workbook
 
 BAND = "#F2F5F9"  # every other row of a table
@@ -56,7 +56,7 @@ def fitted(texts: Sequence[str], box: Box, sizes: Sequence[float], spacing: floa
     for text in texts:
         if left <= 0:
             break
-        cut = shortened(text, left * box.columns(size) * 0.97)
+        cut = cut_to_width(text, left * box.columns(size) * 0.97)
         kept.append(cut)
         left -= lines_of([cut], box.columns(size))
     return size, kept
@@ -145,7 +145,7 @@ def add_bars(slide: Any, box: Box, bars: Bars, title: str, language: str) -> Non
     from pptx.util import Pt
 
     data = CategoryChartData(number_format=bars.form)
-    labels, name = [shortened(writable(label), 18) for label in bars.labels], writable(bars.name)
+    labels, name = [cut_to_width(writable(label), 18) for label in bars.labels], writable(bars.name)
     data.categories = labels
     data.add_series(name, bars.values)
     shape = slide.shapes.add_chart(XL_CHART_TYPE.BAR_CLUSTERED, *box.emu, data)
@@ -194,7 +194,7 @@ def add_table(slide: Any, box: Box, content: Mapping[str, Any], most: int, langu
             cell.fill.fore_color.rgb = RGBColor.from_string(
                 (theme.ACCENT if head else ("#FFFFFF", BAND)[number % 2]).lstrip("#")
             )
-            cut = shortened(words, _lines_in(height, size) * Box(0, 0, widths[place], height).columns(size) * 0.95)
+            cut = cut_to_width(words, _lines_in(height, size) * Box(0, 0, widths[place], height).columns(size) * 0.95)
             write_paragraphs(
                 cell.text_frame, [cut], size, language, bold=head, colour="#FFFFFF" if head else theme.INK,
                 align="left" if column["kind"] == "text" else "right",

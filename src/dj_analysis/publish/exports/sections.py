@@ -66,7 +66,7 @@ def sentences(paragraph: str, language: str) -> list[str]:
     return [sentence for found in pattern.findall(paragraph) if (sentence := found.strip())]
 
 
-def labelled(paragraph: str) -> tuple[str, str]:
+def split_label(paragraph: str) -> tuple[str, str]:
     """Part the label that opens a numbered paragraph from what follows: 一、总体情况。应参加… → 总体情况, 应参加…."""
     found = _LABEL.match(paragraph)
     rest = paragraph[found.end() :].strip() if found else paragraph
@@ -78,7 +78,7 @@ def ems(text: str) -> float:
     return sum(1.0 if ord(letter) > 0x2E7F else 0.7 if letter.isupper() else 0.56 for letter in text)
 
 
-def shortened(text: str, most: float) -> str:
+def cut_to_width(text: str, most: float) -> str:
     """Cut a text to a width in ems: at the end of a sentence or clause, a list within with 等, else with an ellipsis."""
     if ems(text) <= most:
         return text

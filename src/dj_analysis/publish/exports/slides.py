@@ -10,7 +10,7 @@ from ..blocks import Block
 from ..wording import say
 from .bars import bars_of
 from .document import Document
-from .sections import Section, ems, labelled, sections_of, sentences, shortened
+from .sections import Section, cut_to_width, ems, sections_of, sentences, split_label
 
 MOST_SLIDES = 10
 MOST_BARS, MOST_ROWS, MOST_COLUMNS = 12, 8, 7
@@ -111,12 +111,12 @@ def _summary(front: Section, opening: Section | None, language: str) -> Slide | 
     """Say the main findings: the first sentence with a number, key figures, the paragraphs of the first page."""
     told = opening.paragraphs if opening is not None else []
     spoken = front.paragraphs[1:] or front.paragraphs or told
-    candidates = [one for text in (*told, *spoken) for one in sentences(labelled(text)[1], language)]
+    candidates = [one for text in (*told, *spoken) for one in sentences(split_label(text)[1], language)]
     if not candidates:
         return None
     statement = next((one for one in candidates if re.search(r"\d", one)), candidates[0])
-    pairs = [(label, text.replace(statement, "").strip()) for label, text in map(labelled, spoken)]
-    points = tuple((label, shortened(text, POINT_EMS)) for label, text in pairs if text)
+    pairs = [(label, text.replace(statement, "").strip()) for label, text in map(split_label, spoken)]
+    points = tuple((label, cut_to_width(text, POINT_EMS)) for label, text in pairs if text)
     figures = tuple(opening.of_kind("keyfigure")[:4]) if opening is not None else ()
     if not points and not figures:
         return None  # one sentence, which is spoken with the title
@@ -139,7 +139,7 @@ def _finding(section: Section, language: str) -> Slide | None:
         statement, points = caption, told  # what is shown first is not what is said later
     notes = tuple(section.paragraphs) or tuple(dict.fromkeys(part for part in (section.title, caption) if part))
     notes += (visual.content["note"],) if visual is not None and visual.content.get("note") else ()
-    shown = tuple(("", shortened(one, POINT_EMS)) for one in points)
+    shown = tuple(("", cut_to_width(one, POINT_EMS)) for one in points)
     return Slide("finding", _as_title(statement), shown, figures, visual, notes)
 
 
@@ -159,7 +159,7 @@ def _visual(section: Section) -> Block | None:
 
 
 def _as_title(sentence: str) -> str:
-    return shortened(sentence, TITLE_EMS).rstrip("。. ").strip() or "—"
+    return cut_to_width(sentence, TITLE_EMS).rstrip("。. ").strip() or "—"
 
 
 def _most_telling(slides: Sequence[Slide], most: int) -> list[Slide]:
@@ -206,13 +206,14 @@ def _spoken(slides: Sequence[Slide], language: str) -> list[Slide]:
 
 def _cut(paragraphs: Sequence[str], most: float, language: str) -> tuple[str, ...]:
     """Keep whole sentences up to a length, at least one."""
-    kept, length = [], 0.0
+    kept: list[str] = []
+    length = 0.0
     for text in paragraphs:
-        inside = []
+        inside: list[str] = []
         for sentence in sentences(text, language):
             if length and length + ems(sentence) > most:
                 return (*kept, ("" if language == "zh" else " ").join(inside)) if inside else tuple(kept)
-            inside.append(shortened(sentence, max(most, 40.0)))
+            inside.append(cut_to_width(sentence, max(most, 40.0)))
             length += ems(sentence)
         kept.append(("" if language == "zh" else " ").join(inside))
     return tuple(kept)

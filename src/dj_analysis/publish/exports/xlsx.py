@@ -15,8 +15,8 @@ from .packages import repacked, writable
 from .pictures import PIXELS_PER_INCH, png_of
 from .sections import Section, sections_of
 from .xlsx_parts import LITERAL_STRINGS, Book, set_page, write_across, write_string
-from .xlsx_recomputation import add_recomputation
-from .xlsx_tables import add_table, people_of, source_of, units_of
+from .xlsx_recomputation import fill_recomputation_sheet
+from .xlsx_tables import fill_table_sheet, people_of, source_of, units_of
 
 TEXT_WIDTH = 78.0  # characters of a sheet of text
 POINTS_PER_INCH, ROW_POINTS, SHEET_PIXELS = 72, 15, 96
@@ -57,9 +57,9 @@ def to_xlsx(document: Document, appearance: Appearance | None = None) -> bytes:
     _fill_notes(book, notes, document, sections)
     _fill_text(book, text, document)
     for table in tables:
-        add_table(book, table.sheet, table.block, contents.get_name())
+        fill_table_sheet(book, table.sheet, table.block, contents.get_name())
     for sheet, content in zip(computed, formulas, strict=True):
-        add_recomputation(book, sheet, content, contents.get_name())
+        fill_recomputation_sheet(book, sheet, content, contents.get_name())
     if pictures is not None:
         _fill_figures(book, pictures, figures)
     file.close()
@@ -68,7 +68,7 @@ def to_xlsx(document: Document, appearance: Appearance | None = None) -> bytes:
 
 def _table_sheets(book: Book, sections: Sequence[Section]) -> list[_Listed]:
     """Add a sheet for each table, named by its number and caption."""
-    tables = []
+    tables: list[_Listed] = []
     for section in sections:
         for block in section.of_kind("table"):
             c = block.content

@@ -37,7 +37,7 @@ class _Grid:
         return 1 + len(self.values) + len(self.points)
 
 
-def add_recomputation(book: Book, sheet: Any, content: Mapping[str, Any], contents: str) -> None:
+def fill_recomputation_sheet(book: Book, sheet: Any, content: Mapping[str, Any], contents: str) -> None:
     """Fill the sheet; cells keep our results too, for readers that do not compute."""
     language, tree = book.language, tree_of(dict(content))
     grid = _grid_of(tree)

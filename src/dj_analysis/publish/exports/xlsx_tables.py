@@ -18,7 +18,7 @@ LEAST_WIDTH = 72.0  # characters that captions and notes run across
 WIDE = 92.0  # characters from which a page lies on its side
 
 
-def add_table(book: Book, sheet: Any, block: Block, contents: str) -> None:
+def fill_table_sheet(book: Book, sheet: Any, block: Block, contents: str) -> None:
     """Fill a sheet with a table; ``contents`` is the name of the sheet to go back to."""
     c = block.content
     widths = _widths(c)
