@@ -126,7 +126,7 @@ class Scope:
             "form": self.form,
             "form_words": say(language, f"form_{'full' if self.form == 'full' else 'pulse'}") if tree_has_forms else "",
             "levels": self.levels,
-            "tier_levels": self.tiers,
+            "peer_levels": self.tiers,
             "level_names": {name: self.spec.level_label(name) for name in (*self._units.levels, *self.groups)},
         }
 

@@ -1,4 +1,4 @@
-"""Rules of wording that every sentence keeps: how a change is told, and how a question is quoted."""
+"""Rules of wording that every sentence keeps: how a change is told, and how a question is question_words."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def moved(difference: float, language: str, against: str = "", *, share: bool = 
     return f"{'up' if up else 'down'} {size} {points}{f' on {against}' if against else ''}"
 
 
-def quoted(node: Node, language: str) -> str:
+def question_words(node: Node, language: str) -> str:
     """Quote a question in its own words; where disagreeing is the favourable answer, that is said.
 
     Examples
     --------
-    >>> quoted(Node("Q1", label_zh="加班", text_zh="我经常加班到很晚", direction=-1), "zh")
+    >>> question_words(Node("Q1", label_zh="加班", text_zh="我经常加班到很晚", direction=-1), "zh")
     '“我经常加班到很晚”（反向题）'
     """
     words = (node.text_en or node.text_zh if language == "en" else node.text_zh) or node.label(language)

@@ -16,7 +16,7 @@ from ..judge.alerts import reason_words
 from ..release.protect import Protected
 from ..spec.columns import base_of, bounded, in_form, kind_of, written
 from ..spec.reasons import printed_reason
-from .sentences import moved, quoted
+from .sentences import moved, question_words
 
 SMALLEST_P = 0.001  # the last place in which p-values are written
 
@@ -71,6 +71,8 @@ def fill(sentence: str, safe: Protected | Mapping[str, Protected | None] | None,
     first = next(iter(given.values()), None)
     declared = {} if first is None else {"rules": first.spec.rules, "min_group": first.plan.min_group}
     views: dict[str, View | None] = {name: View(given[name].printed()) if name in given else None for name in named}
+    if twice := sorted(({*names, *declared} & set(views)) | (set(names) & set(declared))):
+        raise UsageError(f"{'、'.join(twice)}: 名字用了两次 (a name is used twice)")
     try:
         filled = _environment(language).from_string(sentence).render(**declared, **names, **views)
     except TemplateError as error:
@@ -112,7 +114,7 @@ class View:
                     row[name] = written(row[name], name, n=row[base], beside=list(table.columns))
             for name in (name for name in ("scale", "code") if name in row):
                 row["label"] = spec.code_label(row[name])
-                row["question"] = quoted(tree[row[name]], spec.language) if row[name] in tree else row["label"]
+                row["question"] = question_words(tree[row[name]], spec.language) if row[name] in tree else row["label"]
             if "unit" in row:
                 row["name"] = spec.unit_label(row["unit"], row.get("level", ""))
             if "other" in row:

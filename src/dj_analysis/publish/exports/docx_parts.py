@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .packages import writable
+from .packages import legible
 
 TWIPS_PER_MM = 1440 / 25.4
 
@@ -49,7 +49,7 @@ def paragraph(report: Any, style: str) -> Any:
 def write_text(added: Any, words: str) -> None:
     """Write words into a paragraph as they are; line breaks stay, what XML cannot hold is left out."""
     if words:
-        added.add_run(writable(words))
+        added.add_run(legible(words))
 
 
 def add_border(added: Any, *sides: str, colour: str = "000000", eighths: int = 6) -> None:
@@ -96,7 +96,7 @@ def three_lines(table: Any, description: str) -> None:
     put(properties, borders, before=("w:shd", "w:tblLayout", "w:tblCellMar", "w:tblLook", "w:tblCaption"))
     put(properties, margins, before=("w:tblLook", "w:tblCaption"))
     if description:
-        put(properties, element("w:tblCaption", val=writable(description)), before=("w:tblDescription",))
+        put(properties, element("w:tblCaption", val=legible(description)), before=("w:tblDescription",))
     for cell in table.rows[0].cells:
         rule = element("w:tcBorders")
         rule.append(element("w:bottom", val="single", sz=6, space=0, color="000000"))

@@ -12,7 +12,7 @@ _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first day that a zip file can name
 _DATES = re.compile(rb"<dcterms:(created|modified)\b[^>]*>.*?</dcterms:\1>")
 
 
-def writable(words: str) -> str:
+def legible(words: str) -> str:
     """Return text as an office file can hold it: without control characters and marks that turn its direction."""
     return _UNWRITABLE.sub("", words)
 

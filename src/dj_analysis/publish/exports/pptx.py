@@ -10,7 +10,7 @@ from ..blocks import Block
 from ..wording import say
 from .bars import bars_of
 from .document import Appearance, Document
-from .packages import repacked, writable
+from .packages import legible, repacked
 from .pptx_page import empty_show
 from .pptx_parts import (
     Box,
@@ -42,7 +42,7 @@ def to_pptx(document: Document, appearance: Appearance | None = None) -> bytes:
             _add_statement(slide, content, document)
         _add_foot(slide, document, number)
         frame = slide.notes_slide.notes_text_frame
-        frame.text = "\n".join(writable(words) for words in content.notes)
+        frame.text = "\n".join(legible(words) for words in content.notes)
         _drop_empty(slide)
     stream = io.BytesIO()
     show.save(stream)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from .document import Document
-from .packages import writable
+from .packages import legible
 
 MM = 36_000  # English Metric Units
 WIDTH, HEIGHT = 12_192_000, 6_858_000  # 338.67 × 190.5 millimetres
@@ -32,8 +32,8 @@ def empty_show(document: Document) -> Any:
     _set_fonts(show.notes_master.part)
     properties = show.core_properties
     properties.title, properties.author = (
-        writable(document.meta.get("title", "")),
-        writable(document.meta.get("office", "")),
+        legible(document.meta.get("title", "")),
+        legible(document.meta.get("office", "")),
     )
     properties.last_modified_by, properties.revision, properties.keywords = "", 1, ""
     properties.language = "zh-CN" if document.language == "zh" else "en-GB"

@@ -11,7 +11,7 @@ from .. import theme
 from ..blocks import Block
 from ..wording import say
 from .bars import Bars
-from .packages import writable
+from .packages import legible
 from .pictures import png_of
 from .pptx_page import MM
 from .sections import cut_to_width, ems, lines_of
@@ -48,7 +48,7 @@ class Box:
 
 def fitted(texts: Sequence[str], box: Box, sizes: Sequence[float], spacing: float = LINE) -> tuple[float, list[str]]:
     """Return the largest of these sizes at which paragraphs fit a box; at the smallest the last ones are cut."""
-    texts = [writable(text) for text in texts]
+    texts = [legible(text) for text in texts]
     for size in sizes:
         if lines_of(texts, box.columns(size)) <= box.lines(size, spacing):
             return size, texts
@@ -81,7 +81,7 @@ def write_paragraphs(
         paragraph.alignment, paragraph.space_after, paragraph.line_spacing = sides[align], Pt(after), 1.1
         if bullets:
             _set_bullet(paragraph, size)
-        label = writable(labels[number]) if number < len(labels) else ""
+        label = legible(labels[number]) if number < len(labels) else ""
         strong = (label if label and words.startswith(label) else "", True)
         for part, heavy in (strong, (words.removeprefix(strong[0]), bold)):
             if part:
@@ -114,7 +114,7 @@ def set_language(run: Any, language: str) -> None:
 def describe(shape: Any, words: str) -> None:
     """Say what a picture, chart or table shows, for readers who do not see it."""
     properties = shape._element.xpath(".//p:cNvPr")[0]
-    properties.set("descr", writable(words) or "—")
+    properties.set("descr", legible(words) or "—")
 
 
 def add_text(slide: Any, box: Box, texts: Sequence[str], sizes: Sequence[float], language: str, **look: Any) -> None:
@@ -145,7 +145,7 @@ def add_bars(slide: Any, box: Box, bars: Bars, title: str, language: str) -> Non
     from pptx.util import Pt
 
     data = CategoryChartData(number_format=bars.form)
-    labels, name = [cut_to_width(writable(label), 18) for label in bars.labels], writable(bars.name)
+    labels, name = [cut_to_width(legible(label), 18) for label in bars.labels], legible(bars.name)
     data.categories = labels
     data.add_series(name, bars.values)
     shape = slide.shapes.add_chart(XL_CHART_TYPE.BAR_CLUSTERED, *box.emu, data)
@@ -181,7 +181,7 @@ def add_table(slide: Any, box: Box, content: Mapping[str, Any], most: int, langu
     shares = [min(column["width"], 26.0) for column in columns]
     widths = [box.width * share / sum(shares) for share in shares]
     height = min(box.height / (len(rows) + 1), 14.0)
-    texts = [[writable(column["label"]) for column in columns], *([writable(cell) for cell in row] for row in rows)]
+    texts = [[legible(column["label"]) for column in columns], *([legible(cell) for cell in row] for row in rows)]
     size = _cell_size(texts, widths, height)
     for place, width in enumerate(widths):
         table.columns[place].width = round(width * MM)

@@ -19,7 +19,7 @@ POINT_EMS = 112.0  # of a paragraph on a slide; in full it stands in the notes
 SPOKEN_EMS = 2400.0  # ten minutes of speech: 240 Chinese characters a minute
 #: Figures that put units in the colours of warnings; on a slide no unit stands beside such a colour.
 COLOURED = ("plot_heat", "plot_response")
-TALLEST = 1.1  # height by width of a figure that is still legible on a slide
+TALLEST = 1.1  # height by width of a figure that can still be read on a slide
 _WARNING_WORDS = re.compile(r"[黑红橙]色|\b(?:black|red|orange)\b", re.IGNORECASE)
 
 
@@ -153,9 +153,9 @@ def _visual(section: Section) -> Block | None:
     """Return what shows the section best: a plain bar chart, a figure, a small table."""
     tables, figures = section.of_kind("table"), section.of_kind("figure")
     charts = [table for table in tables if bars_of(table.content, MOST_BARS) is not None]
-    legible = [block for block in figures if block.content["height"] <= TALLEST * block.content["width"]]
+    readable = [block for block in figures if block.content["height"] <= TALLEST * block.content["width"]]
     small = [block for block in tables if block.content["rows"] and len(block.content["columns"]) <= MOST_COLUMNS]
-    return next(iter([*legible, *charts, *small]), None)
+    return next(iter([*readable, *charts, *small]), None)
 
 
 def _as_title(sentence: str) -> str:

@@ -11,7 +11,7 @@ from .. import theme
 from ..blocks import Block
 from ..wording import say
 from .document import Appearance, Document
-from .packages import repacked, writable
+from .packages import legible, repacked
 from .pictures import PIXELS_PER_INCH, png_of
 from .sections import Section, sections_of
 from .xlsx_parts import LITERAL_STRINGS, Book, set_page, write_across, write_string
@@ -42,9 +42,9 @@ def to_xlsx(document: Document, appearance: Appearance | None = None) -> bytes:
 
     stream, language = io.BytesIO(), document.language
     file = xlsxwriter.Workbook(stream, {"in_memory": True, **LITERAL_STRINGS})
-    book, sections = Book(file, language, writable(document.meta.get("draft", ""))), sections_of(document)
+    book, sections = Book(file, language, legible(document.meta.get("draft", ""))), sections_of(document)
     file.set_properties(
-        {"title": writable(document.meta.get("title", "")), "author": writable(document.meta.get("office", ""))}
+        {"title": legible(document.meta.get("title", "")), "author": legible(document.meta.get("office", ""))}
     )
     contents, notes, text = (book.sheet(say(language, f"sheet_{name}")) for name in ("contents", "notes", "text"))
     tables = _table_sheets(book, sections)
@@ -123,7 +123,7 @@ def _to(sheet: Any) -> str:
 
 
 def _link_text(title: str) -> str:
-    return writable(title)[:250] or "—"
+    return legible(title)[:250] or "—"
 
 
 def _fill_notes(book: Book, sheet: Any, document: Document, sections: Sequence[Section]) -> None:
@@ -188,7 +188,7 @@ def _fill_figures(book: Book, sheet: Any, figures: Sequence[Block]) -> None:
         write_across(sheet, row, 0, TEXT_WIDTH, c["number"] + c["caption"], title)
         picture = io.BytesIO(png_of(c["svg"], c["width"], c["height"]))
         scale = SHEET_PIXELS / PIXELS_PER_INCH  # a picture without a resolution counts as one of the screen's
-        options = {"image_data": picture, "description": writable(c["alt"])[:250], "object_position": 3}
+        options = {"image_data": picture, "description": legible(c["alt"])[:250], "object_position": 3}
         options |= {"x_scale": scale, "y_scale": scale}
         sheet.insert_image(row + 1, 0, "figure.png", options)
         row += 3 + int(c["height"] * POINTS_PER_INCH / ROW_POINTS)

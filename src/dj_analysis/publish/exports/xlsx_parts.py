@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .packages import writable
+from .packages import legible
 from .sections import ems
 
 #: Text stays text, whatever it begins with: nothing in the data is a formula, an address or a number by chance.
@@ -55,7 +55,7 @@ class Book:
 
     def safe_name(self, wanted: str) -> str:
         """Return a free name of a sheet: at most 31 characters, without ``[]:*?/\\``, alike in no two cases."""
-        plain = " ".join(_FORBIDDEN.sub(" ", writable(wanted)).split()) or "—"
+        plain = " ".join(_FORBIDDEN.sub(" ", legible(wanted)).split()) or "—"
         for number in range(1, 10_000):
             ending = "" if number == 1 else f" ({number})"
             name = _cut(plain, LONGEST_NAME - len(ending)) + ending
@@ -94,7 +94,7 @@ def printed_number(text: str) -> tuple[float, str] | None:
 
 def write_string(sheet: Any, row: int, column: int, words: str, form: Any) -> None:
     """Write words as they are into a cell."""
-    plain = writable(words)[:LONGEST_CELL]
+    plain = legible(words)[:LONGEST_CELL]
     if plain:
         sheet.write_string(row, column, plain, form)
     else:
@@ -103,7 +103,7 @@ def write_string(sheet: Any, row: int, column: int, words: str, form: Any) -> No
 
 def write_across(sheet: Any, row: int, last: int, width: float, words: str, form: Any, line: float = LINE) -> None:
     """Write a paragraph across the columns 0 to ``last``, in a row as high as it needs (Excel does not fit merged cells)."""
-    plain = writable(words)[:LONGEST_CELL]
+    plain = legible(words)[:LONGEST_CELL]
     lines = sum(max(1, -int(-2 * ems(part) * 1.08 // width)) for part in plain.split("\n"))
     sheet.set_row(row, min(line * lines + 3, 400))
     if last:
@@ -143,9 +143,9 @@ def chart_workbook(labels: Sequence[str], name: str, values: Sequence[float | No
     stream = io.BytesIO()
     with xlsxwriter.Workbook(stream, {"in_memory": True, **LITERAL_STRINGS}) as file:
         sheet, number = file.add_worksheet("Sheet1"), file.add_format({"num_format": form})
-        sheet.write_string(0, 1, writable(name))
+        sheet.write_string(0, 1, legible(name))
         for row, (label, value) in enumerate(zip(labels, values, strict=True), start=1):
-            sheet.write_string(row, 0, writable(label))
+            sheet.write_string(row, 0, legible(label))
             if value is not None:
                 sheet.write_number(row, 1, value, number)
     return stream.getvalue()

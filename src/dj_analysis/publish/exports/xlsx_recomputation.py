@@ -135,7 +135,7 @@ def _write_unit(
     for code, column in grid.values.items():
         cell = values.get(code)
         if isinstance(cell, float):
-            sheet.write_number(row, column, cell, book.format(align="right", bottom=4))
+            sheet.write_number(row, column, cell, book.format(align="right", bottom=4, num_format="0.0##"))
         else:
             write_string(sheet, row, column, absent if cell == NOT_APPLICABLE else "—", number)
     for code, column in grid.points.items():

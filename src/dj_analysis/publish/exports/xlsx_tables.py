@@ -10,7 +10,7 @@ from .. import theme
 from ..blocks import Block
 from ..wording import say
 from .bars import Bars, bars_of
-from .packages import writable
+from .packages import legible
 from .xlsx_parts import Book, column_width, printed_number, set_page, write_across, write_string
 
 HEADER_ROW = 3
@@ -81,7 +81,7 @@ def people_of(content: Mapping[str, Any]) -> str:
 
 def _widths(c: Mapping[str, Any]) -> list[float]:
     return [
-        column_width([writable(column["label"]), *(writable(row[place]) for row in c["rows"])])
+        column_width([legible(column["label"]), *(legible(row[place]) for row in c["rows"])])
         for place, column in enumerate(c["columns"])
     ]
 
@@ -134,5 +134,5 @@ def _add_chart(book: Book, sheet: Any, title: str, bars: Bars, column: int) -> N
     chart.set_y_axis({"reverse": True, "num_font": font, "line": {"color": theme.MUTED}})
     chart.set_size({"width": 560, "height": max(240, 90 + 24 * len(bars.labels))})
     sheet.insert_chart(
-        HEADER_ROW, column, chart, {"description": writable(f"{title}: {bars.name}")[:250], "object_position": 3}
+        HEADER_ROW, column, chart, {"description": legible(f"{title}: {bars.name}")[:250], "object_position": 3}
     )
