@@ -73,6 +73,11 @@ class Document:
         return sheets
 
     @property
+    def headings(self) -> list[Block]:
+        """Titles and headings, in reading order."""
+        return [block for block in self.blocks if block.kind == "heading"]
+
+    @property
     def imprint(self) -> list[Block]:
         """What stands at the very end, below the notes: copies, who printed it and when (版记)."""
         return [block for block in self.blocks if block.content.get("place") in ("copies", "imprint")]
