@@ -35,7 +35,12 @@ OWNERS = {
     "seaborn": {"publish/plots"},
     "papermill": {"publish/notebooks"},
     "typst": {"publish/exports/pdf", "publish/exports/pictures"},
-    "docx": {"publish/exports/docx", "publish/exports/docx_page", "publish/exports/docx_parts"},
+    "docx": {
+        "publish/exports/docx",
+        "publish/exports/docx_page",
+        "publish/exports/docx_parts",
+        "publish/exports/docx_reading",
+    },
     "xlsxwriter": {"publish/templates", "measure/intake/copies", "demo"},
     "sqlalchemy": {"spec/tables"},
     "pyreadstat": {"spec/readstat_process"},
