@@ -336,7 +336,8 @@ class Workspace(UnitTables):
         _, language = workspace_of(kept)
         ws = self if language == self.spec.language else Workspace(self.folder, language)  # type: ignore[arg-type]
         period, unit = period_and_unit(kept)
-        document, report = document_as_written(kept, ws.spec, ws.release_plan(period))
+        document, named = document_as_written(kept, ws.spec, ws.release_plan(period))
+        report = event.get("report", named)
         path = texts_path(self.folder, period, unit)
         return take_edits(file, document, report=report, path=path, numbers=ws._numbers(period, unit), event=event)
 

@@ -37,6 +37,7 @@ from .texts import (
 
 _EMPTY_FIGURE = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 _HEAD_OF_RECORD = re.compile(r"\b[0-9a-f]{16}\b")
+_CAPTION = re.compile(r"(?:图|表|Figure |Table )\s*\d")
 _ENDING = ("purpose", "correction", "limits", "footer")
 
 
@@ -151,7 +152,7 @@ def take_edits(
         part = section_named(text.section, parts)
         gone = text.report == report and part is not None and part.name in names
         (replaced if gone else kept).append(text)
-    if replaced and not base:
+    if [replace(one, line=0) for one in replaced] != new and replaced and not base:
         listed = "、".join(dict.fromkeys(text.section for text in replaced))
         warnings.warn(
             f"{texts_name(path)} 中这些节的文字被本次改动代替 (replaced by these edits): {listed}",
@@ -194,12 +195,12 @@ def _as_written(
     endings = {" ".join(document.meta.get(name, "").split()) for name in _ENDING}
     lines, section = list[_Line](), ""
     for number, text in enumerate(read):
-        owner = owners.get(number)
-        block, origin = owner if owner is not None else (None, None)
-        heading = block is not None and block.kind == "heading"
-        section = names[id(block)] if heading else section
-        ending = block is None and number >= start and text in endings
-        lines.append(_Line(text, section, origin, heading, bool(block and block.seal), ending))
+        whose = owners.get(number)
+        heading = whose is not None and whose[0].kind == "heading"
+        section = names[id(whose[0])] if whose is not None and heading else section
+        ending = whose is None and number >= start and text in endings
+        origin = whose[1] if whose is not None else None
+        lines.append(_Line(text, section, origin, heading, whose is not None and bool(whose[0].seal), ending))
     return lines, tables
 
 
@@ -216,7 +217,7 @@ def _compare(lines: Sequence[_Line], edited: Sequence[str]) -> tuple[dict[str, _
     taken: dict[str, _Taken] = {}
     rows: list[tuple[Any, ...]] = []
     section = ""
-    for old, new in aligned([line.text for line in lines], edited):
+    for old, new in _rewritten(aligned([line.text for line in lines], edited), lines, edited):
         line, text = (lines[old] if old is not None else None), (edited[new] if new is not None else "")
         if line is None:
             state = taken.get(section)
@@ -237,6 +238,20 @@ def _compare(lines: Sequence[_Line], edited: Sequence[str]) -> tuple[dict[str, _
         else:
             _take(taken[section], line, text, rows)
     return taken, rows
+
+
+def _rewritten(
+    pairs: Sequence[tuple[int | None, int | None]], lines: Sequence[_Line], edited: Sequence[str]
+) -> list[tuple[int | None, int | None]]:
+    """Take a paragraph that went and the one that came in its place for one that was written anew; so with captions."""
+    result: list[tuple[int | None, int | None]] = []
+    for old, new in pairs:
+        gone = result[-1][0] if result and result[-1][1] is None and old is None else None
+        if gone is not None and new is not None and (lines[gone].origin or _CAPTION.match(edited[new])):
+            result[-1] = (gone, new)
+        else:
+            result.append((old, new))
+    return result
 
 
 def _take(state: _Taken, line: _Line, text: str, rows: list[tuple[Any, ...]]) -> None:

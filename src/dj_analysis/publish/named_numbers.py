@@ -49,9 +49,15 @@ class NamedNumbers:
 
     @property
     def names(self) -> list[str]:
-        """The names in the language of the report, the index first."""
+        """The names in the language of the report: of the index, of the dimensions, of the unit.
+
+        What is told of the index is told of a dimension by the same word after its name and a full stop.
+        """
         language = 0 if self.spec.language == "zh" else 1
-        return [names[language] for names in self._listed]
+        top = self.codes[0] if self.codes else ""
+        return [
+            names[language] for names, told in self._listed.items() if told[1] in ("", top) or told[0] == "own_score"
+        ]
 
     def value(self, name: str) -> str:
         """Return a number as it is printed; a dash where it is hidden or there is none."""

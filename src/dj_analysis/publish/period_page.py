@@ -63,7 +63,15 @@ def period_page(left: Sequence[Mapping[str, Any]], period: str, place: Path, spe
     languages = {str(row.event["lang"]) for row in rows}
     beside: tuple[Language, ...] = ("zh", "en") if "en" in languages else ("zh",)
     order = {unit: number for number, unit in enumerate((ALL, *(unit.unit for unit in spec.units.rows)))}
-    rows.sort(key=lambda row: (order.get(row.event["unit"], len(order)), row.event["unit"], row.event["report"]))
+    reports = list(_report_names("zh"))
+    rows.sort(
+        key=lambda row: (
+            order.get(row.event["unit"], len(order)),
+            row.event["unit"],
+            reports.index(row.event["report"]) if row.event["report"] in reports else len(reports),
+            row.event["report"],
+        )
+    )
     words = ("unit", "report", "state", "time", "files", "filter", "caption")
     return render_page(
         "index.html.j2", "zh", title=_both(beside, "index_title", spec, period=period), office=spec.office,
@@ -105,7 +113,7 @@ def _printed_row(row: _Row, period: str, place: Path, spec: Specification, newes
         for name, digest, from_event in [row.files[kind]]
     ]
     return {
-        "unit": " ".join(dict.fromkeys(units)), "report": " ".join(_report_name(event["report"], one) for one in languages),
+        "unit": " ".join(dict.fromkeys(units)), "report": " ".join(_report_names(one).get(event["report"], event["report"]) for one in languages),
         "state": state, "state_word": " ".join(say(one, f"state_{state}") for one in languages),
         "time": f"{time:%Y-%m-%d %H:%M}", "files": files,
     }  # fmt: skip
@@ -150,13 +158,9 @@ def _hashed(path: Path, changed: int, size: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _report_name(report: str, language: Language) -> str:
-    names = {name.strip(): label for name, _, label in _named(language)}
-    return names.get(report, report)
-
-
-def _named(language: Language) -> list[tuple[str, str, str]]:
-    return [one.partition("=") for one in say(language, "report_names").split(";")]
+def _report_names(language: Language) -> dict[str, str]:
+    """Return the printed names of the package's reports, in the order they are listed."""
+    return dict(one.split("=", 1) for one in say(language, "report_names").split(";"))
 
 
 def _both(languages: Sequence[Language], key: str, spec: Specification, period: str = "") -> str:

@@ -44,7 +44,9 @@ _OWN = re.compile(r"^\{\{\s*(?:本段|own)\s*(\d+)\s*\}\}$")
 _GAP = re.compile(r"(?<!\\)\{\{\s*(.*?)\s*\}\}")
 _HEAD = re.compile(r"^##\s+(.*?)\s*(?:\{\s*([^{}]*?)\s*\})?\s*$")
 _ESCAPED = re.compile(r"\\([\\#{-])")
-_NUMBER = re.compile(r"(?<![\w.第])\d[\d,]*(?:\.\d+)?\s*(?:%|％|个百分点|分|人|个|家|次|项)?(?![\w.]*[年月日号季期、])")
+_NUMBER = re.compile(
+    r"(?<![A-Za-z0-9.第])\d[\d,]*+(?:\.\d++)?+(?![A-Za-z年月日号季期])(?:\s*(?:%|％|个百分点|分|人|个|家|次|项))?"
+)
 MODES = ("replace", "append")
 
 
@@ -118,10 +120,11 @@ class AuthorsTexts:
 
     def put_into(self, document: Document) -> Document:
         """Return the document with the texts in it; numbers typed by hand are listed in a warning."""
+        whole = with_texts(document, self.texts, self.numbers, self.file)
         if typed := typed_in(self.texts):
             listed = "; ".join(f"{section}: {number}" for section, number in typed)
             warnings.warn(f"手工数字 (typed by hand, the author's own): {self.file}: {listed}", DjWarning, stacklevel=3)
-        return with_texts(document, self.texts, self.numbers, self.file)
+        return whole
 
     @property
     def manifest(self) -> dict[str, object]:
