@@ -11,7 +11,9 @@ from ..errors import DjWarning
 from ..record import Record
 
 
-def stem_beside_edited(folder: Path, stem: str, record: Record, taken: Collection[str]) -> str:
+def stem_beside_edited(
+    folder: Path, stem: str, record: Record, taken: Collection[str], *, with_notebook: bool = True
+) -> str:
     """Return the name under which a Word file and its notebook are written: the first whose Word file nobody has edited.
 
     A file that the record does not know was edited since it was written, or is somebody's own; it stays as it is, with the
@@ -21,11 +23,18 @@ def stem_beside_edited(folder: Path, stem: str, record: Record, taken: Collectio
     ----------
     taken
         Names that belong to other units.
+    with_notebook
+        The notebook is written too; without it a name under which another notebook lies is that one's.
     """
     if not (folder / f"{stem}.docx").exists():
         return stem
     known, name, number = set(record.publications["sha256"]), stem, 1
-    while _is_edited(folder / f"{name}.docx", known) or (number > 1 and name in taken):
+
+    def is_free() -> bool:
+        others = number > 1 and (name in taken or (not with_notebook and (folder / f"{name}.ipynb").exists()))
+        return not others and not _is_edited(folder / f"{name}.docx", known)
+
+    while not is_free():
         number += 1
         name = f"{stem}-{number}"
     if name != stem:

@@ -20,15 +20,15 @@ from .exports.document import Appearance, Document
 from .exports.docx import to_docx
 from .exports.docx_reading import read_paragraphs
 from .named_numbers import NamedNumbers
+from .placed_texts import Origin, arranged, section_named, sections
 from .texts import (
-    Origin,
     SectionText,
-    arranged,
+    changed_numbers,
+    edited_from,
     escaped,
     numbers_of,
     read_texts,
-    section_named,
-    sections,
+    source_parts,
     texts_digest,
     texts_for,
     texts_name,
@@ -37,7 +37,6 @@ from .texts import (
 
 _EMPTY_FIGURE = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 _HEAD_OF_RECORD = re.compile(r"\b[0-9a-f]{16}\b")
-_CAPTION = re.compile(r"(?:图|表|Figure |Table )\s*\d")
 _ENDING = ("purpose", "correction", "limits", "footer")
 
 
@@ -232,9 +231,7 @@ def _compare(lines: Sequence[_Line], edited: Sequence[str]) -> tuple[dict[str, _
             state = taken.setdefault(section, _Taken()) if section else _Taken()
             state.after_fixed = not line.heading
             if text != line.text and not line.ending:
-                rows.append(
-                    (section, "not_taken", not line.heading, _changed_numbers(line.text, text), line.text, text)
-                )
+                rows.append((section, "not_taken", not line.heading, changed_numbers(line.text, text), line.text, text))
         else:
             _take(taken[section], line, text, rows)
     return taken, rows
@@ -243,15 +240,22 @@ def _compare(lines: Sequence[_Line], edited: Sequence[str]) -> tuple[dict[str, _
 def _rewritten(
     pairs: Sequence[tuple[int | None, int | None]], lines: Sequence[_Line], edited: Sequence[str]
 ) -> list[tuple[int | None, int | None]]:
-    """Take a paragraph that went and the one that came in its place for one that was written anew; so with captions."""
+    """Take a paragraph that went and the one that came in its place for one that was written anew.
+
+    Of a caption or a key figure that is only so where both begin alike: 图2, 指数.
+    """
     result: list[tuple[int | None, int | None]] = []
     for old, new in pairs:
         gone = result[-1][0] if result and result[-1][1] is None and old is None else None
-        if gone is not None and new is not None and (lines[gone].origin or _CAPTION.match(edited[new])):
+        if gone is not None and new is not None and (lines[gone].origin or _same_start(lines[gone].text, edited[new])):
             result[-1] = (gone, new)
         else:
             result.append((old, new))
     return result
+
+
+def _same_start(one: str, other: str) -> bool:
+    return one[:2] == other[:2]
 
 
 def _take(state: _Taken, line: _Line, text: str, rows: list[tuple[Any, ...]]) -> None:
@@ -265,17 +269,26 @@ def _take(state: _Taken, line: _Line, text: str, rows: list[tuple[Any, ...]]) ->
         return
     state.changed = True
     if text:
-        state.add(escaped(text), new=False)
+        state.add(_edited_source(line, text), new=False)
     rows.append(
         (
             line.section,
             "changed" if text else "removed",
             line.computed,
-            _changed_numbers(line.text, text),
+            changed_numbers(line.text, text),
             line.text,
             text,
         )
     )
+
+
+def _edited_source(line: _Line, text: str) -> str:
+    """Return what an edited paragraph says now, with the words it was edited from where they hold numbers."""
+    assert line.origin is not None, "it is a paragraph"
+    own, was, _ = source_parts(line.origin.source)
+    if line.origin.own and numbers_of(line.text):
+        own, was = line.origin.own, line.text
+    return edited_from(escaped(text), own, was) if own else escaped(text)
 
 
 def _section_texts(name: str, state: _Taken, report: str) -> list[SectionText]:
@@ -299,10 +312,3 @@ def _compare_tables(
     if len(before) != len(after):
         rows.append(("", "not_taken", True, "", f"{len(before)} 张表 (tables)", f"{len(after)} 张表 (tables)"))
     return rows
-
-
-def _changed_numbers(before: str, after: str) -> str:
-    """Return the numbers that only one of two sentences has, each side in its order."""
-    old, new = numbers_of(before), numbers_of(after)
-    gone, come = [one for one in old if one not in new], [one for one in new if one not in old]
-    return f"{'、'.join(gone) or '—'} → {'、'.join(come) or '—'}" if gone or come else ""

@@ -31,7 +31,7 @@ from .kernels import manager_options
 from .named_numbers import NamedNumbers
 from .parameters import check_parameters, parameters_given, reports
 from .period_page import page_name, period_page, place_id
-from .texts import AuthorsTexts
+from .placed_texts import AuthorsTexts
 from .wording import say
 
 if TYPE_CHECKING:
@@ -196,7 +196,8 @@ def export_notebook(
     manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)} | authors.manifest
     target = (out or notebook.parent).resolve()
     contents = written_in(document, formats, appearance)
-    stem = stem_beside_edited(target, notebook.stem, record, _file_names(spec)) if "docx" in contents else notebook.stem
+    stem, taken = notebook.stem, _file_names(spec)
+    stem = stem_beside_edited(target, stem, record, taken, with_notebook=False) if "docx" in contents else stem
     files = {
         kind: (target / f"{stem if kind == 'docx' else notebook.stem}.{kind}", content)
         for kind, content in contents.items()

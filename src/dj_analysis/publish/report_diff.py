@@ -13,7 +13,7 @@ from ..errors import UsageError
 from .alignment import aligned
 from .blocks import Block
 from .exports.document import as_written
-from .texts import sections
+from .placed_texts import sections
 
 COLUMNS = ("report", "place", "what", "before", "after")
 _SENTENCE = re.compile(r"[^。；！？;!?]+[。；！？;!?]*")

@@ -15,39 +15,29 @@ The file is plain text::
 way to what a report has for the same section. ``## HEADING`` names a section by its heading, with or without its number;
 ``[2]`` after it means the second section of that name. ``{replace}`` puts the paragraphs in place of the section's own,
 ``{append}`` (also where nothing is said) adds them at its end; tables and figures stay. ``{{本段 2}}`` alone is the
-section's own second paragraph, computed anew in each run. Other ``{{ … }}`` are numbers of protected results.
+section's own second paragraph, computed anew in each run. ``<!-- 原文 2：… -->`` before a paragraph keeps the words that it
+was edited from: a run tells where the numbers in them have changed since. Other ``{{ … }}`` are numbers of protected results.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import DataError, DjWarning, Problems
-from .blocks import Block
-from .exports.document import Document
-from .named_numbers import NamedNumbers
+from ..errors import DataError, Problems
 
-END_PLACES = (
-    "mark",
-    "letterhead",
-    "number",
-    "remark",
-    "copies",
-    "imprint",
-)  # elements of the document, no section's own
-_OWN = re.compile(r"^\{\{\s*(?:本段|own)\s*(\d+)\s*\}\}$")
-_GAP = re.compile(r"(?<!\\)\{\{\s*(.*?)\s*\}\}")
+OWN_PARAGRAPH = re.compile(r"^\{\{\s*(?:本段|own)\s*(\d+)\s*\}\}$")
+GAP = re.compile(r"(?<!\\)\{\{\s*(.*?)\s*\}\}")
+MODES = ("replace", "append")
 _HEAD = re.compile(r"^##\s+(.*?)\s*(?:\{\s*([^{}]*?)\s*\})?\s*$")
-_ESCAPED = re.compile(r"\\([\\#{-])")
+_EDITED_FROM = re.compile(r"^<!--\s*(?:原文|was)\s*(\d+)\s*[：:]\s*(.*?)\s*-->\s*(.*)$", re.DOTALL)
+_ESCAPED = re.compile(r"\\([\\#{<-])")
 _NUMBER = re.compile(
     r"(?<![A-Za-z0-9.第])\d[\d,]*+(?:\.\d++)?+(?![A-Za-z年月日号季期])(?:\s*(?:%|％|个百分点|分|人|个|家|次|项))?"
 )
-MODES = ("replace", "append")
 
 
 @dataclass(frozen=True)
@@ -69,68 +59,6 @@ class SectionText:
     paragraphs: tuple[str, ...]
     report: str = ""
     line: int = 0
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with what follows it up to the next one.
-
-    Attributes
-    ----------
-    start, stop
-        Places of the heading and of what follows the section, in the blocks of its document.
-    own
-        Places of its paragraphs and remarks.
-    """
-
-    name: str
-    number: str
-    start: int
-    stop: int
-    own: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a paragraph comes from: the section's own by number, or an author's source."""
-
-    section: str
-    own: int = 0
-    source: str = ""
-
-
-@dataclass(frozen=True)
-class AuthorsTexts:
-    """What an author wrote for one report, ready to be put into its document."""
-
-    texts: Sequence[SectionText] = ()
-    numbers: NamedNumbers = field(default_factory=NamedNumbers)
-    file: str = ""
-
-    @classmethod
-    def read(cls, path: Path, report: str, numbers: NamedNumbers | None) -> AuthorsTexts:
-        """Read what there is for a report; see :func:`texts_of`."""
-        named = numbers if numbers is not None else NamedNumbers()
-        texts = texts_of(path, report, named)
-        return cls(texts, named, texts_name(path))
-
-    def waves_beside(self, waves: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return these waves and those that the numbers named in the texts are of."""
-        return sorted({*waves, *(self.numbers.waves if names_in(self.texts) else ())})
-
-    def put_into(self, document: Document) -> Document:
-        """Return the document with the texts in it; numbers typed by hand are listed in a warning."""
-        whole = with_texts(document, self.texts, self.numbers, self.file)
-        if typed := typed_in(self.texts):
-            listed = "; ".join(f"{section}: {number}" for section, number in typed)
-            warnings.warn(f"手工数字 (typed by hand, the author's own): {self.file}: {listed}", DjWarning, stacklevel=3)
-        return whole
-
-    @property
-    def manifest(self) -> dict[str, object]:
-        """What the record keeps of the texts: their hash, and the numbers typed by hand."""
-        typed = [list(one) for one in typed_in(self.texts)]
-        return {"texts": {"sha256": texts_digest(self.texts), "typed": typed}} if self.texts else {}
 
 
 def read_texts(path: Path) -> list[SectionText]:
@@ -166,21 +94,6 @@ def read_texts(path: Path) -> list[SectionText]:
     return [replace(text, paragraphs=tuple(one for one in text.paragraphs if one)) for text in texts]
 
 
-def texts_of(path: Path, report: str, numbers: NamedNumbers) -> list[SectionText]:
-    """Read what an author wrote for one report, and see that every number it names is there; before a report is run.
-
-    Raises
-    ------
-    DataError
-        As :func:`read_texts`; and names of numbers that there are not.
-    """
-    texts, problems = texts_for(read_texts(path), report), Problems()
-    for text in texts:
-        _check_names(text, numbers, f"{texts_name(path)} 第{text.line}行/line", problems)
-    problems.raise_if_any(DataError)
-    return texts
-
-
 def texts_name(path: Path) -> str:
     """Return how a file of texts is named in messages."""
     return f"texts/{path.parent.name}/{path.name}"
@@ -189,8 +102,8 @@ def texts_name(path: Path) -> str:
 def texts_for(texts: Sequence[SectionText], report: str) -> list[SectionText]:
     """Return what belongs to a report: its own, and of those for every report the sections it has nothing for."""
     own = [text for text in texts if text.report == report]
-    taken = {_plain_name(text.section) for text in own}
-    return own + [text for text in texts if not text.report and _plain_name(text.section) not in taken]
+    taken = {plain_name(text.section) for text in own}
+    return own + [text for text in texts if not text.report and plain_name(text.section) not in taken]
 
 
 def write_texts(path: Path, texts: Sequence[SectionText]) -> None:
@@ -210,72 +123,30 @@ def write_texts(path: Path, texts: Sequence[SectionText]) -> None:
 def escaped(words: str) -> str:
     """Return words so that they are read back as they are."""
     words = " ".join(words.split()).replace("\\", "\\\\").replace("{{", "\\{\\{")
-    return f"\\{words}" if words[:1] in ("#", "-") else words
+    return f"\\{words}" if words[:1] in ("#", "-", "<") else words
 
 
-def sections(blocks: Sequence[Block]) -> list[Section]:
-    """Part a document at its headings; sections of one name are told apart as ``NAME [2]``."""
-    starts = [place for place, block in enumerate(blocks) if block.kind == "heading"]
-    found, named = [], dict[str, int]()
-    for start, following in zip(starts, [*starts[1:], len(blocks)], strict=True):
-        inside = [
-            place for place in range(start + 1, following) if blocks[place].content.get("place") not in END_PLACES
-        ]
-        own = tuple(place for place in inside if blocks[place].kind in ("text", "note"))
-        name = "".join(str(blocks[start].content["text"]).split("\n"))
-        named[name] = named.get(name, 0) + 1
-        nth = f" [{named[name]}]" if named[name] > 1 else ""
-        number, stop = blocks[start].content.get("number", ""), max([start, *inside]) + 1
-        found.append(Section(name + nth, number, start, stop, own))
-    return found
+def unescaped(source: str) -> str:
+    """Return a source as it is read: a dash at its beginning makes an item of a list, signs may stand behind a backslash."""
+    return _ESCAPED.sub(r"\1", f"• {source[2:]}" if source.startswith("- ") else source)
 
 
-def arranged(
-    blocks: Sequence[Block], texts: Sequence[SectionText], numbers: NamedNumbers, file: str
-) -> list[tuple[Block, Origin | None]]:
-    """Put an author's paragraphs into the blocks of a document; each paragraph with where it comes from.
-
-    Raises
-    ------
-    DataError
-        Lists each section, own paragraph and name of a number that there is not, with those there are.
-    """
-    problems, parts = Problems(), sections(blocks)
-    origins: dict[int, Origin] = {
-        place: Origin(part.name, own) for part in parts for own, place in enumerate(part.own, start=1)
-    }
-    instead: dict[int, list[tuple[Block, Origin | None]]] = {}
-    after: dict[int, list[tuple[Block, Origin | None]]] = {}
-    for text in texts:
-        where = f"{file} 第{text.line}行/line"
-        part = section_named(text.section, parts)
-        if part is None:
-            problems.add(where, "section", text.section, "、".join(one.name for one in parts))
-            continue
-        if text.mode == "replace" and any(place in instead for place in part.own):
-            problems.add(where, "twice", text.section, "一节只能替换一次 (a section is replaced once)")
-        _check(text, part, numbers, where, problems)
-        if not problems:
-            _place(text, part, blocks, numbers, instead, after)
-    problems.raise_if_any(DataError)
-    result: list[tuple[Block, Origin | None]] = []
-    for place, block in enumerate(blocks):
-        result += instead.get(place, [(block, origins.get(place))])
-        result += after.get(place, [])
-    return result
+def edited_from(source: str, own: int, was: str) -> str:
+    """Return a source that keeps which paragraph of its section it was edited from, and what that said."""
+    return f"<!-- 原文 {own}：{' '.join(was.split()).replace('--', '——')} -->\n{source}"
 
 
-def with_texts(document: Document, texts: Sequence[SectionText], numbers: NamedNumbers, file: str) -> Document:
-    """Return a document with an author's paragraphs in it; see :func:`arranged`."""
-    if not texts:
-        return document
-    return replace(document, blocks=tuple(block for block, _ in arranged(document.blocks, texts, numbers, file)))
+def source_parts(source: str) -> tuple[int, str, str]:
+    """Part a source: the paragraph of its section that it was edited from (0 for none), what that said, its own words."""
+    kept = _EDITED_FROM.match(source)
+    return (int(kept[1]), kept[2], kept[3]) if kept else (0, "", source)
 
 
-def section_named(name: str, parts: Sequence[Section]) -> Section | None:
-    """Find the section that a heading names, with or without its number."""
-    wanted = _plain_name(name)
-    return next((one for one in parts if wanted in (_plain_name(one.name), _plain_name(one.number + one.name))), None)
+def changed_numbers(before: str, after: str) -> str:
+    """Return the numbers that only one of two sentences has, each side in its order; "" where they have the same."""
+    old, new = numbers_of(before), numbers_of(after)
+    gone, come = [one for one in old if one not in new], [one for one in new if one not in old]
+    return f"{'、'.join(gone) or '—'} → {'、'.join(come) or '—'}" if gone or come else ""
 
 
 def texts_digest(texts: Sequence[SectionText]) -> str:
@@ -286,8 +157,7 @@ def texts_digest(texts: Sequence[SectionText]) -> str:
 
 def names_in(texts: Sequence[SectionText]) -> list[str]:
     """Return the names of numbers that the paragraphs ask for."""
-    paragraphs = [one for text in texts for one in text.paragraphs if not _OWN.match(one)]
-    return list(dict.fromkeys(name for one in paragraphs for name in _GAP.findall(one)))
+    return list(dict.fromkeys(name for text in texts for one in _authors(text) for name in GAP.findall(one)))
 
 
 def typed_in(texts: Sequence[SectionText]) -> list[tuple[str, str]]:
@@ -295,9 +165,8 @@ def typed_in(texts: Sequence[SectionText]) -> list[tuple[str, str]]:
     return [
         (text.section, number.strip())
         for text in texts
-        for one in text.paragraphs
-        if not _OWN.match(one)
-        for number in _NUMBER.findall(_GAP.sub("", re.sub(r"^\d+[.．、)]\s*", "", one)))
+        for one in _authors(text)
+        for number in _NUMBER.findall(GAP.sub("", re.sub(r"^\d+[.．、)]\s*", "", one)))
     ]
 
 
@@ -306,72 +175,19 @@ def numbers_of(words: str) -> list[str]:
     return [number.strip() for number in _NUMBER.findall(words)]
 
 
+def _authors(text: SectionText) -> list[str]:
+    """Return the paragraphs that are an author's, in his words."""
+    return [source_parts(one)[2] for one in text.paragraphs if not OWN_PARAGRAPH.match(one)]
+
+
 def _joined(before: str, line: str) -> str:
     """Join the lines of a paragraph: Chinese without a space."""
+    if before.startswith("<!--") and before.endswith("-->"):
+        return f"{before}\n{line}"
     apart = before and before[-1].isascii() and line[0].isascii()
     return f"{before} {line}" if apart else before + line
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a heading without spaces, as it is compared."""
     return "".join(name.split())
-
-
-def _check(text: SectionText, part: Section, numbers: NamedNumbers, where: str, problems: Problems) -> None:
-    kept = [int(match[1]) for one in text.paragraphs if (match := _OWN.match(one))]
-    if kept and (text.mode == "append" or kept != sorted(set(kept)) or not 1 <= kept[0] <= kept[-1] <= len(part.own)):
-        allowed = f"1–{len(part.own)},依次各一次,只用于 {{replace}} (in order, once each, with replace)"
-        problems.add(where, "own_paragraph", ", ".join(map(str, kept)), allowed)
-    _check_names(text, numbers, where, problems)
-
-
-def _check_names(text: SectionText, numbers: NamedNumbers, where: str, problems: Problems) -> None:
-    for name in names_in([text]):
-        if name not in numbers:
-            problems.add(where, "name", f"{{{{{name}}}}}", "、".join(numbers.names) or "(无/none)")
-
-
-def _place(
-    text: SectionText,
-    part: Section,
-    blocks: Sequence[Block],
-    numbers: NamedNumbers,
-    instead: dict[int, list[tuple[Block, Origin | None]]],
-    after: dict[int, list[tuple[Block, Origin | None]]],
-) -> None:
-    """Say what stands in the place of which block, and what after it."""
-
-    def authors(source: str, like: Block | None) -> tuple[Block, Origin]:
-        words = _ESCAPED.sub(r"\1", _GAP.sub(lambda gap: numbers.value(gap[1]), source))
-        words = f"• {words[2:]}" if source.startswith("- ") else words
-        block = (
-            Block(like.kind, {**_place_of(like), "text": words})
-            if like
-            else Block("text", {"text": words, "place": "body"})
-        )
-        return block, Origin(part.name, source=source)
-
-    if text.mode == "append":
-        after.setdefault(part.stop - 1, []).extend(authors(one, None) for one in text.paragraphs)
-        return
-    for own in part.own:
-        instead[own] = []
-    last, waiting = part.start, list(part.own)
-    for at, source in enumerate(text.paragraphs):
-        kept = _OWN.match(source)
-        if kept:
-            last = part.own[int(kept[1]) - 1]
-            instead[last] = [(blocks[last], Origin(part.name, int(kept[1])))]
-            waiting = [own for own in waiting if own > last]
-            continue
-        next_kept = next((int(m[1]) for one in text.paragraphs[at:] if (m := _OWN.match(one))), None)
-        free = waiting[:1] if waiting and (next_kept is None or waiting[0] < part.own[next_kept - 1]) else []
-        if free:
-            last = free[0]
-            waiting = waiting[1:]
-            instead[last] = [authors(source, blocks[last])]
-        else:
-            after.setdefault(last, []).append(authors(source, None))
-
-
-def _place_of(block: Block) -> dict[str, str]:
-    return {"place": block.content["place"]} if "place" in block.content else {}
