@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "dj_analysis"
 ORDER = [
     "errors",
+    "file_access",
     "result",
     "record",
     "spec",

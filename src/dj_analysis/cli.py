@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from .errors import DjError, DjWarning, Problems, UsageError
+from .file_access import access_error
 
 if TYPE_CHECKING:
     from .workspace import Workspace
@@ -34,26 +37,55 @@ Lang = Annotated[str | None, typer.Option(help="zh 或 en;默认用工作区的�
 
 
 def main() -> None:
-    """Run the command line; every error of the package is one message and exit code 2."""
+    """Run the command line; every error of the package and every refusal of the system is one message and exit code 2.
+
+    Ctrl-C is one message and exit code 130.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")  # Windows consoles default to a code page
     warnings.showwarning = _show_warning
+    before = signal.signal(signal.SIGINT, _interrupt)
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except DjError as error:
-        print(f"错误/error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(error, str(error))
+    except BrokenPipeError:  # who reads what is printed has stopped reading
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(error, str(access_error(error)))
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
-    except typer.Abort:
-        sys.exit(130)
+    except (Interrupted, typer.Abort) as stop:
+        _fail(stop, INTERRUPTED, code=130)
     except Exception as error:
         if type(error).__module__.split(".")[0] not in ("click", "typer"):
             raise
         said = error.format_message() if hasattr(error, "format_message") else str(error)  # usage of the command itself
-        print(f"错误/error: {said} (--help 看用法)", file=sys.stderr)
-        sys.exit(2)
+        _fail(error, f"{said} (--help 看用法)")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Interrupted(SystemExit):
+    """Ctrl-C: as an exit it passes through libraries that would turn a KeyboardInterrupt into something else."""
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise Interrupted(130)
+
+
+#: What a command says that was stopped by Ctrl-C.
+INTERRUPTED = "已中断;已有的文件未变,重新运行即可 (interrupted; what was there is unchanged: run it again)"
+
+
+def _fail(error: BaseException, said: str, code: int = 2) -> NoReturn:
+    """End with one message, and what was noted to the error."""
+    print(f"错误/error: {said}", file=sys.stderr)
+    for note in getattr(error, "__notes__", ()):
+        print(f"提示/notice: {note}", file=sys.stderr)
+    sys.exit(code)
 
 
 @app.command()
@@ -109,7 +141,8 @@ def new(
     if again == (source is not None):
         raise UsageError("用 --from 文件 新建,或用 --again 补全 (either --from FILE, or --again)")
     proposal = propose_again(folder, decisions) if again else propose_workspace(folder, source, period, decisions)  # type: ignore[arg-type]
-    print(proposal.table.to_string(index=False))
+    if len(proposal.table):
+        print(proposal.table.to_string(index=False))
     for notice in proposal.notices:
         print(f"提示/notice: {notice}")
     print(f"已写入 {folder},请核对 PROPOSAL.md 和 codebook.csv (PROPOSAL.en.md);下一步/next: dj check {folder}")
@@ -216,7 +249,7 @@ def check(folder: Folder) -> None:
 
     problems = check_folder(folder)
     _print_problems(problems)
-    for hint in hints(folder) if not problems else ():
+    for hint in hints(folder):
         print(f"提示/hint: {hint}")
     if problems:
         raise typer.Exit(1)

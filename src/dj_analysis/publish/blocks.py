@@ -59,8 +59,13 @@ class Block:
         return str(c.get("text") or c.get("alt") or f"{c.get('label')}: {c.get('value')}")
 
 
-def heading(text: str, depth: int = 1) -> Block:
+def heading(text: str, depth: int = 1, *, label: str = "") -> Block:
     """Head a section (depth 1–4; exporters number them 一、 (一) 1. (1)); depth 0 is a title and begins a page.
+
+    Parameters
+    ----------
+    label
+        Stands in place of the number: 附件1.
 
     Examples
     --------
@@ -69,7 +74,7 @@ def heading(text: str, depth: int = 1) -> Block:
     """
     if not 0 <= depth <= 4:
         raise UsageError(f"depth {depth}: 应为 0–4 (use 0 to 4)")
-    return Block("heading", {"text": text, "depth": depth})
+    return Block("heading", {"text": text, "depth": depth} | ({"label": label} if label else {}))
 
 
 def text(

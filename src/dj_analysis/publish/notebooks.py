@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -9,15 +10,17 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..errors import DjError, UsageError, unknown
+from ..errors import AccessError, DjError, UsageError, unknown
+from ..file_access import accessing, is_lock, made, refusal_of_number, written_whole
 from ..record import Record
 from ..release.plan import ReleasePlan
 from ..result import PURPOSE, PURPOSE_EN
@@ -26,8 +29,8 @@ from ..spec.periods import parse
 from ..spec.specification import Specification
 from .edited_files import stem_beside_edited
 from .exports.document import Appearance, Document, as_written, content_hash, read_document, stripped, waves_in
-from .exports.formats import check_formats, written_in
-from .kernels import manager_options
+from .exports.formats import FORMATS, check_formats, written_in
+from .kernels import own_kernels
 from .named_numbers import NamedNumbers
 from .parameters import check_parameters, parameters_given, reports
 from .period_page import page_name, period_page, place_id
@@ -120,12 +123,12 @@ def run_notebook(
     values = {"workspace": str(folder), "period": period, "unit": unit, "lang": spec.language, **given}
     checked, appearance = check_parameters(source, values), _appearance(folder, spec, template)
     authors = AuthorsTexts.read(texts_path(folder, period, unit), report, numbers)
-    place = (Path(out) if out is not None else folder / "reports").resolve()
+    place = report_folder(folder, out)
     started = time.perf_counter()
     executed = _execute(source, checked, folder)
     waves = authors.waves_beside(waves_in(executed))
     draft = not sent and shows_open(plan, waves)
-    target = Path("drafts" if draft else "") / period / report
+    target = _target(report, period, draft=draft)
     manifest = _manifest(source, checked, spec, folder)
     manifest |= {"plan": plan.id, "head": record.head}
     document = read_document(
@@ -150,6 +153,37 @@ def run_notebook(
         seconds=round(time.perf_counter() - started, 2), listed=partial(_listed, place, folder, period, spec),
     )  # fmt: skip
     return Run(report, period, unit, {kind: place / name for kind, name in names.items()}, manifest)
+
+
+def report_folder(folder: Path, out: str | Path | None) -> Path:
+    """Return where the reports of a workspace go: the folder asked for, else ``reports`` in it."""
+    return (Path(out) if out is not None else folder / "reports").resolve()
+
+
+def _target(report: str, period: str, *, draft: bool) -> Path:
+    return Path("drafts" if draft else "") / period / report
+
+
+@contextlib.contextmanager
+def telling_earlier_files(report: str, period: str, unit: str, place: Path) -> Iterator[None]:
+    """Add to the error of a run that fails which files of an earlier run lie in its place, and of when they are.
+
+    They are left as they are: what left before is in the record, and no failed run takes it back.
+    """
+    try:
+        yield
+    except BaseException as error:
+        earlier = [
+            f"{path} ({datetime.fromtimestamp(path.stat().st_mtime):%Y-%m-%d %H:%M})"
+            for draft in (False, True)
+            for path in sorted((place / _target(report, period, draft=draft)).glob(f"{file_name(unit)}.*"))
+            if path.suffix.removeprefix(".") in FORMATS
+        ]
+        if earlier:
+            error.add_note(
+                f"这次没有生成报告;以下是此前的文件,未改动 (no report was made; these are earlier ones, unchanged): {'、'.join(earlier)}"
+            )
+        raise
 
 
 def export_notebook(
@@ -342,24 +376,30 @@ def _execute(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.
     inside = (
         folder / ".dj"
     )  # what a run shows is confidential until it is exported: a killed run must not leave it elsewhere
-    inside.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="run-", dir=inside) as place:
+    with (
+        accessing(inside),
+        tempfile.TemporaryDirectory(prefix="run-", dir=made(inside)) as place,
+        own_kernels(log := Path(place) / "kernel.log") as options,
+    ):
         executed = Path(place) / "run.ipynb"
         try:
             papermill.execute_notebook(
                 str(source), str(executed), parameters=dict(values), kernel_name="python3", progress_bar=False, log_output=False,
                 execution_timeout=CELL_SECONDS, interrupt_on_timeout=True, request_save_on_cell_execute=False, cwd=place,
-                **_transport(), **manager_options(),
+                **_transport(), **options,
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             kept = _keep_failed(executed, folder, source.stem)
             # Our own errors quote nobody; those of other libraries may quote an answer, and stay in the confidential copy.
             ours = error.ename in _own_errors()
+            refused = re.match(r"\[Errno (\d+)\]", error.evalue)
             said = error.evalue if ours else "详情见副本 (what it says is in the copy)"
+            said = refusal_of_number(int(refused[1])) if refused else said
             where = f"单元格/cell {error.exec_count}"
-            raise ReportError(f"{source.stem} {where}: {error.ename}: {said} (.dj/failed/{kept})") from None
+            raise ReportError(f"{source.stem} {where}: {error.ename}: {said} ({kept})") from None
         except (DeadKernelError, TimeoutError) as error:
-            raise ReportError(f"{source.stem}: 内核中止 (the kernel died or timed out)") from error
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise ReportError(": ".join([f"{source.stem}: 内核中止 (the kernel died or timed out)", *said])) from error
         return nbformat.read(executed, as_version=4)
 
 
@@ -378,13 +418,14 @@ def _transport() -> dict[str, Any]:
 
 
 def _keep_failed(executed: Path, folder: Path, report: str) -> str:
-    if not executed.exists():
-        return ""
-    failed = folder / ".dj" / "failed"
-    failed.mkdir(parents=True, exist_ok=True)
-    name = f"{report}-{hashlib.sha256(executed.read_bytes()).hexdigest()[:8]}.ipynb"
-    shutil.copyfile(executed, failed / name)
-    return name
+    """Keep the notebook of a failed run and tell where; a copy that cannot be written does not hide why the run failed."""
+    try:
+        name = f"{report}-{hashlib.sha256(executed.read_bytes()).hexdigest()[:8]}.ipynb"
+        with written_whole(folder / ".dj" / "failed" / name) as copy:
+            shutil.copyfile(executed, copy)
+    except (OSError, AccessError):
+        return "副本未能保存 (no copy could be kept)"
+    return f".dj/failed/{name}"
 
 
 def _versions(spec: Specification) -> dict[str, Any]:
@@ -409,7 +450,8 @@ def _manifest(source: Path, values: Mapping[str, Any], spec: Specification, fold
 
 def _inputs(folder: Path) -> list[Path]:
     top = [p for p in folder.glob("*") if p.is_file()]
-    return sorted([*top, *(p for p in (folder / "responses").glob("*") if p.is_file())])
+    files = [*top, *(p for p in (folder / "responses").glob("*") if p.is_file())]
+    return sorted(path for path in files if not is_lock(path))
 
 
 def report_meta(

@@ -9,7 +9,7 @@ from typing import Any
 from ..blocks import Block
 from .document import Appearance, Document
 from .docx_page import TEXT_WIDTH, prepare
-from .docx_parts import add_border, paragraph, repeat_header, set_cell_widths, three_lines, write_text
+from .docx_parts import add_border, legible, paragraph, repeat_header, set_cell_widths, three_lines, write_text
 from .packages import repacked
 from .pictures import png_of
 
@@ -120,8 +120,8 @@ def _add_figure(report: Any, block: Block, language: str, begins_page: bool) -> 
         width = HIGHEST_FIGURE * c["width"] / c["height"]
     added = paragraph(report, "Figure")
     picture = added.add_run().add_picture(io.BytesIO(png_of(c["svg"], c["width"], c["height"])), width=Inches(width))
-    picture._inline.docPr.set("descr", c["alt"])
-    picture._inline.docPr.set("title", c["number"].strip("　. ") or c["caption"])
+    picture._inline.docPr.set("descr", legible(c["alt"]))
+    picture._inline.docPr.set("title", legible(c["number"].strip("　. ") or c["caption"]))
     assert picture.width <= Mm(TEXT_WIDTH + 1)
     if c["caption"]:
         write_text(paragraph(report, "Caption"), c["number"] + c["caption"])

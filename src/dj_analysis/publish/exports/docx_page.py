@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import UsageError
 from .document import Appearance, Document
-from .docx_parts import TWIPS_PER_MM, add_field, element, put, set_fonts
+from .docx_parts import TWIPS_PER_MM, add_field, element, legible, put, set_fonts
 
 TEXT_WIDTH = 156  # millimetres (GB/T 9704-2012, 5.2.1)
 LINE_PITCH = 579  # twips: 22 lines in 225 millimetres
@@ -84,7 +84,9 @@ def prepare(document: Document, appearance: Appearance) -> Any:
         if appearance.template is None or name not in [one.name for one in report.styles]:
             _set_style(report, name, style, document.language)
     properties = report.core_properties
-    properties.title, properties.author = document.meta.get("title", ""), document.meta.get("office", "")
+    for relation in [one for one in report.part.package.rels.values() if one.reltype.endswith("/thumbnail")]:
+        del report.part.package.rels[relation.rId]  # a picture of the empty file that the library begins with
+    properties.title, properties.author = (legible(document.meta.get(name, ""))[:255] for name in ("title", "office"))
     properties.comments, properties.language = "", "zh-CN" if document.language == "zh" else "en-GB"
     properties.last_modified_by, properties.revision = "", 1
     return report

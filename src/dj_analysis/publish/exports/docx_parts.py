@@ -46,10 +46,15 @@ def paragraph(report: Any, style: str) -> Any:
     return report.add_paragraph(style=style)
 
 
+def legible(words: str) -> str:
+    """Leave out what XML cannot hold."""
+    return _FORBIDDEN.sub("", words)
+
+
 def write_text(added: Any, words: str) -> None:
     """Write words into a paragraph as they are; line breaks stay, what XML cannot hold is left out."""
     if words:
-        added.add_run(_FORBIDDEN.sub("", words))
+        added.add_run(legible(words))
 
 
 def add_border(added: Any, *sides: str, colour: str = "000000", eighths: int = 6) -> None:
@@ -96,7 +101,7 @@ def three_lines(table: Any, description: str) -> None:
     put(properties, borders, before=("w:shd", "w:tblLayout", "w:tblCellMar", "w:tblLook", "w:tblCaption"))
     put(properties, margins, before=("w:tblLook", "w:tblCaption"))
     if description:
-        put(properties, element("w:tblCaption", val=_FORBIDDEN.sub("", description)), before=("w:tblDescription",))
+        put(properties, element("w:tblCaption", val=legible(description)), before=("w:tblDescription",))
     for cell in table.rows[0].cells:
         rule = element("w:tcBorders")
         rule.append(element("w:bottom", val="single", sz=6, space=0, color="000000"))
