@@ -330,6 +330,64 @@ def export(
         print(f"未导出/not exported: {left_out}", file=sys.stderr)
 
 
+@app.command("take-edits")
+def take_edits(
+    file: Annotated[Path, typer.Argument(metavar="FILE.docx", help="改过的 Word 或 WPS 文件 (the edited file)")],
+    workspace: Annotated[
+        Path | None, typer.Option(help="工作区文件夹,默认取旁边笔记本的 (by default that of the notebook beside it)")
+    ] = None,
+    notebook: Annotated[
+        Path | None, typer.Option(help="该文件所依据的笔记本 (the notebook that it was written from)")
+    ] = None,
+) -> None:
+    """把 Word 文件里改过的段落取回 texts/,重新运行报告时保留 (bring edited paragraphs back, so that a rerun keeps them).
+
+    例/example: dj take-edits reports/2026Q3/quarterly/ALL.docx --workspace demo
+    """
+    from .publish.notebooks import workspace_of
+    from .workspace import open_workspace
+
+    beside = notebook or file.with_suffix(".ipynb")
+    edits = open_workspace(workspace or workspace_of(beside)[0]).take_edits(file, notebook)
+    said = {
+        "changed": "改 (changed)", "added": "增 (added)", "removed": "删 (removed)", "not_taken": "未取回,由程序计算 (not taken: computed)",
+    }  # fmt: skip
+    for row in edits.table.itertuples(index=False):
+        computed = " 涉及计算的句子 (computed by us)" if row.computed and row.change != "not_taken" else ""
+        numbers = f" 数字/numbers: {row.numbers}" if row.numbers else ""
+        print(f"{said[row.change]} {row.section}{computed}{numbers}: {(row.after or row.before)[:60]}")
+    if (edits.table["change"] != "not_taken").any():
+        print(f"已写入 (written to) {edits.file}")
+    else:
+        print("没有改动的段落 (no paragraph was changed)")
+
+
+@app.command("diff")
+def diff_command(
+    before: Annotated[Path, typer.Argument(metavar="A", help="已运行的笔记本或报告文件夹 (a notebook or a folder)")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="另一个 (another one)")],
+) -> None:
+    """列出两份报告之间改变的数字和句子 (numbers and sentences that differ between two reports).
+
+    例/example: dj diff old/2026Q3 reports/2026Q3
+    """
+    from .publish.report_diff import diff_reports
+
+    said = {
+        "number": "数字/number",
+        "sentence": "句子/sentence",
+        "table": "表/table",
+        "figure": "图/figure",
+        "report": "报告/report",
+    }
+    differences = diff_reports(before, after)
+    for row in differences.itertuples(index=False):
+        print(
+            f"{row.report} {row.place} [{said[row.what]}]\n  - {row.before or '(无/none)'}\n  + {row.after or '(无/none)'}"
+        )
+    print(f"共 {len(differences)} 处不同 ({len(differences)} differences)")
+
+
 def _print_costs(ws: Workspace, period: str) -> None:
     """Show what disclosure control costs, before the wave is closed."""
     print(f"{period} 各分组不单列的代价 (what disclosure control costs):")
