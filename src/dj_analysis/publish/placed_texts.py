@@ -38,7 +38,7 @@ END_PLACES = (
 
 
 @dataclass(frozen=True)
-class Section:
+class SectionPlace:
     """A heading with what follows it up to the next one.
 
     Attributes
@@ -136,7 +136,7 @@ def texts_of(path: Path, report: str, numbers: NamedNumbers) -> list[SectionText
     return texts
 
 
-def sections(blocks: Sequence[Block]) -> list[Section]:
+def sections(blocks: Sequence[Block]) -> list[SectionPlace]:
     """Part a document at its headings; sections of one name are told apart as ``NAME [2]``."""
     starts = [place for place, block in enumerate(blocks) if block.kind == "heading"]
     found, named = [], dict[str, int]()
@@ -149,7 +149,7 @@ def sections(blocks: Sequence[Block]) -> list[Section]:
         named[name] = named.get(name, 0) + 1
         nth = f" [{named[name]}]" if named[name] > 1 else ""
         number, stop = blocks[start].content.get("number", ""), max([start, *inside]) + 1
-        found.append(Section(name + nth, number, start, stop, own))
+        found.append(SectionPlace(name + nth, number, start, stop, own))
     return found
 
 
@@ -195,13 +195,13 @@ def with_texts(document: Document, texts: Sequence[SectionText], numbers: NamedN
     return replace(document, blocks=tuple(block for block, _ in arranged(document.blocks, texts, numbers, file)))
 
 
-def section_named(name: str, parts: Sequence[Section]) -> Section | None:
+def section_named(name: str, parts: Sequence[SectionPlace]) -> SectionPlace | None:
     """Find the section that a heading names, with or without its number."""
     wanted = plain_name(name)
     return next((one for one in parts if wanted in (plain_name(one.name), plain_name(one.number + one.name))), None)
 
 
-def _check(text: SectionText, part: Section, numbers: NamedNumbers, where: str, problems: Problems) -> None:
+def _check(text: SectionText, part: SectionPlace, numbers: NamedNumbers, where: str, problems: Problems) -> None:
     kept = [int(match[1]) for one in text.paragraphs if (match := OWN_PARAGRAPH.match(one))]
     if kept and (text.mode == "append" or kept != sorted(set(kept)) or not 1 <= kept[0] <= kept[-1] <= len(part.own)):
         allowed = f"1–{len(part.own)},依次各一次,只用于 {{replace}} (in order, once each, with replace)"
@@ -217,7 +217,7 @@ def _check_names(text: SectionText, numbers: NamedNumbers, where: str, problems:
 
 def _place(
     text: SectionText,
-    part: Section,
+    part: SectionPlace,
     blocks: Sequence[Block],
     numbers: NamedNumbers,
     instead: dict[int, list[tuple[Block, Origin | None]]],
