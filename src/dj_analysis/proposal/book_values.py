@@ -128,13 +128,15 @@ def read_book(path: Path, decisions: BookDecisions, units: Units, problems: Prob
     cells: dict[tuple[str, str, Key], Cell] = {}
     uppers: dict[str, str] = {}
     kinds: dict[str, str] = {}
-    year = int(decisions.year or 0)
     for table in tables:
+        year = _year_of_rows(table, decisions, path, notices)
         for reading in table.readings:
             unit, key = same_unit[plain_name(reading.unit)], keys[reading.column]
             period = _row_period(reading, periods[table.name], year, problems)
             uppers[unit] = uppers.get(unit) or reading.upper
             kinds[unit] = kinds.get(unit) or reading.kind
+            if not period:  # noted already
+                continue
             at = (unit, period, key)
             if at in cells:
                 advice = "删去重复 (drop the copy);两张表同期用 --sheet '表名=none' 去掉一张"
@@ -219,6 +221,17 @@ def _period(
         problems.add(place, "no_year", table.name, "2026年3月", "--year 2026 (give the year)")
         return ""
     return NamedPeriod(year, part).text()
+
+
+def _year_of_rows(table: ReadSheet, decisions: BookDecisions, path: Path, notices: list[str]) -> int:
+    """Return the year of months that rows name alone: as decided, else of the sheet, its titles, or the file; 0 where none tells."""
+    told = {named_period(text).year for text in (table.name, *table.titles)} - {0}
+    if decisions.year or not table.has_period or len(told) == 1:
+        return int(decisions.year or next(iter(told), 0))
+    if (year := named_period(path.stem).year) and not told:
+        notices.append(f"年份 {year} 取自文件名 (the year was taken from the file's name)")
+        return year
+    return 0
 
 
 def _row_period(reading: Reading, of_sheet: str, year: int, problems: Problems) -> str:

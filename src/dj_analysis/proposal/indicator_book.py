@@ -29,7 +29,7 @@ from .proposed_tables import read_rows, toml_text, write_rows
 
 INDICATOR_COLUMNS = (
     "code", "parent", "label_zh", "role", "direction", "weight", "minimum", "maximum", "about", "valid_from", "valid_to",
-    "target", "choices", "question",
+    "target", "owner_department", "choices", "question",
 )  # fmt: skip
 UNIT_COLUMNS = ("unit", "tree", "parent", "level", "type", "name_zh", "aliases")
 VALUE_COLUMNS = ("unit", "period", "code", "value")
@@ -257,12 +257,14 @@ def _indicator_rows(book: Book, decisions: BookDecisions) -> tuple[list[dict[str
         label = re.sub(r"[(][^()]*\d[^()]*[)]$", "", half_width(column.header)).strip()
         label = f"{column.aspect}·{label}" if repeated[key[1]] > 1 and column.aspect else label
         target = next((one.target for one in book.columns[key] if one.target == one.target), math.nan)
+        owner = next((one.owner_department for one in book.columns[key] if one.owner_department), "")
         rows.append(
             blank | {
                 "code": codes[key], "parent": aspect_codes.get(key[0], _INDEX), "label_zh": label,
                 "role": "ask" if chosen.question else "item", "direction": str(chosen.direction or ""),
                 "weight": f"{weights[key]:g}", "minimum": _figure(chosen.minimum), "maximum": _figure(chosen.maximum),
-                "about": "units", "target": _figure(target), "choices": chosen.choices, "question": chosen.question,
+                "about": "units", "target": _figure(target), "owner_department": owner,
+                "choices": chosen.choices, "question": chosen.question,
                 "why": chosen.why,
             } | _validity(book, key)
         )  # fmt: skip
@@ -367,7 +369,18 @@ def _notices(book: Book, rows: list[dict[str, str]], named: _NamedUnits) -> list
         )
     if _have_points(book, list(book.columns)):
         notices.append("各项满分作权重 (the points of each indicator are its weight)")
+    elif pointed := [
+        row["label_zh"] for row, key in zip(_leaves(rows), book.columns, strict=True) if _have_points(book, [key])
+    ]:
+        notices.append(
+            "有的指标有满分,有的没有:权重都写 1,请核对 weight (some have points, others none: every weight is 1, to be looked over): "
+            + "、".join(pointed)
+        )
     return notices + list(named.told)
+
+
+def _leaves(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    return [row for row in rows if row["role"] in ("item", "ask")]
 
 
 def _proposal(folder: Path, rows: Collection[dict[str, str]], notices: Sequence[str]) -> Proposal:

@@ -71,7 +71,8 @@ def proposed_range(header: str, cells: Sequence[Cell], maximum: float = math.nan
     minimum, top, why, doubt = _bounds(header, name, cells, low, high, points)
     questions, choices = [], []
     if minimum != minimum:
-        questions.append(doubt or f"区间不知,数据在 {low:g}–{high:g} 之间")
+        held = f"都是 {low:g}" if low == high else f"在 {low:g}–{high:g} 之间"
+        questions.append(doubt or f"区间不知,数据{held}")
         choices += [f"--range {choice}" for choice in _suggested(low, high, points)]
     if not direction:
         questions.append("越高越好还是越低越好")

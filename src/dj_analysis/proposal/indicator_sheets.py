@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ..errors import Problems
 from ..spec.headers import is_remark, stands_for_all
@@ -39,7 +40,8 @@ _ROW_OF = {
     "maximum": re.compile(r"满分|分值|标准分(值)?|分值上限|上限|最高分"),
     "weight": re.compile(r"权重|权数"),
     "target": re.compile(r"目标(值)?|年度目标|标杆(值)?"),
-    "other": re.compile(r"(责任|牵头|考核|主管)(部门|单位)|考核标准|评分标准|计量单位|指标单位|数据来源"),
+    "owner_department": re.compile(r"(责任|牵头|考核|主管|归口)(部门|单位|处室)"),
+    "other": re.compile(r"考核标准|评分标准|计量单位|指标单位|数据来源"),
 }
 
 
@@ -52,6 +54,7 @@ class IndicatorColumn:
     maximum: float = float("nan")
     weight: float = float("nan")
     target: float = float("nan")
+    owner_department: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -125,7 +128,7 @@ def read_sheet(sheet: Sheet, file: str, unit: str, roles: Mapping[str, str], pro
         _drop_texts(chosen, rows, body, roles)
     said, readings, left_out = _readings(place, rows, body, chosen, problems)
     columns = tuple(
-        IndicatorColumn(one.aspect, one.header, **{name: said[name].get(j, float("nan")) for name in said})
+        replace(one, **{name: cells[j] for name, cells in said.items() if j in cells})
         for j, one in chosen.values.items()
     )
     if chosen.item is not None:
@@ -167,7 +170,10 @@ def _fineness(header: str) -> int:
 
 
 def _goes_on(row: list[str], column: int) -> bool:
-    """Tell whether a row still belongs to the header: no unit in it, and words rather than values."""
+    """Tell whether a row still belongs to the header: no unit and no label in it, and words rather than values."""
+    labels = [tight(cell) for cell in row[:column] if cell]
+    if any(word.fullmatch(label) for word in _ROW_OF.values() for label in labels):
+        return False
     cells = [cell for cell in row if cell]
     words = [cell for cell in cells if read_cell(cell).kind == "unreadable"]
     return not row[column] and bool(cells) and 2 * len(words) > len(cells) and not any(map(is_remark, cells))
@@ -272,9 +278,9 @@ def _fill_down(rows: list[list[str]], sheet: Sheet, bottom: int) -> None:
 
 def _readings(
     place: str, rows: list[list[str]], body: range, roles: _Roles, problems: Problems
-) -> tuple[dict[str, dict[int, float]], list[Reading], list[str]]:
+) -> tuple[dict[str, dict[int, Any]], list[Reading], list[str]]:
     """Return what rows say of the columns, the readings, and which rows were left out."""
-    said: dict[str, dict[int, float]] = {"maximum": {}, "weight": {}, "target": {}}
+    said: dict[str, dict[int, Any]] = {"maximum": {}, "weight": {}, "target": {}, "owner_department": {}}
     readings: list[Reading] = []
     totals: list[int] = []
     remarks: list[int] = []
@@ -290,7 +296,9 @@ def _readings(
             continue
         about = next((key for key, word in _ROW_OF.items() if any(word.fullmatch(tight(cell)) for cell in labels)), "")
         if about:
-            if about in said:
+            if about == "owner_department":
+                said[about] |= {j: row[j] for j in roles.values if row[j]}
+            elif about in said:
                 cells = {j: read_cell(row[j]) for j in roles.values}
                 said[about] |= {j: cell.value for j, cell in cells.items() if cell.kind in ("number", "percent")}
             continue
