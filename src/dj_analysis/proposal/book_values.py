@@ -13,8 +13,9 @@ from ..spec.periods import is_period
 from ..spec.textfiles import read_delimited
 from ..spec.units import Units
 from ..spec.workbooks import Sheet, read_sheets
+from .header_words import tight, without_points
 from .indicator_cells import Cell, read_cell
-from .indicator_sheets import IndicatorColumn, Reading, ReadSheet, read_sheet, tight
+from .indicator_sheets import IndicatorColumn, Reading, ReadSheet, read_sheet
 from .office_names import doubtful_pairs, plain_name, shown_names
 from .sheet_periods import NamedPeriod, named_period
 
@@ -255,12 +256,14 @@ def _keys(
         for column in table.columns:
             aspects.setdefault(column.key[1], set()).add(column.key[0])
     one_aspect = {header: max(found) for header, found in aspects.items() if len(found - {""}) <= 1}
-    as_decided = {tight(header): tight(other) for header, other in decisions.same.items()}
+    as_decided = {
+        tight(without_points(header)): tight(without_points(other)) for header, other in decisions.same.items()
+    }
     keys = {}
     for table in tables:
         for column in table.columns:
             aspect, header = column.key
-            header = as_decided.get(tight(column.header), as_decided.get(header, header))
+            header = as_decided.get(header, header)
             keys[column.key] = (one_aspect.get(header, aspect), header)
     asked: dict[str, set[str]] = {}
     for table in tables:

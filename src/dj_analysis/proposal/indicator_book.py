@@ -21,9 +21,9 @@ from ..spec.tables import find_file
 from ..spec.units import Units
 from .again import Proposal
 from .book_values import Book, BookDecisions, Key, known_units, read_book
+from .header_words import tight, without_points
 from .indicator_page import IndicatorPage
 from .indicator_ranges import ProposedRange, points_in_header, proposed_range
-from .indicator_sheets import half_width, tight
 from .office_names import plain_name
 from .proposed_tables import read_rows, toml_text, write_rows
 
@@ -189,7 +189,10 @@ def _units(
                 )
     if not new:
         return _NamedUnits(codes, rows if spelt else None)
-    like = rows[0] if codes and rows else {"tree": "branches" if rows else "", "level": "branch"}
+    level = "branch" if "branch" not in units.levels else "indicator_unit"
+    like = rows[0] if codes and rows else {"tree": "branches" if rows else "", "level": level}
+    apart = "没有一个单位在 units 表中:另立单位树 branches (none of the units is in units.csv: they are a tree of their own)"
+    told = (apart,) if rows and not codes else ()
     used = {row["unit"] for row in rows}
     uppers = list(dict.fromkeys(tight(book.uppers[name]) for name in new if book.uppers.get(name)))
     above = {}
@@ -208,7 +211,7 @@ def _units(
                 "aliases": aliases,
             }
         )  # fmt: skip
-    return _NamedUnits(codes, rows)
+    return _NamedUnits(codes, rows, told)
 
 
 def _unit_rows(folder: Path) -> list[dict[str, str]]:
@@ -254,7 +257,7 @@ def _indicator_rows(book: Book, decisions: BookDecisions) -> tuple[list[dict[str
     repeated = Counter(header for _, header in keys)
     for key in keys:
         column, chosen = book.columns[key][0], ranges[key]
-        label = re.sub(r"[(][^()]*\d[^()]*[)]$", "", half_width(column.header)).strip()
+        label = without_points(column.header)
         label = f"{column.aspect}·{label}" if repeated[key[1]] > 1 and column.aspect else label
         target = next((one.target for one in book.columns[key] if one.target == one.target), math.nan)
         owner = next((one.owner_department for one in book.columns[key] if one.owner_department), "")
@@ -320,7 +323,7 @@ def _decide(rows: list[dict[str, str]], decisions: BookDecisions) -> None:
     by_name = {tight(text): code for code, row in leaves.items() for text in (code, row["label_zh"])}
 
     def code_of(name: str) -> str:
-        code = by_name.get(tight(re.sub(r"[(][^()]*\d[^()]*[)]$", "", half_width(name)).strip()))
+        code = by_name.get(tight(without_points(name)))
         if code is None:
             raise unknown("指标/indicator", name, [row["label_zh"] for row in leaves.values()])
         return code

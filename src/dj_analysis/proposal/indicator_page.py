@@ -65,7 +65,7 @@ class IndicatorPage:
         lines += ["", say["how"]] if asked else [say["none"]]
         names = say["head"].split("|")
         lines += ["", f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
-        labels = {row["code"]: row["label_zh"] for row in self.rows}
+        labels = {row["code"]: row["label_zh"] for row in self.rows if row["role"] == "dimension"}
         first: dict[str, list[str]] = {}
         for _, _, code, value in self.values:
             shown = first.setdefault(code, [])

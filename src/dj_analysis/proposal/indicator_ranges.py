@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .header_words import half_width, tight
 from .indicator_cells import Cell
-from .indicator_sheets import half_width, tight
 
 _POINTS = re.compile(
     r"[(\[](?:满分|分值|标准分|共|上限)?[:：]?(?:(?P<low>\d+(?:\.\d+)?)[-~—–至])?(?P<high>\d+(?:\.\d+)?)分[)\]]|满分(?P<full>\d+(?:\.\d+)?)"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,37 +11,26 @@ from ..errors import Problems
 from ..spec.headers import is_remark, stands_for_all
 from ..spec.sheetparts import column_letters
 from ..spec.workbooks import Sheet
+from .header_words import (
+    ASPECT,
+    FINEST,
+    ITEM,
+    KIND,
+    MEASURE,
+    MOST_ABOVE,
+    NO_INDICATOR,
+    PERIOD,
+    POINTS,
+    ROW_OF,
+    UNIT,
+    UPPER,
+    VALUE,
+    half_width,
+    tight,
+    without_points,
+)  # fmt: skip
 from .indicator_cells import read_cell
-
-MOST_ABOVE = 15  # rows above a header that are looked at
-
-_UNIT = re.compile(
-    r"(被?(考核|评价|考评)?(填报|报送|所在)?)?(?P<what>支部|党支部|党组织|基层党组织|基层党支部|组织|部门|单位|基层单位|分公司|班组)(名称|全称|简称)?"
-    r"|branch|unit|department|organi[sz]ation"
-)
-#: Of several columns that name units the finest is the unit, and the others stand above it.
-_FINEST = ("支部", "branch", "党组织", "班组", "组织", "部门", "department", "单位", "unit", "分公司")
-_UPPER = re.compile(
-    r"(所属|上级|隶属|所在)(单位|党组织|党委|党总支|总支|公司|部门)(名称)?|党委|党总支|二级单位|板块|片区"
-)
-_KIND = re.compile(r"(单位|支部|党支部|组织)?(类别|类型)")
-_PERIOD = re.compile(r"(考核|统计|填报|所属)?(月份|时期|期间|月度|季度|年月|年份|月|日期)|period|month|quarter")
-_ITEM = re.compile(r"(考核|评价|对标)?(指标|指标项|项目|考核项|考核项目|二级指标|三级指标)(名称)?|indicator|item")
-_VALUE = re.compile(r"(指标|本月|本期|实际|当月)?(值|数值|得分|分数|完成值|实际值|完成情况|数据)|value|score")
-_ASPECT = re.compile(r"(考核)?(方面|维度|模块|一级指标|指标类别|指标大类|大类)|aspect|dimension")
-_NO_INDICATOR = re.compile(
-    r"序号|编号|行号|no\.?|id|合计.*|总分.*|总得分|总计|.*小计|平均(分|值)?|均分|综合得分|最终得分|名次|排名|排序|位次|备注|备考|等级|档次|评级|星级|说明|签字|签名"
-    r"|(责任|牵头|主管|考核|归口|分管)(部门|单位|处室|人|领导)|负责人|书记|联系(人|电话|方式)|电话|手机|姓名|填报人|审核人|佐证.*|考核标准|评分标准|数据来源"
-)
-_MEASURE = re.compile(r"[(]?(分|%|次|个|人|件|小时|学时|篇|万元|元|项|天|场|期|百分比|人次)[)]?")
-_POINTS = re.compile(r"[(]?(满分|分值|标准分|权重)?[:：]?\d+(\.\d+)?(分|%)?[)]?")
-_ROW_OF = {
-    "maximum": re.compile(r"满分|分值|标准分(值)?|分值上限|上限|最高分"),
-    "weight": re.compile(r"权重|权数"),
-    "target": re.compile(r"目标(值)?|年度目标|标杆(值)?"),
-    "owner_department": re.compile(r"(责任|牵头|考核|主管|归口)(部门|单位|处室)"),
-    "other": re.compile(r"考核标准|评分标准|计量单位|指标单位|数据来源"),
-}
+from .turned_sheets import UNITS_OF_TURNED, turned
 
 
 @dataclass(frozen=True)
@@ -59,7 +47,7 @@ class IndicatorColumn:
     @property
     def key(self) -> tuple[str, str]:
         """Aspect and header without spaces, width and points in brackets."""
-        return tight(self.aspect), tight(re.sub(r"[(][^()]*\d[^()]*[)]$", "", half_width(self.header)).strip())
+        return tight(self.aspect), tight(without_points(self.header))
 
 
 @dataclass(frozen=True)
@@ -112,13 +100,15 @@ def read_sheet(sheet: Sheet, file: str, unit: str, roles: Mapping[str, str], pro
         Header → ``none`` (left out) or ``item`` (an indicator whatever its header says).
     """
     place = f"{file} {sheet.name}"
+    around = None if unit else turned(sheet)
+    given, sheet = sheet, sheet if around is None else around.sheet
     width = max(map(len, sheet.rows), default=0)
     rows = [[*row, *[""] * (width - len(row))] for row in sheet.rows]
-    found = _header(rows, sheet, unit)
+    found = _header(rows, sheet, unit if around is None else UNITS_OF_TURNED)
     if found is None:
         return None
     top, bottom, column = found
-    titles = tuple(cell for row in rows[:top] for cell in row if cell)
+    titles = tuple(cell for row in given.rows[: top if around is None else around.top] for cell in row if cell)
     paths = _paths(rows, sheet, top, bottom, column)
     chosen = _roles(paths, column, roles)
     _fill_down(rows, sheet, bottom)
@@ -126,33 +116,31 @@ def read_sheet(sheet: Sheet, file: str, unit: str, roles: Mapping[str, str], pro
     if chosen.item is None:
         _check_twice(place, chosen, problems)
         _drop_texts(chosen, rows, body, roles)
-    said, readings, left_out = _readings(place, rows, body, chosen, problems)
+
+    def address(row: int, column: int) -> str:
+        row, column = (row, column) if around is None else around.cell(row, column)
+        return f"{place} {column_letters(column + 1)}{row + 1}"
+
+    said, readings, left_out = _readings(address, rows, body, chosen, problems)
     columns = tuple(
         replace(one, **{name: cells[j] for name, cells in said.items() if j in cells})
         for j, one in chosen.values.items()
     )
     if chosen.item is not None:
         columns = tuple({one.key: one for one in (_long_column(rows[i], chosen) for i in body) if one.header}.values())
+    if around is not None:
+        left_out = [f"一行一项指标的表,已转置 (a row an indicator: turned){around.told}"]
     if chosen.left_out:
         left_out.insert(0, f"不是指标的列 (columns that are no indicators): {'、'.join(chosen.left_out)}")
     return ReadSheet(sheet.name, titles, columns, tuple(readings), tuple(left_out), chosen.period is not None)
-
-
-def half_width(text: str) -> str:
-    """Return a text with half-width letters, digits and brackets."""
-    return unicodedata.normalize("NFKC", text)
-
-
-def tight(text: str) -> str:
-    """Return a text without spaces, in half width and lower case."""
-    return "".join(half_width(text).split()).casefold()
 
 
 def _header(rows: list[list[str]], sheet: Sheet, unit: str) -> tuple[int, int, int] | None:
     """Return the header's first row, its last row, and the column of the unit."""
     for i, row in enumerate(rows[:MOST_ABOVE]):
         named = {j: tight(cell) for j, cell in enumerate(row) if cell}
-        candidates = [j for j, cell in named.items() if (cell == tight(unit) if unit else _UNIT.fullmatch(cell))]
+        candidates = [j for j, cell in named.items() if (cell == tight(unit) if unit else UNIT.fullmatch(cell))]
+        candidates = [j for j in candidates if unit or _has_words_below(rows, i, j)]
         beside = max(len(named), sum(map(bool, rows[i + 1])) if i + 1 < len(rows) else 0)
         if not candidates or beside < 2:
             continue
@@ -165,14 +153,20 @@ def _header(rows: list[list[str]], sheet: Sheet, unit: str) -> tuple[int, int, i
     return None
 
 
+def _has_words_below(rows: list[list[str]], row: int, column: int) -> bool:
+    """Tell whether names stand below a header: 组织 can be an aspect too."""
+    kinds = [read_cell(one[column]).kind for one in rows[row + 1 :] if one[column]]
+    return 2 * kinds.count("unreadable") > len(kinds) or not kinds
+
+
 def _fineness(header: str) -> int:
-    return next((place for place, word in enumerate(_FINEST) if word in header), len(_FINEST))
+    return next((place for place, word in enumerate(FINEST) if word in header), len(FINEST))
 
 
 def _goes_on(row: list[str], column: int) -> bool:
     """Tell whether a row still belongs to the header: no unit and no label in it, and words rather than values."""
     labels = [tight(cell) for cell in row[:column] if cell]
-    if any(word.fullmatch(label) for word in _ROW_OF.values() for label in labels):
+    if any(word.fullmatch(label) for word in ROW_OF.values() for label in labels):
         return False
     cells = [cell for cell in row if cell]
     words = [cell for cell in cells if read_cell(cell).kind == "unreadable"]
@@ -210,7 +204,7 @@ def _paths(rows: list[list[str]], sheet: Sheet, top: int, bottom: int, column: i
 def _leaf(path: list[str]) -> tuple[str, str]:
     """Return aspect and header of a path; a measure or points below a header go into its brackets."""
     *above, last = path
-    while above and (_MEASURE.fullmatch(tight(last)) or _POINTS.fullmatch(tight(last))):
+    while above and (MEASURE.fullmatch(tight(last)) or POINTS.fullmatch(tight(last))):
         inside = half_width(last).strip("() ")
         last = f"{above.pop()}({inside}{'分' if re.fullmatch(r'[0-9.]+', inside) else ''})"
     return (above[0] if above else ""), "—".join([*above[1:], last])
@@ -222,25 +216,25 @@ def _roles(paths: list[list[str]], column: int, decided: Mapping[str, str]) -> _
     decided = {tight(header): role for header, role in decided.items()}
     leaves = {j: _leaf(path) for j, path in enumerate(paths) if path and j != column}
     names = {j: tight(header) for j, (_, header) in leaves.items()}
-    items = [j for j, name in names.items() if _ITEM.fullmatch(name)]
-    numbers = [j for j, name in names.items() if _VALUE.fullmatch(name)]
+    items = [j for j, name in names.items() if ITEM.fullmatch(name)]
+    numbers = [j for j, name in names.items() if VALUE.fullmatch(name)]
     is_long = len(items) == 1 and len(numbers) == 1
     for j, (aspect, header) in leaves.items():
         name, role = names[j], decided.get(names[j], "")
-        if role == "none" or (role != "item" and _NO_INDICATOR.fullmatch(re.sub(r"[(].*[)]$", "", name))):
+        if role == "none" or (role != "item" and NO_INDICATOR.fullmatch(re.sub(r"[(].*[)]$", "", name))):
             roles.left_out.append(header)
-        elif role != "item" and roles.period is None and _PERIOD.fullmatch(name):
+        elif role != "item" and roles.period is None and PERIOD.fullmatch(name):
             roles.period = j
-        elif role != "item" and (_UPPER.fullmatch(name) or (_UNIT.fullmatch(name) and roles.upper is None)):
+        elif role != "item" and (UPPER.fullmatch(name) or (UNIT.fullmatch(name) and roles.upper is None)):
             roles.upper = j
-        elif role != "item" and _KIND.fullmatch(name) and not is_long:
+        elif role != "item" and KIND.fullmatch(name) and not is_long:
             roles.kind = j
         elif is_long:
             if j in items:
                 roles.item = j
             elif j in numbers:
                 roles.values[j] = IndicatorColumn("", header)
-            elif _ASPECT.fullmatch(name) or _KIND.fullmatch(name):
+            elif ASPECT.fullmatch(name) or KIND.fullmatch(name):
                 roles.aspect = j
             else:
                 roles.left_out.append(header)
@@ -277,7 +271,7 @@ def _fill_down(rows: list[list[str]], sheet: Sheet, bottom: int) -> None:
 
 
 def _readings(
-    place: str, rows: list[list[str]], body: range, roles: _Roles, problems: Problems
+    address: Callable[[int, int], str], rows: list[list[str]], body: range, roles: _Roles, problems: Problems
 ) -> tuple[dict[str, dict[int, Any]], list[Reading], list[str]]:
     """Return what rows say of the columns, the readings, and which rows were left out."""
     said: dict[str, dict[int, Any]] = {"maximum": {}, "weight": {}, "target": {}, "owner_department": {}}
@@ -294,7 +288,7 @@ def _readings(
         if any(stands_for_all(cell) for cell in labels):
             totals.append(i + 1)
             continue
-        about = next((key for key, word in _ROW_OF.items() if any(word.fullmatch(tight(cell)) for cell in labels)), "")
+        about = next((key for key, word in ROW_OF.items() if any(word.fullmatch(tight(cell)) for cell in labels)), "")
         if about:
             if about == "owner_department":
                 said[about] |= {j: row[j] for j in roles.values if row[j]}
@@ -308,7 +302,7 @@ def _readings(
             continue
         if not name:
             advice = "填上单位;多个单位共用的先取消合并 (give the unit)"
-            problems.add(f"{place}: 第 {i + 1} 行", "missing_unit", "(空)", "单位名称 (a unit)", advice)
+            problems.add(address(i, roles.unit), "missing_unit", "(空)", "单位名称 (a unit)", advice)
             continue
         cells_of = {
             key: "" if j is None else row[j]
@@ -316,9 +310,7 @@ def _readings(
         }
         for j, one in roles.values.items():
             column = _long_column(row, roles).key if roles.item is not None else one.key
-            readings.append(
-                Reading(f"{place} {column_letters(j + 1)}{i + 1}", name, **cells_of, column=column, text=row[j])
-            )
+            readings.append(Reading(address(i, j), name, **cells_of, column=column, text=row[j]))
     left_out = []
     if totals:
         left_out.append(f"第 {'、'.join(map(str, totals))} 行是合计、平均 (rows of totals or means)")
