@@ -221,3 +221,12 @@ def test_versions_that_score_otherwise_are_told_apart(tmp_path):
         trees[name] = dj.open_workspace(office(tmp_path / name, text)).spec.indicators
     assert len({one.scoring_version("M") for one in trees.values()}) == 3
     assert trees["above"].scoring_version("M") == trees["below"].scoring_version("M")
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"), [("agregator", "aggregator"), ("Denominator", "denominator"), ("normalizer", "normaliser")]
+)
+def test_a_slip_in_a_header_is_named_and_a_remark_is_not(tmp_path, slip, meant):
+    folder = office(tmp_path / "o", tree(f"{slip},备注", node=",", below=",", leaf=",").replace("100,\n", "100,,\n"))
+    (problem,) = check_folder(folder)
+    assert (problem.place, problem.rule, problem.allowed) == (f"indicators.csv: {slip}", "unknown_column", meant)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from ..errors import Problems, SpecError
-from .indicator_methods import check_denominators, check_methods
+from .indicator_methods import check_denominators, check_headers, check_methods
 from .lint import check_records, check_subjects, craft_warnings
 from .periods import parse
 from .schemas import CODEBOOK, INDICATORS, SCALES
@@ -208,6 +208,7 @@ def load_indicators(settings: Settings, problems: Problems) -> Tree | None:
     nodes = read_nodes(table, problems, Indicator)
     check_tree(table.place, nodes, problems)
     indicators = [node for node in nodes if isinstance(node, Indicator)]
+    check_headers(table, problems)
     check_methods(table, problems)
     check_denominators(table.place, indicators, problems)
     check_points(table.place, indicators, problems)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 
 from ..errors import Problems
 from .codes import plain
+from .schemas import INDICATORS
 from .tables import Table
 from .tree import Indicator
 
@@ -43,6 +45,14 @@ def check_methods(table: Table, problems: Problems) -> None:
             )
             allowed = ", ".join(one or "(空)" for one in done)
             problems.add(f"{table.place}: {code} {name}", "unsupported", plain(declared), allowed, advice)
+
+
+def check_headers(table: Table, problems: Problems) -> None:
+    """Note headers that are a slip of one that is read; a column of remarks is nobody's business."""
+    for header in map(str, table.frame.columns):
+        near = difflib.get_close_matches(header.strip().casefold(), INDICATORS.names, n=1, cutoff=0.85)
+        if header not in (*INDICATORS.names, "reason") and near:
+            problems.add(f"{table.place}: {header}", "unknown_column", header, near[0], "改正列名 (correct the header)")
 
 
 def check_denominators(place: str, nodes: Sequence[Indicator], problems: Problems) -> None:
