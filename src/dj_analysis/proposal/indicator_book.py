@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import DataError, Problems, UsageError, unknown
+from ..file_access import accessing, made, put_in_place
 from ..folder import check_folder, declarations
 from ..spec.periods import order
 from ..spec.settings import Settings
@@ -95,8 +96,7 @@ def propose_indicators(folder: str | Path, source: str | Path, decisions: BookDe
         [named.codes[unit], period, proposed[key], _written(cell.kind, cell.value)]
         for (unit, period, key), cell in book.cells.items()
     ]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".dj-new-", dir=folder.parent) as place:
+    with accessing(folder), tempfile.TemporaryDirectory(prefix=".dj-new-", dir=made(folder.parent)) as place:
         trial = Path(place) / "workspace"
         if is_new:
             trial.mkdir()
@@ -122,9 +122,9 @@ def propose_indicators(folder: str | Path, source: str | Path, decisions: BookDe
                 folder.rmdir()
             trial.rename(folder)
         else:
-            for name in ("indicators.csv", "indicator_values.csv", "units.csv", "PROPOSAL.md", "PROPOSAL.en.md"):
-                if (trial / name).exists():
-                    shutil.move(trial / name, folder / name)
+            names = ("indicators.csv", "indicator_values.csv", "units.csv", "PROPOSAL.md", "PROPOSAL.en.md")
+            there = [name for name in names if (trial / name).exists()]
+            put_in_place({folder / name: trial / name for name in there}, made(Path(place) / "old"))
     return _proposal(folder, rows, notices)
 
 
@@ -145,16 +145,15 @@ def propose_indicators_again(folder: str | Path, decisions: BookDecisions) -> Pr
         raise UsageError(f"{path}: 不是 dj new 所写 (not written by dj new: nothing is asked in it)")
     _decide(rows, decisions)
     header = list(rows[0])
-    with tempfile.TemporaryDirectory(prefix=".dj-new-", dir=folder) as place:
-        trial = Path(place)
+    with accessing(folder), tempfile.TemporaryDirectory(prefix=".dj-new-", dir=folder) as place:
+        trial = made(Path(place) / "new")
         for name in ("PROPOSAL.md", "PROPOSAL.en.md"):
             if (folder / name).exists():
                 shutil.copy(folder / name, trial / name)
         write_rows(trial / "indicators.csv", header, [[row[name] for name in header] for row in rows])
         values = [list(row.values())[:4] for row in read_rows(folder / "indicator_values.csv")]
         IndicatorPage(rows, values, {}, [], [], []).write(trial)
-        for file in sorted(trial.iterdir()):
-            shutil.move(file, folder / file.name)
+        put_in_place({folder / file.name: file for file in sorted(trial.iterdir())}, made(Path(place) / "old"))
     return _proposal(
         folder, rows, [f"仍待决定 (still to be decided): {r['label_zh']}" for r in rows if r["role"] == "ask"]
     )

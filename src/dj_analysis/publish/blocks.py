@@ -59,8 +59,13 @@ class Block:
         return str(c.get("text") or c.get("alt") or f"{c.get('label')}: {c.get('value')}")
 
 
-def heading(text: str, depth: int = 1) -> Block:
+def heading(text: str, depth: int = 1, *, label: str = "") -> Block:
     """Head a section (depth 1–4; exporters number them 一、 (一) 1. (1)); depth 0 is a title and begins a page.
+
+    Parameters
+    ----------
+    label
+        Stands in place of the number: 附件1.
 
     Examples
     --------
@@ -69,7 +74,7 @@ def heading(text: str, depth: int = 1) -> Block:
     """
     if not 0 <= depth <= 4:
         raise UsageError(f"depth {depth}: 应为 0–4 (use 0 to 4)")
-    return Block("heading", {"text": text, "depth": depth})
+    return Block("heading", {"text": text, "depth": depth} | ({"label": label} if label else {}))
 
 
 def text(
@@ -193,8 +198,8 @@ def table(
     remarks = [say(language, "table_hidden", count=hidden, min_group=safe.plan.min_group)] if hidden else []
     remarks += [say(language, "table_cut", shown=len(rows), total=total)] if len(rows) < total else []
     columns_ = [
-        {"label": label, "kind": form, "width": _width([label, *(row[i] for row in rows)])}
-        for i, (label, form) in enumerate(zip(printed.headers, printed.forms, strict=True))
+        {"name": name, "label": label, "kind": form, "width": _width([label, *(row[i] for row in rows)])}
+        for i, (name, label, form) in enumerate(zip(printed.names, printed.headers, printed.forms, strict=True))
     ]
     content = {"caption": caption, "columns": columns_, "rows": rows, "values": values, "note": "".join(remarks)}
     return _block("table", content, safe)
@@ -224,9 +229,12 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
         raise UsageError("figure: 报告的图自建坐标轴,不接受 ax;自己的图用 dj.own_figure (it draws on axes of its own)")
     with theme.drawing(safe.spec.fonts):
         axes = plot(safe, **options)
-        title = axes.get_title() or axes.get_title(loc="left")
+        lines = (axes.get_title() or axes.get_title(loc="left")).split("\n")
+        title = ("" if safe.spec.language == "zh" else " ").join(lines)
+        for place in ("left", "center"):  # the caption says it, once
+            axes.set_title("", loc=place)
         content = _drawn(axes.get_figure())
-    return _block("figure", content | {"alt": title, "caption": caption or title}, safe)
+    return _block("figure", content | {"plot": name, "alt": title, "caption": caption or title}, safe)
 
 
 def _drawn(figure_: Any) -> dict[str, Any]:
@@ -281,7 +289,7 @@ def block_html(block: Block) -> str:
         parts = "".join(f'<div class="{part}">{safe_text(c[part])}</div>' for part in ("label", "value", "detail"))
         return f'<div class="keyfigure">{parts}</div>'
     if block.kind == "figure":
-        caption = f"<figcaption>{safe_text(c['caption'])}</figcaption>" if c["caption"] != c["alt"] else ""
+        caption = f"<figcaption>{safe_text(c['caption'])}</figcaption>"
         label = safe_text(c["alt"], quote=True)
         return f'<figure role="img" aria-label="{label}">{c["svg"]}{caption}</figure>'
     return _table_html(c)
@@ -298,7 +306,7 @@ def _table_html(c: Mapping[str, Any]) -> str:
         + "</tr>"
         for row in c["rows"]
     )
-    caption = f"<caption>{html.escape(c['caption'])}</caption>" if c["caption"] else ""
+    caption = f"<caption>{html.escape(c.get('number', '') + c['caption'])}</caption>" if c["caption"] else ""
     note_ = f'<p class="note">{html.escape(c["note"])}</p>' if c["note"] else ""
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note_}"
 
@@ -340,6 +348,7 @@ def own_table(frame: pd.DataFrame, note: str, *, about: str = "persons") -> Bloc
     ]
     shown_ = [
         {
+            "name": "",
             "label": str(name),
             "kind": "value" if number else "text",
             "width": _width([str(name), *(row[i] for row in rows)]),
