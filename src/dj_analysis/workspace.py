@@ -47,6 +47,7 @@ from .publish.notebooks import (
     texts_path,
     workspace_of,
 )
+from .publish.parameters import OF_SURVEYS, reports
 from .publish.scope import Scope
 from .record import Record
 from .release import closing, counting
@@ -298,6 +299,13 @@ class Workspace(UnitTables):
     def run_report(self, report: str, *, period: str, unit: str = "ALL", sent: bool = False, **options: Any) -> Run:
         """Run one report of this workspace; see :func:`dj_analysis.run_report`."""
         known = [*self.periods, *self.indicator_periods]
+        if report in OF_SURVEYS and not self.periods and self.indicator_periods:
+            others = ", ".join(name for name in reports() if name not in OF_SURVEYS)
+            raise UsageError(
+                f"{report} 是问卷的报告,本工作区只有支部指标 (a report of surveys; this workspace holds branch indicators only);"
+                f"可用/valid: {others}; 时期/periods: {self.indicator_periods[0]} … {self.indicator_periods[-1]};"
+                f" dj report benchmark {self.folder.name} --period {self.indicator_periods[-1]}"
+            )
         if not within(period, known):
             raise unknown("时期/period", period, known)
         open_questions(self.spec).raise_if_any(DataError)
