@@ -204,8 +204,8 @@ def test_a_middle_unit_with_probability_55_is_printed_as_at_the_boundary():
     assert (table["se_source"] == "declared").all()
     block = dj.table(dj.protect(result), ["unit", "grade", "probability", "strategy"])
     assert [row[:4] for row in block.content["rows"]] == [
-        ["第0支部", "待定（处于边界）", "55.0%", ""], ["第1支部", "中间水平", "100.0%", "促提升"], ["第2支部", "先进", "100.0%", "看创新"],
-        ["第3支部", "重点帮扶", "100.0%", "抓基础"],
+        ["第0支部", "待定（处于边界）", "55.0%", ""], ["第1支部", "中间水平", ">99.9%", "促提升"], ["第2支部", "先进", ">99.9%", "看创新"],
+        ["第3支部", "重点帮扶", ">99.9%", "抓基础"],
     ]  # fmt: skip
 
 

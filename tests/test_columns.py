@@ -168,6 +168,17 @@ def test_every_reason_has_words_in_both_languages():
         assert not re.search("[\u4e00-\u9fff]", english), code
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "printed"),
+    [
+        ("p", 0.0004, "<0.001"), ("p", 0.0, "<0.001"), ("p", 0.0005, "0.001"), ("p", 0.05, "0.050"), ("q", 0.0, "<0.001"),
+        ("probability", 1.0, ">99.9%"), ("p_top1", 0.0, "<0.1%"), ("p_top1", 0.9994, "99.9%"), ("probability", 0.05, "5.0%"),
+    ],
+)  # fmt: skip
+def test_an_estimated_chance_is_never_printed_as_nothing_or_all(name, value, printed):
+    assert written(value, name) == printed
+
+
 @pytest.mark.parametrize(("share", "n", "printed"), [(1.0, 12, "≥90%"), (0.0, 12, "≤10%"), (1.0, 400, "100.0%")])
 def test_a_share_of_everybody_or_nobody_in_a_small_unit_prints_a_bound(share, n, printed):
     assert written(share, "favourable", n=n).replace(" ", "") == printed

@@ -41,20 +41,24 @@ class Clusters(Result):
 
     @property
     def stability(self) -> Result:
-        """Every number of clusters tried: period, level, k, n (units), jaccard (least of its clusters), silhouette, gap, gap_se,
+        """Every number of clusters tried: period, level, k, units, jaccard (least of its clusters), silhouette, gap, gap_se,
         p_within and p_valley (tests against one cloud; only of stable numbers), holds (stable and no cloud), used.
         """
         return self.parts["stability"]
 
     @property
     def groups(self) -> Result:
-        """The clusters: period, level, cluster, label, n (units), jaccard, grade (very_stable, stable)."""
+        """The clusters: period, level, cluster, label, units, n, jaccard, grade (very_stable, stable).
+
+        ``n`` is again the number of units where some feature rests on persons, so that clusters of fewer than min_group units are
+        not shown; of indicators of work it is missing.
+        """
         return self.parts["groups"]
 
     @property
     def profiles(self) -> Result:
-        """Deviation of each cluster from the mean of all units: period, level, cluster, code, n (units), deviation, low, high (in
-        standard deviations between units).
+        """Deviation of each cluster from the mean of all units: period, level, cluster, code, units, n (as in ``groups``, by code),
+        deviation, low, high (in standard deviations between units).
         """
         return self.parts["profiles"]
 
@@ -227,7 +231,8 @@ def _packed(
 ) -> Clusters:  # fmt: skip
     period, spec = scores.period, scores.spec
     head = {"period": period, "level": level}
-    profiles = _profile_table(head, list(used.columns), z, labels)
+    personal = _resting_on_persons(list(used.columns), scores, beside)
+    profiles = _profile_table(head, list(used.columns), z, labels, personal)
     label = {
         number: cluster_label(profiles[profiles["cluster"] == number], spec) for number in np.unique(labels) if number
     }
@@ -257,7 +262,7 @@ def _packed(
 
     parts = {
         "stability": part(_stability_table(head, tried, tests, best, len(used)), ("period", "level", "k")),
-        "groups": part(_group_table(head, best, labels, label), ("period", "level", "cluster")),
+        "groups": part(_group_table(head, best, labels, label, bool(personal)), ("period", "level", "cluster")),
         "profiles": part(profiles, ("period", "level", "cluster", "code")),
         "peers": part(_peer_table(head, used.index, z), ("period", "level", "unit", "place", "other")),
         "map": part(_map_table(head, used, z, labels), ("period", "level", "unit", "code")),
@@ -297,26 +302,38 @@ def _stability_table(
         within, emptiness = tests.get(one.k, (np.nan, np.nan))
         held = best is not None and one.k == best.k
         rows.append(
-            {**head, "k": one.k, "n": float(units), "jaccard": one.jaccard.min(), "silhouette": one.silhouette, "gap": one.gap,
+            {**head, "k": one.k, "units": float(units), "jaccard": one.jaccard.min(), "silhouette": one.silhouette, "gap": one.gap,
              "gap_se": one.gap_se, "p_within": within, "p_valley": emptiness, "holds": held}
         )  # fmt: skip
     return pd.DataFrame(rows)
 
 
 def _group_table(
-    head: dict[str, str], best: Stability | None, labels: np.ndarray, label: dict[int, str]
+    head: dict[str, str], best: Stability | None, labels: np.ndarray, label: dict[int, str], personal: bool
 ) -> pd.DataFrame:
-    columns = [*head, "cluster", "label", "n", "jaccard", "grade"]
+    columns = [*head, "cluster", "label", "units", "n", "jaccard", "grade"]
     rows = []
     for own in range(best.k) if best is not None else ():
         number = int(labels[best.labels == own][0])  # type: ignore[union-attr]
         worth = best.jaccard[own]  # type: ignore[union-attr]
         grade = "very_stable" if worth >= 0.85 else "stable" if worth >= STABLE else "pattern"
-        rows.append((*head.values(), number, label[number], float((labels == number).sum()), worth, grade))
+        units = float((labels == number).sum())
+        rows.append((*head.values(), number, label[number], units, units if personal else np.nan, worth, grade))
     return pd.DataFrame(rows, columns=columns).sort_values("cluster", ignore_index=True)
 
 
-def _profile_table(head: dict[str, str], codes: list[str], z: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+def _resting_on_persons(codes: list[str], scores: Scores, beside: Scores | None) -> set[str]:
+    """Return the features that are statistics over people: the survey's, and indicators about persons."""
+    if scores.about == "persons":
+        return set(codes)
+    tree = scores.spec.indicators.at(scores.period) if scores.spec.indicators is not None else Tree(())
+    surveyed = set(beside.table["code"]) if beside is not None else set()
+    return {code for code in codes if code in surveyed or (code in tree and tree[code].about == "persons")}
+
+
+def _profile_table(
+    head: dict[str, str], codes: list[str], z: np.ndarray, labels: np.ndarray, personal: set[str]
+) -> pd.DataFrame:
     rows = []
     for number in (number for number in np.unique(labels) if number):
         inside = z[labels == number]
@@ -324,9 +341,9 @@ def _profile_table(head: dict[str, str], codes: list[str], z: np.ndarray, labels
         spread = inside.std(axis=0, ddof=1) if n > 1 else np.full(z.shape[1], np.nan)
         half = stats.t.ppf(0.5 + CONFIDENCE / 2, max(n - 1, 1)) * spread / np.sqrt(n)
         for code, middle, width in zip(codes, mean, half, strict=True):
-            rows.append({**head, "cluster": number, "code": code, "n": float(n), "deviation": middle, "low": middle - width,
-                         "high": middle + width})  # fmt: skip
-    columns = [*head, "cluster", "code", "n", "deviation", "low", "high"]
+            rows.append({**head, "cluster": number, "code": code, "units": float(n), "n": float(n) if code in personal else np.nan,
+                         "deviation": middle, "low": middle - width, "high": middle + width})  # fmt: skip
+    columns = [*head, "cluster", "code", "units", "n", "deviation", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 

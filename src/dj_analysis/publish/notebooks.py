@@ -29,7 +29,7 @@ from .exports.html import to_html
 from .exports.pdf import to_pdf
 from .kernels import manager_options
 from .parameters import check_parameters, parameters_given, reports
-from .wording import say
+from .wording import say, words
 
 if TYPE_CHECKING:
     import nbformat
@@ -125,7 +125,7 @@ def run_notebook(
     manifest = _manifest(source, checked, spec, folder)
     manifest |= {"plan": plan.id, "head": record.head}
     document = read_document(
-        executed, _meta(report, period, unit, spec, manifest, plan, draft=draft, corrections=corrections), plan
+        executed, _meta(report, period, unit, spec, manifest, plan, waves, draft=draft, corrections=corrections), plan
     )
     manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
     contents = {kind: FORMATS[kind](document, spec.fonts) for kind in formats}
@@ -177,7 +177,7 @@ def export_notebook(
     draft = not sent and shows_open(ruling, waves)
     manifest = _versions(spec) | {"parameters": {}, "plan": ruling.id, "head": record.head, "data": "—"}
     report = notebook.parent.name if notebook.stem == file_name(unit) else notebook.stem
-    document = read_document(executed, _meta(report, period, unit, spec, manifest, ruling, draft=draft), ruling)
+    document = read_document(executed, _meta(report, period, unit, spec, manifest, ruling, waves, draft=draft), ruling)
     manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
     target = (out or notebook.parent).resolve()
     files = {kind: (target / f"{notebook.stem}.{kind}", FORMATS[kind](document, spec.fonts)) for kind in formats}
@@ -331,13 +331,16 @@ def _meta(
     spec: Specification,
     manifest: Mapping[str, Any],
     plan: ReleasePlan,
+    waves: Sequence[tuple[str, str]],
     *,
     draft: bool,
     corrections: Sequence[str] = (),
 ) -> dict[str, str]:
     language = spec.language
     label = parse(period).label(language) if period else ""
-    purpose = {"zh": PURPOSE, "en": PURPOSE_EN}[language] + (f" {spec.purpose}" if spec.purpose else "")
+    of_work = bool(waves) and all(programme != "survey" for programme, _ in waves)
+    purpose = words(language)["purpose_bm"] if of_work else {"zh": PURPOSE, "en": PURPOSE_EN}[language]
+    purpose += f" {spec.purpose}" if spec.purpose else ""
     footer = say(
         language, "footer", codebook=manifest["codebook"], units=manifest["units"], data=manifest["data"],
         version=manifest["version"], min_group=plan.min_group, hidden=len(plan.hidden.get(("survey", period), ())),
@@ -346,7 +349,7 @@ def _meta(
     title = f"{label} {spec.unit_label(unit)} {report}".strip()
     return {
         "title": title, "period": label, "unit": unit, "language": language, "office": spec.office, "purpose": purpose,
-        "limits": say(language, "limits", min_group=plan.min_group), "footer": footer,
+        "limits": say(language, "limits_work" if of_work else "limits", min_group=plan.min_group), "footer": footer,
         "draft": say(language, "draft") if draft else "",
         "correction": say(language, "correction", reasons="；".join(corrections)) if corrections else "",
     }  # fmt: skip
