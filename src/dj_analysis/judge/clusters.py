@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import optimize
 
 from ..errors import UsageError, unknown
 from ..measure.basis import merged_bases
 from ..measure.inference.shrinkage import LEAST_UNITS as LEAST_SHRUNKEN
 from ..measure.inference.shrinkage import left_out, shrink
-from ..measure.inference.uncertainty import CONFIDENCE
 from ..measure.scores import Scores, inherited, joined
 from ..result import Result
 from ..spec import reasons
 from ..spec.units import ALL
+from .cluster_profiles import cluster_label, codes_about_persons, profile_table
 from .cluster_stability import STABLE, Method, Stability, best_supported, centres, stability
 from .ranking import levels_below, rows_below
 
@@ -231,8 +230,8 @@ def _packed(
 ) -> Clusters:  # fmt: skip
     period, spec = scores.period, scores.spec
     head = {"period": period, "level": level}
-    personal = _resting_on_persons(list(used.columns), scores, beside)
-    profiles = _profile_table(head, list(used.columns), z, labels, personal)
+    personal = codes_about_persons(list(used.columns), scores, beside)
+    profiles = profile_table(head, list(used.columns), z, labels, personal)
     label = {
         number: cluster_label(profiles[profiles["cluster"] == number], spec) for number in np.unique(labels) if number
     }
@@ -272,24 +271,6 @@ def _packed(
     return Clusters(joined([table]), KEYS, statistics, parts=parts, together=statistics[1:], **common)
 
 
-def cluster_label(profile: pd.DataFrame, spec: Any) -> str:
-    """Name a cluster from what sets it apart: up to two indicators clearly above and two clearly below the mean of all units."""
-    english = spec.language == "en"
-    clear = profile[(profile["low"] > 0) | (profile["high"] < 0)]
-    high = clear[clear["deviation"] > 0.5].sort_values("deviation", ascending=False).head(2)
-    low = clear[clear["deviation"] < -0.5].sort_values("deviation").head(2)
-    parts = []
-    for rows, words in ((high, ("较强", "strong in ")), (low, ("较弱", "weak in "))):
-        names = [_short(spec.code_label(code)) for code in rows["code"]]
-        if names:
-            parts.append(words[1] + " and ".join(names) if english else "、".join(names) + words[0])
-    return ("; " if english else "，").join(parts) or ("near the mean" if english else "各项接近平均")
-
-
-def _short(label: str) -> str:
-    return label.replace("(%)", "").replace("（%）", "").strip()
-
-
 def _stability_table(
     head: dict[str, str],
     tried: Sequence[Stability],
@@ -320,31 +301,6 @@ def _group_table(
         units = float((labels == number).sum())
         rows.append((*head.values(), number, label[number], units, units if personal else np.nan, worth, grade))
     return pd.DataFrame(rows, columns=columns).sort_values("cluster", ignore_index=True)
-
-
-def _resting_on_persons(codes: list[str], scores: Scores, beside: Scores | None) -> set[str]:
-    """Return the features that are statistics over people: the survey's, and indicators about persons."""
-    if scores.about == "persons":
-        return set(codes)
-    tree = scores.spec.indicators.at(scores.period) if scores.spec.indicators is not None else Tree(())
-    surveyed = set(beside.table["code"]) if beside is not None else set()
-    return {code for code in codes if code in surveyed or (code in tree and tree[code].about == "persons")}
-
-
-def _profile_table(
-    head: dict[str, str], codes: list[str], z: np.ndarray, labels: np.ndarray, personal: set[str]
-) -> pd.DataFrame:
-    rows = []
-    for number in (number for number in np.unique(labels) if number):
-        inside = z[labels == number]
-        n, mean = len(inside), inside.mean(axis=0)
-        spread = inside.std(axis=0, ddof=1) if n > 1 else np.full(z.shape[1], np.nan)
-        half = stats.t.ppf(0.5 + CONFIDENCE / 2, max(n - 1, 1)) * spread / np.sqrt(n)
-        for code, middle, width in zip(codes, mean, half, strict=True):
-            rows.append({**head, "cluster": number, "code": code, "units": float(n), "n": float(n) if code in personal else np.nan,
-                         "deviation": middle, "low": middle - width, "high": middle + width})  # fmt: skip
-    columns = [*head, "cluster", "code", "units", "n", "deviation", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def _margin(z: np.ndarray, labels: np.ndarray) -> np.ndarray:
