@@ -34,7 +34,7 @@ LONG = (
 RUN_REPORTS = frozenset(
     {
         "appeals", "methods_report", "reports", "attacks", "attacks_basis", "attacks_files", "attacks_releases", "audit", "closing",
-        "expected", "interrupted", "review", "rules", "score_sheets", "versions",
+        "expected", "interrupted", "review", "rules", "satisfaction", "score_sheets", "versions",
     }
 )  # fmt: skip
 

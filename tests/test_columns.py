@@ -36,6 +36,13 @@ def _requests() -> dj.Result:
     return requests(asked, states, period=PERIOD)
 
 
+def _people_asked(ws: dj.Workspace) -> pd.DataFrame:
+    """Twelve people of every branch, who mark it."""
+    branches = [unit.unit for unit in ws.units.at("2026-09").at_level("branch")]
+    rows = [(unit, f"{unit}-{p}", 60.0 + i + 3 * p) for i, unit in enumerate(branches) for p in range(12)]
+    return pd.DataFrame(rows, columns=["unit", "rater", "score"]).assign(period="2026-09", kind="inspection")
+
+
 @pytest.fixture(scope="module")
 def ws(tmp_path_factory: pytest.TempPathFactory) -> dj.Workspace:
     made = dj.make_company(employees=900, branches=20, quarters=2, seed=3)
@@ -91,6 +98,9 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "tiers": lambda ws, s, now, before: methods.tiers(dj.score(ws.indicators(YEAR)), "branch"),
     "attributes": lambda ws, s, now, before: methods.attributes(ws.indicators("2026-09")),
     "plane": lambda ws, s, now, before: methods.plane(ws.indicators(YEAR), "branch"),
+    "satisfaction": lambda ws, s, now, before: methods.satisfaction(
+        methods.plane(ws.indicators(YEAR), "branch"), dj.rate(_people_asked(ws), spec=replace(ws.spec, rubrics={}))
+    ),
     "stars": lambda ws, s, now, before: dj.stars(dj.score(ws.indicators(YEAR)), None, "branch"),
     "award": lambda ws, s, now, before: dj.award(dj.score(ws.indicators(YEAR)), {"供电企业": 1}, draws=100),
     "ahp": lambda ws, s, now, before: dj.ahp(pd.DataFrame([[1, 2], [0.5, 1]], index=["a", "b"], columns=["a", "b"])),
@@ -106,7 +116,18 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
 }
 
 #: What a workspace computes from its own files is released by its plan; the rest is shown with the provisional one.
-OWN_FRAMES = {"ahp", "rate", "robustness", "what_if", "topsis", "borda", "grey_relation", "rank_sum_ratio", "composite"}
+OWN_FRAMES = {
+    "ahp",
+    "rate",
+    "robustness",
+    "what_if",
+    "topsis",
+    "borda",
+    "grey_relation",
+    "rank_sum_ratio",
+    "composite",
+    "satisfaction",
+}
 PROVISIONAL = OWN_FRAMES | {"requests", "sensitivity"}
 
 

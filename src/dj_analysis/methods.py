@@ -6,6 +6,7 @@ from .judge.months_last import chance_guard, months_last
 from .judge.multiple_choice import choices_of_wave
 from .judge.plane import plane
 from .judge.review import review_audit
+from .judge.satisfaction import satisfaction
 from .judge.tiers import tiers
 from .measure.composites.ahp import ahp
 from .measure.composites.attributes import attributes
@@ -91,6 +92,7 @@ __all__ = [
     "reliability",
     "review_audit",
     "robustness",
+    "satisfaction",
     "screen",
     "self_against_final",
     "severity",
