@@ -476,6 +476,9 @@ def attributed() -> Tree:
 def test_shares_by_attribute_and_indicators_without_a_standard_by_hand():
     """A weighs 3 of 5 and its two halves .3 each; K3 and K4 weigh .2 each."""
     result = methods.attributes(indicators(np.full((1, 2, 4), 50.0), spec_of(2, attributed()), "2026-09"))
+    assert result.declared
+    plain = Tree(tuple(replace(node, nature="", criterion="") for node in attributed().nodes), about="units")
+    assert not methods.attributes(indicators(np.full((1, 2, 4), 50.0), spec_of(2, plain), "2026-09")).declared
     table = result.table.set_index("attribute")
     assert table["indicators"].to_dict() == {
         "党务": 2,

@@ -15,6 +15,7 @@ import pypdfium2
 import pytest
 
 import dj_analysis as dj
+from dj_analysis import methods
 from dj_analysis.cli import main
 from dj_analysis.errors import DataError, UsageError
 from dj_analysis.publish import kernels
@@ -384,6 +385,22 @@ def test_reports_of_branches_in_english_have_no_chinese(branch_reports, report, 
     assert "0.000" not in text, "a p-value is less than its last place"
     assert "The index describes staff" not in text, "these reports are about work, not about the survey"
     assert "with — units" not in text, "clusters of few branches are told too"
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_assessment_says_what_the_indicators_are_and_which_have_no_standard(branch_reports, office, lang):
+    run = branch_reports["assessment", lang]
+    ws = dj.open_workspace(office, lang)
+    described = methods.attributes(ws.indicators("2026-09"))
+    caption = {"zh": "指标按属性的构成", "en": "Indicators by attribute"}[lang]
+    (table,) = [table for said, table in tables_in(run.files["ipynb"]) if said == caption]
+    assert table.iloc[:, 1].astype(int).tolist() == described.table["indicators"].astype(int).tolist()
+    assert table.iloc[:, 2].tolist() == [f"{share:.1%}" for share in described.table["share"]]
+    missing = [ws.spec.code_label(code) for code in described.blank.table["code"]]
+    assert len(missing) == 1
+    text = re.sub(r"\s+", "" if lang == "zh" else " ", text_of(run.files["pdf"]))
+    said = {"zh": f"未写考核标准的有1项：{missing[0]}", "en": f"1 has no standard of assessment: {missing[0]}"}[lang]
+    assert re.sub(r"\s+", "" if lang == "zh" else " ", said) in text
 
 
 def test_the_assessment_shows_quantity_against_quality_where_indicators_are_marked(branch_reports):
