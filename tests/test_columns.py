@@ -43,6 +43,13 @@ def _people_asked(ws: dj.Workspace) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["unit", "rater", "score"]).assign(period="2026-09", kind="inspection")
 
 
+def _round_robin() -> pd.DataFrame:
+    """Four units that mark each other."""
+    units = list(enumerate("ABCD"))
+    pairs = [(unit, rater, 70.0 + 5 * i + 3 * j + (i * j) % 4) for i, unit in units for j, rater in units if i != j]
+    return pd.DataFrame(pairs, columns=["unit", "rater", "score"]).assign(period="2026", kind="inspection")
+
+
 @pytest.fixture(scope="module")
 def ws(tmp_path_factory: pytest.TempPathFactory) -> dj.Workspace:
     made = dj.make_company(employees=900, branches=20, quarters=2, seed=3)
@@ -104,6 +111,7 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "stars": lambda ws, s, now, before: dj.stars(dj.score(ws.indicators(YEAR)), None, "branch"),
     "award": lambda ws, s, now, before: dj.award(dj.score(ws.indicators(YEAR)), {"供电企业": 1}, draws=100),
     "ahp": lambda ws, s, now, before: dj.ahp(pd.DataFrame([[1, 2], [0.5, 1]], index=["a", "b"], columns=["a", "b"])),
+    "reciprocity": lambda ws, s, now, before: methods.reciprocity(_round_robin(), officials=True),
     "rate": lambda ws, s, now, before: dj.rate(RATINGS, officials=True),
     "robustness": lambda ws, s, now, before: dj.robustness(UNITS, 200, tree=TREE),
     "what_if": lambda ws, s, now, before: dj.robustness(UNITS, 200, tree=TREE).what_if("x", "b", 1),
@@ -127,6 +135,7 @@ OWN_FRAMES = {
     "rank_sum_ratio",
     "composite",
     "satisfaction",
+    "reciprocity",
 }
 PROVISIONAL = OWN_FRAMES | {"requests", "sensitivity"}
 

@@ -29,6 +29,7 @@ from .measure.inference.shrinkage import shrink, shrunken
 from .measure.linked_series import link_versions
 from .measure.raters.concordance import bland_altman, icc, kendall_w
 from .measure.raters.rating import rate
+from .measure.raters.reciprocity import reciprocity
 from .measure.raters.two_way import first_probability, severity, win_probability
 from .measure.raters.yearly import self_against_final
 from .measure.scales.agreement import agreement
@@ -89,6 +90,7 @@ __all__ = [
     "rank_sum_ratio",
     "rate",
     "read_weights",
+    "reciprocity",
     "reliability",
     "review_audit",
     "robustness",

@@ -406,7 +406,7 @@ def _printed(safe: Any) -> Protected:
 
 def _width(label: str, cells: list[str]) -> float:
     """Share of the line a column needs: its longest text within bounds; a header of several words may take two lines."""
-    header = max([_places(label) / 2 if " " in label else _places(label), *map(_places, label.split())])
+    header = max([0.6 * _places(label) if " " in label else _places(label), *map(_places, label.split())])
     longest = max([header, *map(_places, cells)])
     return float(min(max(longest, 5), 30) + 3)
 
