@@ -738,3 +738,12 @@ def test_what_is_hidden_in_a_month_is_hidden_in_a_span_that_holds_it(tmp_path: P
     assert np.isfinite(table[span, "B3", "I"])
     ranks = dj.protect(dj.rank(marks, "branch"), plan).table.set_index("unit")
     assert ranks.loc[["B1", "B2"], ["score", "rank", "p_top1"]].isna().all(axis=None)
+    places = dj.protect(dj.rank(marks, "branch"), plan).part("places").table
+    assert {"B1", "B2"} & set(places["unit"]), "they have places"
+    assert places.loc[places["unit"].isin(("B1", "B2")), "probability"].isna().all(), "which are not told either"
+    with pytest.warns(dj.DjWarning, match="不宜据此兑现奖惩"):
+        awards = dj.award(marks, {"党支部": 5}, draws=100)
+    cuts = dj.protect(awards, plan).part("cuts").table
+    assert {"B1", "B2"} & set(awards.cuts.table[["unit", "other"]].iloc[0])
+    assert cuts[["unit", "other"]].isin([""]).all(axis=None)
+    assert cuts["difference"].isna().all()
