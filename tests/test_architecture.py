@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "dj_analysis"
 ORDER = [
     "errors",
+    "file_access",
     "result",
     "record",
     "spec",
@@ -34,8 +35,17 @@ OWNERS = {
     "matplotlib": {"publish/theme", "publish/plots", "publish/blocks"},
     "seaborn": {"publish/plots"},
     "papermill": {"publish/notebooks"},
-    "typst": {"publish/exports/pdf"},
-    "xlsxwriter": {"publish/templates", "measure/intake/copies", "demo"},
+    "typst": {"publish/exports/pdf", "publish/exports/pictures"},
+    "docx": {"publish/exports/docx", "publish/exports/docx_page", "publish/exports/docx_parts"},
+    "pptx": {"publish/exports/pptx", "publish/exports/pptx_page", "publish/exports/pptx_parts"},
+    "xlsxwriter": {
+        "publish/templates",
+        "publish/exports/xlsx",
+        "publish/exports/xlsx_parts",
+        "publish/exports/xlsx_recomputation",
+        "measure/intake/copies",
+        "demo",
+    },
     "sqlalchemy": {"spec/tables"},
     "pyreadstat": {"spec/readstat_process"},
     "charset_normalizer": {"spec/textfiles"},

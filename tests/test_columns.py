@@ -98,6 +98,7 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
         ws.appeals("2026-08"),
         "branch",
     ),
+    "leaf_values": lambda ws, s, now, before: methods.leaf_values(ws.indicators("2026-09")),
     "indicator_audit": lambda ws, s, now, before: methods.indicator_audit(
         dj.score(ws.indicators("2025-08/2025-11")), "branch"
     ),

@@ -66,7 +66,7 @@ def test_printed_coefficients_are_those_of_the_methods(run, office):
         assert (printed["下限"], printed["上限"]) == (f"{row.low:.3f}", f"{row.high:.3f}")
         assert printed["人数"] == str(row.n)
     items = dj.reliability(survey).parts["items"].where(form="full").table
-    shown = tables["附表1 题目分析"].set_index("项目")
+    shown = tables["题目分析"].set_index("项目")
     code = items["code"].iloc[0]
     row = items[items["code"] == code].iloc[0]
     assert shown.loc[ws.spec.code_label(code), "题总相关"] == f"{row['item_total']:.3f}"

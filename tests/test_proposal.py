@@ -528,7 +528,7 @@ def test_what_is_decided_by_hand_is_completed_and_the_rest_stays(tmp_path: Path)
     ):
         page = (folder / name).read_text(encoding="utf-8")
         assert none in page
-        assert [line for line in page.splitlines() if high in line] == [f"| 其他题目 | 班车 | {high} | 1–5 | 1 |"]
+        assert [line for line in page.splitlines() if high in line] == [f"| 全部题目 | 班车 | {high} | 1–5 | 1 |"]
         assert why in next(line for line in page.splitlines() if line.startswith("| 3、班车"))
         assert "部门0、部门1、部门2" in page
         assert "工作满意" in page
@@ -575,3 +575,60 @@ def test_the_pages_tell_every_column_and_the_index(tmp_path: Path):
     assert "to be decided" in en
     assert "只有一个维度" in zh
     assert "one dimension" in en
+
+
+# What a first use of exports of other hands met.
+
+
+@pytest.mark.parametrize(
+    ("header", "lowest", "limits", "parent"),
+    [
+        ("3、您向朋友推荐本单位的可能性有多大？(0-10分)", 1, (0, 10), "OUTCOME"),
+        ("3、您向朋友推荐本单位的可能性有多大？", 1, (0, 10), "OUTCOME"),
+        ("3、您向朋友推荐本单位的可能性有多大？（1~10分）", 1, (1, 10), "M1"),
+        ("3、请给食堂打分（0—10）", 2, (0, 10), "M1"),
+        ("3、请给食堂打分(1-7分)", 2, (1, 7), "M1"),
+        ("3、请给食堂打分", 1, (1, 10), "M1"),
+    ],
+)
+def test_a_range_in_the_header_holds_though_nobody_used_its_ends(
+    tmp_path: Path, header: str, lowest: int, limits, parent
+):
+    most = min(limits[1], 10) - (0 if limits[1] == 10 else 1)
+    given = [str(value) for value in np.resize(np.arange(lowest, most + 1), PEOPLE)]
+    rated = {"2、我对工作满意": [str(value) for value in draw(1, 5)], header: given}
+    source = write(tmp_path / "export.csv", export(rated))
+    folder = propose_workspace(tmp_path / "w", source).folder
+    tree = dj.open_workspace(folder).spec.codebook.tree
+    (node,) = [leaf for leaf in tree.leaves if leaf.text_zh != "我对工作满意"]
+    assert (node.minimum, node.maximum) == limits
+    assert node.parent == parent
+
+
+@pytest.mark.parametrize(
+    ("label", "role"),
+    [
+        ("我对目前的薪酬待遇感到满意", "item"),
+        ("您对收入的满意程度", "item"),
+        ("您对收入最不满意的是哪一方面", "ask"),
+        ("您的月收入", "group"),
+    ],
+)
+def test_pay_is_no_category_where_it_is_asked_how_content_one_is_with_it(tmp_path: Path, label: str, role: str):
+    columns = {"2、我对工作满意": draw(1, 5), f"3、{label}": draw(2, 5)}
+    source = write(tmp_path / "export.csv", export({name: [str(v) for v in cells] for name, cells in columns.items()}))
+    table = propose_workspace(tmp_path / "w", source).table.set_index("column")
+    assert table.loc[f"3、{label}", "role"] == role
+
+
+def test_a_direction_turned_afterwards_is_told(tmp_path: Path):
+    rated = {f"{i}、{name}": [AGREE[v - 1] for v in draw(i, 5)] for i, name in ((2, "我对工作满意"), (3, "我感到疲惫"))}
+    folder = propose_workspace(tmp_path / "w", write(tmp_path / "export.csv", export(rated))).folder
+    before = dj.open_workspace(folder).spec.codebook
+    assert [node.label_zh for node in before.dimensions] == ["全部题目"]
+    done = propose_again(folder, Decisions(reverse=("3",)))
+    (notice,) = done.notices
+    assert "我感到疲惫" in notice
+    after = dj.open_workspace(folder).spec.codebook.tree
+    assert [leaf.direction for leaf in after.leaves] == [1, -1]
+    assert [leaf.direction for leaf in before.tree.leaves] == [1, 1]

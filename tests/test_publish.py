@@ -11,7 +11,7 @@ import dj_analysis as dj
 from dj_analysis.errors import FontError, UsageError
 from dj_analysis.publish import theme
 from dj_analysis.publish.blocks import MIME, Block
-from dj_analysis.publish.exports.document import Document, markdown_blocks, read_document, stripped
+from dj_analysis.publish.exports.document import Document, markdown_blocks, numbered, read_document, stripped
 from dj_analysis.publish.exports.html import to_html
 from dj_analysis.publish.exports.pdf import to_pdf
 from dj_analysis.release.plan import ReleasePlan
@@ -320,7 +320,7 @@ def _document(blocks, language="zh"):
         "purpose": "p",
         "footer": "f",
     }
-    return Document(tuple(blocks), meta)
+    return Document(tuple(numbered(blocks, language)), meta)
 
 
 def _notebook(*blocks, **others):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dj_analysis.errors import RecordError
+from dj_analysis.errors import AccessError, RecordError
 from dj_analysis.record import GENESIS, Record
 
 RUN = {
@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_written_is_not_entered(record: Record):
     blocked = record.path.parent.parent / "reports" / "blocked"
     blocked.write_text("a file where a folder is needed")
     head = record.head
-    with pytest.raises(OSError, match="blocked"):
+    with pytest.raises(AccessError, match="blocked"):
         publish(record, "blocked/ALL.html")
     assert record.head == head
     record.verify()

@@ -25,8 +25,9 @@ from dj_analysis.publish.parameters import parameters, reports
 from dj_analysis.spec.columns import header
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-SECTIONS = ["基本情况", "总体指数", "分维度情况", "分单位情况", "分人群情况", "选择题情况", "预警情况", "说明"]
-NUMBERS = "一二三四五六七八"
+SECTIONS = ["基本情况", "总体指数", "分维度情况", "分单位情况", "分人群情况", "选择题情况", "预警情况"]
+ANNEXES = ["预警单位名单", "分单位数据表", "分题目数据表", "有关说明"]
+NUMBERS = "一二三四五六七"
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,17 @@ def test_report_lands_where_it_belongs(run, office):
 def test_pdf_holds_the_headings_in_order(run):
     text = text_of(run.files["pdf"])
     places = [text.find(f"{number}、{section}") for number, section in zip(NUMBERS, SECTIONS, strict=True)]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_annexes_are_numbered_as_the_first_page_lists_them(run):
+    text = text_of(run.files["pdf"])
+    listed = re.search(r"附件：(.*?)\n?党委党建部", text.replace("\r", ""), re.DOTALL).group(1).replace("\n", "")
+    names = re.findall(r"\d\.([^\d ]+)", listed)
+    assert names == [name for name in ANNEXES if name in names]
+    assert set(names) >= {"分单位数据表", "分题目数据表", "有关说明"}
+    places = [text.find(f"附件{number}　{name}") for number, name in enumerate(names, start=1)]
     assert -1 not in places
     assert places == sorted(places)
 
@@ -174,9 +186,10 @@ def test_english_report(office, tmp_path):
     run = dj.run_report("quarterly", office, period="2026Q3", lang="en", out=tmp_path, formats=["pdf"])
     text = text_of(run.files["pdf"])
     for number, section in enumerate(
-        ["Basis", "The index", "Dimensions", "Units", "Groups of staff", "Choices", "Warnings", "Notes"], start=1
+        ["Basis", "The index", "Dimensions", "Units", "Groups of staff", "Choices", "Warnings"], start=1
     ):
         assert f"{number}. {section}" in text
+    assert re.search(r"Annex \d\. Notes", text)
     assert not [c for c in text if "\u4e00" <= c <= "\u9fff"], "Chinese words in the English report"
 
 
@@ -187,7 +200,7 @@ def test_english_report(office, tmp_path):
         ({"period": "soon"}, "2026Q3"),
         ({"unit": "C99"}, "C01"),
         ({"report": "quaterly"}, "quarterly"),
-        ({"formats": ["docx"]}, "pdf"),
+        ({"formats": ["odt"]}, "pdf"),
         ({"lang": "fr"}, "en"),
         ({"colour": "red"}, "seed"),
         ({"seed": "one"}, "int"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from .errors import DjError
+from .file_access import is_lock
 from .publish.exports.document import seals_hold
 from .release.closing import same_sums
 from .release.counting import allows
@@ -55,7 +56,7 @@ def audit_workspace(ws: Workspace, *, out: Path | None = None, asof: date | None
         Day for the retention limit; without it that is not looked at.
     """
     place = (out or ws.folder / "reports").resolve()
-    findings: list[Finding] = [_chain(ws)]
+    findings: list[Finding] = [_chain(ws), *_key(ws)]
     for look in (_files(ws, place), _disclosure(ws), _seals(ws, place), _raw(ws, asof), _open_ends(ws)):
         findings += look
     return Audit(pd.DataFrame(findings, columns=["check", "place", "state", "detail"]))
@@ -67,6 +68,14 @@ def _chain(ws: Workspace) -> Finding:
     except DjError as error:
         return ("record", "record.sqlite", "failed", str(error))
     return ("record", "record.sqlite", "ok", f"{len(ws.record.events)} 条,链首 (head) {ws.record.head[:16]}")
+
+
+def _key(ws: Workspace) -> Iterator[Finding]:
+    """Without the key neither seals nor answer sheets can be verified."""
+    try:
+        ws.store.check_key()
+    except DjError as error:
+        yield ("key", ".dj/key", "failed", str(error))
 
 
 def _files(ws: Workspace, place: Path) -> Iterator[Finding]:
@@ -85,7 +94,7 @@ def _files(ws: Workspace, place: Path) -> Iterator[Finding]:
     for path in sorted(place.rglob("*")) if place.exists() else ():
         name = path.relative_to(place).as_posix()
         if (path.is_symlink() or not path.is_dir()) and name not in known:
-            state: State = "note" if path.name.casefold() in OF_SYSTEMS else "failed"
+            state: State = "note" if path.name.casefold() in OF_SYSTEMS or is_lock(path) else "failed"
             yield ("file", name, state, "记录中没有此文件 (no entry in the record)")
     for row in left[left["state"] == "void"].itertuples(index=False):
         yield ("file", str(row.file), "note", f"#{row.event} 中断作废 (void: it was interrupted)")
@@ -136,6 +145,8 @@ def _disclosure(ws: Workspace) -> Iterator[Finding]:
 
 def _seals(ws: Workspace, place: Path) -> Iterator[Finding]:
     """Every block of a kept notebook must carry a seal of this workspace."""
+    if any(_key(ws)):
+        return
     for path in sorted(place.rglob("*.ipynb")) if place.exists() else ():
         name = path.relative_to(place).as_posix()
         broken = seals_hold(path, ws.store.secret)
@@ -144,7 +155,7 @@ def _seals(ws: Workspace, place: Path) -> Iterator[Finding]:
 
 def _raw(ws: Workspace, asof: date | None) -> Iterator[Finding]:
     """Answers of a closed wave must be those it was closed with, and not be kept too long."""
-    for period in ws.history.closed:
+    for period in ws.history.closed if not any(_key(ws)) else ():
         if ws.history.purged(period):
             yield ("answers", period, "ok", "原始答卷已删除 (purged)")
             continue

@@ -121,6 +121,10 @@ class RecordError(DjError):
     """The workspace's record does not verify."""
 
 
+class AccessError(DjError):
+    """The system refused a file: the disk is full, no right, read-only, open in another programme."""
+
+
 class FontError(DjError):
     """Chinese text cannot be drawn with the fonts at hand."""
 
@@ -142,7 +146,11 @@ _GRAVE: tuple[tuple[str, type[DjError]], ...] = (("identifier", IdentifierError)
 
 def unknown(kind: str, found: object, valid: Iterable[object]) -> UsageError:
     """One line for a name that does not exist, with the nearest names that do."""
-    names = [str(name) for name in valid]
-    near = list(dict.fromkeys([*difflib.get_close_matches(str(found), names, n=5, cutoff=0.4), *names]))[:6]
-    more = " …" if len(names) > len(near) else ""
-    return UsageError(f"{kind} “{found}” 不存在;可用/valid: {', '.join(near) or '(无/none)'}{more}")
+    return UsageError(f"{kind} “{found}” 不存在;可用/valid: {nearest_names(found, valid) or '(无/none)'}")
+
+
+def nearest_names(found: object, valid: Iterable[object], most: int = 6) -> str:
+    """List the valid names nearest to one that does not exist, at most so many; ``…`` where there are more."""
+    names = list(dict.fromkeys(str(name) for name in valid))
+    near = list(dict.fromkeys([*difflib.get_close_matches(str(found), names, n=most - 1, cutoff=0.4), *names]))[:most]
+    return ", ".join(near) + (" …" if len(names) > len(near) else "")

@@ -6,12 +6,14 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
-from .errors import Problems
+from .errors import DjError, Problems
+from .file_access import is_lock, open_books, open_notice
 from .measure.intake.indicator_values import load_teams, load_values
 from .measure.intake.score_sheets import load_ratings
 from .measure.intake.sources import survey_of_file, survey_of_table
 from .measure.scales.keying import keying
 from .measure.survey import Survey
+from .release.store import Store
 from .spec.bands import read_bands
 from .spec.codebook import load_codebook, load_indicators
 from .spec.periods import ALLOWED, is_period, order, parse
@@ -37,7 +39,7 @@ def check_folder(folder: str | Path) -> Problems:
     if "responses" in settings.tables and (settings.tables["responses"].path or settings.tables["responses"].sql):
         periods |= periods_of_table(settings, problems)
     for path in sorted((folder / "responses").glob("*")):
-        if path.suffix.lower() in SUFFIXES and not is_period(path.stem):
+        if path.suffix.lower() in SUFFIXES and not is_period(path.stem) and not is_lock(path):
             allowed = "responses/2026Q3.xlsx"
             problems.add(
                 f"responses/{path.name}", "bad_period", path.stem, allowed, "以时期命名 (name it by its period)"
@@ -54,6 +56,10 @@ def check_folder(folder: str | Path) -> Problems:
     load_values(settings, spec, excluded_units(settings, Problems()), problems)
     load_teams(settings, spec, problems)
     load_ratings(settings, spec, problems)
+    try:
+        Store(folder / ".dj").check_key()
+    except DjError as error:
+        problems.extend(error.problems)
     return problems
 
 
@@ -75,23 +81,25 @@ _CODES_SHOWN = 8
 
 
 def hints(folder: str | Path) -> list[str]:
-    """Return what does not stop anything, one line a kind: questions asked badly, and those keyed against the others.
+    """Return what does not stop anything, one line a kind: books open elsewhere, questions asked badly, and those keyed against
+    the others.
 
-    Answers are read for the latest wave only.
+    Answers are read for the latest wave only, and where nothing is wrong with it and the declarations.
     """
-    settings, spec = declarations(Path(folder).resolve(), Problems())
+    folder, problems = Path(folder).resolve(), Problems()
+    settings, spec = declarations(folder, problems)
     kinds: dict[tuple[str, str, str], list[str]] = {}
     for warning in spec.codebook.warnings:
         kinds.setdefault((warning.rule, warning.allowed, warning.advice), []).append(warning.place)
-    lines = []
+    lines = [open_notice(name) for place in (folder, folder / "responses") for name in open_books(place)]
     for (rule, allowed, advice), codes in kinds.items():
         more = " …" if len(codes) > _CODES_SHOWN else ""
         lines.append(
             f"[{rule}] {len(codes)} 题/questions: {', '.join(codes[:_CODES_SHOWN])}{more}; {allowed}; {advice}"
         )
     waves = sorted(wave_files(settings.folder), key=lambda period: parse(period).end)
-    survey = read_wave(settings, spec, waves[-1], Problems()) if waves else None
-    return lines + (keying_hints(survey) if survey is not None else [])
+    survey = read_wave(settings, spec, waves[-1], problems) if waves and not problems else None
+    return lines + (keying_hints(survey) if survey is not None and not problems else [])
 
 
 def keying_hints(survey: Survey) -> list[str]:
@@ -101,7 +109,8 @@ def keying_hints(survey: Survey) -> list[str]:
         f"[keying] {survey.period} {row.code} {tree[row.code].text_zh or tree[row.code].label_zh}: 与其余题反向"
         f" (runs against the others) r = {row.r:.2f} [{row.low:.2f}, {row.high:.2f}]; "
         f"α {row.alpha:.2f}, 调转后 (turned) {row.alpha_turned:.2f}; "
-        "如高分不利,direction 写 -1 (where high is bad, declare direction = -1)"
+        "如高分不利,direction 写 -1,或 dj new 文件夹 --again --reverse 题号"
+        " (where high is bad, declare direction = -1, or dj new FOLDER --again --reverse NUMBER)"
         for row in keying(survey).table.itertuples()
     ]
 
@@ -126,6 +135,7 @@ def declarations(folder: Path, problems: Problems) -> tuple[Settings, Specificat
         office_en=settings.office_en,
         recipient=settings.recipient,
         recipient_en=settings.recipient_en,
+        official=settings.official,
         purpose=settings.purpose,
         fonts=settings.fonts,
         cross=settings.cross,

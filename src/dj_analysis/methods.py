@@ -26,6 +26,7 @@ from .measure.inference.planning import influence, precision
 from .measure.inference.raking import design_effect, rake
 from .measure.inference.ranks import overlap_intervals, p_top, rank_sets
 from .measure.inference.shrinkage import shrink, shrunken
+from .measure.leaf_values import leaf_values
 from .measure.linked_series import link_versions
 from .measure.raters.concordance import bland_altman, icc, kendall_w
 from .measure.raters.rating import rate
@@ -77,6 +78,7 @@ __all__ = [
     "invariance",
     "kendall_w",
     "keying",
+    "leaf_values",
     "link_versions",
     "months_last",
     "nonresponse_bound",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import RecordError
+from .errors import DjError, RecordError
+from .file_access import accessing, check_replaceable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,20 +80,23 @@ class Record:
         digests = {name: _digest(content) for name, (_, content) in files.items()}
         event = payload | {"files": digests}
         note = self.path.parent / "pending" / f"{token}.json"
+        for _, target, _ in moves:
+            check_replaceable(target)
         try:
             self._enter(kind, event, moves, note, seconds)
-        finally:
-            self.finish_interrupted()
+        except BaseException:
+            with contextlib.suppress(DjError):  # the first error tells; what this leaves is settled by the next run
+                self.finish_interrupted()
+            raise
+        self.finish_interrupted()
 
     def _enter(
         self, kind: str, event: dict[str, Any], moves: list[tuple[Path, Path, bytes]], note: Path, seconds: float
     ) -> None:
         with self._transaction() as connection:
-            note.parent.mkdir(exist_ok=True)
-            _write_whole(note, _dumps([str(temporary) for temporary, _, _ in moves]).encode())
+            _write_whole(note, _dumps([str(temporary) for temporary, _, _ in moves]).encode(), note)
             for temporary, target, content in moves:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _write_whole(temporary, content)
+                _write_whole(temporary, content, target)
             seq, _ = self._append(connection, kind, event)
             places = [(str(temporary), str(target), _digest(content)) for temporary, target, content in moves]
             connection.execute("INSERT INTO publications VALUES (?,?,?)", (seq, "pending", _dumps(places)))
@@ -211,31 +215,41 @@ class Record:
         connection.execute("INSERT OR REPLACE INTO head VALUES (1,?,?)", (seq, head))
         return seq, head
 
-    @contextmanager
+    @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-        try:
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.executescript(SCHEMA)
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        finally:
-            connection.close()
+        with self._open() as connection:
+            try:
+                connection.execute("PRAGMA synchronous=FULL")
+                connection.executescript(SCHEMA)
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
 
     def _read(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         if not self.path.exists():
             return []
-        connection = sqlite3.connect(self.path, timeout=60)
-        try:
+        with self._open() as connection:
             return connection.execute(query, values).fetchall()
-        finally:
-            connection.close()
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """Open the database; what the system or the database refuses is one error."""
+        try:
+            with accessing(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+                try:
+                    yield connection
+                finally:
+                    connection.close()
+        except sqlite3.DatabaseError as error:
+            raise RecordError(
+                f"{self.path}: 记录已损坏,从 .dj 的备份恢复 (the record is damaged: restore it from the backup of .dj): {error}"
+            ) from error
 
     def _frame(self, table: str, names: list[str]) -> pd.DataFrame:
         import pandas as pd
@@ -251,12 +265,14 @@ def _hash(seq: int, time: str, kind: str, payload: str, previous: str) -> str:
     return hashlib.sha256("\x1f".join((str(seq), time, kind, payload, previous)).encode()).hexdigest()
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file and wait until it is on the disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _write_whole(path: Path, content: bytes, told: Path) -> None:
+    """Write a file and wait until it is on the disk; an error tells the file it is for."""
+    with accessing(told):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _noted(note: Path) -> list[str]:
@@ -269,10 +285,11 @@ def _noted(note: Path) -> list[str]:
 
 def _moved(temporary: Path, target: Path, digest: str) -> bool:
     """Put a file in its place, or tell whether it is there already."""
-    if temporary.exists() and _digest(temporary.read_bytes()) == digest:
-        temporary.replace(target)
-        return True
-    return target.exists() and _digest(target.read_bytes()) == digest
+    with accessing(target):
+        if temporary.exists() and _digest(temporary.read_bytes()) == digest:
+            temporary.replace(target)
+            return True
+        return target.exists() and _digest(target.read_bytes()) == digest
 
 
 def _digest(content: bytes) -> str:

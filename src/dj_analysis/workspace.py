@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from .errors import DataError, DjWarning, Problems, SpecError, UsageError, unknown
+from .file_access import open_books, open_notice
 from .folder import (
     asked_by_default,
     check_folder,
@@ -31,7 +32,14 @@ from .measure.places import chosen
 from .measure.scores import Scores
 from .measure.survey import Survey, WithheldRows
 from .measure.survey_scores import scores_of_sums
-from .publish.notebooks import Exported, Run, export_notebook, run_notebook
+from .publish.notebooks import (
+    Exported,
+    Run,
+    export_notebook,
+    report_folder,
+    run_notebook,
+    telling_earlier_files,
+)
 from .publish.scope import Scope
 from .record import Record
 from .release import closing, counting
@@ -78,6 +86,8 @@ class Workspace(UnitTables):
         self.record.finish_interrupted()  # what an interrupted run entered is finished first
         self.store = Store(self.folder / ".dj")
         self.history = History(self.record, self.store)
+        for name in open_books(self.folder):
+            warnings.warn(open_notice(name), DjWarning, stacklevel=3)
 
     @property
     def units(self) -> Units:
@@ -184,6 +194,7 @@ class Workspace(UnitTables):
         DataError
             The basis of processing is not told: neither a column consent_use nor ``[consent]`` in workspace.toml.
         """
+        self.store.check_key()
         waves = [period] if correct else [*(w for w in self.until(period) if self.is_draft(w) and w != period), period]
         for wave in waves:  # a report shows the waves before it: they leave with it
             closing.close_wave(self._read(wave), self.history, self.settings.consent, correct=correct)
@@ -203,6 +214,7 @@ class Workspace(UnitTables):
             Serial number (序号) or pseudonym (respondent) in the wave's file. Without it, sheets that were deleted by hand,
             or in the database they come from, are registered as withdrawn.
         """
+        self.store.check_key()
         before = row_table(self._read(period), self.store.secret)
         if number:
             path = wave_files(self.folder).get(period)
@@ -236,10 +248,10 @@ class Workspace(UnitTables):
         due = [period] if period else [wave for wave in files if self.overdue(wave, asof)]
         for wave in due:
             self._known_period(wave)
-            if self.history.frozen(wave) is None or wave not in files:
-                raise UsageError(
-                    f"{wave} 尚未关闭或没有答卷文件,不能删除 (not closed, or no file): dj close --period {wave}"
-                )
+            if self.history.frozen(wave) is None:
+                raise UsageError(f"{wave} 尚未关闭,不能删除 (not closed): dj close --period {wave}")
+            if wave not in files:
+                raise UsageError(f"{wave}: responses/ 中没有答卷文件可删除 (no file of answers to delete)")
         for wave in due:
             closing.purge_answers(wave, files[wave], self.history)
         return due
@@ -251,6 +263,10 @@ class Workspace(UnitTables):
         be told apart from what was published before.
         """
         if period not in self.periods or self.history.purged(period):
+            return False
+        if self._answers_lost(period):
+            gone = "关闭时的答卷文件不在,按答卷计算的内容略去 (its file of answers is gone: what is computed from single sheets is left out)"
+            warnings.warn(f"responses/{period}.*: {gone}", DjWarning, stacklevel=2)
             return False
         planned = Basis("survey", period, self.spec, self._kept(period).sums)
         return not self.history.releases(period) or not what_differs(basis_of(self.released(period))[0], planned)
@@ -277,15 +293,24 @@ class Workspace(UnitTables):
         if not within(period, known):
             raise unknown("时期/period", period, known)
         open_questions(self.spec).raise_if_any(DataError)
-        plan = self.release_plan(period)
-        return run_notebook(
-            report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=self.unit(unit), plan=plan,
-            sent=self._snapshots(period) if sent else (), entered=partial(self._entered, plan),
-            corrections=self.history.corrections(period), **options,
-        )  # fmt: skip
+        code = self.unit(unit)
+        with telling_earlier_files(report, period, code, report_folder(self.folder, options.get("out"))):
+            self.store.check_key()
+            plan = self.release_plan(period)
+            return run_notebook(
+                report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=code, plan=plan,
+                sent=self._snapshots(period) if sent else (), entered=partial(self._entered, plan),
+                corrections=self.history.corrections(period), **options,
+            )  # fmt: skip
 
     def export(
-        self, notebook: Path, *, formats: Sequence[str] = ("html", "pdf"), out: Path | None = None, sent: str = ""
+        self,
+        notebook: Path,
+        *,
+        formats: Sequence[str] = ("html", "pdf"),
+        template: str | Path | None = None,
+        out: Path | None = None,
+        sent: str = "",
     ) -> Exported:
         """Export an executed notebook without running it; see :func:`dj_analysis.publish.notebooks.export_notebook`.
 
@@ -296,7 +321,7 @@ class Workspace(UnitTables):
         """
         return export_notebook(
             notebook, formats=formats, folder=self.folder, spec=self.spec, record=self.record, plan=self.release_plan,
-            sent=self._snapshots(sent) if sent else (), entered=self._entered, out=out,
+            sent=self._snapshots(sent) if sent else (), entered=self._entered, template=template, out=out,
         )  # fmt: skip
 
     def _snapshots(self, period: str) -> list[dict[str, Any]]:
@@ -346,6 +371,18 @@ class Workspace(UnitTables):
         self._known_period(period)
         if self.history.purged(period):
             raise DataError(f"{period} 的答卷已按期删除,只留汇总 (its answers were purged; the sums are kept)")
+        if self._answers_lost(period):
+            problems = Problems()
+            advice = (
+                "从备份恢复该文件;没有也可出报告和 ws.scores,但不能按答卷计算、更正、撤回、登记补报"
+                " (restore it from the backup; reports and ws.scores do without, what is computed from single sheets, corrections,"
+                " withdrawals and late answers do not)"
+            )
+            found = f"{period} 已关闭,答卷文件不在 (closed, and its file of answers is gone)"
+            problems.add(
+                f"responses/{period}.*", "answers_gone", found, "关闭时的文件 (the file it was closed with)", advice
+            )
+            raise DataError(problems=problems)
         if self.settings.tables.get("responses", Source()).sql:
             return self._read_anew(period)  # to learn whether a database has changed is to read it
         key = (period, fingerprint(self.settings, self.spec, period))
@@ -366,6 +403,11 @@ class Workspace(UnitTables):
     def _waves_read(self) -> dict[tuple[str, str], Survey]:
         """The waves read last, by what decides their content: a report asks for the same answers several times."""
         return {}
+
+    def _answers_lost(self, period: str) -> bool:
+        """Tell whether a closed wave's file of answers is not there, and nothing else holds them."""
+        source = self.settings.tables.get("responses", Source())
+        return not source.path and not source.sql and period not in wave_files(self.folder)
 
     def _known_period(self, period: str) -> None:
         if period not in self.periods:
@@ -441,6 +483,7 @@ def run_report(
     period: str,
     unit: str = "ALL",
     formats: Sequence[str] = ("html", "pdf"),
+    template: str | Path | None = None,
     out: str | Path | None = None,
     lang: Language | None = None,
     sent: bool = False,
@@ -459,7 +502,9 @@ def run_report(
     period, unit
         What the report is about; ``ALL`` is the whole. A unit may be named by code, name or alias.
     formats
-        Of ``html`` and ``pdf``; the executed notebook is kept beside them.
+        Of html, pdf, docx, pptx and xlsx; the executed notebook is kept beside them.
+    template
+        The office's own Word file; its page, styles, head and foot are taken over by the report in Word.
     out
         Report folder, ``<workspace>/reports`` by default; files are ``{period}/{report}/{unit}.{ext}`` below it.
     lang
@@ -488,4 +533,6 @@ def run_report(
     if lang not in (None, "zh", "en"):
         raise unknown("语言/lang", lang, ("zh", "en"))
     ws = open_workspace(workspace, lang)
-    return ws.run_report(report, period=period, unit=unit, sent=sent, formats=formats, out=out, **parameters)
+    return ws.run_report(
+        report, period=period, unit=unit, sent=sent, formats=formats, template=template, out=out, **parameters
+    )

@@ -48,7 +48,7 @@ import dj_analysis as dj
 from dj_analysis.judge.alerts import reason_words
 from dj_analysis.publish import theme
 from dj_analysis.publish.blocks import MIME
-from dj_analysis.publish.notebooks import FORMATS
+from dj_analysis.publish.exports.formats import FORMATS
 from dj_analysis.publish.parameters import reports
 from dj_analysis.spec import assessment
 from dj_analysis.spec.columns import columns, header, in_form, kind_of, written
@@ -249,7 +249,136 @@ def read_pdf(content: bytes) -> Seen:
     return Seen(re.sub(r"—\s*\d+\s*—", " ", "\n".join(pages)))  # page numbers
 
 
-READERS: dict[str, Callable[[bytes], Seen]] = {"html": read_html, "pdf": read_pdf, "ipynb": read_notebook}
+def read_docx(content: bytes) -> Seen:
+    """Read body, tables, what pictures say to those who do not see them, head and foot, properties."""
+    import docx
+
+    report = docx.Document(io.BytesIO(content))
+    tables = []
+    for table in report.tables:
+        cells = [[cell.text for cell in row.cells] for row in table.rows]
+        tables.append((cells[0], cells[1:]))
+    paragraphs = [paragraph.text for paragraph in report.paragraphs]
+    ending = next((i for i, words in enumerate(paragraphs) if re.match(FOOTER_BEGINS, words)), len(paragraphs))
+    words, footer = paragraphs[:ending], paragraphs[ending:]
+    words += [text for head, rows in tables for row in (head, *rows) for text in row]
+    for name, root in package_parts(content):
+        words += [value for element in root.iter() for key, value in element.items() if key in ("descr", "title")]
+        if name.startswith("docProps/core") or re.match(r"word/(comments|footnotes|endnotes|header)", name):
+            words += list(root.itertext())
+    return Seen(" ".join(words), " ".join(footer), tables)
+
+
+def read_pptx(content: bytes) -> Seen:
+    """Read slides, notes, caches of charts with their workbooks, what pictures say, properties."""
+    words, footer = [], []
+    for name, root in package_parts(content):
+        words += [value for element in root.iter() for key, value in element.items() if key in ("descr", "title")]
+        if re.match(r"ppt/(slides|notesSlides)/[^/]+\.xml", name):
+            for field in [f for parent in root.iter() for f in parent if f.tag.endswith("}fld")]:
+                field.clear()  # the number of a slide
+            for paragraph in (element for element in root.iter() if element.tag.endswith("}p")):
+                text = "".join(paragraph.itertext())
+                (footer if re.match(FOOTER_BEGINS, text) else words).append(text)
+        elif re.match(r"ppt/charts/[^/]+\.xml", name):
+            for cache in (element for element in root.iter() if element.tag.endswith(("numCache", "strCache"))):
+                form = next((one.text or "" for one in cache if one.tag.endswith("}formatCode")), "")
+                told = [one.text or "" for point in cache for one in point if point.tag.endswith("}pt")]
+                words += [shown_as(float(text), form) if form else text for text in told]
+        elif name.startswith("docProps/core"):
+            words += list(root.itertext())
+    with zipfile.ZipFile(io.BytesIO(content)) as package:
+        books = [package.read(name) for name in package.namelist() if name.endswith(".xlsx")]
+    for book in books:
+        words += [text for _, rows in cells_shown(book) for row in rows for text in row]
+    return Seen(" ".join(words), " ".join(footer))
+
+
+def read_xlsx(content: bytes) -> Seen:
+    """Read every cell as it is shown, caches of charts, what charts say, heads and feet of pages, properties.
+
+    Where contents number the tables and count their rows, and the sheet of notes, are read as the footer.
+    """
+    words, footer, tables, sheets, numbers = [], [], [], cells_shown(content), numeric_cells(content)
+    for place, (name, rows) in enumerate(sheets):
+        if place == 0:
+            words += [text for row in rows for text in row[1:6]]
+            footer += [text for row in rows for text in (*row[:1], *row[6:])]
+        elif place == 1:
+            footer += [text for row in rows for text in row]
+        else:
+            words += [name, *(text for row in rows for text in row)]
+        if place > 2 and len(rows) > 3 and rows[3][0]:
+            width = len([text for text in rows[3] if text])
+            body = [row[:width] for row in rows[4:]]
+            body = body[: next((i for i, row in enumerate(body) if not row[1]), len(body))]
+            tables.append((rows[3][:width], body))
+    for name, root in package_parts(content):
+        words += [
+            value for element in root.iter() for key, value in element.items() if key in ("descr", "title", "tooltip")
+        ]
+        if re.match(r"xl/charts/[^/]+\.xml", name):
+            for cache in (element for element in root.iter() if element.tag.endswith(("numCache", "strCache"))):
+                form = next((one.text or "" for one in cache if one.tag.endswith("}formatCode")), "")
+                told = [one.text or "" for point in cache for one in point if point.tag.endswith("}pt")]
+                words += [text for text in told if not form or float(text) not in numbers]  # else it is a cell
+        elif re.match(r"docProps/core|xl/comments", name):
+            words += list(root.itertext())
+        elif name.startswith("xl/worksheets"):
+            words += [
+                one.text or "" for one in root.iter() if one.tag.endswith(("oddHeader", "evenHeader", "firstHeader"))
+            ]
+    return Seen(" ".join(words), " ".join(footer), tables)
+
+
+FOOTER_BEGINS = r"\s*(?:披露控制：|Disclosure control:)"
+
+
+def package_parts(content: bytes) -> Iterator[tuple[str, Any]]:
+    """Every XML part of an office file."""
+    with zipfile.ZipFile(io.BytesIO(content)) as package:
+        for name in package.namelist():
+            if name.endswith((".xml", ".rels")):
+                yield name, ElementTree.fromstring(package.read(name))
+
+
+def cells_shown(content: bytes) -> list[tuple[str, list[list[str]]]]:
+    """Every cell of every sheet, hidden ones too, as its format shows it."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(io.BytesIO(content))
+    return [
+        (
+            sheet.title,
+            [["" if c.value is None else shown_as(c.value, c.number_format) for c in row] for row in sheet.iter_rows()],
+        )
+        for sheet in book.worksheets
+    ]
+
+
+def numeric_cells(content: bytes) -> set[float]:
+    import openpyxl
+
+    book = openpyxl.load_workbook(io.BytesIO(content))
+    cells = (cell.value for sheet in book.worksheets for row in sheet.iter_rows() for cell in row)
+    return {float(value) for value in cells if isinstance(value, (int, float))}
+
+
+def shown_as(value: Any, form: str) -> str:
+    """A number as a spreadsheet shows it; one that holds more than its format shows is told in full."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return str(value)
+    plain = form.split(";")[0]
+    places = len(plain.partition(".")[2].rstrip("%"))
+    scaled = value * 100 if plain.endswith("%") else value
+    if form == "General" or abs(scaled - round(scaled, places)) > 1e-9:
+        return f"{value:.12g}"
+    return f"{round(scaled, places) + 0.0:{'+' if plain.startswith('+') else ''}.{places}f}{'%' * plain.endswith('%')}"
+
+
+READERS: dict[str, Callable[[bytes], Seen]] = {
+    "html": read_html, "pdf": read_pdf, "ipynb": read_notebook, "docx": read_docx, "pptx": read_pptx, "xlsx": read_xlsx,
+}  # fmt: skip
 
 
 @cache
@@ -488,7 +617,7 @@ def report_here(office: Office, name: str, told: Told) -> None:
 TOKEN = re.compile(r"(?<![A-Za-z0-9.])\d+(?:\.\d+)*%?(?![A-Za-z\d])")
 COUNTS = re.compile(  # how many units, and numbers of lists: no statistics
     r"\d+(?=家|个单位|期填答| units\b| more not shown| waves have)|(?<=\(black )\d+|(?<=, red )\d+|(?<=, orange )\d+"
-    r"|\(\d\)(?=\s*题)|(?<=附表)\d"
+    r"|\(\d\)(?=\s*题)|(?<=附表)\d|(?<=附件)\d|(?<=[表图])\d+|(?<=Table )\d+|(?<=Figure )\d+|\d+(?=行见报告|\s+more rows)"
 )
 HEADS = [word for lang in ("zh", "en") for key, word in dj.words(lang).items() if key[:2] in ("h_", "a_", "b_")]
 FIRST = [
@@ -517,6 +646,7 @@ def may_stand(told: Told) -> set[str]:
         "100",
         "95%",
         in_form(rules.response.minimum, "percent"),
+        f"{rules.response.minimum:.0%}",
         in_form(rules.change.false_discovery, "percent"),
     }
     made |= {str(told.plan.min_group), "2026"}
@@ -551,8 +681,12 @@ def rows_told(told: Told, head: list[str], row: list[str]) -> tuple[pd.Series, d
     table = table[table["form"] == "anchors"] if "form" in table else table
     names = [told.spec.unit_label(unit, level) for unit, level in zip(table["unit"], table["level"], strict=True)]
     wanted = pd.Series(table["unit"] == told.unit)
-    if say_column["unit"] in head:
-        wanted = pd.Series(names, table.index) == row[head.index(say_column["unit"])]
+    groups = {
+        told.spec.level_label(level) for level in told.tables["scores"]["level"]
+    }  # head the tables of their groups
+    named = next((i for i, label in enumerate(head) if label == say_column["unit"] or label in groups), None)
+    if named is not None:
+        wanted = pd.Series(names, table.index) == row[named]
     if "code" in table:
         labels, index = table["code"].map(told.spec.code_label), told.spec.codebook.index
         wanted &= (
@@ -790,7 +924,7 @@ def test_every_stream_of_a_pdf_is_opened(office):
 def test_every_cell_of_a_table_is_what_may_be_printed(office):
     hidden_rows = cells = 0
     for left in office.reports:
-        for kind in ("html", "ipynb"):
+        for kind in ("html", "ipynb", "docx", "xlsx"):
             for head, rows in seen(left.files[kind]).tables:
                 for row in rows:
                     told, places = rows_told(left.told, head, row)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, IdentifierError, Problems, UsageError
+from ..file_access import written_whole
 from ..measure.basis import Basis
 from ..measure.intake.identifiers import ALLOWED, DROPPED, identifying_name, identifying_text
 from ..measure.unitsums import STATISTICS, UnitSums
@@ -106,7 +107,9 @@ def write_self_check(
 ) -> Path:
     """Write the page of :func:`self_check` to a file, as it stands: its hashes hold for these very bytes."""
     path = Path(path)
-    path.write_bytes(self_check(spec, services=services, language=language, period=period).encode("utf-8"))
+    page = self_check(spec, services=services, language=language, period=period)
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(page.encode("utf-8"))
     return path
 
 

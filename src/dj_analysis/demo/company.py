@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 import polars as pl
 
 from ..errors import UsageError
+from ..file_access import access_error
 from ..measure.survey import Survey
 from ..spec.periods import parse
 from ..spec.specification import Specification
@@ -120,6 +122,18 @@ class Company:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             advice = "换一个文件夹或先清空 (not empty: name another folder or empty it)"
             raise UsageError(f"{folder} 已存在且不为空,不会覆盖;{advice}")
+        try:
+            self._write(folder)
+            if closed:
+                open_workspace(folder).close(self.periods[-1])
+        except BaseException as error:  # part of an office would be taken for one
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise access_error(error, folder) from error
+            raise
+        return folder
+
+    def _write(self, folder: Path) -> None:
         (folder / "responses").mkdir(parents=True, exist_ok=True)
         write_declarations(folder, self.spec, self._layout, self.seed)
         for back, period in enumerate(reversed(self.periods)):
@@ -134,9 +148,6 @@ class Company:
         write_csv(folder / "teams.csv", teams)
         marks = draw_marks(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
         write_csv(folder / "ratings.csv", marks)
-        if closed:
-            open_workspace(folder).close(self.periods[-1])
-        return folder
 
     def _truth(self, period: str) -> pd.DataFrame:
         codebook, units = self.spec.codebook.at(period), self.spec.units.at(period)

@@ -191,7 +191,8 @@ def _comments(n: int, phrases: Sequence[str], rng: np.random.Generator) -> pl.Se
 def _write_excel(path: Path, table: pl.DataFrame) -> None:
     import xlsxwriter
 
-    with xlsxwriter.Workbook(str(path), {"constant_memory": True}) as book:
+    stream = io.BytesIO()
+    with xlsxwriter.Workbook(stream, {"constant_memory": True}) as book:
         book.set_properties({"created": datetime(2000, 1, 1)})  # else the file would tell the hour it was made
         sheet = book.add_worksheet("Sheet1")
         for row, cells in enumerate([tuple(table.columns), *table.rows()]):
@@ -200,3 +201,4 @@ def _write_excel(path: Path, table: pl.DataFrame) -> None:
                     sheet.write_number(row, column, int(cell))
                 elif cell:
                     sheet.write_string(row, column, cell)
+    path.write_bytes(stream.getvalue())

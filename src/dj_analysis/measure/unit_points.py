@@ -22,7 +22,8 @@ from .survey import Indicators
 class Occasion:
     """Points of every unit in one period; arrays units × codes.
 
-    ``n`` and ``se`` are as declared with the value, ``se`` in points; ``reason`` says why a leaf is missing.
+    ``n`` and ``se`` are as declared with the value, ``se`` in points; ``reason`` says why a leaf is missing; ``values`` are
+    those of leaves that the points were computed from.
     """
 
     period: str
@@ -33,17 +34,18 @@ class Occasion:
     n: np.ndarray
     se: np.ndarray
     reason: np.ndarray
+    values: np.ndarray
 
     def laid_out(self, units: Sequence[str], codes: Sequence[str], name: str = "points") -> np.ndarray:
         """Return one array with these rows and columns; what is not there is missing."""
-        values = getattr(self, name)
+        array = getattr(self, name)
         missing: Any = "" if name == "reason" else np.nan
         rows, columns = (
             pd.Index(own).get_indexer(list(wanted)) for own, wanted in ((self.units, units), (self.codes, codes))
         )
-        taken = values[np.ix_(np.maximum(rows, 0), np.maximum(columns, 0))] if values.size else np.empty((0, 0))
+        taken = array[np.ix_(np.maximum(rows, 0), np.maximum(columns, 0))] if array.size else np.empty((0, 0))
         there = (rows >= 0)[:, None] & (columns >= 0)[None, :]
-        return np.where(there, taken, missing) if values.size else np.full(there.shape, missing)
+        return np.where(there, taken, missing) if array.size else np.full(there.shape, missing)
 
 
 def occasion(data: Indicators, spec: Specification, period: str, tree: Tree | None = None) -> Occasion:
@@ -83,9 +85,9 @@ def occasion(data: Indicators, spec: Specification, period: str, tree: Tree | No
     codes = tuple(code for code in tree.codes if code in points)
     by_code = [np.column_stack([points[code] for code in codes])] if codes else [np.empty((len(names), 0))]
     place = pd.Index(leaves).get_indexer(list(codes))
-    leaf_of = [array[:, np.maximum(place, 0)] for array in (n, 100 * se / span, why)]
+    leaf_of = [array[:, np.maximum(place, 0)] for array in (n, 100 * se / span, why, values)]
     inner = place < 0
-    for array, missing in zip(leaf_of, (np.nan, np.nan, ""), strict=True):
+    for array, missing in zip(leaf_of, (np.nan, np.nan, "", np.nan), strict=True):
         array[:, inner] = missing
     return Occasion(period, tree, names, codes, by_code[0], *leaf_of)
 

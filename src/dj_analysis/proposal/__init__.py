@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import Problems, UsageError
+from ..file_access import accessing, made
 from ..folder import declarations, keying_hints, read_wave, wave_files
 from ..measure.intake import identifiers
 from ..measure.intake.anonymity import quasi_kind
@@ -93,8 +94,10 @@ def propose_workspace(
     notices = (*table.notices, *export.notices, *_notices(lost, columns))
     units = unit_names(columns, answers)
     kept = table.frame[kept_columns(columns, [str(name) for name in table.frame.columns])]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".dj-new-", dir=folder.parent) as place:
+    with (
+        accessing(folder),
+        tempfile.TemporaryDirectory(prefix=".dj-new-", dir=made(folder.parent)) as place,
+    ):
         unfinished = Path(place) / "workspace"
         (unfinished / "responses").mkdir(parents=True)
         write_table(unfinished / "responses" / f"{wave}{kept_kind(source)}", kept)

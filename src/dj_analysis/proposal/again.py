@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import Problems, UsageError
+from ..file_access import accessing, put_in_place
 from ..measure.intake import wjx
 from ..measure.intake.copies import write_table
 from ..measure.intake.row_consent import CONSENTS
@@ -24,7 +25,17 @@ from ..spec.tables import read_responses
 from ..spec.tree import Node
 from ..spec.units import load_units
 from .proposed_columns import Decisions, ProposedColumn, propose_columns
-from .proposed_tables import proposed_nodes, read_rows, scale_rows, toml_text, unit_names, unit_rows, write_rows
+from .proposed_tables import (
+    EVERY,
+    OTHER,
+    proposed_nodes,
+    read_rows,
+    scale_rows,
+    toml_text,
+    unit_names,
+    unit_rows,
+    write_rows,
+)
 from .question_headers import header_names
 from .summary import ProposalPage
 
@@ -113,7 +124,7 @@ def _write(
     headers: dict[str, str],
     columns: dict[str, ProposedColumn],
     reverse: Sequence[str],
-    notices: Sequence[str],
+    notices: list[str],
 ) -> None:
     """Write the completed files beside the old ones first, so that a failure leaves the old ones."""
     folder = settings.folder
@@ -121,6 +132,7 @@ def _write(
     for row in kept_rows:
         if row["role"] == "item" and header_names(headers.get(row["code"], "")) & set(reverse):
             row["direction"] = "-1"
+            notices.append(f"反向题 (reversed): {row['code']} {row['label_zh']}")
     lines = (folder / "workspace.toml").read_text(encoding="utf-8").splitlines()
     units: list[str] = []
     for code, column in columns.items():
@@ -130,8 +142,9 @@ def _write(
         elif column.node is None:
             lines = [line for line in lines if not line.startswith(f"{code} = ")]
     lost = {column.header for column in columns.values() if column.node is None}
-    with tempfile.TemporaryDirectory(prefix=".dj-new-", dir=folder) as place:
-        unfinished = Path(place)
+    with accessing(folder), tempfile.TemporaryDirectory(prefix=".dj-new-", dir=folder) as place:
+        unfinished = Path(place) / "new"
+        unfinished.mkdir()
         cells = list(kept_rows[0])
         write_rows(unfinished / "codebook.csv", cells, [[row[name] for name in cells] for row in kept_rows])
         if scales:
@@ -145,8 +158,10 @@ def _write(
         _page(settings, unfinished, answers, headers, columns, notices).write(unfinished)
         if lost:
             write_table(unfinished / wave.name, frame[[h for h in frame.columns if h not in lost]])
-        for path in sorted(unfinished.iterdir()):
-            shutil.move(path, wave if path.name == wave.name else folder / path.name)
+        put_in_place(
+            {wave if path.name == wave.name else folder / path.name: path for path in sorted(unfinished.iterdir())},
+            Path(place),
+        )
 
 
 def _page(
@@ -199,7 +214,7 @@ def _completed(
         node = by_code[row["code"]]
         row = {**row, "role": column.role, "choices": node.choices, "evidence": node.evidence}
         if column.role == "item":
-            section = column.section or "其他题目"
+            section = column.section or (EVERY if EVERY in dimensions else OTHER)
             if section not in dimensions:
                 dimensions[section] = _new_code(rows, added)
                 parent = index or "INDEX"

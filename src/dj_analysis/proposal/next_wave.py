@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import DataError, Problems, UsageError, unknown
+from ..file_access import accessing, is_lock, put_in_place
 from ..folder import declarations, read_wave, wave_files
 from ..measure.intake import wjx
 from ..measure.intake.copies import write_table
@@ -267,10 +268,10 @@ def _write(
     """Write the new files beside the old ones, read them as the workspace would, and only then put them in place."""
     renamed = {header: columns.own_headers.get(code, header) for header, code in columns.headers.items()}
     kept = [header for header in answers.columns if header in columns.headers or header in wjx.META]
-    with tempfile.TemporaryDirectory(prefix=".dj-add-", dir=folder) as place:
+    with accessing(folder), tempfile.TemporaryDirectory(prefix=".dj-add-", dir=folder) as place:
         trial = Path(place)
         for path in folder.iterdir():
-            if path.is_file() and path.suffix in (".csv", ".toml", ".xlsx"):
+            if path.is_file() and path.suffix in (".csv", ".toml", ".xlsx") and not is_lock(path):
                 shutil.copy2(path, trial / path.name)
         (trial / "responses").mkdir()
         write_table(trial / "responses" / f"{wave.text}.csv", answers[kept].rename(columns=renamed))
@@ -282,10 +283,9 @@ def _write(
             read_wave(declared, spec, wave.text, problems)
         problems.raise_if_any(DataError)
         (folder / "responses").mkdir(exist_ok=True)
-        for name in changed:
-            shutil.move(trial / name, folder / name)
-        name = f"{wave.text}.csv"
-        shutil.move(trial / "responses" / name, folder / "responses" / name)
+        (trial / "old").mkdir()
+        written = [*changed, f"responses/{wave.text}.csv"]
+        put_in_place({folder / name: trial / name for name in written}, trial / "old")
 
 
 def _write_codebook(trial: Path, wave: Period, columns: _Columns) -> list[str]:

@@ -48,6 +48,11 @@ _RATING = re.compile(
 )
 _OPEN = re.compile(r"建议|意见|希望|想说|请写|请填|原因|为什么|具体|说明|举例|最想|comment|suggest|please describe|why", re.IGNORECASE)  # fmt: skip
 _RECOMMEND = re.compile(r"推荐|recommend", re.IGNORECASE)
+#: A range that the header itself gives: (0-10分).
+_GIVEN_RANGE = re.compile(r"[(（]\s*([01])\s*分?\s*[-–—~～至到]\s*(\d{1,2})\s*分?\s*[)）]")
+#: Words for how much of something one is content with; what of, such as pay, makes no question of categories then.
+_CONTENT = re.compile(r"满意|认可|同意|satisf|agree", re.IGNORECASE)
+_PAY = re.compile(r"收入|工资|薪|income", re.IGNORECASE)
 _JOINTS = re.compile(r"\s*[;；|,，、]\s*")  # between the options of a multiple choice in one cell
 _SHORT = re.compile(r"^(G\d{1,3})?[A-Za-z]{1,4}_?\d{1,3}([_.]\d{1,3}|\[\w{1,8}\])?$")  # L1, Q2_3, G01Q02[SQ003]
 
@@ -292,18 +297,30 @@ def _repeats(column: _Column) -> bool:
 def _ranges(columns: Sequence[_Column]) -> dict[str, tuple[int, int]]:
     """Range of numeric ratings, from all questions of one kind together: one nobody rates 5 is still of 1–5."""
     kinds: dict[str, list[_Column]] = {}
+    found: dict[str, tuple[int, int]] = {}
     for column in columns:
         if column.is_whole and column.values.min() >= 0 and column.values.max() <= 10:
+            if (given := _given_range(column)) is not None:
+                found[column.header] = given
+                continue
             kind = "short" if _SHORT.match(column.header) else column.stem
             kind = kind or ("1-5" if column.values.max() <= 5 and column.values.min() >= 1 else column.header)
             kinds.setdefault(kind, []).append(column)
-    found: dict[str, tuple[int, int]] = {}
     for rows in kinds.values():
         low, high = min(row.values.min() for row in rows), max(row.values.max() for row in rows)
         limits = _limits(low, high)
         if limits is not None:
             found |= {row.header: limits for row in rows}
     return found
+
+
+def _given_range(column: _Column) -> tuple[int, int] | None:
+    """Return the range that the header gives, where all answers lie in it."""
+    given = _GIVEN_RANGE.search(column.header)
+    if given is None:
+        return None
+    low, high = int(given[1]), int(given[2])
+    return (low, high) if low < high and column.values.between(low, high).all() else None
 
 
 def _limits(low: float, high: float) -> tuple[int, int] | None:
@@ -359,7 +376,8 @@ def _are_combinations(answers: Iterable[str]) -> bool:
 
 def _numeric(column: _Column, limits: tuple[int, int] | None, section: str) -> ProposedColumn:
     label, kinds = column.label, column.cells.nunique()
-    is_category = bool(quasi_kind(column.header) or _CATEGORY.search(label)) and not section
+    asked_of = _PAY.sub("", label) if _CONTENT.search(label) else label
+    is_category = bool(quasi_kind(column.header) or _CATEGORY.search(asked_of)) and not section
     is_rating = bool(section or _RATING.search(label) or _SHORT.match(column.header))
     if is_category and not _RATING.search(label):
         if 2 <= kinds <= _MOST_CATEGORIES:
@@ -368,8 +386,10 @@ def _numeric(column: _Column, limits: tuple[int, int] | None, section: str) -> P
         return ProposedColumn(column.header, None, "数字，不是评分 (numbers that rate nothing)")
     if limits is not None and is_rating and not is_category:
         low, high = limits
+        if limits == (1, 10) and _RECOMMEND.search(label) and _given_range(column) is None:
+            low = 0  # as such questions are asked; that nobody chose 0 does not tell
         node = Node("", label_zh=label, text_zh=label, minimum=low, maximum=high)
-        if limits == (0, 10) and _RECOMMEND.search(label):
+        if (low, high) == (0, 10) and _RECOMMEND.search(label):
             return ProposedColumn(
                 column.header, node, "0–10 的推荐意愿，作结果题 (likelihood to recommend: an outcome)", None, OUTCOME
             )

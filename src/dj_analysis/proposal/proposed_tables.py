@@ -19,6 +19,8 @@ from ..spec.consent import PLACEHOLDER
 from ..spec.tree import CHOICE_ROLES, Node
 from .proposed_columns import OUTCOME, ProposedColumn
 
+#: Names of the dimension of questions that stand under no heading: beside others, and where there is none.
+OTHER, EVERY = "其他题目", "全部题目"
 UNITS = ("unit", "tree", "parent", "level", "type", "name_zh")
 
 
@@ -35,8 +37,10 @@ def proposed_nodes(columns: Sequence[ProposedColumn]) -> tuple[list[Node], list[
     if rated and not any(node.role == "index" for node in nodes):
         nodes.append(Node("INDEX", label_zh="员工思想指数", role="index"))
     form = "both" if default else ""
-    for i, name in enumerate(dict.fromkeys(c.section for c in rated), start=1):
-        nodes.append(Node(f"M{i}", parent="" if default else "INDEX", label_zh=name or "其他题目", role="dimension"))
+    sections = dict.fromkeys(c.section for c in rated)
+    unnamed = EVERY if len(sections) == 1 and not default else OTHER
+    for i, name in enumerate(sections, start=1):
+        nodes.append(Node(f"M{i}", parent="" if default else "INDEX", label_zh=name or unnamed, role="dimension"))
         nodes += [replace(c.node, parent=f"M{i}", form=form) for c in rated if c.section == name and c.node is not None]
     outcomes = [c.node for c in own if c.section == OUTCOME and c.node is not None]
     if outcomes:

@@ -12,6 +12,7 @@ _NUMBER = re.compile(r"^\s*(?:第\s*(\d+)\s*题|(\d+)\s*[、.．]|Q(\d+)(?=[.:�
 _ROW_ONLY = re.compile(r"^\s*(?:(第\s*\d+\s*题)|(\d+)\s*[、.．])\s*[(（].*[)）]\s*$")
 _CODE = re.compile(r"^[A-Za-z]\w*\[\w+\][.:：、]\s*")  # G01Q02[SQ001].
 _DASHES = ("—", "--", "–", " - ")
+_BETWEEN_NUMBERS = re.compile(r"(?<=\d)\s*(?:——?|--?|–)\s*(?=\d)")  # 0—10: a range parts no row from its question
 _ROW_BEHIND = re.compile(r"^(.+?)\s*\[([^\[\]]+)\]\s*$")  # as Google Forms and LimeSurvey write rows
 
 
@@ -40,6 +41,7 @@ def matrix_stem(header: str) -> str:
     >>> matrix_stem("3、食堂—饭菜可口"), matrix_stem("第12题(班车)"), matrix_stem("请评价 [班车]"), matrix_stem("4、请打分")
     ('食堂', '第12题', '请评价', '')
     """
+    header = _BETWEEN_NUMBERS.sub("~", header)
     for dash in _DASHES:
         if dash in header:
             return wjx.unnumbered(header.rsplit(dash, 1)[0]).strip()
@@ -64,6 +66,7 @@ def matrix_stems(headers: Iterable[str]) -> dict[str, str]:
 
 def matrix_row(header: str) -> str:
     """Return the row or option that stands behind the question of a header."""
+    header = _BETWEEN_NUMBERS.sub("~", header)
     for dash in _DASHES:
         if dash in header:
             return header.rsplit(dash, 1)[1].strip()

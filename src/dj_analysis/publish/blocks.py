@@ -25,7 +25,7 @@ from .wording import fill, say, without_our_sentences
 
 MIME = "application/vnd.dj-analysis.block+json"
 LITERAL = ("heading", "text", "note")  # may be an author's own words; all other blocks are made of results
-KINDS_OF_BLOCK = ("heading", "text", "note", "keyfigure", "table", "figure")
+KINDS_OF_BLOCK = ("heading", "text", "note", "keyfigure", "table", "figure", "recomputation")
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,13 @@ class Block:
         return str(c.get("text") or c.get("alt") or f"{c.get('label')}: {c.get('value')}")
 
 
-def heading(text: str, depth: int = 1) -> Block:
+def heading(text: str, depth: int = 1, *, label: str = "") -> Block:
     """Head a section (depth 1–4; exporters number them 一、 (一) 1. (1)); depth 0 is a title and begins a page.
+
+    Parameters
+    ----------
+    label
+        Stands in place of the number: 附件1.
 
     Examples
     --------
@@ -69,7 +74,7 @@ def heading(text: str, depth: int = 1) -> Block:
     """
     if not 0 <= depth <= 4:
         raise UsageError(f"depth {depth}: 应为 0–4 (use 0 to 4)")
-    return Block("heading", {"text": text, "depth": depth})
+    return Block("heading", {"text": text, "depth": depth} | ({"label": label} if label else {}))
 
 
 def text(
@@ -100,7 +105,7 @@ def text(
     _check_names(names)
     if safe is not None:
         own_words("sentence", re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "", without_our_sentences(sentence), flags=re.DOTALL))
-    return _block("text", {"text": fill(sentence, safe, names), "place": place}, safe)
+    return sealed_block("text", {"text": fill(sentence, safe, names), "place": place}, safe)
 
 
 def note(text: str, safe: Protected | Mapping[str, Protected] | None = None, **names: Any) -> Block:
@@ -112,7 +117,7 @@ def note(text: str, safe: Protected | Mapping[str, Protected] | None = None, **n
     '口径与上期一致。'
     """
     _check_names(names)
-    return _block("note", {"text": fill(text, safe, names)}, safe)
+    return sealed_block("note", {"text": fill(text, safe, names)}, safe)
 
 
 def keyfigure(
@@ -133,7 +138,7 @@ def keyfigure(
     >>> figure["value"], figure["detail"]
     ('47.5', '估计范围43.5—51.5分')
     """
-    safe = _printed(safe)
+    safe = printed_only(safe)
     own_words("label", label)
     if "unit" not in safe.table:
         raise UsageError("keyfigure: 此结果没有单位列 (the result has no column unit)")
@@ -148,7 +153,7 @@ def keyfigure(
     value = written(row[column], column, language, n=row.get("n", float("nan")), beside=list(table.columns))
     ends = {name: written(row[name], name, beside=list(table.columns)) for name in ("low", "high") if ranged}
     detail = say(language, "range", **ends) if ranged else hidden
-    return _block("keyfigure", {"label": label, "value": value, "detail": detail}, safe)
+    return sealed_block("keyfigure", {"label": label, "value": value, "detail": detail}, safe)
 
 
 def table(
@@ -185,7 +190,7 @@ def table(
     ['二支部', '—', '—', '为避免推算，不单列']
     ['三支部', '—', '—', '填答人数不足，按规定不单列']
     """
-    safe = _printed(safe)
+    safe = printed_only(safe)
     own_words("caption", caption)
     printed = shown(safe, columns, across, value, sort)
     total, language, hidden = len(printed.rows), safe.spec.language, safe.hidden
@@ -193,11 +198,11 @@ def table(
     remarks = [say(language, "table_hidden", count=hidden, min_group=safe.plan.min_group)] if hidden else []
     remarks += [say(language, "table_cut", shown=len(rows), total=total)] if len(rows) < total else []
     columns_ = [
-        {"label": label, "kind": form, "width": _width(label, [row[i] for row in rows])}
-        for i, (label, form) in enumerate(zip(printed.headers, printed.forms, strict=True))
+        {"name": name, "label": label, "kind": form, "width": _width(label, [row[i] for row in rows])}
+        for i, (name, label, form) in enumerate(zip(printed.names, printed.headers, printed.forms, strict=True))
     ]
     content = {"caption": caption, "columns": columns_, "rows": rows, "values": values, "note": "".join(remarks)}
-    return _block("table", content, safe)
+    return sealed_block("table", content, safe)
 
 
 def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **options: Any) -> Block:
@@ -215,7 +220,7 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
     >>> dj.figure(dj.plot_scores, safe, level="branch").kind
     'figure'
     """
-    safe = _printed(safe)
+    safe = printed_only(safe)
     own_words("caption", caption)
     name = getattr(plot, "__name__", str(plot))
     if PLOTS.get(name) is not plot:
@@ -224,9 +229,12 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
         raise UsageError("figure: 报告的图自建坐标轴,不接受 ax;自己的图用 dj.own_figure (it draws on axes of its own)")
     with theme.drawing(safe.spec.fonts):
         axes = plot(safe, **options)
-        title = axes.get_title() or axes.get_title(loc="left")
+        lines = (axes.get_title() or axes.get_title(loc="left")).split("\n")
+        title = ("" if safe.spec.language == "zh" else " ").join(lines)
+        for place in ("left", "center"):  # the caption says it, once
+            axes.set_title("", loc=place)
         content = _drawn(axes.get_figure())
-    return _block("figure", content | {"alt": title, "caption": caption or title}, safe)
+    return sealed_block("figure", content | {"plot": name, "alt": title, "caption": caption or title}, safe)
 
 
 def _drawn(figure_: Any) -> dict[str, Any]:
@@ -275,13 +283,13 @@ def block_html(block: Block) -> str:
         return f"<h{level}>{safe_text(c['text']).replace(chr(10), '<br>')}</h{level}>"
     if block.kind == "text":
         return f'<p class="{safe_text(c["place"])}">{safe_text(c["text"])}</p>'
-    if block.kind == "note":
+    if block.kind in ("note", "recomputation"):
         return f'<p class="note">{safe_text(c["text"])}</p>'
     if block.kind == "keyfigure":
         parts = "".join(f'<div class="{part}">{safe_text(c[part])}</div>' for part in ("label", "value", "detail"))
         return f'<div class="keyfigure">{parts}</div>'
     if block.kind == "figure":
-        caption = f"<figcaption>{safe_text(c['caption'])}</figcaption>" if c["caption"] != c["alt"] else ""
+        caption = f"<figcaption>{safe_text(c['caption'])}</figcaption>"
         label = safe_text(c["alt"], quote=True)
         return f'<figure role="img" aria-label="{label}">{c["svg"]}{caption}</figure>'
     return _table_html(c)
@@ -298,7 +306,7 @@ def _table_html(c: Mapping[str, Any]) -> str:
         + "</tr>"
         for row in c["rows"]
     )
-    caption = f"<caption>{html.escape(c['caption'])}</caption>" if c["caption"] else ""
+    caption = f"<caption>{html.escape(c.get('number', '') + c['caption'])}</caption>" if c["caption"] else ""
     note_ = f'<p class="note">{html.escape(c["note"])}</p>' if c["note"] else ""
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note_}"
 
@@ -340,6 +348,7 @@ def own_table(frame: pd.DataFrame, note: str, *, about: str = "persons") -> Bloc
     ]
     shown_ = [
         {
+            "name": "",
             "label": str(name),
             "kind": "value" if number else "text",
             "width": _width(str(name), [row[i] for row in rows]),
@@ -383,7 +392,9 @@ def _own(about: str) -> dict[str, str]:
 OWN_WORK = "作者自行计算，未经披露控制 (the author's own work, not under disclosure control)"
 
 
-def _block(kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str, Protected | None] | None) -> Block:
+def sealed_block(
+    kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str, Protected | None] | None
+) -> Block:
     """Make a block that carries the seal of the plan its numbers were protected with; literal words carry none."""
     results = list(safe.values()) if isinstance(safe, Mapping) else [safe]
     plans = {result.plan.id: result.plan for result in results if result is not None}
@@ -396,7 +407,7 @@ def _block(kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str,
     return Block(kind, content)
 
 
-def _printed(safe: Any) -> Protected:
+def printed_only(safe: Any) -> Protected:
     """Return what may be printed of a protected result; anything else is refused."""
     if not isinstance(safe, Protected):
         what = "未经披露控制的结果" if isinstance(safe, Result) else type(safe).__name__

@@ -102,6 +102,37 @@ def manager_options() -> dict[str, Any]:
     return {"kernel_manager_class": ForkedManager}
 
 
+@contextlib.contextmanager
+def own_kernels(log: Path) -> Iterator[dict[str, Any]]:
+    """Give the options of papermill by which it starts kernels; those still running when the block ends are ended with it.
+
+    Kernels come from the server of this process, where there is one; what others say on standard error goes into ``log``.
+    """
+    from jupyter_client.manager import AsyncKernelManager
+
+    options = manager_options()
+    managers: list[Any] = []
+    processes: list[Any] = []
+
+    class OwnManager(options.get("kernel_manager_class", AsyncKernelManager)):  # type: ignore[misc]
+        """Remembers the kernel it starts."""
+
+        async def start_kernel(self, **kwargs: Any) -> None:
+            managers.append(self)
+            await super().start_kernel(**kwargs, **({} if options else {"stderr": said}))
+            processes.append(self.provisioner.process)
+
+    with log.open("wb") as said:
+        try:
+            yield {"kernel_manager_class": OwnManager}
+        finally:
+            unfinished = [getattr(manager.provisioner, "process", None) for manager in managers]
+            for process in dict.fromkeys([*processes, *unfinished]):
+                if process is not None and process.poll() is None:
+                    process.kill()
+                    process.wait()
+
+
 class _ForkedProcess:
     """A process that is not our child, with the methods of `subprocess.Popen` that a provisioner calls.
 
@@ -265,5 +296,6 @@ def _become_kernel(request: Mapping[str, Any]) -> None:
 
 def _run(address: str) -> None:
     """The whole life of a server, and of each kernel that comes out of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started it, whose end is its end too
     _import_libraries()
     _become_kernel(_serve(address))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -9,25 +10,26 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..errors import DjError, UsageError, unknown
+from ..errors import AccessError, DjError, UsageError, unknown
+from ..file_access import accessing, is_lock, made, refusal_of_number, written_whole
 from ..record import Record
 from ..release.plan import ReleasePlan
 from ..result import PURPOSE, PURPOSE_EN
 from ..spec.codes import DEVICES
 from ..spec.periods import parse
 from ..spec.specification import Specification
-from .exports.document import Document, content_hash, read_document, stripped, waves_in
-from .exports.html import to_html
-from .exports.pdf import to_pdf
-from .kernels import manager_options
+from .exports.document import Appearance, content_hash, read_document, stripped, waves_in
+from .exports.formats import FORMATS, check_formats, written_in
+from .kernels import own_kernels
 from .parameters import check_parameters, parameters_given, reports
 from .wording import say, words
 
@@ -35,10 +37,6 @@ if TYPE_CHECKING:
     import nbformat
 
 CELL_SECONDS = 600
-FORMATS: Mapping[str, Callable[[Document, str], bytes]] = {
-    "html": lambda document, fonts: to_html(document),
-    "pdf": to_pdf,
-}
 
 
 class ReportError(DjError):
@@ -75,6 +73,7 @@ def run_notebook(
     entered: Callable[[Sequence[str]], list[dict[str, Any]]] | None = None,
     corrections: Sequence[str] = (),
     formats: Sequence[str] = ("html", "pdf"),
+    template: str | Path | None = None,
     out: str | Path | None = None,
     **given: Any,
 ) -> Run:
@@ -95,7 +94,9 @@ def run_notebook(
     corrections
         Reasons of corrections of this wave (更正说明), told at the end of the report.
     formats
-        Of ``html`` and ``pdf``; the executed notebook without other outputs is always kept beside them.
+        Of html, pdf, docx, pptx and xlsx; the executed notebook without other outputs is always kept beside them.
+    template
+        Word file whose page, styles, head and foot the report in Word takes over; by default that of ``[document]``.
     out
         Report folder; ``reports`` in the workspace by default. Files are ``{period}/{report}/{unit}.{ext}`` below it.
     given
@@ -111,24 +112,25 @@ def run_notebook(
     source = reports().get(report)
     if source is None:
         raise unknown("报告/report", report, reports())
-    for kind in formats:
-        if kind not in FORMATS:
-            raise unknown("格式/format", kind, FORMATS)
+    check_formats(formats)
     values = {"workspace": str(folder), "period": period, "unit": unit, "lang": spec.language, **given}
-    checked = check_parameters(source, values)
-    place = (Path(out) if out is not None else folder / "reports").resolve()
+    checked, appearance = check_parameters(source, values), _appearance(folder, spec, template)
+    place = report_folder(folder, out)
     started = time.perf_counter()
     executed = _execute(source, checked, folder)
     waves = waves_in(executed)
     draft = not sent and shows_open(plan, waves)
-    target = Path("drafts" if draft else "") / period / report
+    target = _target(report, period, draft=draft)
     manifest = _manifest(source, checked, spec, folder)
     manifest |= {"plan": plan.id, "head": record.head}
     document = read_document(
-        executed, _meta(report, period, unit, spec, manifest, plan, waves, draft=draft, corrections=corrections), plan
+        executed,
+        _meta(report, period, unit, spec, manifest, plan, waves, draft=draft, corrections=corrections),
+        plan,
+        spec.official,
     )
     manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
-    contents = {kind: FORMATS[kind](document, spec.fonts) for kind in formats}
+    contents = written_in(document, formats, appearance)
     contents["ipynb"] = _notebook_bytes(stripped(executed), folder)
     names = {kind: (target / f"{file_name(unit)}.{kind}").as_posix() for kind in contents}
     payload = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
@@ -138,6 +140,37 @@ def run_notebook(
         seconds=round(time.perf_counter() - started, 2),
     )  # fmt: skip
     return Run(report, period, unit, {kind: place / name for kind, name in names.items()}, manifest)
+
+
+def report_folder(folder: Path, out: str | Path | None) -> Path:
+    """Return where the reports of a workspace go: the folder asked for, else ``reports`` in it."""
+    return (Path(out) if out is not None else folder / "reports").resolve()
+
+
+def _target(report: str, period: str, *, draft: bool) -> Path:
+    return Path("drafts" if draft else "") / period / report
+
+
+@contextlib.contextmanager
+def telling_earlier_files(report: str, period: str, unit: str, place: Path) -> Iterator[None]:
+    """Add to the error of a run that fails which files of an earlier run lie in its place, and of when they are.
+
+    They are left as they are: what left before is in the record, and no failed run takes it back.
+    """
+    try:
+        yield
+    except BaseException as error:
+        earlier = [
+            f"{path} ({datetime.fromtimestamp(path.stat().st_mtime):%Y-%m-%d %H:%M})"
+            for draft in (False, True)
+            for path in sorted((place / _target(report, period, draft=draft)).glob(f"{file_name(unit)}.*"))
+            if path.suffix.removeprefix(".") in FORMATS
+        ]
+        if earlier:
+            error.add_note(
+                f"这次没有生成报告;以下是此前的文件,未改动 (no report was made; these are earlier ones, unchanged): {'、'.join(earlier)}"
+            )
+        raise
 
 
 def export_notebook(
@@ -150,6 +183,7 @@ def export_notebook(
     plan: Callable[[str], ReleasePlan],
     sent: Sequence[Mapping[str, Any]] = (),
     entered: Callable[[ReleasePlan, Sequence[str]], list[dict[str, Any]]] | None = None,
+    template: str | Path | None = None,
     out: Path | None = None,
 ) -> Exported:
     """Export an executed notebook, one of this package or a researcher's own, without running it.
@@ -165,9 +199,7 @@ def export_notebook(
 
     if not notebook.exists():
         raise UsageError(f"文件不存在 (no such file): {notebook}")
-    for kind in formats:
-        if kind not in FORMATS:
-            raise unknown("格式/format", kind, FORMATS)
+    check_formats(formats)
     executed = nbformat.read(notebook, as_version=4)
     known = {p.name: p.default for p in parameters_given(executed)}
     if "period" not in known:
@@ -177,15 +209,30 @@ def export_notebook(
     draft = not sent and shows_open(ruling, waves)
     manifest = _versions(spec) | {"parameters": {}, "plan": ruling.id, "head": record.head, "data": "—"}
     report = notebook.parent.name if notebook.stem == file_name(unit) else notebook.stem
-    document = read_document(executed, _meta(report, period, unit, spec, manifest, ruling, waves, draft=draft), ruling)
+    meta, appearance = (
+        _meta(report, period, unit, spec, manifest, ruling, waves, draft=draft),
+        _appearance(folder, spec, template),
+    )
+    document = read_document(executed, meta, ruling, spec.official)
     manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
     target = (out or notebook.parent).resolve()
-    files = {kind: (target / f"{notebook.stem}.{kind}", FORMATS[kind](document, spec.fonts)) for kind in formats}
+    contents = written_in(document, formats, appearance)
+    files = {kind: (target / f"{notebook.stem}.{kind}", content) for kind, content in contents.items()}
     payload = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
     names = {_within(path, (folder / "reports").resolve()): (path, content) for path, content in files.values()}
     payload |= _releases(waves, draft, sent, None if entered is None else partial(entered, ruling))
     record.publish("draft" if draft else "publication", payload, names, seconds=0.0)
     return Exported({kind: path for kind, (path, _) in files.items()}, document.dropped)
+
+
+def _appearance(folder: Path, spec: Specification, template: str | Path | None) -> Appearance:
+    """Return the office's fonts and Word template; a template that is no file of Word is refused."""
+    named = (
+        Path(template) if template is not None else folder / spec.official.template if spec.official.template else None
+    )
+    if named is not None and (not named.is_file() or named.suffix.lower() not in (".docx", ".dotx")):
+        raise UsageError(f"模板不是 Word 文件 (the template is no Word file): {named.name};用 .docx (use a .docx)")
+    return Appearance(spec.fonts, named)
 
 
 class Exported(dict[str, Path]):
@@ -254,24 +301,30 @@ def _execute(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.
     inside = (
         folder / ".dj"
     )  # what a run shows is confidential until it is exported: a killed run must not leave it elsewhere
-    inside.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="run-", dir=inside) as place:
+    with (
+        accessing(inside),
+        tempfile.TemporaryDirectory(prefix="run-", dir=made(inside)) as place,
+        own_kernels(log := Path(place) / "kernel.log") as options,
+    ):
         executed = Path(place) / "run.ipynb"
         try:
             papermill.execute_notebook(
                 str(source), str(executed), parameters=dict(values), kernel_name="python3", progress_bar=False, log_output=False,
                 execution_timeout=CELL_SECONDS, interrupt_on_timeout=True, request_save_on_cell_execute=False, cwd=place,
-                **_transport(), **manager_options(),
+                **_transport(), **options,
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             kept = _keep_failed(executed, folder, source.stem)
             # Our own errors quote nobody; those of other libraries may quote an answer, and stay in the confidential copy.
             ours = error.ename in _own_errors()
+            refused = re.match(r"\[Errno (\d+)\]", error.evalue)
             said = error.evalue if ours else "详情见副本 (what it says is in the copy)"
+            said = refusal_of_number(int(refused[1])) if refused else said
             where = f"单元格/cell {error.exec_count}"
-            raise ReportError(f"{source.stem} {where}: {error.ename}: {said} (.dj/failed/{kept})") from None
+            raise ReportError(f"{source.stem} {where}: {error.ename}: {said} ({kept})") from None
         except (DeadKernelError, TimeoutError) as error:
-            raise ReportError(f"{source.stem}: 内核中止 (the kernel died or timed out)") from error
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise ReportError(": ".join([f"{source.stem}: 内核中止 (the kernel died or timed out)", *said])) from error
         return nbformat.read(executed, as_version=4)
 
 
@@ -290,13 +343,14 @@ def _transport() -> dict[str, Any]:
 
 
 def _keep_failed(executed: Path, folder: Path, report: str) -> str:
-    if not executed.exists():
-        return ""
-    failed = folder / ".dj" / "failed"
-    failed.mkdir(parents=True, exist_ok=True)
-    name = f"{report}-{hashlib.sha256(executed.read_bytes()).hexdigest()[:8]}.ipynb"
-    shutil.copyfile(executed, failed / name)
-    return name
+    """Keep the notebook of a failed run and tell where; a copy that cannot be written does not hide why the run failed."""
+    try:
+        name = f"{report}-{hashlib.sha256(executed.read_bytes()).hexdigest()[:8]}.ipynb"
+        with written_whole(folder / ".dj" / "failed" / name) as copy:
+            shutil.copyfile(executed, copy)
+    except (OSError, AccessError):
+        return "副本未能保存 (no copy could be kept)"
+    return f".dj/failed/{name}"
 
 
 def _versions(spec: Specification) -> dict[str, Any]:
@@ -321,7 +375,8 @@ def _manifest(source: Path, values: Mapping[str, Any], spec: Specification, fold
 
 def _inputs(folder: Path) -> list[Path]:
     top = [p for p in folder.glob("*") if p.is_file()]
-    return sorted([*top, *(p for p in (folder / "responses").glob("*") if p.is_file())])
+    files = [*top, *(p for p in (folder / "responses").glob("*") if p.is_file())]
+    return sorted(path for path in files if not is_lock(path))
 
 
 def _meta(

@@ -19,7 +19,7 @@ from ..spec.periods import parse
 from ..spec.specification import Specification
 from ..spec.tree import Form, Tree
 from ..spec.units import ALL
-from .wording import fill, words
+from .wording import fill, say
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Scope:
         codebook = self.spec.codebook.at(self.period)
         language = self.spec.language
         index = codebook.index
-        tree = codebook.tree.in_form(self.form)
+        tree, tree_has_forms = codebook.tree.in_form(self.form), codebook.tree.has_forms
         spec = self.spec
         office, recipient = (spec.office, spec.recipient) if language == "zh" else (spec.office_en, spec.recipient_en)
         return {
@@ -124,7 +124,9 @@ class Scope:
             "dimensions": [node.code for node in codebook.dimensions],
             "items": [leaf.code for leaf in tree.leaves if index is None or index in tree.ancestors(leaf.code)],
             "form": self.form,
+            "form_words": say(language, f"form_{'full' if self.form == 'full' else 'pulse'}") if tree_has_forms else "",
             "levels": self.levels,
+            "peer_levels": self.tiers,
             "level_names": {name: self.spec.level_label(name) for name in (*self._units.levels, *self.groups)},
         }
 
@@ -180,11 +182,19 @@ class Scope:
         filled = fill(sentence, None, {"unit": self.unit, "lang": self.spec.language, **self.names, **more})
         return filled.replace("|", "\n")
 
-    def attachments(self, warned: Protected) -> list[str]:
-        """Names of what is attached to the first page: tables of units and of those warned, and the notes."""
-        phrases = words(self.spec.language)
-        listed = [*(["a_units"] if self.below else []), *(["a_alerts"] if len(warned.table) else []), "a_notes"]
-        return [phrases[key] for key in listed]
+    def annexes(self, warned: Protected) -> dict[str, int]:
+        """What is attached to the first page, in order, with its number: units warned, tables of units and questions, notes."""
+        listed = [
+            *(["a_alerts"] if len(warned.table) else []),
+            *(["a_units"] if self.below else []),
+            "a_items",
+            "a_notes",
+        ]
+        return {key: number for number, key in enumerate(listed, start=1)}
+
+    def annex_label(self, number: int) -> str:
+        """Return what heads an annex: 附件1."""
+        return say(self.spec.language, "annex_label", number=number)
 
     def warned(self, alerts: Protected) -> Protected:
         """Keep the units with a warning."""

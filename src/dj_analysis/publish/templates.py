@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from pathlib import Path
 
 from ..act.care import HELP_LINE, write_self_check
+from ..file_access import written_whole
 from ..result import PURPOSE, PURPOSE_EN
 from ..spec import assessment
 from ..spec.codebook import Codebook, Scale, default_codebook
@@ -14,7 +16,7 @@ from ..spec.settings import DEFAULT_MIN_GROUP
 from ..spec.specification import Specification
 from ..spec.tree import Node
 from .blocks import Block, heading, note, text
-from .exports.document import Document
+from .exports.document import Appearance, Document
 from .exports.pdf import to_pdf
 
 _NOTICE = {
@@ -60,18 +62,20 @@ def write_templates(folder: Path, spec: Specification | None = None) -> list[Pat
         ``self-check-en.html`` where it has an index.
     """
     spec = spec or Specification(codebook=default_codebook())
-    (folder / "tables").mkdir(parents=True, exist_ok=True)
     written = [_write_table(folder / "tables" / f"{name}.xlsx", schema) for name, schema in SCHEMAS.items()]
     forms = ("full", "pulse") if spec.codebook.tree.has_forms else ("full",)
     for form in forms:
         path = folder / f"questionnaire-{form}.pdf"
-        path.write_bytes(_pdf(questionnaire(spec, form), spec))
+        with written_whole(path) as unfinished:
+            unfinished.write_bytes(_pdf(questionnaire(spec, form), spec))
         written.append(path)
     notice_path = folder / "notice.pdf"
-    notice_path.write_bytes(_pdf(notice(spec), spec))
+    with written_whole(notice_path) as unfinished:
+        unfinished.write_bytes(_pdf(notice(spec), spec))
     written.append(notice_path)
     form_path = folder / assessment.FILE
-    form_path.write_text(assessment.assessment_template(spec.language), encoding="utf-8")
+    with written_whole(form_path) as unfinished:
+        unfinished.write_text(assessment.assessment_template(spec.language), encoding="utf-8")
     written.append(form_path)
     if spec.codebook.index:
         written.append(write_self_check(folder / "self-check.html", spec, language="zh"))
@@ -153,19 +157,20 @@ def _question(number: int, node: Node, codebook: Codebook, language: str) -> str
 
 
 def _pdf(blocks: list[Block], spec: Specification) -> bytes:
-    titled = [Block(b.kind, {**b.content, "number": ""}) if b.kind == "heading" else b for b in blocks]
+    titled = [Block(b.kind, {**b.content, "number": ""}) for b in blocks]
     language = spec.language
     meta = {
         "title": str(blocks[0].content["text"]), "period": "", "unit": "ALL", "language": language, "office": spec.office,
         "purpose": {"zh": PURPOSE, "en": PURPOSE_EN}[language], "footer": f"codebook {spec.codebook.version}",
     }  # fmt: skip
-    return to_pdf(Document(tuple(titled), meta), spec.fonts)
+    return to_pdf(Document(tuple(titled), meta), Appearance(spec.fonts))
 
 
 def _write_table(path: Path, schema: Schema) -> Path:
     import xlsxwriter
 
-    with xlsxwriter.Workbook(str(path), {"strings_to_formulas": False}) as book:
+    stream = io.BytesIO()
+    with xlsxwriter.Workbook(stream, {"strings_to_formulas": False}) as book:
         head = book.add_format({"bold": True, "bg_color": "#DCE6F1", "border": 1})
         must = book.add_format({"bold": True, "bg_color": "#F8CBAD", "border": 1})
         text_cell = book.add_format({"num_format": "@"})
@@ -191,4 +196,6 @@ def _write_table(path: Path, schema: Schema) -> Path:
         about.set_column(2, 4, 40)
         about.write(len(schema.columns) + 2, 0, schema.meaning)
         sheet.freeze_panes(1, 0)
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(stream.getvalue())
     return path

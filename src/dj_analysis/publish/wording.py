@@ -16,6 +16,7 @@ from ..judge.alerts import reason_words
 from ..release.protect import Protected
 from ..spec.columns import ALMOST_NEVER, SMALLEST_P, base_of, bounded, in_form, kind_of, written
 from ..spec.reasons import printed_reason
+from .sentences import moved, question_words
 
 
 def say(language: str, key: str, **values: Any) -> str:
@@ -53,7 +54,7 @@ def fill(sentence: str, safe: Protected | Mapping[str, Protected | None] | None,
     sentence
         Text with ``{{ … }}`` gaps (Jinja, sandboxed). Each protected result is a name in it (``safe`` when there is but
         one; None where there is nothing to compare with), with ``.row(unit, code)`` and ``.rows(**values)``; the filters
-        num, pct, count, signed, points, p_value, verdict and reason print values.
+        num, pct, count, signed, moved, moved_share, p_value, verdict and reason print values.
     names
         Further plain words (text, periods) for the gaps; ``rules`` and ``min_group``, which the results were made under, are there.
     """
@@ -68,6 +69,8 @@ def fill(sentence: str, safe: Protected | Mapping[str, Protected | None] | None,
     first = next(iter(given.values()), None)
     declared = {} if first is None else {"rules": first.spec.rules, "min_group": first.plan.min_group}
     views: dict[str, View | None] = {name: View(given[name].printed()) if name in given else None for name in named}
+    if twice := sorted(({*names, *declared} & set(views)) | (set(names) & set(declared))):
+        raise UsageError(f"{'、'.join(twice)}: 名字用了两次 (a name is used twice)")
     try:
         filled = _environment(language).from_string(sentence).render(**declared, **names, **views)
     except TemplateError as error:
@@ -98,6 +101,7 @@ class View:
             table = table[table[sort].notna()].sort_values(sort, ascending=not down, kind="stable")
         spec = self._safe.spec
         rows = table.head(most if most is not None else len(table)).to_dict("records")
+        tree = spec.codebook.tree
         shares = [name for name in table.columns if kind_of(name, list(table.columns)).name == "share"]
         chances = [name for name in table.columns if kind_of(name, list(table.columns)).name == "likelihood"]
         base = base_of(table.columns)
@@ -112,6 +116,7 @@ class View:
                     row[name] = written(row[name], name, beside=list(table.columns))
             for name in (name for name in ("scale", "code") if name in row):
                 row["label"] = spec.code_label(row[name])
+                row["question"] = question_words(tree[row[name]], spec.language) if row[name] in tree else row["label"]
             if "type" in row:
                 row["type_name"] = spec.type_label(str(row["type"]))
             if "unit" in row:
@@ -163,6 +168,8 @@ def _environment(language: str) -> Any:
             str(value) if isinstance(value, str) else in_form(value, form)
         )
     environment.filters["p_value"] = _p_value
+    environment.filters["moved"] = lambda value, against="": moved(value, language, against)
+    environment.filters["moved_share"] = lambda value, against="": moved(value, language, against, share=True)
     environment.filters["verdict"] = lambda real: say(language, "beyond_error" if real else "within_error")
     environment.filters["reason"] = lambda reason: printed_reason(str(reason), language)
     environment.tests["known"] = lambda value: not pd.isna(value) and value != ""

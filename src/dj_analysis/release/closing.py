@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, Problems, UsageError
+from ..file_access import accessing, check_replaceable
 from ..measure.intake.copies import kept_kind, write_table
 from ..measure.intake.roles import RESPONDENT
 from ..measure.places import chosen
@@ -108,6 +109,7 @@ def delete_answers(path: Path, sheet: str, number: str) -> None:
     if not mine.any():
         raise UsageError(f"{path.name}: 按 {numbered} 和 {RESPONDENT} 没有这份答卷 (no such answer sheet)")
     target = path.with_suffix(kept_kind(path))
+    check_replaceable(path)
     write_table(target, table.frame[~mine])
     if target != path:
         path.unlink()
@@ -133,11 +135,14 @@ def purge_answers(period: str, path: Path, history: History) -> None:
     frozen = history.frozen(period)
     if frozen is None or history.store.find(frozen["store"]) is None:
         raise UsageError(f"{period} 没有固定的汇总,不能删除答卷 (no stored sums of a closed wave: close it first)")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    check_replaceable(path)  # else the record would tell of a deletion that was refused
+    with accessing(path):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
     history.record.append(
         "purge", {"period": period, "file": path.name, "sha256": digest, "answers": frozen["answers"]}
     )
-    path.unlink()
+    with accessing(path):
+        path.unlink()
     history.forget(period, rows=True)
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from ..errors import unknown
 from ..judge.alerts import reason_words
 from ..spec.columns import base_of, header, kind_of, value_word, written
+from ..spec.specification import Specification
 
 _DEFAULT = ("unit", "code", "n", "score", "low", "high", "favourable", "reason")
 _NAMES = {"code", "into", "scale", "parent", "nearest"}  # hold codes of the codebook or of the indicators
@@ -24,7 +25,7 @@ class Shown:
 
     Attributes
     ----------
-    headers, forms
+    names, headers, forms
         Of each column; a form is one of :class:`dj_analysis.spec.columns.Kind`.
     rows
         Cells as text.
@@ -32,6 +33,7 @@ class Shown:
         Cells as plain values: text, or a number, None where there is none.
     """
 
+    names: tuple[str, ...]
     headers: tuple[str, ...]
     forms: tuple[str, ...]
     rows: list[list[str]]
@@ -141,7 +143,36 @@ def _plain(safe: Any, columns: Sequence[str] | None, sort: str | None = None) ->
             raise unknown("列/column", name, source.columns)
     if columns is not None and "reason" in names and not (source["reason"].fillna("") != "").any():
         names.remove("reason")
-    return _written(safe, source, names, [header(name, safe.spec.language, list(source.columns)) for name in names])
+    source = source if sort is not None else _in_declared_order(source, safe.spec)
+    return _written(safe, source, names, [_header(name, source, safe.spec) for name in names])
+
+
+def _header(name: str, source: pd.DataFrame, spec: Specification) -> str:
+    """Return the header of a column; categories of one group column are headed by its name, they are no units."""
+    levels = set(source["level"]) if name == "unit" and "level" in source else set()
+    if len(levels) == 1 and (level := str(next(iter(levels)))) in spec.group_names:
+        return spec.level_label(level)
+    return header(name, spec.language, list(source.columns))
+
+
+def _in_declared_order(source: pd.DataFrame, spec: Specification) -> pd.DataFrame:
+    """Put categories of a group column in the order in which its scale declares them; all else stays where it is."""
+    if not {"level", "unit"} <= set(source.columns):
+        return source
+    places = {
+        (level, unit): place
+        for level in set(source["level"]) & set(spec.group_names)
+        for place, unit in enumerate(spec.categories(str(level)))
+    }
+    if not places:
+        return source
+    pairs = list(zip(source["level"], source["unit"], strict=True))
+    wanted = list(range(len(pairs)))
+    for level in {level for level, _ in places}:
+        rows = [row for row, (own, unit) in enumerate(pairs) if own == level and (own, unit) in places]
+        for row, moved in zip(rows, sorted(rows, key=lambda row: places[pairs[row]]), strict=True):
+            wanted[row] = moved
+    return source.iloc[wanted]
 
 
 def _written(safe: Any, source: pd.DataFrame, names: Sequence[str], headers: Sequence[str]) -> Shown:
@@ -167,7 +198,9 @@ def _written(safe: Any, source: pd.DataFrame, names: Sequence[str], headers: Seq
         values.append(known)
     forms = tuple(_form(name, beside) for name in names)
     rows = [list(row) for row in zip(*texts, strict=True)] if texts else []
-    return Shown(tuple(headers), forms, rows, [list(row) for row in zip(*values, strict=True)] if values else [])
+    return Shown(
+        tuple(names), tuple(headers), forms, rows, [list(row) for row in zip(*values, strict=True)] if values else []
+    )
 
 
 def _form(name: str, beside: Sequence[str]) -> str:
@@ -202,4 +235,4 @@ def _spread(safe: Any, names: list[str], across: str, value: str) -> Shown:
         for row, cell, known in zip(range(len(texts)), written_cells, column, strict=True):
             texts[row].append(cell)
             values[row].append(None if pd.isna(known) else float(known))
-    return Shown(tuple(headers), tuple(forms), texts, values)
+    return Shown((*names, *(value for _ in keys)), tuple(headers), tuple(forms), texts, values)

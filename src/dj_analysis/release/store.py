@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, Problems
+from ..file_access import accessing, written_whole
 from ..measure.unitsums import UnitSums
+from ..record import GENESIS, Record
 from .mask import LeftOut, Mask
 
 
@@ -43,17 +45,39 @@ class Store:
     def secret(self) -> bytes:
         """The workspace's own key for seals, made when first needed; it never leaves."""
         if not self._secret.exists():
+            self.check_key()
             self._secret.parent.mkdir(parents=True, exist_ok=True)
-            new = self._secret.with_name(f"key.{secrets.token_hex(6)}.tmp")
-            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(secrets.token_bytes(32))
-            try:
-                os.link(new, self._secret)  # the first writer wins: two keys would part the seals of one workspace
-            except FileExistsError:
-                pass
-            finally:
-                new.unlink()
-        return self._secret.read_bytes()
+            with accessing(self._secret):
+                self._make_key()
+        with accessing(self._secret):
+            return self._secret.read_bytes()
+
+    def check_key(self) -> None:
+        """Raise an error where the key is gone though something was done with it.
+
+        A new key would not do: answer sheets are known again, and seals verified, by the one they were made with.
+        """
+        if self._secret.exists() or Record(self._secret.with_name("record.sqlite")).head == GENESIS:
+            return
+        problems = Problems()
+        advice = (
+            "从备份恢复该文件,与 .dj 其余文件同一次备份;没有备份则不能再出报告、关闭、更正、撤回和核对封印,各期汇总 ws.scores 仍可读"
+            " (restore it from the backup of .dj; without one no report, closing, correction, withdrawal or check of seals is"
+            " possible any more; the sums, ws.scores, can be read still)"
+        )
+        problems.add(self._secret, "key_missing", "密钥文件不在 (the key is gone)", ".dj/key, 32 字节/bytes", advice)
+        raise DataError(problems=problems)
+
+    def _make_key(self) -> None:
+        new = self._secret.with_name(f"key.{secrets.token_hex(6)}.tmp")
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+        try:
+            os.link(new, self._secret)  # the first writer wins: two keys would part the seals of one workspace
+        except FileExistsError:
+            pass
+        finally:
+            new.unlink()
 
     def find(self, key: str) -> Kept | None:
         """Return what is kept under a key, None where nothing is."""
@@ -67,13 +91,11 @@ class Store:
 
     def keep(self, key: str, kept: Kept) -> None:
         """Keep the sums of a wave under a key."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         for axis, block in kept.sums.items():
             _save_arrays(self.folder / f"{key}@{axis}.npz", _arrays_of_sums(block))
         self._write(kept.joint, f"{key}.parquet")
-        done = self.folder / f"{key}.{secrets.token_hex(6)}.tmp"
-        done.write_text(json.dumps(list(kept.sums), ensure_ascii=False), encoding="utf-8")
-        done.replace(self.folder / f"{key}.done")
+        with written_whole(self.folder / f"{key}.done") as done:
+            done.write_text(json.dumps(list(kept.sums), ensure_ascii=False), encoding="utf-8")
 
     def rows(self, key: str) -> pd.DataFrame:
         """Return which answer sheets a release rested on: a hash of each and its place on every axis, no answers."""
@@ -126,10 +148,8 @@ class Store:
             "left_out": [[one.name, one.parts, one.people] for one in mask.left_out],
         }  # fmt: skip
         content = json.dumps(stored, ensure_ascii=False, sort_keys=True).encode()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f"{key}.{secrets.token_hex(6)}.tmp"
-        temporary.write_bytes(content)
-        temporary.replace(self.folder / f"{key}.mask.json")
+        with written_whole(self.folder / f"{key}.mask.json") as unfinished:
+            unfinished.write_bytes(content)
         return hashlib.sha256(content).hexdigest()
 
     def waiting(self, key: str) -> pd.DataFrame | None:
@@ -159,10 +179,8 @@ class Store:
         return [int(value) for table in tables for value in table["hash"]]
 
     def _write(self, table: pd.DataFrame, name: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f"{name}.{secrets.token_hex(6)}.tmp"
-        table.to_parquet(temporary, index=False)
-        temporary.replace(self.folder / name)
+        with written_whole(self.folder / name) as unfinished:
+            table.to_parquet(unfinished, index=False)
 
 
 def _arrays_of_sums(sums: UnitSums) -> dict[str, Any]:
@@ -177,10 +195,8 @@ def _arrays_of_sums(sums: UnitSums) -> dict[str, Any]:
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(f".{secrets.token_hex(6)}.tmp")
-    with temporary.open("wb") as file:
+    with written_whole(path) as unfinished, unfinished.open("wb") as file:
         np.savez_compressed(file, **arrays)
-    temporary.replace(path)
 
 
 def _load_sums(path: Path) -> UnitSums:

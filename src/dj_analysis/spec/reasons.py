@@ -38,7 +38,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ONE_PERSON: ("仅一人填答，无法估计误差", "one respondent, no error can be estimated"),
     NO_VARIANCE: ("作答完全一致，无法估计误差", "all answers equal, no error can be estimated"),
     NO_ERROR_SOURCE: ("缺少误差估算依据", "no basis for an error estimate"),
-    NO_HEADCOUNT: ("应答人数基数缺失，参与率无法计算", "headcount unknown, participation cannot be computed"),
+    NO_HEADCOUNT: ("未提供在册人数，参与率无法计算", "headcount unknown, participation cannot be computed"),
     MORE_THAN_HEADCOUNT: (
         "填答人数超过在册人数，请核对人数",
         "more respondents than staff on the books, check the headcount",

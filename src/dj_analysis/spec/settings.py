@@ -13,6 +13,7 @@ from ..errors import Problems
 from .assessment import FILE as ASSESSMENT
 from .consent import Consent, Door, read_consent
 from .expected import Expected, read_expected
+from .official import ENTRIES, Official, read_official
 from .periods import ALLOWED, is_period
 from .purpose import ALLOWED as UNMIXED
 from .purpose import BY_TABLE, PURPOSES, RESTRICTED, label, restricted_tables
@@ -43,6 +44,7 @@ _TOP = {
     "consent": dict,
     "retention": dict,
     "fonts": str,
+    "document": dict,
     "tables": dict,
 }
 _SECTIONS: dict[str, dict[str, type | tuple[type, ...]]] = {
@@ -51,6 +53,7 @@ _SECTIONS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "publish": {"cross": list},
     "consent": {"basis": str, "date": (str, date), "text": str},
     "retention": {"months": int},
+    "document": dict(ENTRIES),
 }
 _SOURCE: dict[str, type | tuple[type, ...]] = {
     "path": str,
@@ -115,6 +118,8 @@ class Settings:
         How many things the tables must hold.
     types_en
         Names of types of units for English readers.
+    official
+        What stands around the text of a report (``[document]``).
     """
 
     folder: Path
@@ -138,6 +143,7 @@ class Settings:
     retention: int = RETENTION
     expected: tuple[Expected, ...] = ()
     fonts: str = ""
+    official: Official = field(default_factory=Official)
     tables: Mapping[str, Source] = field(default_factory=dict)
 
     def inside(self, path: Path) -> bool:
@@ -188,6 +194,7 @@ def read_settings(folder: str | Path, problems: Problems) -> Settings:
         consent=read_consent(path.name, raw["consent"], problems),
         retention=raw["retention"].get("months", RETENTION),
         expected=read_expected(path.name, raw.get("expect", {}), problems),
+        official=read_official(path.name, raw["document"], problems),
         tables=tables,
         **{key: raw[key] for key in _TOP if key in raw and key not in (*_SECTIONS, "expect", "tables")},
     )

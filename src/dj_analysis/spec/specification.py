@@ -11,6 +11,7 @@ import pandas as pd
 
 from .bands import Bands, default_bands
 from .codebook import Codebook
+from .official import Official
 from .rubrics import Rubric
 from .rules import Rules, default_rules
 from .settings import DEFAULT_MIN_GROUP, RETENTION, Language
@@ -61,6 +62,7 @@ class Specification:
     recipient_en: str = ""
     purpose: str = ""
     fonts: str = ""
+    official: Official = field(default_factory=Official)
     cross: tuple[tuple[str, ...], ...] = ()
     types_en: Mapping[str, str] = field(default_factory=dict)
 
@@ -125,6 +127,12 @@ class Specification:
         """Names of the declared group columns for the reader."""
         return {node.code: node.label(self.language) for node in self.codebook.groups}
 
+    def categories(self, group: str) -> list[str]:
+        """Return the categories of a group column in the order its scale declares them; none where it has no scale."""
+        node = next((node for node in self.codebook.groups if node.code == group), None)
+        scale = self.codebook.scales.get(node.scale) if node is not None else None
+        return [] if scale is None else list(dict.fromkeys(option.label_zh for option in scale.options))
+
     @cached_property
     def _categories(self) -> dict[tuple[str, str], str]:
         """English names of the categories of group columns, where their scale has them."""
@@ -187,6 +195,7 @@ LEVELS = {
         "team": "班组",
         "branch": "党支部",
         "line": "专业条线",
+        "unit": "单位",
     },
     "en": {
         "company": "Company",
@@ -198,5 +207,6 @@ LEVELS = {
         "team": "Teams",
         "branch": "Branches",
         "line": "Business lines",
+        "unit": "Units",
     },
 }

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..errors import DjError, Problems
+from ..errors import DjError, Problems, nearest_names
+from ..file_access import is_lock, open_books, open_notice, refusal
 from .expected import check_expected
 from .filekinds import WORKBOOKS, file_kind, note_kind
 from .headers import check_columns, with_header, without_totals
@@ -149,7 +150,11 @@ def read_responses(path: Path, problems: Problems, *, place: str = "", sheet: st
     rows of totals are left out, and all of it is told in ``notices``.
     """
     table = read_text(path, problems, place=place, sheet=sheet)
-    return None if table is None else responses_of(table, problems)
+    if table is None:
+        return None
+    if path.name in open_books(path.parent):
+        table = replace(table, notices=(open_notice(table.place), *table.notices))
+    return responses_of(table, problems)
 
 
 def responses_of(table: Table, problems: Problems) -> Table | None:
@@ -184,6 +189,10 @@ def named_by_wording(table: Table, keep: Collection[str] = ()) -> Table:
 def read_text(path: Path, problems: Problems, *, place: str = "", sheet: str = "") -> Table | None:
     """Read a text, Excel, Parquet, SPSS or Stata file as text; what is wrong with the file goes into ``problems``."""
     place = place or path.name
+    if is_lock(path):
+        found = "打开文件时的标记文件,不是数据 (it marks a file as open, and holds no data)"
+        problems.add(place, "lock_file", found, path.name[2:], "改正文件名 (correct the file name)")
+        return None
     if not path.exists():
         problems.add(place, "missing_file", path.name, ", ".join(SUFFIXES), "改正文件名 (correct the file name)")
         return None
@@ -193,10 +202,8 @@ def read_text(path: Path, problems: Problems, *, place: str = "", sheet: str = "
     try:
         table = _read(path, place, sheet, problems)
     except OSError as error:
-        found = error.strerror or type(error).__name__
-        problems.add(
-            place, "unreadable", found, "可读的文件 (a readable file)", "检查文件和权限 (check file and rights)"
-        )
+        rule, found, advice = refusal(error)
+        problems.add(place, rule, found, "可读的文件 (a readable file)", advice)
         return None
     return table if table is not None and check_columns(table.frame, place, problems) else None
 
@@ -208,7 +215,7 @@ def map_columns(table: Table, source: Source, problems: Problems) -> Table:
     absent = sorted(header for header in wanted if header not in frame.columns)
     for header in absent:
         advice = "在 workspace.toml 改正列名 (correct the header in workspace.toml)"
-        problems.add(place, "missing_column", header, ", ".join(map(str, frame.columns[:12])), advice)
+        problems.add(place, "missing_column", header, nearest_names(header, frame.columns, most=3), advice)
     new = {ours: frame[header] for ours, header in source.columns.items() if header not in absent}
     for ours, headers in source.join.items():
         if not set(headers) & set(absent):

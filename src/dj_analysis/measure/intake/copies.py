@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ...errors import DataError, Problems, UsageError, unknown
+from ...file_access import written_whole
 from ...spec.settings import MOST_TOGETHER
 from ...spec.tables import Table, read_text
 from . import identifiers
@@ -145,8 +148,7 @@ def coarsened(frame: pd.DataFrame, kinds: dict[str, str]) -> tuple[pd.DataFrame,
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
     """Write a table of text cells that reads back unchanged; the final name is given only to a complete file."""
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
+    with written_whole(path) as unfinished:
         if path.suffix.lower() == ".xlsx":
             _write_excel(unfinished, frame)
         elif path.suffix.lower() == ".parquet":
@@ -154,9 +156,6 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
         else:
             separator = "," if path.suffix.lower() == ".csv" else "\t"
             frame.to_csv(unfinished, sep=separator, index=False, encoding="utf-8-sig", lineterminator="\n")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def kept_kind(source: Path) -> str:
@@ -182,12 +181,18 @@ def _named(options: Sequence[str], headers: list[str]) -> list[str]:
 def _write_excel(path: Path, frame: pd.DataFrame) -> None:
     import xlsxwriter
 
-    with xlsxwriter.Workbook(str(path), {"constant_memory": True}) as book:
-        book.set_properties({"created": datetime(2000, 1, 1)})  # else the file would tell the hour it was made
-        sheet = book.add_worksheet("Sheet1")
-        for row, cells in enumerate([tuple(frame.columns), *frame.itertuples(index=False, name=None)]):
-            for column, cell in enumerate(map(str, cells)):
-                if row and re.fullmatch(r"-?(0|[1-9]\d{0,14})(\.\d{1,6})?", cell):
-                    sheet.write_number(row, column, float(cell))
-                elif cell:
-                    sheet.write_string(row, column, cell)
+    stream = io.BytesIO()  # for errors of the system do not come through the writer as they are
+    with xlsxwriter.Workbook(stream, {"constant_memory": True}) as book:
+        _fill(book, frame)
+    path.write_bytes(stream.getvalue())
+
+
+def _fill(book: Any, frame: pd.DataFrame) -> None:
+    book.set_properties({"created": datetime(2000, 1, 1)})  # else the file would tell the hour it was made
+    sheet = book.add_worksheet("Sheet1")
+    for row, cells in enumerate([tuple(frame.columns), *frame.itertuples(index=False, name=None)]):
+        for column, cell in enumerate(map(str, cells)):
+            if row and re.fullmatch(r"-?(0|[1-9]\d{0,14})(\.\d{1,6})?", cell):
+                sheet.write_number(row, column, float(cell))
+            elif cell:
+                sheet.write_string(row, column, cell)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ...errors import Problems
+from ...errors import Problems, nearest_names
 from ...spec.codebook import Codebook
 from ...spec.settings import Source
 from ...spec.tree import CHOICE_ROLES
@@ -32,7 +32,7 @@ def roles_of_names(
     roles = {code: header for code, header in source.columns.items() if header in names}
     for header in sorted(set(source.columns.values()) - set(names)):
         advice = "改正 columns (correct the mapping)"
-        problems.add(place, "missing_column", header, ", ".join(names[:12]), advice)
+        problems.add(place, "missing_column", header, nearest_names(header, names, most=3), advice)
     fixed = ["unit", RESPONDENT, *CONSENTS, OWN_CODE, *units.trees[1:]]
     roles |= {name: name for name in fixed if name in names and name not in roles}
     wordings = {

@@ -58,7 +58,7 @@ def keying(survey: Survey) -> Result:
         if survey.weight is None
         else columns_of(survey.frame, [survey.weight]).iloc[:, 0].to_numpy(float)
     )
-    told = [row for row in (_against(points, weights, leaf, leaves, index) for leaf in leaves) if row is not None]
+    told = [row for row in (against_others(points, weights, leaf, leaves, index) for leaf in leaves) if row is not None]
     score_as_is = score(survey, by=[]).at(ALL, index, tree.form)["score"] if told else np.nan
     rows = []
     for row in told:
@@ -91,7 +91,7 @@ def _points(survey: Survey, leaves: list[Node]) -> pd.DataFrame:
     return pd.DataFrame(points)
 
 
-def _against(
+def against_others(
     points: pd.DataFrame, weights: np.ndarray, leaf: Node, leaves: list[Node], index: str
 ) -> dict[str, Any] | None:
     """Return what tells that a question runs against its dimension, or else against the whole; None where neither does."""

@@ -5,19 +5,38 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DjError, UsageError
 from ...release.plan import ReleasePlan, verified
+from ...spec.official import Official
 from ..blocks import KINDS_OF_BLOCK, LITERAL, MIME, OWN_WORK, Block, seal_of
+from ..wording import say
+from .official_parts import end_blocks, head_blocks
 
 if TYPE_CHECKING:
     import nbformat
 
 _ZH = "一二三四五六七八九十"
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """What of a page's look is the office's own.
+
+    Attributes
+    ----------
+    fonts
+        Folder of the office's licensed fonts.
+    template
+        Word file whose page, styles, head and foot a report in Word takes over.
+    """
+
+    fonts: str = ""
+    template: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -38,8 +57,34 @@ class Document:
     meta: Mapping[str, str]
     dropped: tuple[str, ...] = field(default=(), repr=False)
 
+    @property
+    def language(self) -> str:
+        """Language of the report."""
+        return self.meta.get("language", "zh")
 
-def read_document(notebook: nbformat.NotebookNode, meta: Mapping[str, str], plan: ReleasePlan) -> Document:
+    @property
+    def sheets(self) -> list[list[Block]]:
+        """The blocks parted at titles (headings of depth 0): each title begins a page; the imprint is none of them."""
+        sheets: list[list[Block]] = [[]]
+        for block in self.blocks[: len(self.blocks) - len(self.imprint)]:
+            if _is_title(block) and any(_is_title(earlier) for earlier in sheets[-1]):
+                sheets.append([])
+            sheets[-1].append(block)
+        return sheets
+
+    @property
+    def imprint(self) -> list[Block]:
+        """What stands at the very end, below the notes: copies, who printed it and when (版记)."""
+        return [block for block in self.blocks if block.content.get("place") in ("copies", "imprint")]
+
+
+def _is_title(block: Block) -> bool:
+    return block.kind == "heading" and block.content["depth"] == 0
+
+
+def read_document(
+    notebook: nbformat.NotebookNode, meta: Mapping[str, str], plan: ReleasePlan, official: Official | None = None
+) -> Document:
     """Take markdown cells and sealed blocks out of an executed notebook; every other output is dropped and listed.
 
     Raises
@@ -71,7 +116,10 @@ def read_document(notebook: nbformat.NotebookNode, meta: Mapping[str, str], plan
         )
     title = next((b.content["text"] for b in blocks if b.kind == "heading" and b.content["depth"] == 0), None)
     named = dict(meta) | ({"title": str(title).replace("\n", "")} if title else {})
-    return Document(tuple(_numbered(blocks, meta.get("language", "zh"))), named, tuple(dropped))
+    language = meta.get("language", "zh")
+    if official is not None:
+        blocks = [*head_blocks(official, language), *blocks, *end_blocks(official, language)]
+    return Document(tuple(numbered(blocks, language)), named, tuple(dropped))
 
 
 def waves_in(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
@@ -170,22 +218,33 @@ def _block(content: Any, plan: ReleasePlan, cell: int) -> Block:
 
 _NEEDS = {
     "heading": ("text", "depth"), "text": ("text", "place"), "note": ("text",), "keyfigure": ("label", "value", "detail"),
+    "recomputation": ("text",),
     "table": ("caption", "columns", "rows", "values", "note"), "figure": ("svg", "alt", "caption", "width", "height"),
 }  # fmt: skip
 
 
-def _numbered(blocks: list[Block], language: str) -> list[Block]:
-    """Number headings as official documents do: 一、 (一) 1. (1); titles (depth 0) start again."""
-    counts, numbered = [0] * 5, []
+def numbered(blocks: Sequence[Block], language: str) -> list[Block]:
+    """Number headings as official documents do, 一、 (一) 1. (1), and tables and figures in their own order.
+
+    Titles (depth 0) begin the headings again; tables and figures are numbered through the whole document.
+    """
+    counts, captions, result = [0] * 5, {"table": 0, "figure": 0}, []
     for block in blocks:
         if block.kind == "heading":
-            depth = int(block.content["depth"])
-            counts[depth] += 1
+            depth, label = int(block.content["depth"]), str(block.content.get("label", ""))
+            counts[depth] += 0 if label else 1
             counts[depth + 1 :] = [0] * (4 - depth)
-            number = _number(depth, counts[depth], language)
-            block = Block("heading", {**block.content, "number": number})
-        numbered.append(block)
-    return numbered
+            block = _with_number(block, label or _number(depth, counts[depth], language))
+        elif block.kind in captions:
+            captions[block.kind] += 1 if block.content["caption"] else 0
+            told = say(language, f"{block.kind}_number", number=captions[block.kind])
+            block = _with_number(block, told if block.content["caption"] else "")
+        result.append(block)
+    return result
+
+
+def _with_number(block: Block, number: str) -> Block:
+    return Block(block.kind, {**block.content, "number": number}, block.plan, block.seal)
 
 
 def _number(depth: int, count: int, language: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ...spec.columns import in_form
 from .. import theme
 from ..wording import say
 from .common import (
@@ -72,12 +73,12 @@ def plot_scores(result: Drawable, *, level: str | None = None, code: str | None 
         )  # fmt: skip
     _score_axis(ax, shown, spec.language)
     hidden = int(table["score"].isna().sum())
-    caption(
-        ax,
-        say(spec.language, "figure_scores", label=spec.code_label(code), period=period_label(result)),
-        hidden,
-        spec.language,
-    )
+    key = "figure_scores" if len(shown) > 1 else "figure_one_score"
+    title = say(
+        spec.language, key, label=spec.code_label(code), period=period_label(result), level=spec.level_label(level),
+        **_ends(shown["score"]),
+    )  # fmt: skip
+    caption(ax, title, hidden, spec.language)
     return ax
 
 
@@ -127,7 +128,8 @@ def plot_heat(result: Drawable, *, level: str | None = None, ax: Axes | None = N
     ax.set_ylabel("")
     ax.grid(visible=False)
     hidden = int(wide.isna().all(axis=1).sum())
-    caption(ax, say(spec.language, "figure_heat", period=period_label(result)), hidden, spec.language)
+    title = say(spec.language, "figure_heat", period=period_label(result), level=spec.level_label(level))
+    caption(ax, title, hidden, spec.language)
     return ax
 
 
@@ -155,7 +157,8 @@ def plot_response(result: Drawable, *, level: str | None = None, ax: Axes | None
     ax = ax or new_axes(height=1.2 + 0.24 * max(len(shown), 3))
     y, rate = np.arange(len(shown)), 100 * shown["rate"].astype(float).to_numpy()
     minimum = 100 * spec.rules.response.minimum
-    ax.barh(y, rate, color=np.where(rate < minimum, theme.LEVEL_COLOURS["orange"], theme.ACCENT), height=0.66)
+    # Grey, not a colour of the warnings: a low participation is no warning.
+    ax.barh(y, rate, color=np.where(rate < minimum, theme.MUTED, theme.ACCENT), height=0.66)
     for i, value in enumerate(rate):
         ax.annotate(f"{value:.0f}%", (value, y[i]), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8)
     ax.axvline(minimum, color=theme.INK, lw=1, ls="--")
@@ -163,13 +166,18 @@ def plot_response(result: Drawable, *, level: str | None = None, ax: Axes | None
     ax.set_xlim(0, 105)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel(say(spec.language, "percent"))
-    caption(
-        ax,
-        say(spec.language, "figure_response", period=period_label(result)),
-        int(table["rate"].isna().sum()),
-        spec.language,
-    )
+    key = "figure_response" if len(shown) > 1 else "figure_one_response"
+    title = say(
+        spec.language, key, period=period_label(result), level=spec.level_label(level), least=f"{minimum:.0f}%",
+        count=int((rate < minimum).sum()), **_ends(shown["rate"], "percent"),
+    )  # fmt: skip
+    caption(ax, title, int(table["rate"].isna().sum()), spec.language)
     return ax
+
+
+def _ends(values: pd.Series, form: str = "number") -> dict[str, str]:
+    """Return the smallest and largest value as they are written."""
+    return {"low": in_form(values.min(), form), "high": in_form(values.max(), form)}
 
 
 def _score_axis(ax: Axes, shown: pd.DataFrame, language: str) -> None:

@@ -1,0 +1,143 @@
+"""A report as a Word file in the layout of official documents (GB/T 9704-2012)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..blocks import Block
+from .document import Appearance, Document
+from .docx_page import TEXT_WIDTH, prepare
+from .docx_parts import add_border, paragraph, repeat_header, set_cell_widths, three_lines, write_text
+from .packages import legible, repacked
+from .pictures import png_of
+
+HIGHEST_FIGURE = 8.3  # inches: the text area less a caption
+NARROW_TABLE, WIDE_TABLE = 6, 8  # columns up to which letters keep their size, and up to which they are one size less
+
+
+def to_docx(document: Document, appearance: Appearance | None = None) -> bytes:
+    """Write a document with real headings, styles and tables, for Word and WPS.
+
+    Parameters
+    ----------
+    appearance
+        ``template``: a Word file whose page, styles, head and foot are kept; the report follows its text.
+    """
+    report = prepare(document, appearance or Appearance())
+    first = True
+    for sheet in document.sheets:
+        for block in sheet:
+            begins_page = not first and block.kind == "heading" and block.content["depth"] == 0
+            _WRITERS[block.kind](report, block, document.language, begins_page)
+        first = False
+    _add_ending(report, document)
+    for block in document.imprint:
+        _add_text(report, block, document.language, False)
+    stream = io.BytesIO()
+    report.save(stream)
+    return repacked(stream.getvalue())
+
+
+def _add_heading(report: Any, block: Block, language: str, begins_page: bool) -> None:
+    c = block.content
+    added = paragraph(report, "Title" if c["depth"] == 0 else f"Heading {c['depth']}")
+    added.paragraph_format.page_break_before = begins_page or None
+    write_text(added, c["number"] + c["text"])
+
+
+_STYLES = {
+    "body": "Body Text", "attachment": "Body Text", "remark": "Body Text", "salutation": "Salutation", "signature": "Signature",
+    "mark": "Document Mark", "letterhead": "Letterhead", "number": "Document Number", "copies": "Imprint", "imprint": "Imprint",
+}  # fmt: skip
+
+
+def _add_text(report: Any, block: Block, language: str, begins_page: bool) -> None:
+    c = block.content
+    added = paragraph(report, _STYLES[c["place"]])
+    right = c.get("right", "")
+    write_text(added, f"{c['text']}\t{right}" if right else c["text"])
+    if c["place"] == "copies":
+        add_border(added, "top")
+    elif c["place"] == "imprint":
+        add_border(added, "top", "bottom")
+
+
+def _add_note(report: Any, block: Block, language: str, begins_page: bool) -> None:
+    write_text(paragraph(report, "Note"), block.content["text"])
+
+
+def _add_keyfigure(report: Any, block: Block, language: str, begins_page: bool) -> None:
+    c = block.content
+    added = paragraph(report, "Key Figure")
+    write_text(added, c["label"] + ("：" if language == "zh" else ": "))
+    added.add_run(c["value"]).bold = True
+    detail = f"（{c['detail']}）" if language == "zh" else f" ({c['detail']})"
+    write_text(added, detail if c["detail"] else "")
+
+
+def _add_table(report: Any, block: Block, language: str, begins_page: bool) -> None:
+    from docx.enum.text import WD_ALIGN_PARAGRAPH
+
+    c = block.content
+    if c["caption"]:
+        added = paragraph(report, "Table Caption")
+        write_text(added, c["number"] + c["caption"])
+    columns = c["columns"]
+    table = report.add_table(rows=1 + len(c["rows"]), cols=len(columns))
+    three_lines(table, c["caption"])
+    repeat_header(table)
+    set_cell_widths(table, [column["width"] for column in columns], TEXT_WIDTH)
+    style = "Table Text" if len(columns) <= NARROW_TABLE else "Table Text Small"
+    style = style if len(columns) <= WIDE_TABLE else "Table Text Tiny"
+    labels = [[column["label"] for column in columns], *c["rows"]]
+    grid = [list(row.cells) for row in table.rows] if len(labels) <= 1 else _cells(table, len(columns))
+    for number, (cells, texts) in enumerate(zip(grid, labels, strict=True)):
+        for cell, words, column in zip(cells, texts, columns, strict=True):
+            inside = cell.paragraphs[0]
+            inside.style = report.styles[style]
+            inside.alignment = None if column["kind"] == "text" else WD_ALIGN_PARAGRAPH.RIGHT
+            if number == 0:
+                inside.style = report.styles["Table Head"]
+            write_text(inside, words)
+    if c["note"]:
+        write_text(paragraph(report, "Note"), c["note"])
+
+
+def _cells(table: Any, columns: int) -> list[list[Any]]:
+    """All cells by rows, read once: asking each row anew takes time that grows with the square of the rows."""
+    flat = table._cells
+    return [flat[start : start + columns] for start in range(0, len(flat), columns)]
+
+
+def _add_figure(report: Any, block: Block, language: str, begins_page: bool) -> None:
+    from docx.shared import Inches, Mm
+
+    c = block.content
+    width = min(c["width"], TEXT_WIDTH / 25.4)
+    if width * c["height"] / c["width"] > HIGHEST_FIGURE:
+        width = HIGHEST_FIGURE * c["width"] / c["height"]
+    added = paragraph(report, "Figure")
+    picture = added.add_run().add_picture(io.BytesIO(png_of(c["svg"], c["width"], c["height"])), width=Inches(width))
+    picture._inline.docPr.set("descr", legible(c["alt"]))
+    picture._inline.docPr.set("title", legible(c["number"].strip("　. ") or c["caption"]))
+    assert picture.width <= Mm(TEXT_WIDTH + 1)
+    if c["caption"]:
+        write_text(paragraph(report, "Caption"), c["number"] + c["caption"])
+
+
+def _add_ending(report: Any, document: Document) -> None:
+    """Say at the end what the numbers are for, their limits, and what they were made from."""
+    lines = [document.meta.get(name, "") for name in ("purpose", "correction", "limits", "footer")]
+    for number, line in enumerate(line for line in lines if line):
+        added = paragraph(report, "Note")
+        write_text(added, line)
+        if number == 0:
+            add_border(added, "top")
+
+
+_WRITERS: Mapping[str, Callable[[Any, Block, str, bool], None]] = {
+    "heading": _add_heading, "text": _add_text, "note": _add_note, "keyfigure": _add_keyfigure, "table": _add_table,
+    "figure": _add_figure, "recomputation": _add_note,
+}  # fmt: skip

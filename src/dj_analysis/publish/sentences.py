@@ -1,0 +1,50 @@
+"""Rules of wording that every sentence keeps: how a change is told, and how a question is question_words."""
+
+from __future__ import annotations
+
+from ..spec.columns import in_form
+from ..spec.tree import Node
+
+
+def moved(difference: float, language: str, against: str = "", *, share: bool = False) -> str:
+    """Tell a change as a leader reads it: up or down by how much, or about the same; never a bare sign.
+
+    Parameters
+    ----------
+    difference
+        In points, or as a share (0–1) where ``share``; what is written as 0.0 is about the same.
+    against
+        What it is compared with, in words (上期, the wave before).
+
+    Examples
+    --------
+    >>> moved(-0.34, "zh", "上期"), moved(0.02, "zh", "上期"), moved(0.012, "zh", "上期", share=True)
+    ('比上期下降0.3分', '与上期基本持平', '比上期上升1.2个百分点')
+    >>> moved(8.5, "zh"), moved(-0.34, "en", "the wave before")
+    ('上升8.5分', 'down 0.3 points on the wave before')
+    """
+    size = in_form(abs(100 * difference if share else difference), "number")
+    flat, up = float(size) == 0, difference > 0
+    if language == "zh":
+        if flat:
+            return f"与{against}基本持平" if against else "基本持平"
+        return f"{f'比{against}' if against else ''}{'上升' if up else '下降'}{size}{'个百分点' if share else '分'}"
+    if flat:
+        return f"about the same as {against}" if against else "about the same"
+    points = f"{'percentage ' if share else ''}point{'' if size == '1.0' else 's'}"
+    return f"{'up' if up else 'down'} {size} {points}{f' on {against}' if against else ''}"
+
+
+def question_words(node: Node, language: str) -> str:
+    """Quote a question in its own words; where disagreeing is the favourable answer, that is said.
+
+    Examples
+    --------
+    >>> question_words(Node("Q1", label_zh="加班", text_zh="我经常加班到很晚", direction=-1), "zh")
+    '“我经常加班到很晚”（反向题）'
+    """
+    words = (node.text_en or node.text_zh if language == "en" else node.text_zh) or node.label(language)
+    words = words.strip().rstrip("。.")
+    if language == "zh":
+        return f"“{words}”" + ("（反向题）" if node.direction == -1 else "")
+    return f"“{words}”" + (" (reversed)" if node.direction == -1 else "")
