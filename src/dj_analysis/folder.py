@@ -154,6 +154,7 @@ def declarations(folder: Path, problems: Problems) -> tuple[Settings, Specificat
         purpose=settings.purpose,
         fonts=settings.fonts,
         cross=settings.cross,
+        types_en=settings.types_en,
     )
     levels, groups = set(spec.units.levels), {node.code for node in spec.codebook.groups}
     for pair in spec.cross if spec.units.rows else ():

@@ -686,7 +686,7 @@ def may_stand(told: Told) -> set[str]:
         table = told.tables[name]
         for column in spoken:
             cells = {cell(row, column, table) for _, row in table.iterrows() if pd.notna(row[column])}
-            made |= {text.lstrip("+-≤≥") for text in cells}
+            made |= {text.lstrip("+-≤≥<>") for text in cells}
     for reason in told.tables["alerts"]["reason"]:
         made |= numbers_in(reason_words(reason, told.spec))
     rates = told.tables["change_response"]["difference"]
@@ -1022,7 +1022,7 @@ def test_bare_numbers_of_a_notebook_are_those_it_prints(office):
             for row, values in zip(table["rows"], table["values"], strict=True):
                 for column, shown, value in zip(table["columns"], row, values, strict=True):
                     if isinstance(value, float):
-                        assert in_form(value, column["kind"]) == shown or shown[0] in "≤≥"
+                        assert in_form(value, column["kind"]) == shown or shown[0] in "≤≥<>"
                         parts = value * (1000 if column["kind"] == "percent" else 10)
                         assert abs(parts - round(parts)) < 1e-6, (left.name, column["label"], value)
                     else:

@@ -198,7 +198,7 @@ def table(
     remarks = [say(language, "table_hidden", count=hidden, min_group=safe.plan.min_group)] if hidden else []
     remarks += [say(language, "table_cut", shown=len(rows), total=total)] if len(rows) < total else []
     columns_ = [
-        {"name": name, "label": label, "kind": form, "width": _width([label, *(row[i] for row in rows)])}
+        {"name": name, "label": label, "kind": form, "width": _width(label, [row[i] for row in rows])}
         for i, (name, label, form) in enumerate(zip(printed.names, printed.headers, printed.forms, strict=True))
     ]
     content = {"caption": caption, "columns": columns_, "rows": rows, "values": values, "note": "".join(remarks)}
@@ -315,7 +315,7 @@ def own_table(frame: pd.DataFrame, note: str, *, about: str = "persons") -> Bloc
             "name": "",
             "label": str(name),
             "kind": "value" if number else "text",
-            "width": _width([str(name), *(row[i] for row in rows)]),
+            "width": _width(str(name), [row[i] for row in rows]),
         }
         for i, (name, number) in enumerate(zip(frame, numbers, strict=True))
     ]
@@ -379,7 +379,13 @@ def printed_only(safe: Any) -> Protected:
     return safe.printed()
 
 
-def _width(cells: list[str]) -> float:
-    """Share of the line a column needs: its longest text, a Chinese character counting double, within bounds."""
-    longest = max(sum(2 if ord(ch) > 0x2E7F else 1 for ch in cell) for cell in cells)
+def _width(label: str, cells: list[str]) -> float:
+    """Share of the line a column needs: its longest text within bounds; a header of several words may take two lines."""
+    header = max([0.6 * _places(label) if " " in label else _places(label), *map(_places, label.split())])
+    longest = max([header, *map(_places, cells)])
     return float(min(max(longest, 5), 30) + 3)
+
+
+def _places(text: str) -> float:
+    """Return how wide a text is in letters, a Chinese character counting double."""
+    return sum(2.0 if ord(ch) > 0x2E7F else 1.0 for ch in text)

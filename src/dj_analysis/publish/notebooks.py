@@ -35,7 +35,7 @@ from .named_numbers import NamedNumbers
 from .parameters import check_parameters, parameters_given, reports
 from .period_page import page_name, period_page, place_id
 from .placed_texts import AuthorsTexts
-from .wording import say
+from .wording import say, words
 
 if TYPE_CHECKING:
     import nbformat
@@ -133,7 +133,7 @@ def run_notebook(
     manifest |= {"plan": plan.id, "head": record.head}
     document = read_document(
         executed,
-        report_meta(report, period, unit, spec, manifest, plan, draft=draft, corrections=corrections),
+        report_meta(report, period, unit, spec, manifest, plan, waves, draft=draft, corrections=corrections),
         plan,
         spec.official,
     )
@@ -224,7 +224,7 @@ def export_notebook(
     waves = authors.waves_beside(waves_in(executed))
     draft = not sent and shows_open(ruling, waves)
     manifest = _versions(spec) | {"parameters": {}, "plan": ruling.id, "head": record.head, "data": "—"}
-    meta = report_meta(report, period, unit, spec, manifest, ruling, draft=draft, corrections=reasons)
+    meta = report_meta(report, period, unit, spec, manifest, ruling, waves, draft=draft, corrections=reasons)
     appearance = _appearance(folder, spec, template)
     document = authors.put_into(read_document(executed, meta, ruling, spec.official))
     manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)} | authors.manifest
@@ -351,7 +351,7 @@ def document_as_written(notebook: Path, spec: Specification, plan: ReleasePlan) 
     kept, (period, unit) = nbformat.read(notebook, as_version=4), period_and_unit(notebook)
     report = report_of(notebook, unit)
     manifest = _versions(spec) | {"data": "—", "head": ""}
-    meta = report_meta(report, period, unit, spec, manifest, plan, draft=False)
+    meta = report_meta(report, period, unit, spec, manifest, plan, waves_in(kept), draft=False)
     return as_written(kept, meta, spec.official), report
 
 
@@ -461,6 +461,7 @@ def report_meta(
     spec: Specification,
     manifest: Mapping[str, Any],
     plan: ReleasePlan,
+    waves: Sequence[tuple[str, str]],
     *,
     draft: bool,
     corrections: Sequence[str] = (),
@@ -468,7 +469,9 @@ def report_meta(
     """Return what goes around the blocks of a report: title, purpose, limits, foot, draft mark."""
     language = spec.language
     label = parse(period).label(language) if period else ""
-    purpose = {"zh": PURPOSE, "en": PURPOSE_EN}[language] + (f" {spec.purpose}" if spec.purpose else "")
+    of_work = bool(waves) and all(programme != "survey" for programme, _ in waves)
+    purpose = words(language)["purpose_bm"] if of_work else {"zh": PURPOSE, "en": PURPOSE_EN}[language]
+    purpose += f" {spec.purpose}" if spec.purpose else ""
     footer = say(
         language, "footer", codebook=manifest["codebook"], units=manifest["units"], data=manifest["data"],
         version=manifest["version"], min_group=plan.min_group, hidden=len(plan.hidden.get(("survey", period), ())),
@@ -477,7 +480,7 @@ def report_meta(
     title = f"{label} {spec.unit_label(unit)} {report}".strip()
     return {
         "title": title, "period": label, "unit": unit, "language": language, "office": spec.office, "purpose": purpose,
-        "limits": say(language, "limits", min_group=plan.min_group), "footer": footer,
+        "limits": say(language, "limits_work" if of_work else "limits", min_group=plan.min_group), "footer": footer,
         "draft": say(language, "draft") if draft else "",
         "correction": say(language, "correction", reasons="；".join(corrections)) if corrections else "",
     }  # fmt: skip
