@@ -36,7 +36,12 @@ OWNERS = {
     "seaborn": {"publish/plots"},
     "papermill": {"publish/notebooks"},
     "typst": {"publish/exports/pdf", "publish/exports/pictures"},
-    "docx": {"publish/exports/docx", "publish/exports/docx_page", "publish/exports/docx_parts"},
+    "docx": {
+        "publish/exports/docx",
+        "publish/exports/docx_page",
+        "publish/exports/docx_parts",
+        "publish/exports/docx_reading",
+    },
     "pptx": {"publish/exports/pptx", "publish/exports/pptx_page", "publish/exports/pptx_parts"},
     "xlsxwriter": {
         "publish/templates",

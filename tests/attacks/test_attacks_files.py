@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -173,6 +174,10 @@ class Seen:
     figures: list[str] = field(default_factory=list)
 
 
+PLUMBING = ("class", "lang", "src", "style", "role", "id", "href", "scope", "tabindex", "aria-labelledby", "type")
+SCRIPT = resources.files("dj_analysis.publish.exports").joinpath("page.js").read_text(encoding="utf-8")
+
+
 class Page(HTMLParser):
     """Text of a page, and what its attributes say to those who do not see it."""
 
@@ -186,7 +191,7 @@ class Page(HTMLParser):
         if tag not in ("meta", "img", "br"):
             self.inside.append(tag)
         for name, value in attributes:
-            if tag != "meta" and name not in ("class", "lang", "src", "style", "role") and value:
+            if tag != "meta" and name not in PLUMBING and value:
                 self.handle_data(value)
             if name == "src" and value:
                 assert value.startswith("data:image/svg+xml;base64,"), "a figure is an SVG within the page"
@@ -198,7 +203,9 @@ class Page(HTMLParser):
                 pass
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.inside:
+        if "script" in self.inside:
+            assert data == SCRIPT, "the only script is the package's own"
+        elif "style" not in self.inside:
             self.parts["footer" in self.inside].append(data)
 
     handle_comment = handle_data
@@ -210,8 +217,8 @@ def read_html(content: bytes) -> Seen:
     tables = []
     for table in re.findall(r"<table>.*?</table>", text, re.DOTALL):
         root = ElementTree.fromstring(table)
-        head = ["".join(cell.itertext()) for cell in root.iter("th")]
-        body = [["".join(cell.itertext()) for cell in row.iter("td")] for row in root.iter("tr")]
+        head = ["".join(cell.itertext()) for cell in root.iter("th") if cell.get("scope") == "col"]
+        body = [["".join(cell.itertext()) for cell in row if cell.get("scope") != "col"] for row in root.iter("tr")]
         tables.append((head, [row for row in body if row]))
     return Seen(" ".join(page.parts[False]), " ".join(page.parts[True]), tables, page.figures)
 

@@ -102,7 +102,6 @@ text = "{names.CONSENT_TEXT}"
 
 [document]  # 公文要素，不写的不印 (what is not given is not printed)
 kind = "报告"
-secrecy = "内部资料 注意保存"
 
 [codebook]
 recall = "{spec.codebook.recall}"

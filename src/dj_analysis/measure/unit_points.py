@@ -59,7 +59,7 @@ def occasion(data: Indicators, spec: Specification, period: str, tree: Tree | No
     Raises
     ------
     DataError
-        Values outside the range of their indicator in the version in force.
+        Values, or rolled-up values, outside the range of their indicator in the version in force.
     """
     in_force = data.tree_at(period)
     tree, units = tree or in_force, spec.units.at(period)
@@ -78,6 +78,10 @@ def occasion(data: Indicators, spec: Specification, period: str, tree: Tree | No
         _check_ranges(tree, names, values, outside)
     values[outside] = np.nan
     _roll_up(tree, units, names, values, spec, period)
+    outside = _outside(tree, values)
+    if tree is in_force:
+        _check_ranges(tree, names, values, outside)  # a sum of units can leave the range of one
+    values[outside] = np.nan
     span = np.array([leaf.maximum - leaf.minimum for leaf in tree.leaves])
     scaled = {leaf.code: leaf_points(leaf, values[:, j]) for j, leaf in enumerate(tree.leaves)}
     exempt = {leaf.code: why[:, j] == reasons.NOT_APPLICABLE for j, leaf in enumerate(tree.leaves)}
@@ -106,7 +110,7 @@ def _check_ranges(tree: Tree, names: Sequence[str], values: np.ndarray, outside:
         if len(rows):
             low, high = (0.0, np.inf) if is_counted(leaf) else (leaf.minimum, leaf.maximum)
             shown, allowed = f"{names[rows[0]]} {values[rows[0], j]:g}", f"{low:g}–{high:g}"
-            advice = "改正数值或区间 (correct value or range)"
+            advice = "改正数值、区间或 rollup (correct value, range or rollup)"
             problems.add(f"indicator_values: {leaf.code}", "out_of_range", shown, allowed, advice)
     problems.raise_if_any()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import json
 import re
@@ -20,6 +19,7 @@ from ..release.protect import Protected
 from ..result import Result
 from ..spec.columns import written
 from . import theme
+from .markup import fragment
 from .plots import PLOTS
 from .wording import fill, say, without_our_sentences
 
@@ -45,7 +45,7 @@ class Block:
         sealed = {"plan": self.plan, "seal": self.seal} if self.seal else {}
         return {
             MIME: {"kind": self.kind, "content": dict(self.content), **sealed},
-            "text/html": block_html(self),
+            "text/html": fragment(self.kind, self.content),
             "text/plain": self.plain,
         }
 
@@ -273,42 +273,6 @@ def _check_names(names: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"{name}={value}: 数字须来自 dj.protect 的结果 (numbers come from protected results; names hold words only)"
             )
-
-
-def block_html(block: Block) -> str:
-    """Return the block as an HTML fragment; every text in it is escaped."""
-    c, safe_text = block.content, html.escape
-    if block.kind == "heading":
-        level = c["depth"] + 1
-        return f"<h{level}>{safe_text(c['text']).replace(chr(10), '<br>')}</h{level}>"
-    if block.kind == "text":
-        return f'<p class="{safe_text(c["place"])}">{safe_text(c["text"])}</p>'
-    if block.kind in ("note", "recomputation"):
-        return f'<p class="note">{safe_text(c["text"])}</p>'
-    if block.kind == "keyfigure":
-        parts = "".join(f'<div class="{part}">{safe_text(c[part])}</div>' for part in ("label", "value", "detail"))
-        return f'<div class="keyfigure">{parts}</div>'
-    if block.kind == "figure":
-        caption = f"<figcaption>{safe_text(c['caption'])}</figcaption>"
-        label = safe_text(c["alt"], quote=True)
-        return f'<figure role="img" aria-label="{label}">{c["svg"]}{caption}</figure>'
-    return _table_html(c)
-
-
-def _table_html(c: Mapping[str, Any]) -> str:
-    kinds = ["text" if column["kind"] == "text" else "figure" for column in c["columns"]]
-    head = "".join(
-        f'<th class="{k}">{html.escape(col["label"])}</th>' for k, col in zip(kinds, c["columns"], strict=True)
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td class="{k}">{html.escape(cell)}</td>' for k, cell in zip(kinds, row, strict=True))
-        + "</tr>"
-        for row in c["rows"]
-    )
-    caption = f"<caption>{html.escape(c.get('number', '') + c['caption'])}</caption>" if c["caption"] else ""
-    note_ = f'<p class="note">{html.escape(c["note"])}</p>' if c["note"] else ""
-    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note_}"
 
 
 def seal_of(kind: str, content: Mapping[str, Any]) -> tuple[str, str]:
