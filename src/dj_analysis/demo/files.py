@@ -100,6 +100,8 @@ basis = "notice"
 date = "{parse(periods[0]).start}"
 text = "{names.CONSENT_TEXT}"
 
+[document]  # 公文要素，不写的不印 (what is not given is not printed)
+kind = "报告"
 
 [codebook]
 recall = "{spec.codebook.recall}"

@@ -469,6 +469,7 @@ def report_meta(
     """Return what goes around the blocks of a report: title, purpose, limits, foot, draft mark."""
     language = spec.language
     label = parse(period).label(language) if period else ""
+    office = spec.office if language == "zh" else spec.office_en or spec.office
     of_work = bool(waves) and all(programme != "survey" for programme, _ in waves)
     purpose = words(language)["purpose_bm"] if of_work else {"zh": PURPOSE, "en": PURPOSE_EN}[language]
     purpose += f" {spec.purpose}" if spec.purpose else ""
@@ -479,7 +480,7 @@ def report_meta(
     )  # fmt: skip
     title = f"{label} {spec.unit_label(unit)} {report}".strip()
     return {
-        "title": title, "period": label, "unit": unit, "language": language, "office": spec.office, "purpose": purpose,
+        "title": title, "period": label, "unit": unit, "language": language, "office": office, "purpose": purpose,
         "limits": say(language, "limits_work" if of_work else "limits", min_group=plan.min_group), "footer": footer,
         "draft": say(language, "draft") if draft else "",
         "correction": say(language, "correction", reasons="；".join(corrections)) if corrections else "",

@@ -17,7 +17,6 @@ from .texts import (
     SectionText,
     changed_numbers,
     names_in,
-    plain_name,
     read_texts,
     source_parts,
     texts_digest,
@@ -25,6 +24,7 @@ from .texts import (
     texts_name,
     typed_in,
     unescaped,
+    without_spaces,
 )
 
 END_PLACES = (
@@ -197,8 +197,10 @@ def with_texts(document: Document, texts: Sequence[SectionText], numbers: NamedN
 
 def section_named(name: str, parts: Sequence[SectionPlace]) -> SectionPlace | None:
     """Find the section that a heading names, with or without its number."""
-    wanted = plain_name(name)
-    return next((one for one in parts if wanted in (plain_name(one.name), plain_name(one.number + one.name))), None)
+    wanted = without_spaces(name)
+    return next(
+        (one for one in parts if wanted in (without_spaces(one.name), without_spaces(one.number + one.name))), None
+    )
 
 
 def _check(text: SectionText, part: SectionPlace, numbers: NamedNumbers, where: str, problems: Problems) -> None:

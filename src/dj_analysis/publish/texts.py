@@ -102,8 +102,8 @@ def texts_name(path: Path) -> str:
 def texts_for(texts: Sequence[SectionText], report: str) -> list[SectionText]:
     """Return what belongs to a report: its own, and of those for every report the sections it has nothing for."""
     own = [text for text in texts if text.report == report]
-    taken = {plain_name(text.section) for text in own}
-    return own + [text for text in texts if not text.report and plain_name(text.section) not in taken]
+    taken = {without_spaces(text.section) for text in own}
+    return own + [text for text in texts if not text.report and without_spaces(text.section) not in taken]
 
 
 def write_texts(path: Path, texts: Sequence[SectionText]) -> None:
@@ -188,6 +188,6 @@ def _joined(before: str, line: str) -> str:
     return f"{before} {line}" if apart else before + line
 
 
-def plain_name(name: str) -> str:
+def without_spaces(name: str) -> str:
     """Return a heading without spaces, as it is compared."""
     return "".join(name.split())

@@ -9,7 +9,7 @@ import zipfile
 #: What XML 1.0 cannot hold, and marks that turn the direction of all text after them.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first day that a zip file can name
-_DATES = re.compile(rb"<dcterms:(created|modified)\b[^>]*>.*?</dcterms:\1>")
+_OF_THE_RUN = re.compile(rb"<(dcterms:created|dcterms:modified|cp:revision)\b[^>]*>.*?</\1>")
 
 
 def legible(words: str) -> str:
@@ -31,7 +31,7 @@ def repacked(content: bytes) -> bytes:
         for entry in before.infolist():
             part = before.read(entry)
             if entry.filename == "docProps/core.xml":
-                part = _DATES.sub(b"", part)
+                part = _OF_THE_RUN.sub(b"", part)
             elif entry.filename.endswith(".xlsx"):
                 part = repacked(part)
             plain = zipfile.ZipInfo(entry.filename, _EARLIEST)

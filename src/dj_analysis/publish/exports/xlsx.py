@@ -14,7 +14,7 @@ from .document import Appearance, Document
 from .packages import legible, repacked
 from .pictures import PIXELS_PER_INCH, png_of
 from .sections import Section, sections_of
-from .xlsx_parts import LITERAL_STRINGS, Book, set_page, write_across, write_string
+from .xlsx_parts import LITERAL_STRINGS, ReportBook, set_page, write_across, write_string
 from .xlsx_recomputation import fill_recomputation_sheet
 from .xlsx_tables import fill_table_sheet, people_of, source_of, units_of
 
@@ -42,7 +42,7 @@ def to_xlsx(document: Document, appearance: Appearance | None = None) -> bytes:
 
     stream, language = io.BytesIO(), document.language
     file = xlsxwriter.Workbook(stream, {"in_memory": True, **LITERAL_STRINGS})
-    book, sections = Book(file, language, legible(document.meta.get("draft", ""))), sections_of(document)
+    book, sections = ReportBook(file, language, legible(document.meta.get("draft", ""))), sections_of(document)
     file.set_properties(
         {"title": legible(document.meta.get("title", "")), "author": legible(document.meta.get("office", ""))}
     )
@@ -66,7 +66,7 @@ def to_xlsx(document: Document, appearance: Appearance | None = None) -> bytes:
     return repacked(stream.getvalue())
 
 
-def _table_sheets(book: Book, sections: Sequence[Section]) -> list[_Listed]:
+def _table_sheets(book: ReportBook, sections: Sequence[Section]) -> list[_Listed]:
     """Add a sheet for each table, named by its number and caption."""
     tables: list[_Listed] = []
     for section in sections:
@@ -79,7 +79,7 @@ def _table_sheets(book: Book, sections: Sequence[Section]) -> list[_Listed]:
 
 
 def _fill_contents(
-    book: Book, sheet: Any, document: Document, tables: Sequence[_Listed], others: Sequence[Any]
+    book: ReportBook, sheet: Any, document: Document, tables: Sequence[_Listed], others: Sequence[Any]
 ) -> None:
     language, meta = book.language, document.meta
     heads = say(language, "sheet_head").split("|")
@@ -114,7 +114,7 @@ def _fill_contents(
     set_page(book, sheet, landscape=True, header_row=4)
 
 
-def _link(book: Book, bottom: int = 4) -> Any:
+def _link(book: ReportBook, bottom: int = 4) -> Any:
     return book.format(bottom=bottom, font_color=theme.ACCENT, underline=1, text_wrap=True)
 
 
@@ -126,7 +126,7 @@ def _link_text(title: str) -> str:
     return legible(title)[:250] or "—"
 
 
-def _fill_notes(book: Book, sheet: Any, document: Document, sections: Sequence[Section]) -> None:
+def _fill_notes(book: ReportBook, sheet: Any, document: Document, sections: Sequence[Section]) -> None:
     """Write purpose, limits, what signs and hidden rows mean, methods, what the report was made from."""
     language, meta = book.language, document.meta
     legend = [say(language, f"sheet_legend_{name}") for name in ("dash", "hidden", "bound", "numbers")]
@@ -144,7 +144,7 @@ def _fill_notes(book: Book, sheet: Any, document: Document, sections: Sequence[S
     _fill_lines(book, sheet, lines)
 
 
-def _fill_text(book: Book, sheet: Any, document: Document) -> None:
+def _fill_text(book: ReportBook, sheet: Any, document: Document) -> None:
     """Write the running text in reading order; tables and figures are named where they stand."""
     lines = [(book.draft, "draft")] if book.draft else []
     colon = "：" if book.language == "zh" else ": "
@@ -164,7 +164,7 @@ def _fill_text(book: Book, sheet: Any, document: Document) -> None:
     _fill_lines(book, sheet, [line for line in lines if line[0].strip()])
 
 
-def _fill_lines(book: Book, sheet: Any, lines: Sequence[tuple[str, str]]) -> None:
+def _fill_lines(book: ReportBook, sheet: Any, lines: Sequence[tuple[str, str]]) -> None:
     looks: dict[str, dict[str, Any]] = {
         "title": {"bold": True, "font_size": 15}, "heading": {"bold": True, "font_size": 12}, "body": {},
         "note": {"font_color": theme.MUTED}, "draft": {"bold": True, "font_color": "#C00000"},
@@ -178,7 +178,7 @@ def _fill_lines(book: Book, sheet: Any, lines: Sequence[tuple[str, str]]) -> Non
     set_page(book, sheet, landscape=False)
 
 
-def _fill_figures(book: Book, sheet: Any, figures: Sequence[Block]) -> None:
+def _fill_figures(book: ReportBook, sheet: Any, figures: Sequence[Block]) -> None:
     """Put the figures of sections without a table below each other, as pictures that say what they show."""
     sheet.set_column(0, 0, TEXT_WIDTH)
     row = 0

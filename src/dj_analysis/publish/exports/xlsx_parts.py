@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"^([+-]?)\d+(?:\.(\d+))?(%?)$")
 
 
 @dataclass
-class Book:
+class ReportBook:
     """A workbook being written: its formats are made once each, its sheets have names of their own.
 
     Attributes
@@ -117,7 +117,9 @@ def column_width(cells: Sequence[str], least: float = 8, most: float = 46) -> fl
     return min(max(longest + 2.5, least), most)
 
 
-def set_page(book: Book, sheet: Any, *, landscape: bool, header_row: int | None = None, pages_wide: int = 1) -> None:
+def set_page(
+    book: ReportBook, sheet: Any, *, landscape: bool, header_row: int | None = None, pages_wide: int = 1
+) -> None:
     """Set up printing: A4, one page wide unless more, the header row on every page, page numbers, the mark of a draft."""
     from ..wording import say
 

@@ -14,7 +14,7 @@ from ...spec.tree import Indicator, Node, Tree
 from .. import theme
 from ..recomputation import tree_of
 from ..wording import say
-from .xlsx_parts import Book, column_width, printed_number, set_page, write_across, write_string
+from .xlsx_parts import ReportBook, column_width, printed_number, set_page, write_across, write_string
 
 #: Rows above the units: what is declared of the columns.
 PARENT, DIRECTION, LOWEST, HIGHEST, EACH, WEIGHT, LEAST, COUNTED, HEADER = range(3, 12)
@@ -37,7 +37,7 @@ class _Grid:
         return 1 + len(self.values) + len(self.points)
 
 
-def fill_recomputation_sheet(book: Book, sheet: Any, content: Mapping[str, Any], contents: str) -> None:
+def fill_recomputation_sheet(book: ReportBook, sheet: Any, content: Mapping[str, Any], contents: str) -> None:
     """Fill the sheet; cells keep our results too, for readers that do not compute."""
     language, tree = book.language, tree_of(dict(content))
     grid = _grid_of(tree)
@@ -85,7 +85,7 @@ def _number(cell: Any) -> float:
     return float(cell) if isinstance(cell, (int, float)) else float("nan")
 
 
-def _write_declarations(book: Book, sheet: Any, grid: _Grid) -> None:
+def _write_declarations(book: ReportBook, sheet: Any, grid: _Grid) -> None:
     language, tree = book.language, grid.tree
     plain = book.format(align="right", text_wrap=True, font_color=theme.MUTED)
     head = book.format(bold=True, top=2, bottom=1, text_wrap=True, bg_color="#EEF2F6")
@@ -127,7 +127,7 @@ def _kind(node: Node) -> str:
 
 
 def _write_unit(
-    book: Book, sheet: Any, grid: _Grid, row: int, unit: str, values: Mapping[str, Any], results: Mapping[str, float], printed: str
+    book: ReportBook, sheet: Any, grid: _Grid, row: int, unit: str, values: Mapping[str, Any], results: Mapping[str, float], printed: str
 ) -> None:  # fmt: skip
     language, number = book.language, book.format(align="right", num_format="0.00##", bottom=4)
     absent = say(language, "not_applicable")

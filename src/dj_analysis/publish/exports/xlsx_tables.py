@@ -11,14 +11,14 @@ from ..blocks import Block
 from ..wording import say
 from .bars import Bars, bars_of
 from .packages import legible
-from .xlsx_parts import Book, column_width, printed_number, set_page, write_across, write_string
+from .xlsx_parts import ReportBook, column_width, printed_number, set_page, write_across, write_string
 
 HEADER_ROW = 3
 LEAST_WIDTH = 72.0  # characters that captions and notes run across
 WIDE = 92.0  # characters from which a page lies on its side
 
 
-def fill_table_sheet(book: Book, sheet: Any, block: Block, contents: str) -> None:
+def fill_table_sheet(book: ReportBook, sheet: Any, block: Block, contents: str) -> None:
     """Fill a sheet with a table; ``contents`` is the name of the sheet to go back to."""
     c = block.content
     widths = _widths(c)
@@ -94,7 +94,7 @@ def _across(widths: Sequence[float]) -> tuple[int, float]:
     return last, width
 
 
-def _write_rows(book: Book, sheet: Any, c: Mapping[str, Any]) -> None:
+def _write_rows(book: ReportBook, sheet: Any, c: Mapping[str, Any]) -> None:
     head = {"bold": True, "top": 2, "bottom": 1, "text_wrap": True, "bg_color": "#EEF2F6"}
     for place, column in enumerate(c["columns"]):
         align = "left" if column["kind"] == "text" else "right"
@@ -111,7 +111,7 @@ def _write_rows(book: Book, sheet: Any, c: Mapping[str, Any]) -> None:
                 write_string(sheet, number, place, words, book.format(**rule, align="left", text_wrap=True))
 
 
-def _add_chart(book: Book, sheet: Any, title: str, bars: Bars, column: int) -> None:
+def _add_chart(book: ReportBook, sheet: Any, title: str, bars: Bars, column: int) -> None:
     """Draw the numbers of the table beside it: the chart reads its cells, its title too (words may look like a reference)."""
     name, first, last = sheet.get_name(), HEADER_ROW + 1, HEADER_ROW + len(bars.labels)
     font = {"name": "微软雅黑" if book.language == "zh" else "Arial", "size": 9}
