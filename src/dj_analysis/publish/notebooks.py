@@ -483,6 +483,7 @@ def report_meta(
         "title": title, "period": label, "unit": unit, "language": language, "office": office, "purpose": purpose,
         "limits": say(language, "limits_work" if of_work else "limits", min_group=plan.min_group), "footer": footer,
         "draft": say(language, "draft") if draft else "",
+        "reasons": "；".join(corrections),
         "correction": say(language, "correction", reasons="；".join(corrections)) if corrections else "",
     }  # fmt: skip
 

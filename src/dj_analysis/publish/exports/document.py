@@ -15,7 +15,7 @@ from ...release.plan import ReleasePlan, verified
 from ...spec.official import Official
 from ..blocks import KINDS_OF_BLOCK, LITERAL, MIME, OWN_WORK, Block, seal_of
 from ..wording import say
-from .official_parts import end_blocks, head_blocks
+from .official_parts import correction_blocks, end_blocks, head_blocks
 
 if TYPE_CHECKING:
     import nbformat
@@ -145,6 +145,7 @@ def _assembled(
     title = next((b.content["text"] for b in blocks if b.kind == "heading" and b.content["depth"] == 0), None)
     named = dict(meta) | ({"title": str(title).replace("\n", "")} if title else {})
     language = meta.get("language", "zh")
+    blocks += correction_blocks(meta.get("reasons", ""), language)
     if official is not None:
         blocks = [*head_blocks(official, language), *blocks, *end_blocks(official, language)]
     return Document(tuple(numbered(blocks, language)), named, tuple(dropped))
