@@ -358,7 +358,7 @@ class Workspace(UnitTables):
         _, language = workspace_of(kept)
         ws = self if language == self.spec.language else Workspace(self.folder, language)  # type: ignore[arg-type]
         period, unit = period_and_unit(kept)
-        document, named = document_as_written(kept, ws.spec, ws.release_plan(period))
+        document, named = document_as_written(kept, ws.spec, ws.release_plan(period), ws.history.corrections(period))
         report = event.get("report", named)
         path = texts_path(self.folder, period, unit)
         return take_edits(file, document, report=report, path=path, numbers=ws._numbers(period, unit), event=event)

@@ -344,14 +344,16 @@ def workspace_of(notebook: Path) -> tuple[str, str]:
     return str(around[0] if around else known["workspace"]), str(known.get("lang", "zh"))
 
 
-def document_as_written(notebook: Path, spec: Specification, plan: ReleasePlan) -> tuple[Document, str]:
+def document_as_written(
+    notebook: Path, spec: Specification, plan: ReleasePlan, corrections: Sequence[str] = ()
+) -> tuple[Document, str]:
     """Return the report that a kept notebook tells, without an author's paragraphs, and its name; to compare, not to export."""
     import nbformat
 
     kept, (period, unit) = nbformat.read(notebook, as_version=4), period_and_unit(notebook)
     report = report_of(notebook, unit)
     manifest = _versions(spec) | {"data": "—", "head": ""}
-    meta = report_meta(report, period, unit, spec, manifest, plan, waves_in(kept), draft=False)
+    meta = report_meta(report, period, unit, spec, manifest, plan, waves_in(kept), draft=False, corrections=corrections)
     return as_written(kept, meta, spec.official), report
 
 
