@@ -65,7 +65,7 @@ def slides_of(document: Document) -> list[Slide]:
     found = [slide for section in rest if section is not opening and (slide := _finding(section, language)) is not None]
     found = [slide for slide in found if slide.statement not in [one.statement for one in slides]]
     slides += _most_telling(found, MOST_SLIDES - 1 - len(slides))
-    return _spoken([*_distinct(slides), _method(document, methods)], language)
+    return _spoken([*_distinct(slides, language), _method(document, methods)], language)
 
 
 def _discreet(section: Section, names: set[str], language: str) -> Section:
@@ -173,13 +173,14 @@ def _telling(slide: Slide) -> int:
     return 2 * said + (slide.visual is not None or bool(slide.figures))
 
 
-def _distinct(slides: Sequence[Slide]) -> list[Slide]:
+def _distinct(slides: Sequence[Slide], language: str) -> list[Slide]:
     """Number titles that would say the same words twice."""
+    mark = "（{}）" if language == "zh" else " ({})"
     seen: dict[str, int] = {}
     result = []
     for slide in slides:
         seen[slide.statement] = count = seen.get(slide.statement, 0) + 1
-        result.append(slide if count == 1 else replace(slide, statement=f"{slide.statement}（{count}）"))
+        result.append(slide if count == 1 else replace(slide, statement=f"{slide.statement}{mark.format(count)}"))
     return result
 
 
