@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dj_analysis.publish.kernels import preloaded
+# Test processes share the processors: threads of linear algebra would only wait for each other. NumPy reads it when it is
+# imported, so nothing above imports it.
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -69,6 +72,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def report_kernels() -> Iterator[None]:
     """Reports run on forked kernels for as long as the session lasts."""
+    from dj_analysis.publish.kernels import preloaded
+
     with preloaded():
         yield
 

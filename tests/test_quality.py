@@ -57,6 +57,11 @@ def sheets(answers, codebook: Codebook | None = None, **beside) -> Survey:
     return Survey(frame.assign(**beside), Specification(codebook=codebook), "2026Q3")
 
 
+def in_polars(wave: Survey) -> Survey:
+    """The wave as it is read from a file: scoring it takes a tenth of the time."""
+    return replace(wave, frame=pl.from_pandas(wave.frame))
+
+
 def attentive(n: int, rng: np.random.Generator, scales=8, each=5, reverse=(2,), general=0.3) -> np.ndarray:
     """People who read: one factor a scale (correlated ``general``), loadings .75, five options, 3 % left out."""
     mood = np.sqrt(general) * rng.standard_normal((n, 1, 1)) + np.sqrt(1 - general) * rng.standard_normal(
@@ -365,10 +370,10 @@ def test_weights_play_no_part(wave):
 def test_scores_without_flagged_sheets():
     rng = np.random.default_rng(10)
     answers = np.vstack([attentive(500, rng), np.full((30, 40), 1.0)])
-    survey = sheets(answers, instrument(8, 5))
+    survey = in_polars(sheets(answers, instrument(8, 5)))
     found = screen(survey)
     kept = found.unflagged(survey)
-    plain = dj.score(sheets(answers[(found.table["flags"] < 2).to_numpy()], instrument(8, 5)))
+    plain = dj.score(in_polars(sheets(answers[(found.table["flags"] < 2).to_numpy()], instrument(8, 5))))
     assert dj.score(kept).at("ALL", "INDEX")["score"] == plain.at("ALL", "INDEX")["score"]
     assert dj.score(kept).at("ALL", "INDEX")["n"] == 500
     assert "30 份" in kept.notices[-1]
@@ -380,7 +385,7 @@ def test_scores_without_flagged_sheets():
 def test_how_far_scores_move_without_flagged_sheets():
     rng = np.random.default_rng(10)
     answers = np.vstack([attentive(500, rng), np.full((30, 40), 1.0)])
-    survey = sheets(answers, instrument(8, 5))
+    survey = in_polars(sheets(answers, instrument(8, 5)))
     found = screen(survey)
     every, rest = dj.score(survey), dj.score(found.unflagged(survey))
     table = found.sensitivity(survey).table.set_index("code")
@@ -395,7 +400,7 @@ def test_how_far_scores_move_without_flagged_sheets():
 @pytest.mark.parametrize(("careless_", "attentive_"), [(0, 500), (9, 500), (40, 8)])
 def test_how_far_scores_move_is_not_told_of_few(careless_: int, attentive_: int):
     answers = np.vstack([attentive(attentive_, np.random.default_rng(10)), np.full((careless_, 40), 1.0)])
-    survey = sheets(answers, instrument(8, 5))
+    survey = in_polars(sheets(answers, instrument(8, 5)))
     made = screen(survey).sensitivity(survey)
     assert dj.protect(made).table["difference"].isna().all()
 

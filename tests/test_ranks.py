@@ -231,21 +231,21 @@ def held(truth: np.ndarray, se: np.ndarray, n: np.ndarray | None, **options) -> 
 
 def test_joint_sets_of_units_that_differ_all_hold_their_ranks():
     rng = np.random.default_rng(SEED)
-    rate = held(rng.normal(65, 4, 20), 14.5 / np.sqrt(rng.integers(10, 80, 20)), None, draws=199).all(axis=1).mean()
+    rate = held(rng.normal(65, 4, 20), 14.5 / np.sqrt(rng.integers(10, 80, 20)), None, draws=39).all(axis=1).mean()
     assert rate >= accepted(0.95, REPLICATIONS)[0]
 
 
 def test_joint_sets_hold_with_errors_estimated_from_ten_persons():
     rng = np.random.default_rng(SEED)
     n = rng.integers(10, 40, 20)
-    rate = held(rng.normal(65, 4, 20), 14.5 / np.sqrt(n), n, draws=199).all(axis=1).mean()
+    rate = held(rng.normal(65, 4, 20), 14.5 / np.sqrt(n), n, draws=39).all(axis=1).mean()
     assert rate >= accepted(0.95, REPLICATIONS)[0]
 
 
 def test_a_marginal_set_holds_its_unit():
     rng = np.random.default_rng(SEED)
     truth, se = rng.normal(65, 4, 20), 14.5 / np.sqrt(rng.integers(10, 80, 20))
-    rate = held(truth, se, None, draws=199, method="marginal", of=[7])[:, 7].mean()
+    rate = held(truth, se, None, draws=39, method="marginal", of=[7])[:, 7].mean()
     assert rate >= accepted(0.95, REPLICATIONS)[0]
 
 

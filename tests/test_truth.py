@@ -4,13 +4,17 @@ The rates are claims about 200 and 1,000 fast draws of the demo's answer model; 
 number covered lies inside the 99 % binomial interval around the claim.
 """
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from small import sums_of_draws
 
 import dj_analysis as dj
-from dj_analysis.measure.survey_scores import scores_of_sums, unit_sums
+from dj_analysis.measure.inference import uncertainty
+from dj_analysis.measure.survey_scores import scores_of_sums, sums_by_level, unit_sums
 
 DIMENSIONS = [f"D{i}" for i in range(1, 9)]
 PERIOD = "2026Q2"
@@ -32,9 +36,11 @@ def test_planted_weak_dimension_is_the_lowest_of_its_city(planted):
     assert len(weak) == 3
     draws, found = 200, dict.fromkeys(weak["unit"], 0)
     survey = planted.draw(period, 0)
+    scores = None
     for sums in (block for first in range(0, draws, 50) for block in sums_of_draws(planted, period, first, 50)):
-        scores = scores_of_sums({sums.axis: sums}, survey, ["city"])
-        gaps = dj.contrast(scores).table
+        if scores is None:
+            scores = scores_of_sums({sums.axis: sums}, survey, ["city"])
+        gaps = dj.contrast(replace(scores, sums={sums.axis: sums})).table  # it reads the sums alone
         gaps = gaps[gaps["code"].isin(DIMENSIONS)]
         for row in weak.itertuples():
             of_city = gaps[gaps["unit"] == row.unit]
@@ -53,26 +59,47 @@ def test_draws_summed_together_are_those_summed_alone():
             np.testing.assert_allclose(sums.sums[name], values, rtol=1e-12, err_msg=name)
 
 
+KEYS = ["level", "unit", "form", "code"]
+
+
+def intervals_of(sums, survey) -> pd.DataFrame:
+    """The intervals of ``dj.score`` without the rest of its tables: those of the first draw are compared with it."""
+    tables = []
+    for level, block in sums_by_level({sums.axis: sums}, survey, ["branch"]):
+        means, cells = uncertainty.means(block.sums), len(block.cells)
+        forms, codes = (np.tile([cell[i] for cell in block.cells], len(block.units)) for i in (0, 1))
+        of = {"level": level, "unit": np.repeat(block.units, cells), "form": forms, "code": codes}
+        tables.append(
+            pd.DataFrame(of | {"n": block.sums["n"].ravel(), "low": means.low.ravel(), "high": means.high.ravel()})
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
 @pytest.fixture(scope="module")
 def coverage():
     """1,000 draws of a small company in which nothing was planted: how often each interval holds the truth."""
     company = dj.make_company(employees=240, branches=6, quarters=2, seed=11, planted=False)
-    truth = company.truth.set_index(["period", "level", "unit", "form", "code"])["score"]
     period = company.periods[0]
+    truth = company.truth[company.truth["period"] == period].set_index(KEYS)["score"].to_dict()
     covered: dict[tuple[str, str], list[bool]] = {}
     real = []
     survey = company.draw(period, 0)
+    scores = None
     for sums in (block for first in range(0, 1000, 100) for block in sums_of_draws(company, period, first, 100)):
-        scores = scores_of_sums({sums.axis: sums}, survey, ["branch"])
-        table = scores.table[(scores.table["code"].isin([*DIMENSIONS, "INDEX"])) & (scores.table["form"] == "anchors")]
+        intervals = intervals_of(sums, survey)
+        if scores is None:
+            scores = scores_of_sums({sums.axis: sums}, survey, ["branch"])
+            same = scores.table.merge(intervals, on=["level", "unit", "form", "code"], validate="one_to_one")
+            assert len(same) == len(scores.table)
+            for column in ("n", "low", "high"):
+                np.testing.assert_array_equal(same[f"{column}_x"], same[f"{column}_y"])
+        table = intervals[intervals["code"].isin([*DIMENSIONS, "INDEX"]) & (intervals["form"] == "anchors")]
         table = table[table["n"] >= 10]
-        expected = truth.loc[
-            list(table[["period", "level", "unit", "form", "code"]].itertuples(index=False, name=None))
-        ]
-        inside = (table["low"].to_numpy() <= expected.to_numpy()) & (expected.to_numpy() <= table["high"].to_numpy())
+        expected = np.array([truth[key] for key in zip(*(table[k] for k in KEYS), strict=True)])
+        inside = (table["low"].to_numpy() <= expected) & (expected <= table["high"].to_numpy())
         for unit, code, hit in zip(table["unit"], table["code"], inside, strict=True):
             covered.setdefault((unit, code), []).append(bool(hit))
-        gaps = dj.contrast(scores).table
+        gaps = dj.contrast(replace(scores, sums={sums.axis: sums})).table
         gaps = gaps[gaps["code"].isin(DIMENSIONS) & (gaps["n"] >= 10)]
         real.append(bool((gaps["q"] <= 0.10).any()))
     return covered, real

@@ -123,7 +123,7 @@ class Workspace(UnitTables):
         """
         survey = self._read(period)
         if (frozen := self.history.frozen(period)) is not None:
-            survey = closing.as_closed(survey, self.store, frozen)
+            survey = self._as_closed(survey, frozen)
         for notice in survey.notices:
             warnings.warn(notice, DjWarning, stacklevel=2)
         return replace(survey, withheld=self._withheld(period))
@@ -454,6 +454,20 @@ class Workspace(UnitTables):
         raise_for(problems)
         assert survey is not None, "a wave that cannot be read is a problem"
         return survey
+
+    def _as_closed(self, survey: Survey, frozen: dict[str, Any]) -> Survey:
+        """Return the answers that count in a closed wave; picked once for the waves read last."""
+        read, by, counting = self._closed_waves.get(survey.period, (None, None, survey))
+        if read is not survey or by != frozen:
+            counting = closing.as_closed(survey, self.store, frozen)
+            while len(self._closed_waves) >= WAVES_KEPT:
+                self._closed_waves.pop(next(iter(self._closed_waves)))
+            self._closed_waves[survey.period] = survey, frozen, counting
+        return counting
+
+    @cached_property
+    def _closed_waves(self) -> dict[str, tuple[Survey, dict[str, Any], Survey]]:
+        return {}
 
     @cached_property
     def _waves_read(self) -> dict[tuple[str, str], Survey]:

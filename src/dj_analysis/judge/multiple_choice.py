@@ -98,15 +98,23 @@ def choices(survey: Survey, code: str, by: str | Sequence[str] | None = None) ->
     --------
     >>> dj.choices(survey, "Q9", by="city")  # doctest: +SKIP
     """
+    names = _groupings(by)
+    questions = [node.code for node in survey.codebook.choices.inner]
+    if code not in questions:
+        raise unknown("多选题或排序题/multiple choice or ranking", code, questions)
+    return _choices(survey, code, names, unit_sums(survey, names, trees=survey.counted_trees()))
+
+
+def _groupings(by: str | Sequence[str] | None) -> list[str]:
     names = [] if by is None else [by] if isinstance(by, str) else list(by)
     if any(is_cross(name) or not isinstance(name, str) for name in names):
         raise UsageError("choices: 一次按一种分组 (one grouping at a time, no cross-classification)")
-    tree = survey.codebook.choices
-    questions = [node.code for node in tree.inner]
-    if code not in questions:
-        raise unknown("多选题或排序题/multiple choice or ranking", code, questions)
-    ranked = survey.codebook.is_ranking(code)
-    sums = unit_sums(survey, names, trees=survey.counted_trees())
+    return names
+
+
+def _choices(survey: Survey, code: str, names: Sequence[str], sums: Mapping[str, UnitSums]) -> ChoiceAnswers:
+    """Count the answers to one question from the sums of the wave."""
+    tree, ranked = survey.codebook.choices, survey.codebook.is_ranking(code)
     asked = {cell for block in sums.values() for cell in block.cells}
     options = [option for option in tree.children(code) if (CHOICES, option.code) in asked]
     if not options:
@@ -142,7 +150,11 @@ def choices_of_wave(survey: Survey, by: str | Sequence[str] | None = None) -> di
     """
     held, tree = set(names_of(survey.frame)), survey.codebook.choices
     asked = [node.code for node in tree.inner if any(option.code in held for option in tree.children(node.code))]
-    return {code: choices(survey, code, by) for code in asked}
+    if not asked:
+        return {}
+    names = _groupings(by)
+    sums = unit_sums(survey, names, trees=survey.counted_trees())  # the answers are gone through once for all questions
+    return {code: _choices(survey, code, names, sums) for code in asked}
 
 
 def _rows(

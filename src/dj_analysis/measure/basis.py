@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -43,6 +44,17 @@ class Basis:
     spec: Specification = field(repr=False)
     sums: Mapping[str, UnitSums] = field(default_factory=dict, repr=False)
     values: str = ""
+
+    @cached_property
+    def counted(self) -> tuple[str, ...]:
+        """Hash of the sums of each axis: people, answers, and scores to a hundredth; asked for at every seal, made once."""
+        hashes = []
+        for axis, sums in sorted(self.sums.items()):
+            content = hashlib.sha256(repr((axis, sums.units, sums.cells)).encode())
+            for values in (sums.persons, sums.sums["n"], np.round(sums.sums["wx"], 2) + 0.0):
+                content.update(np.ascontiguousarray(values).tobytes())
+            hashes.append(content.hexdigest())
+        return tuple(hashes)
 
 
 def basis_of(survey: Survey, sums: Mapping[str, UnitSums] | None = None) -> tuple[Basis, ...]:
@@ -85,23 +97,25 @@ def totals(survey: Survey) -> UnitSums:
     """
     frame = nw.from_native(survey.frame)
     plan = plan_cells(survey.counted_trees(), frame.collect_schema().names())
-    weight = nw.col(survey.weight).cast(nw.Float64) if survey.weight else nw.lit(1.0)
+    answers = {f"x:{leaf.code}": nw.col(leaf.code).cast(nw.Float64) for leaf in plan.leaves}
+    weight = nw.col(survey.weight).cast(nw.Float64) if survey.weight else None
     columns: dict[str, Any] = {"_rows": nw.lit(1)}
     for leaf in plan.leaves:
-        value = nw.col(leaf.code).cast(nw.Float64)
+        value = nw.col(f"x:{leaf.code}")
         value = nw.when(~value.is_nan()).then(value)
-        present = (~value.is_null()).cast(nw.Float64)
-        columns[f"n:{leaf.code}"] = present
-        columns[f"w:{leaf.code}"] = present * weight
-        columns[f"wx:{leaf.code}"] = value.fill_null(0.0) * present * weight
-    summed = frame.with_columns(**columns).select(*(nw.col(name).sum() for name in columns))
+        columns[f"n:{leaf.code}"] = (~value.is_null()).cast(nw.Float64)
+        columns[f"wx:{leaf.code}"] = value.fill_null(0.0) if weight is None else value.fill_null(0.0) * weight
+        if weight is not None:
+            columns[f"w:{leaf.code}"] = columns[f"n:{leaf.code}"] * weight
+    summed = frame.with_columns(**answers).with_columns(**columns).select(*(nw.col(name).sum() for name in columns))
     row = collected(summed).to_pandas().iloc[0]
     leaves = {leaf.code: leaf for leaf in plan.leaves}
     cells = tuple(cell for cell in plan.cells if cell[1] in leaves)
     sums = {name: np.zeros((1, len(cells))) for name in ("n", "w", "wx")}
     for j, (_, code) in enumerate(cells):
         leaf = leaves[code]
-        sums["n"][0, j], w, wx = (float(row[f"{name}:{code}"]) for name in ("n", "w", "wx"))
+        sums["n"][0, j], wx = float(row[f"n:{code}"]), float(row[f"wx:{code}"])
+        w = sums["n"][0, j] if weight is None else float(row[f"w:{code}"])
         points = wx - w * leaf.minimum if leaf.direction == 1 else w * leaf.maximum - wx
         sums["w"][0, j], sums["wx"][0, j] = w, 100 * points / (leaf.maximum - leaf.minimum)
     return UnitSums(WHOLE, ("",), cells, np.array([float(row["_rows"])]), sums)

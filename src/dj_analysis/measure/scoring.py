@@ -230,45 +230,56 @@ def _with_summands(
         w = nw.col("_w")
     columns: dict[str, Any] = {"_rows": nw.lit(1)} | ({} if w is None else {"_lost": w.is_null().cast(_INT)})
     point, schema = favourable.bands[0].point / 100, frame.collect_schema()
+    rounded: list[str] = []
     for leaf in plan.leaves:
         r = nw.col(f"_r:{leaf.code}")
         good = (r > point * (leaf.maximum - leaf.minimum) + SLACK).cast(_INT).fill_null(0)
-        columns |= _moments(f"_s:{leaf.code}", r, w, whole=schema[f"_r:{leaf.code}"].is_integer())
+        summands = _moments(f"_s:{leaf.code}", r, w)
+        rounded += (
+            [] if w is None and schema[f"_r:{leaf.code}"].is_integer() else summands
+        )  # sums of integers are exact
+        columns |= summands | _present(f"_s:{leaf.code}", r)
         columns[f"_s:{leaf.code}:favourable"] = good if w is None else good * w
     for form, code in plan.nodes:
         x = nw.col(f"{form}__{code}")
-        columns |= _moments(f"_s:{form}__{code}", x, w, whole=False)
+        summands = _moments(f"_s:{form}__{code}", x, w)
+        rounded += summands
+        columns |= summands | _present(f"_s:{form}__{code}", x)
         if code == index and low.of is not None:
             flag = (x < low.of - SLACK).cast(_INT).fill_null(0)
             columns[f"_s:{form}__{code}:low"] = flag if w is None else flag * w
     if counts_only:
         columns = {name: value for name, value in columns.items() if not name.startswith("_s:") or name.endswith(":n")}
-    return frame.with_columns(**columns)
+    frame = frame.with_columns(**columns)
+    halves = _halved(name for name in rounded if name in columns)
+    return frame.with_columns(**halves) if halves else frame
 
 
-def _moments(name: str, x: Any, w: Any, *, whole: bool) -> dict[str, Any]:
-    """Return the summands of one score; ``whole`` means that its sums are of integers and therefore exact."""
+def _present(name: str, x: Any) -> dict[str, Any]:
+    return {f"{name}:n": (~x.is_null()).cast(_INT)}
+
+
+def _moments(name: str, x: Any, w: Any) -> dict[str, Any]:
+    """Return the summands of one score but its number of people."""
     present, filled = (~x.is_null()).cast(_INT), x.fill_null(0)
-    columns = {f"{name}:n": present}
     if w is None:
-        summands = {f"{name}:wx": filled, f"{name}:wxx": filled * filled, f"{name}:wxxx": filled * filled * filled}
-        return columns | (summands if whole else _halved(summands))
-    summands = {}
+        return {f"{name}:wx": filled, f"{name}:wxx": filled * filled, f"{name}:wxxx": filled * filled * filled}
+    summands: dict[str, Any] = {}
     for power, prefix in ((w, "w"), (w * w, "ww")):
         summands |= {f"{name}:{prefix}": present * power, f"{name}:{prefix}x": filled * power}
         summands[f"{name}:{prefix}xx"] = filled * filled * power
-    summands |= {f"{name}:www": present * w * w * w, f"{name}:wxxx": filled * filled * filled * w}
-    return columns | _halved(summands)
+    return summands | {f"{name}:www": present * w * w * w, f"{name}:wxxx": filled * filled * filled * w}
 
 
-def _halved(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Split floats into a coarse and a fine half, so that their sums do not depend on the order of the rows.
+def _halved(columns: Iterable[str]) -> dict[str, Any]:
+    """Split columns of floats into a coarse and a fine half, so that their sums do not depend on the order of the rows.
 
     Engines add in parallel, in another order at each run. The coarse half is a multiple of 2⁻²⁶ (2⁻¹⁹ for squares, 2⁻¹³ for
     cubes): sums of a million of them are exact. What the order does to the fine half is lost when the two are put together again.
     """
     halves = {}
-    for name, value in columns.items():
+    for name in columns:
+        value = nw.col(name)
         unit = float(2 ** (13 if name.endswith("xxx") else 19 if name.endswith("xx") else 26))
         coarse = (value * unit).floor() / unit
         halves[name], halves[f"{name}~"] = coarse, value - coarse

@@ -94,7 +94,8 @@ class View:
         self, *, sort: str | None = None, most: int | None = None, down: bool = False, **values: Any
     ) -> list[dict[str, Any]]:
         """Return rows with these key values, visible ones first when sorted, each with printed names."""
-        table = self._safe.where(**values).table
+        self._safe.result.check_values(values, strict=False)
+        table = self._safe.result.chosen(values).table  # verified when the sentence was begun
         if "form" in table and "form" not in values and "anchors" in set(table["form"]):
             table = table[table["form"] == "anchors"]
         if sort is not None:

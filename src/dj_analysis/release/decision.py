@@ -92,6 +92,7 @@ class _Wave:
         self._places: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self._numbered: dict[tuple[str, int, frozenset[str]], tuple[Partition, np.ndarray]] = {}
         self._overlaps: dict[tuple[int, int, int], bool] = {}
+        self._proofs: dict[tuple[object, ...], bool] = {}
 
     def decided(self) -> Mask:
         first, *others = [axis for axis in self.sums if not is_cross(axis)]
@@ -179,6 +180,14 @@ class _Wave:
         return self._overlaps[key]
 
     def _ranked(self, labels: Mapping[str, np.ndarray], large: list[str], further: list[str], n: np.ndarray) -> bool:
+        key = *((axis in large, axis, id(labels[axis])) for axis in (*large, *further)), id(n)  # kept as well
+        if key not in self._proofs:
+            self._proofs[key] = self._proved_by_rank(labels, large, further, n)
+        return self._proofs[key]
+
+    def _proved_by_rank(
+        self, labels: Mapping[str, np.ndarray], large: list[str], further: list[str], n: np.ndarray
+    ) -> bool:
         columns = np.column_stack([labels[axis] for axis in large])
         out = []
         for axis in further:
@@ -208,7 +217,9 @@ class _Wave:
 
     def _counted(self, column: str) -> np.ndarray:
         if column not in self._columns:
-            self._columns[column] = self.joint[column].to_numpy(float)
+            people = self.joint[column].to_numpy(float)
+            alike = (same for same in self._columns.values() if np.array_equal(same, people))
+            self._columns[column] = next(alike, people)  # codes that the same people answered need one proof
         return self._columns[column]
 
     def _column(self, cell: Cell) -> str:

@@ -144,10 +144,11 @@ def proved_by_rank(
         if sizes[number] < 2:
             break
         rows = order[starts[number] : starts[number] + sizes[number]]
-        grown = _span(np.vstack([spanned, design[rows[1:]] - design[rows[0]]]))
-        if len(grown) == len(spanned):
+        apart = design[rows[1:]] - design[rows[0]]
+        apart = apart - (apart @ spanned.T) @ spanned  # what the batch does not span yet; mostly nothing
+        if np.abs(apart).max() < 1e-9:
             continue
-        spanned, batch_least = grown, min(batch_least, n[rows].min())
+        spanned, batch_least = np.vstack([spanned, _span(apart)]), min(batch_least, n[rows].min())
         if len(spanned) == rank:
             people += batch_least
             if people >= least:

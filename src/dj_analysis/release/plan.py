@@ -170,11 +170,7 @@ def _same(sums: UnitSums, planned: UnitSums) -> bool:
 def _told(plan: WavePlan) -> tuple[object, ...]:
     mask, basis = plan.mask, plan.basis
     counted: list[object] = [basis.values, basis.spec.codebook.version]
-    for axis, sums in sorted(basis.sums.items()):
-        content = hashlib.sha256(repr((axis, sums.units, sums.cells)).encode())
-        for values in (sums.persons, sums.sums["n"], np.round(sums.sums["wx"], 2) + 0.0):
-            content.update(np.ascontiguousarray(values).tobytes())
-        counted.append(content.hexdigest())
+    counted += basis.counted
     shown = sorted(mask.shown) if mask.shown is not None else None
     return shown, sorted(mask.hidden.items()), sorted(mask.closed), sorted(plan.refused), plan.open, counted
 

@@ -14,8 +14,8 @@ from ...spec.tree import Node, Tree
 from ...spec.units import ALL
 from ..basis import basis_of
 from ..engines import columns_of, names_of
+from ..scoring import score_frame
 from ..survey import Survey
-from ..survey_scores import score
 from .item_statistics import alpha
 
 KEYS = ("period", "level", "unit", "parent", "code")
@@ -59,11 +59,11 @@ def keying(survey: Survey) -> Result:
         else columns_of(survey.frame, [survey.weight]).iloc[:, 0].to_numpy(float)
     )
     told = [row for row in (against_others(points, weights, leaf, leaves, index) for leaf in leaves) if row is not None]
-    score_as_is = score(survey, by=[]).at(ALL, index, tree.form)["score"] if told else np.nan
+    score_as_is = _index_of(survey, tree.form, index, weights) if told else np.nan
     rows = []
     for row in told:
         turned = _turned(survey, row["code"])
-        after = score(turned, by=[]).at(ALL, index, tree.form)["score"]
+        after = _index_of(turned, tree.form, index, weights)
         members = [leaf.code for leaf in leaves if leaf.parent == row["parent"]]
         flipped = points[members].assign(**{row["code"]: 100 - points[row["code"]]})
         alphas = {"alpha": alpha(points[members].cov().to_numpy()), "alpha_turned": alpha(flipped.cov().to_numpy())}
@@ -129,6 +129,14 @@ def _correlation(
     half = stats.norm.isf(tail) / np.sqrt(effective - 3)
     z = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
     return int(both.sum()), r, float(np.tanh(z - half)), float(np.tanh(z + half))
+
+
+def _index_of(survey: Survey, form: str, index: str, weights: np.ndarray) -> float:
+    """Return the index of the whole (0–100), of everybody who has one."""
+    scored = columns_of(score_frame(survey.frame, {form: survey.trees()[form]}), [f"{form}__{index}"])
+    points = scored.iloc[:, 0].to_numpy(float)
+    there = ~np.isnan(points)
+    return float(np.average(points[there], weights=weights[there])) if weights[there].sum() > 0 else np.nan
 
 
 def _turned(survey: Survey, code: str) -> Survey:
