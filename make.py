@@ -50,10 +50,17 @@ def demo() -> None:
 
 
 def report() -> None:
-    """Demo workspace and its reports, under reports/: quarterly, benchmark, clusters, assessment."""
+    """Demo workspace and its reports, under reports/ (the quarterly in English under reports/en/)."""
     demo()
-    for name, period in (("quarterly", "2026Q3"), ("benchmark", MONTH), ("clusters", MONTH), ("assessment", MONTH)):
-        dj("report", name, DEMO, "--period", period, "--out", ROOT / "reports")
+    of_branches = "html,pdf,docx,xlsx"
+    for name, period, formats in (
+        ("quarterly", "2026Q3", "html,pdf,docx,pptx,xlsx"),
+        ("benchmark", MONTH, of_branches),
+        ("clusters", MONTH, of_branches),
+        ("assessment", MONTH, of_branches),
+    ):
+        dj("report", name, DEMO, "--period", period, "--formats", formats, "--out", ROOT / "reports")
+    dj("report", "quarterly", DEMO, "--period", "2026Q3", "--lang", "en", "--out", ROOT / "reports" / "en")
 
 
 def test() -> None:
@@ -79,12 +86,13 @@ def lab() -> None:
 
 
 def bench() -> None:
-    """Measure the speed ratios and write benchmarks/RESULTS.md, BRANCHES.md and METHODS.md.
+    """Measure the speed ratios and write benchmarks/RESULTS.md, BRANCHES.md, FORMATS.md and METHODS.md.
 
     Packages that are only compared with live in an environment of their own, from the extra ``bench``, without a lock.
     """
     run(PYTHON, "benchmarks/run.py")
     run(PYTHON, "benchmarks/branches.py")
+    run(PYTHON, "benchmarks/formats.py")
     place = ROOT / ".venv-bench"
     python = place / BIN.name / PYTHON.name
     if not python.exists():

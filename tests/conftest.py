@@ -36,8 +36,9 @@ LONG = (
 #: Modules that run reports: their kernels are forked from one process that has imported the libraries.
 RUN_REPORTS = frozenset(
     {
-        "appeals", "methods_report", "reports", "attacks", "attacks_basis", "attacks_files", "attacks_releases", "audit", "closing",
-        "expected", "interrupted", "review", "rules", "score_sheets", "versions",
+        "appeals", "methods_report", "reports", "attacks", "attacks_basis", "attacks_files", "attacks_releases", "attacks_work", "audit",
+        "closing",
+        "expected", "interrupted", "review", "rules", "satisfaction", "score_sheets", "versions",
     }
 )  # fmt: skip
 

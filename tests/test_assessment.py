@@ -204,8 +204,8 @@ def test_a_middle_unit_with_probability_55_is_printed_as_at_the_boundary():
     assert (table["se_source"] == "declared").all()
     block = dj.table(dj.protect(result), ["unit", "grade", "probability", "strategy"])
     assert [row[:4] for row in block.content["rows"]] == [
-        ["第0支部", "待定（处于边界）", "55.0%", ""], ["第1支部", "中间水平", "100.0%", "促提升"], ["第2支部", "先进", "100.0%", "看创新"],
-        ["第3支部", "重点帮扶", "100.0%", "抓基础"],
+        ["第0支部", "待定（处于边界）", "55.0%", ""], ["第1支部", "中间水平", ">99.9%", "促提升"], ["第2支部", "先进", ">99.9%", "看创新"],
+        ["第3支部", "重点帮扶", ">99.9%", "抓基础"],
     ]  # fmt: skip
 
 
@@ -220,9 +220,23 @@ def test_a_star_needs_a_team_of_that_star():
     assert table["star_score"].tolist() == [5, 5, 3, 0, 2], "70 and more is two stars"
     assert table["star_granted"].tolist() == [5, 4, 3, 0, 0]
     assert table["reason"].tolist() == ["", "no_team_of_this_star", "", "", "no_teams"]
+    assert set(table["se_source"]) == {"none"}, "one month has no error: the table says 仅作情况描述"
+    assert table[["star_low", "star_high"]].isna().all(axis=None)
     assert table["margin"].isna().tolist() == [True, True, False, False, False]
     assert table.loc["B02", "margin"] == pytest.approx(6)
     assert table.loc["B04", "margin"] == pytest.approx(10)
+
+
+def test_stars_not_ruled_out_are_those_of_the_ends_of_the_interval():
+    rng = np.random.default_rng(8)
+    scores = scored(np.clip(81 + rng.normal(0, 6, (12, 12, 4)), 0, 100), period="2025-10/2026-09")
+    table = dj.stars(scores, None, "branch").table
+    points = np.array([band.point for band in scores.spec.bands["stars"].bands])
+    for name, end in (("star_low", "low"), ("star_high", "high")):
+        assert table[name].tolist() == [float((points <= value).sum()) for value in table[end]]
+    assert (table["star_low"] <= table["star_score"]).all()
+    assert (table["star_low"] < table["star_high"]).any(), "some lie near a cut"
+    assert set(table["se_source"]) == {"months"}
 
 
 def test_five_stars_by_score_without_a_five_star_team_are_four_and_the_table_says_why():
@@ -462,6 +476,9 @@ def attributed() -> Tree:
 def test_shares_by_attribute_and_indicators_without_a_standard_by_hand():
     """A weighs 3 of 5 and its two halves .3 each; K3 and K4 weigh .2 each."""
     result = methods.attributes(indicators(np.full((1, 2, 4), 50.0), spec_of(2, attributed()), "2026-09"))
+    assert result.declared
+    plain = Tree(tuple(replace(node, nature="", criterion="") for node in attributed().nodes), about="units")
+    assert not methods.attributes(indicators(np.full((1, 2, 4), 50.0), spec_of(2, plain), "2026-09")).declared
     table = result.table.set_index("attribute")
     assert table["indicators"].to_dict() == {
         "党务": 2,

@@ -133,7 +133,7 @@ def test_a_file_that_was_moved_away_is_noted(folder: Path):
 
 def test_files_are_looked_for_where_they_were_put(folder: Path, tmp_path: Path):
     run = dj.run_report("quarterly", folder, period=PERIOD, unit="C1", formats=["html"], out=tmp_path / "out")
-    assert len(found(folder, "file", "ok", out=tmp_path / "out")) == 2
+    assert len(found(folder, "file", "ok", out=tmp_path / "out")) == 3  # with the page of the period
     run.files["html"].write_text("changed")
     assert len(found(folder, "file", "failed", out=tmp_path / "out")) == 1
 
@@ -198,7 +198,8 @@ def test_a_stored_plan_that_is_not_the_one_entered(folder: Path, where: str):
 def test_a_record_that_was_emptied_leaves_files_without_an_entry(folder: Path):
     (folder / ".dj" / "record.sqlite").unlink()
     failed = found(folder, "file", "failed")
-    assert set(failed["place"]) == {f"{PERIOD}/quarterly/ALL.{kind}" for kind in ("html", "ipynb")}
+    left = {f"{PERIOD}/quarterly/ALL.{kind}" for kind in ("html", "ipynb")}
+    assert set(failed["place"]) == {*left, f"{PERIOD}/index.html"}
 
 
 def test_sums_that_are_gone(folder: Path):
@@ -293,7 +294,7 @@ def test_a_void_entry_is_noted(folder: Path):
     table = audit_workspace(dj.open_workspace(folder)).table
     noted = table[(table["check"] == "file") & (table["state"] == "note")]
     assert noted["detail"].str.contains("中断作废").all()
-    assert len(noted) == 2
+    assert len(noted) == 3
 
 
 def test_the_command_says_it_and_ends_with_a_code(folder: Path):

@@ -647,6 +647,34 @@ def test_kinds_of_branches_come_back_named_with_their_peers(kinds_of_branches):
     assert held.index[held["holds"]].tolist() == [3]
 
 
+def test_small_clusters_of_indicators_of_work_are_shown_and_those_of_persons_are_not(kinds_of_branches):
+    """A cluster of a few branches tells of no person; with a survey beside it, or indicators about persons, it might."""
+    rng = np.random.default_rng(14)
+    kind = np.arange(24) % 3
+    strong = np.zeros((3, 9))
+    for one in range(3):
+        strong[one, 3 * one : 3 * one + 3] = 14
+    values = np.clip(60 + strong[kind][None] + rng.normal(0, 5, (12, 24, 9)), 0, 100)
+    tree = benchmark(9)
+    personal = Tree(tuple(replace(n, about="persons") if n.code == "K0" else n for n in tree.nodes), about="units")
+    shown = {}
+    for name, one in (("work", tree), ("persons", personal)):
+        data = indicators(values, spec_of(24, one), "2025-10/2026-09")
+        for table in (data.values, data.earlier):
+            table.loc[table["code"] == "K0", "n"] = 400.0 if name == "persons" else np.nan
+        groups = dj.protect(dj.cluster(dj.score(data, by="branch"), "branch", resamples=40))
+        shown[name] = groups.part("groups").printed().table, groups.part("profiles").printed().table
+    sizes, profiles = shown["work"]
+    assert sizes["units"].tolist() == [8, 8, 8]
+    assert sizes["label"].str.contains("较强").all()
+    assert profiles["deviation"].notna().all()
+    sizes, profiles = shown["persons"]
+    assert sizes[["units", "jaccard"]].isna().all(axis=None)
+    assert set(sizes["label"]) == {""}
+    assert profiles.set_index("code").loc["K0", "deviation"].isna().all()
+    assert profiles[profiles["code"] != "K0"]["deviation"].notna().all()
+
+
 def test_numbers_of_clusters_are_kept_and_movers_named(kinds_of_branches):
     groups, kind = kinds_of_branches
     rng = np.random.default_rng(12)
@@ -710,3 +738,12 @@ def test_what_is_hidden_in_a_month_is_hidden_in_a_span_that_holds_it(tmp_path: P
     assert np.isfinite(table[span, "B3", "I"])
     ranks = dj.protect(dj.rank(marks, "branch"), plan).table.set_index("unit")
     assert ranks.loc[["B1", "B2"], ["score", "rank", "p_top1"]].isna().all(axis=None)
+    places = dj.protect(dj.rank(marks, "branch"), plan).part("places").table
+    assert {"B1", "B2"} & set(places["unit"]), "they have places"
+    assert places.loc[places["unit"].isin(("B1", "B2")), "probability"].isna().all(), "which are not told either"
+    with pytest.warns(dj.DjWarning, match="不宜据此兑现奖惩"):
+        awards = dj.award(marks, {"党支部": 5}, draws=100)
+    cuts = dj.protect(awards, plan).part("cuts").table
+    assert {"B1", "B2"} & set(awards.cuts.table[["unit", "other"]].iloc[0])
+    assert cuts[["unit", "other"]].isin([""]).all(axis=None)
+    assert cuts["difference"].isna().all()

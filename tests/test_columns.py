@@ -36,6 +36,20 @@ def _requests() -> dj.Result:
     return requests(asked, states, period=PERIOD)
 
 
+def _people_asked(ws: dj.Workspace) -> pd.DataFrame:
+    """Twelve people of every branch, who mark it."""
+    branches = [unit.unit for unit in ws.units.at("2026-09").at_level("branch")]
+    rows = [(unit, f"{unit}-{p}", 60.0 + i + 3 * p) for i, unit in enumerate(branches) for p in range(12)]
+    return pd.DataFrame(rows, columns=["unit", "rater", "score"]).assign(period="2026-09", kind="inspection")
+
+
+def _round_robin() -> pd.DataFrame:
+    """Four units that mark each other."""
+    units = list(enumerate("ABCD"))
+    pairs = [(unit, rater, 70.0 + 5 * i + 3 * j + (i * j) % 4) for i, unit in units for j, rater in units if i != j]
+    return pd.DataFrame(pairs, columns=["unit", "rater", "score"]).assign(period="2026", kind="inspection")
+
+
 @pytest.fixture(scope="module")
 def ws(tmp_path_factory: pytest.TempPathFactory) -> dj.Workspace:
     made = dj.make_company(employees=900, branches=20, quarters=2, seed=3)
@@ -84,6 +98,7 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
         ws.appeals("2026-08"),
         "branch",
     ),
+    "leaf_values": lambda ws, s, now, before: methods.leaf_values(ws.indicators("2026-09")),
     "indicator_audit": lambda ws, s, now, before: methods.indicator_audit(
         dj.score(ws.indicators("2025-08/2025-11")), "branch"
     ),
@@ -91,9 +106,13 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "tiers": lambda ws, s, now, before: methods.tiers(dj.score(ws.indicators(YEAR)), "branch"),
     "attributes": lambda ws, s, now, before: methods.attributes(ws.indicators("2026-09")),
     "plane": lambda ws, s, now, before: methods.plane(ws.indicators(YEAR), "branch"),
+    "satisfaction": lambda ws, s, now, before: methods.satisfaction(
+        methods.plane(ws.indicators(YEAR), "branch"), dj.rate(_people_asked(ws), spec=replace(ws.spec, rubrics={}))
+    ),
     "stars": lambda ws, s, now, before: dj.stars(dj.score(ws.indicators(YEAR)), None, "branch"),
     "award": lambda ws, s, now, before: dj.award(dj.score(ws.indicators(YEAR)), {"供电企业": 1}, draws=100),
     "ahp": lambda ws, s, now, before: dj.ahp(pd.DataFrame([[1, 2], [0.5, 1]], index=["a", "b"], columns=["a", "b"])),
+    "reciprocity": lambda ws, s, now, before: methods.reciprocity(_round_robin(), officials=True),
     "rate": lambda ws, s, now, before: dj.rate(RATINGS, officials=True),
     "robustness": lambda ws, s, now, before: dj.robustness(UNITS, 200, tree=TREE),
     "what_if": lambda ws, s, now, before: dj.robustness(UNITS, 200, tree=TREE).what_if("x", "b", 1),
@@ -106,7 +125,19 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
 }
 
 #: What a workspace computes from its own files is released by its plan; the rest is shown with the provisional one.
-OWN_FRAMES = {"ahp", "rate", "robustness", "what_if", "topsis", "borda", "grey_relation", "rank_sum_ratio", "composite"}
+OWN_FRAMES = {
+    "ahp",
+    "rate",
+    "robustness",
+    "what_if",
+    "topsis",
+    "borda",
+    "grey_relation",
+    "rank_sum_ratio",
+    "composite",
+    "satisfaction",
+    "reciprocity",
+}
 PROVISIONAL = OWN_FRAMES | {"requests", "sensitivity"}
 
 
@@ -166,6 +197,17 @@ def test_every_reason_has_words_in_both_languages():
         assert re.search("[\u4e00-\u9fff]", chinese), code
         assert english, code
         assert not re.search("[\u4e00-\u9fff]", english), code
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "printed"),
+    [
+        ("p", 0.0004, "<0.001"), ("p", 0.0, "<0.001"), ("p", 0.0005, "0.001"), ("p", 0.05, "0.050"), ("q", 0.0, "<0.001"),
+        ("probability", 1.0, ">99.9%"), ("p_top1", 0.0, "<0.1%"), ("p_top1", 0.9994, "99.9%"), ("probability", 0.05, "5.0%"),
+    ],
+)  # fmt: skip
+def test_an_estimated_chance_is_never_printed_as_nothing_or_all(name, value, printed):
+    assert written(value, name) == printed
 
 
 @pytest.mark.parametrize(("share", "n", "printed"), [(1.0, 12, "≥90%"), (0.0, 12, "≤10%"), (1.0, 400, "100.0%")])

@@ -45,6 +45,14 @@ def test_several_rows_of_headers_are_named(codebook):  # noqa: F811
         dj.read_survey(given, codebook, period="2026Q3")
     with pytest.raises(UsageError, match="MultiIndex"):
         dj.weigh(given)
+    matrix = pd.DataFrame([[1, 3], ["1/3", 1]], columns=pd.MultiIndex.from_product([["专家1"], ["A", "B"]]))
+    with pytest.raises(UsageError, match=r"judgements 1: .*MultiIndex"):
+        dj.ahp(matrix)
+
+
+def test_a_mere_frame_is_not_scored_but_told_where_to_go():
+    with pytest.raises(UsageError, match="composite"):
+        dj.score(pd.DataFrame({"unit": ["a", "b"], "K1": [1.0, 2.0]}))
 
 
 def test_a_column_that_is_there_twice_is_named(codebook):  # noqa: F811

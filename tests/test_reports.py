@@ -10,16 +10,19 @@ import warnings
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pypdfium2
 import pytest
 
 import dj_analysis as dj
+from dj_analysis import methods
 from dj_analysis.cli import main
 from dj_analysis.errors import DataError, UsageError
 from dj_analysis.publish import kernels
 from dj_analysis.publish.blocks import MIME
 from dj_analysis.publish.notebooks import ReportError, run_notebook
 from dj_analysis.publish.parameters import parameters, reports
+from dj_analysis.spec.columns import header
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 SECTIONS = ["基本情况", "总体指数", "分维度情况", "分单位情况", "分人群情况", "选择题情况", "预警情况"]
@@ -123,9 +126,9 @@ def test_numbers_on_the_page_are_those_of_the_scores(run, office):
 
 def test_html_is_one_file_without_network_or_code(run):
     page = run.files["html"].read_text(encoding="utf-8")
-    assert "<script" not in page
+    assert page.count("<script") == 1  # our own, which sorts tables
     assert "import dj_analysis" not in page
-    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "://" not in page
     for section in SECTIONS:
         assert section in page
 
@@ -368,7 +371,7 @@ def branch_reports(office):
         (name, lang): dj.run_report(
             name, office, period="2026-09", lang=lang, out=office / "reports" / lang, formats=["pdf"]
         )
-        for name, lang in (("benchmark", "zh"), ("clusters", "en"), ("assessment", "zh"))
+        for name, lang in (("benchmark", "zh"), ("clusters", "en"), ("assessment", "zh"), ("assessment", "en"))
     }
 
 
@@ -380,10 +383,37 @@ def test_the_benchmark_of_a_month_names_the_help_and_the_error(branch_reports):
     assert run.manifest["dropped"] == []
 
 
-def test_clusters_in_english_have_no_chinese(branch_reports):
-    text = text_of(branch_reports["clusters", "en"].files["pdf"])
-    assert "Stability by number of clusters" in text
+@pytest.mark.parametrize(
+    ("report", "words"),
+    [
+        ("clusters", ("Stability by number of clusters", "tell no causes. The annex", "cluster 1 with")),
+        ("assessment", ("Power supply companies: 4 awarded", "stated at 80% and more", "<0.001")),
+    ],
+)
+def test_reports_of_branches_in_english_have_no_chinese(branch_reports, report, words):
+    text = re.sub(r"\s+", " ", text_of(branch_reports[report, "en"].files["pdf"]))
+    for said in words:
+        assert said in text, said
     assert not [c for c in text if "\u4e00" <= c <= "\u9fff"]
+    assert "0.000" not in text, "a p-value is less than its last place"
+    assert "The index describes staff" not in text, "these reports are about work, not about the survey"
+    assert "with — units" not in text, "clusters of few branches are told too"
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_assessment_says_what_the_indicators_are_and_which_have_no_standard(branch_reports, office, lang):
+    run = branch_reports["assessment", lang]
+    ws = dj.open_workspace(office, lang)
+    described = methods.attributes(ws.indicators("2026-09"))
+    caption = {"zh": "指标按属性的构成", "en": "Indicators by attribute"}[lang]
+    (table,) = [table for said, table in tables_in(run.files["ipynb"]) if said == caption]
+    assert table.iloc[:, 1].astype(int).tolist() == described.table["indicators"].astype(int).tolist()
+    assert table.iloc[:, 2].tolist() == [f"{share:.1%}" for share in described.table["share"]]
+    missing = [ws.spec.code_label(code) for code in described.blank.table["code"]]
+    assert len(missing) == 1
+    text = re.sub(r"\s+", "" if lang == "zh" else " ", text_of(run.files["pdf"]))
+    said = {"zh": f"未写考核标准的有1项：{missing[0]}", "en": f"1 has no standard of assessment: {missing[0]}"}[lang]
+    assert re.sub(r"\s+", "" if lang == "zh" else " ", said) in text
 
 
 def test_the_assessment_shows_quantity_against_quality_where_indicators_are_marked(branch_reports):
@@ -392,28 +422,84 @@ def test_the_assessment_shows_quantity_against_quality_where_indicators_are_mark
         assert words in text
 
 
-def ranked_tables(notebook):
-    import nbformat
-
-    from dj_analysis.publish.blocks import MIME
-
+def tables_in(notebook):
+    """Tables that a report prints: caption, and a frame of their cells with columns by their names in the package."""
     cells = nbformat.read(notebook, as_version=4).cells
-    blocks = [
-        output["data"][MIME] for cell in cells for output in cell.get("outputs", []) if MIME in output.get("data", {})
+    shown = [output["data"].get(MIME) for cell in cells for output in cell.get("outputs", [])]
+    names = {header(name, lang): name for lang in ("zh", "en") for name in JUDGED_BY}
+    for block in shown:
+        if block is not None and block["kind"] == "table":
+            content = block["content"]
+            labels = [names.get(column["label"], column["label"]) for column in content["columns"]]
+            yield content["caption"], pd.DataFrame(content["rows"], columns=labels)
+
+
+#: What a table needs to say beside a rank, and beside a grade, star, award or quadrant of a unit.
+JUDGED_BY = (
+    "rank", "rank_low", "rank_high", "se_source", "tied_with", "tie", "unit", "grade", "star_granted", "awarded", "quadrant",
+    "probability", "star_low", "star_high",
+)  # fmt: skip
+GRADES = ("grade", "star_granted", "awarded", "quadrant")
+
+
+@pytest.fixture(scope="module")
+def every_report(branch_reports, run, office):
+    """One run of every report there is, with all its optional sections."""
+    ws = dj.open_workspace(office)
+    unit = ws.units.at_level("branch")[0].unit
+    others = {
+        "benchmark": {"period": "2026-09", "reduction": True},
+        "rank-change": {"period": "2026-09", "unit": unit},
+        "methods": {"period": "2026Q3"},
+    }
+    done = [("quarterly", run), *((name, one) for (name, _), one in branch_reports.items())]
+    out = office / "reports" / "every"
+    return done + [
+        (name, dj.run_report(name, office, out=out, formats=["html"], **options)) for name, options in others.items()
     ]
-    tables = [block["content"] for block in blocks if block["kind"] == "table"]
-    return [table for table in tables if {"名次", "Rank"} & {column["label"] for column in table["columns"]}]
 
 
-def test_every_ranked_table_carries_its_range_its_error_and_its_ties(branch_reports):
-    tables = [table for run in branch_reports.values() for table in ranked_tables(run.files["ipynb"])]
-    assert len(tables) >= 3
-    for table in tables:
-        labels = {column["label"] for column in table["columns"]}
-        assert {"名次上界", "名次下界", "误差来源"} <= labels
-        assert labels & {"同分单位", "并列"}
-        ranks = [row[0] for row in table["rows"] if row[0] != "—"]
-        assert ranks == sorted(ranks, key=float)
+def test_every_ranked_table_of_every_report_carries_its_range_its_error_and_its_ties(every_report):
+    assert {name for name, _ in every_report} == set(reports()), "a new report is looked at too"
+    ranked = graded = 0
+    for report, made in every_report:
+        for caption, table in tables_in(made.files["ipynb"]):
+            where = (report, caption, list(table))
+            if "rank" in table:
+                ranked += 1
+                assert {"rank_low", "rank_high", "se_source"} <= set(table), where
+                assert {"tied_with", "tie"} & set(table), where
+                ranks = table.loc[table["rank"] != "—", "rank"].astype(float)
+                assert ranks.is_monotonic_increasing, where
+                bare = table[(table["rank"] != "—") & (table["rank_low"] == "—")]
+                assert bare["se_source"].str.contains("仅作情况描述|description only").all(), where
+            elif "unit" in table and set(GRADES) & set(table):
+                graded += 1
+                assert "se_source" in table, where
+                assert "probability" in table or {"star_low", "star_high"} <= set(table), where
+    assert ranked >= 8
+    assert graded >= 3
+
+
+def test_without_errors_every_ranked_table_says_that_it_describes_only(tmp_path):
+    """Three months: no error can be estimated, so no rank has a range, and each says 仅作情况描述."""
+    folder = dj.make_company(employees=300, branches=24, quarters=1, seed=2).write(tmp_path / "demo", closed=False)
+    path = folder / "indicator_values.csv"
+    values = pd.read_csv(path, dtype=str, keep_default_na=False)
+    values[values["period"] >= "2026-07"].to_csv(path, index=False, encoding="utf-8-sig")
+    seen = 0
+    for report in ("benchmark", "assessment"):
+        made = dj.run_report(report, folder, period="2026-09", formats=["html"])
+        for caption, table in tables_in(made.files["ipynb"]):
+            by_raters = "se_source" in table and (table["se_source"] == "评委").any()
+            if "unit" not in table or not {"rank", *GRADES} & set(table) or by_raters:
+                continue
+            seen += 1
+            assert set(table["se_source"]) == {"无（仅作情况描述）"}, (report, caption)
+            for name in {"rank_low", "rank_high", "star_low", "star_high", "probability"} & set(table):
+                assert set(table[name]) == {"—"}, (report, caption, name)
+            assert not {"先进", "重点帮扶", "量多质低"} & set(table.to_numpy().ravel()), (report, caption)
+    assert seen >= 4
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])

@@ -19,7 +19,7 @@ from dj_analysis.errors import Problems, UsageError
 from dj_analysis.publish.blocks import Block
 from dj_analysis.publish.exports.document import Appearance, Document, numbered
 from dj_analysis.publish.exports.docx import to_docx
-from dj_analysis.publish.exports.official_parts import end_blocks, head_blocks
+from dj_analysis.publish.exports.official_parts import correction_blocks, end_blocks, head_blocks
 from dj_analysis.spec.official import Official, read_official
 
 META = {
@@ -228,7 +228,7 @@ def test_hostile_text_is_inert_and_legible() -> None:
     words = "\n".join(p.text for p in opened(made).paragraphs)
     cells = [row.cells[0].text for row in opened(made).tables[0].rows]
     for text in HOSTILE:
-        legible = re.sub("[\x00\x0b\ufffe]", "", text)
+        legible = re.sub("[\x00\x0b\ufffe\u202e]", "", text)
         assert legible in words
         assert legible in cells
 
@@ -289,3 +289,13 @@ def test_numbers_of_tables_and_figures_run_through_the_document() -> None:
     assert told == ["表1　", "图1　", "表2　", ""]
     english = dataclasses.replace(document(*blocks), blocks=tuple(numbered(blocks, "en")))
     assert [block.content["number"] for block in english.blocks][:2] == ["Table 1. ", "Figure 1. "]
+
+
+def test_a_correction_has_a_page_of_its_own() -> None:
+    assert correction_blocks("", "zh") == []
+    blocks = [*BLOCKS, *correction_blocks("两个支部的人数登记有误", "zh")]
+    lines = opened(to_docx(document(*blocks))).paragraphs
+    (title,) = [line for line in lines if line.text == "更正说明"]
+    assert title.style.name == "Title"
+    assert title.paragraph_format.page_break_before
+    assert any("原因：两个支部的人数登记有误" in line.text for line in lines)

@@ -14,6 +14,7 @@ import pandas as pd
 from .errors import DjError
 from .file_access import is_lock
 from .publish.exports.document import seals_hold
+from .publish.period_page import is_period_page
 from .release.closing import same_sums
 from .release.counting import allows
 from .release.decision import decide_mask
@@ -180,7 +181,8 @@ def _raw(ws: Workspace, asof: date | None) -> Iterator[Finding]:
 def _open_ends(ws: Workspace) -> Iterator[Finding]:
     """Drafts that did not go out, waves that are open, copies of failed runs."""
     left = ws.record.publications
-    for row in left[left["kind"] == "draft"].drop_duplicates("file", keep="last").itertuples(index=False):
+    drafts = left[(left["kind"] == "draft") & ~left["file"].map(is_period_page).astype(bool)]
+    for row in drafts.drop_duplicates("file", keep="last").itertuples(index=False):
         yield ("draft", str(row.file), "note", "未外发的草稿 (a draft that was not sent)")
     for period in ws.periods:
         if ws.is_draft(period):

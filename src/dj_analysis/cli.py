@@ -17,6 +17,7 @@ from .errors import DjError, DjWarning, Problems, UsageError
 from .file_access import access_error
 
 if TYPE_CHECKING:
+    from .proposal import BookDecisions, Decisions, Proposal
     from .workspace import Workspace
 
 app = typer.Typer(
@@ -124,12 +125,36 @@ def new(
     again: Annotated[
         bool, typer.Option("--again", help="改过 codebook.csv 后补全,保留已定的 (complete what was decided by hand)")
     ] = False,
+    book: Annotated[
+        Path | None, typer.Option("--indicators", help="单位自己的指标工作簿 (the office's own workbook of indicators)")
+    ] = None,
+    year: Annotated[str, typer.Option(help="指标表名只有月份时的年份 (year of sheets named by a month alone)")] = "",
+    sheet: Annotated[
+        list[str] | None, typer.Option(help="指标工作簿:'表名=2026-03' 或 '表名=none',可重复 (period of a sheet)")
+    ] = None,
+    lower: Annotated[
+        str | None, typer.Option(help="越低越好的指标,逗号分隔;待定的其余即越高越好;没有写 none (less is better)")
+    ] = None,
+    bounds: Annotated[
+        list[str] | None,
+        typer.Option("--range", help="'指标=0-30',可重复;'0-100' 用于其余待定的 (range of an indicator)"),
+    ] = None,
+    alias: Annotated[
+        list[str] | None, typer.Option(help="指标工作簿:'写法=单位',可重复 (another spelling of a unit)")
+    ] = None,
+    new_unit: Annotated[
+        list[str] | None, typer.Option("--new-unit", help="指标工作簿:另一个单位,可重复 (a unit of its own)")
+    ] = None,
+    same: Annotated[
+        list[str] | None, typer.Option(help="指标工作簿:'列名=列名',同一指标,可重复 (the same indicator)")
+    ] = None,
 ) -> None:
-    """从问卷导出文件新建工作区:有把握的写好,没把握的问 (make a workspace from an export; what is doubtful is asked).
+    """从问卷导出文件或指标工作簿新建工作区:有把握的写好,没把握的问 (a workspace from own files; what is doubtful is asked).
 
     例/example: dj new office --from export.xlsx --unit 2 --reverse 7,9
+    例/example: dj new office --indicators book.xlsx --year 2026 --lower 投诉件数 --range '党课次数=0-12'
     """
-    from .proposal import Decisions, propose_again, propose_workspace
+    from .proposal import BookDecisions, Decisions
 
     decisions = Decisions(
         unit=unit,
@@ -138,14 +163,53 @@ def new(
         scales=tuple(tuple(_listed(texts)) for texts in scale or ()),
         roles=_pairs("--as", decided),
     )
-    if again == (source is not None):
-        raise UsageError("用 --from 文件 新建,或用 --again 补全 (either --from FILE, or --again)")
-    proposal = propose_again(folder, decisions) if again else propose_workspace(folder, source, period, decisions)  # type: ignore[arg-type]
-    if len(proposal.table):
-        print(proposal.table.to_string(index=False))
-    for notice in proposal.notices:
-        print(f"提示/notice: {notice}")
-    print(f"已写入 {folder},请核对 PROPOSAL.md 和 codebook.csv (PROPOSAL.en.md);下一步/next: dj check {folder}")
+    if again == (source is not None or book is not None):
+        raise UsageError(
+            "用 --from 文件、--indicators 工作簿 新建,或用 --again 补全 (--from FILE, --indicators BOOK, or --again)"
+        )
+    of_sheets = source is None  # of both at once --unit and --as are about the survey's columns
+    of_book = BookDecisions(
+        year=year, period=period or "" if of_sheets else "", sheets=_pairs("--sheet", sheet),
+        unit=unit if of_sheets else "", alias=_pairs("--alias", alias), new_units=tuple(new_unit or ()),
+        same=_pairs("--same", same), roles=_pairs("--as", decided) if of_sheets else {},
+        lower=None if lower is None else tuple(one for one in _listed(lower) if one not in ("none", "无")),
+        ranges=dict(_named_range(text) for text in bounds or ()),
+    )  # fmt: skip
+    for proposal in _proposals(folder, source, book, period, decisions, of_book, again=again):
+        if len(proposal.table):
+            print(proposal.table.to_string(index=False))
+        for notice in proposal.notices:
+            print(f"提示/notice: {notice}")
+    tables = "、".join(name for name in ("codebook.csv", "indicators.csv", "units.csv") if (folder / name).exists())
+    print(f"已写入 {folder},请核对 PROPOSAL.md 和 {tables} (PROPOSAL.en.md);下一步/next: dj check {folder}")
+
+
+def _proposals(
+    folder: Path, source: Path | None, book: Path | None, period: str | None, decisions: Decisions,
+    of_book: BookDecisions, *, again: bool,
+) -> list[Proposal]:  # fmt: skip
+    """Propose a survey, indicators or both; or complete what is there."""
+    from . import proposal as proposing
+
+    if again:
+        done = []
+        if (folder / "codebook.csv").exists():
+            done.append(proposing.propose_again(folder, decisions))
+        if (folder / "indicators.csv").exists() and (of_book.lower is not None or of_book.ranges or not done):
+            done.append(proposing.propose_indicators_again(folder, of_book))
+        return done or [proposing.propose_again(folder, decisions)]
+    if source is not None and book is not None:
+        return list(proposing.propose_both(folder, source, book, period, decisions, of_book))
+    if book is not None:
+        return [proposing.propose_indicators(folder, book, of_book)]
+    assert source is not None, "one of the files is given"
+    return [proposing.propose_workspace(folder, source, period, decisions)]
+
+
+def _named_range(text: str) -> tuple[str, str]:
+    """Split ``INDICATOR=0-30``; ``0-30`` alone is the range of every other one that is asked."""
+    name, _, bounds = text.rpartition("=")
+    return name.strip(), bounds.strip()
 
 
 _Decided = list[str] | None
@@ -328,6 +392,64 @@ def export(
         print(path)
     for left_out in exported.dropped:
         print(f"未导出/not exported: {left_out}", file=sys.stderr)
+
+
+@app.command("take-edits")
+def take_edits(
+    file: Annotated[Path, typer.Argument(metavar="FILE.docx", help="改过的 Word 或 WPS 文件 (the edited file)")],
+    workspace: Annotated[
+        Path | None, typer.Option(help="工作区文件夹,默认取旁边笔记本的 (by default that of the notebook beside it)")
+    ] = None,
+    notebook: Annotated[
+        Path | None, typer.Option(help="该文件所依据的笔记本 (the notebook that it was written from)")
+    ] = None,
+) -> None:
+    """把 Word 文件里改过的段落取回 texts/,重新运行报告时保留 (bring edited paragraphs back, so that a rerun keeps them).
+
+    例/example: dj take-edits reports/2026Q3/quarterly/ALL.docx --workspace demo
+    """
+    from .publish.notebooks import workspace_of
+    from .workspace import open_workspace
+
+    beside = notebook or file.with_suffix(".ipynb")
+    edits = open_workspace(workspace or workspace_of(beside)[0]).take_edits(file, notebook)
+    said = {
+        "changed": "改 (changed)", "added": "增 (added)", "removed": "删 (removed)", "not_taken": "未取回,由程序计算 (not taken: computed)",
+    }  # fmt: skip
+    for row in edits.table.itertuples(index=False):
+        computed = " 涉及计算的句子 (computed by us)" if row.computed and row.change != "not_taken" else ""
+        numbers = f" 数字/numbers: {row.numbers}" if row.numbers else ""
+        print(f"{said[row.change]} {row.section}{computed}{numbers}: {(row.after or row.before)[:60]}")
+    if (edits.table["change"] != "not_taken").any():
+        print(f"已写入 (written to) {edits.file}")
+    else:
+        print("没有改动的段落 (no paragraph was changed)")
+
+
+@app.command("diff")
+def diff_command(
+    before: Annotated[Path, typer.Argument(metavar="A", help="已运行的笔记本或报告文件夹 (a notebook or a folder)")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="另一个 (another one)")],
+) -> None:
+    """列出两份报告之间改变的数字和句子 (numbers and sentences that differ between two reports).
+
+    例/example: dj diff old/2026Q3 reports/2026Q3
+    """
+    from .publish.report_diff import diff_reports
+
+    said = {
+        "number": "数字/number",
+        "sentence": "句子/sentence",
+        "table": "表/table",
+        "figure": "图/figure",
+        "report": "报告/report",
+    }
+    differences = diff_reports(before, after)
+    for row in differences.itertuples(index=False):
+        print(
+            f"{row.report} {row.place} [{said[row.what]}]\n  - {row.before or '(无/none)'}\n  + {row.after or '(无/none)'}"
+        )
+    print(f"共 {len(differences)} 处不同 ({len(differences)} differences)")
 
 
 def _print_costs(ws: Workspace, period: str) -> None:

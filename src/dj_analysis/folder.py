@@ -65,7 +65,7 @@ def check_folder(folder: str | Path) -> Problems:
 
 def open_questions(spec: Specification) -> Problems:
     """Return the columns whose meaning is still to be decided (role ``ask``): no report runs before they are."""
-    problems = Problems()
+    problems = questions_of_indicators(spec)
     for node in spec.codebook.others:
         if node.role == "ask":
             advice = (
@@ -74,6 +74,21 @@ def open_questions(spec: Specification) -> Problems:
             allowed = node.choices.replace("|", " / ")
             found = f"{node.label_zh}: {node.evidence}" if node.evidence else node.label_zh
             problems.add(f"codebook: {node.code}", "open_question", found, allowed, advice)
+    return problems
+
+
+def questions_of_indicators(spec: Specification) -> Problems:
+    """Return the indicators whose direction or range is still to be decided: they are not scored before."""
+    problems = Problems()
+    for node in spec.indicators or ():
+        if node.role == "ask":
+            advice = (
+                "dj new 文件夹 --again --lower '越低越好的指标' --range '指标=0-100';或在 indicators.csv 填好后 role 改为 item"
+                " (decide by options, or fill it in and change role to item)"
+            )
+            allowed, why = node.choices.replace("|", " / "), getattr(node, "question", "")
+            found = f"{node.label_zh}: {why}" if why else node.label_zh
+            problems.add(f"indicators: {node.code}", "open_question", found, allowed, advice)
     return problems
 
 
@@ -139,6 +154,7 @@ def declarations(folder: Path, problems: Problems) -> tuple[Settings, Specificat
         purpose=settings.purpose,
         fonts=settings.fonts,
         cross=settings.cross,
+        types_en=settings.types_en,
     )
     levels, groups = set(spec.units.levels), {node.code for node in spec.codebook.groups}
     for pair in spec.cross if spec.units.rows else ():

@@ -6,6 +6,7 @@ from .judge.months_last import chance_guard, months_last
 from .judge.multiple_choice import choices_of_wave
 from .judge.plane import plane
 from .judge.review import review_audit
+from .judge.satisfaction import satisfaction
 from .judge.tiers import tiers
 from .measure.composites.ahp import ahp
 from .measure.composites.attributes import attributes
@@ -25,9 +26,11 @@ from .measure.inference.planning import influence, precision
 from .measure.inference.raking import design_effect, rake
 from .measure.inference.ranks import overlap_intervals, p_top, rank_sets
 from .measure.inference.shrinkage import shrink, shrunken
+from .measure.leaf_values import leaf_values
 from .measure.linked_series import link_versions
 from .measure.raters.concordance import bland_altman, icc, kendall_w
 from .measure.raters.rating import rate
+from .measure.raters.reciprocity import reciprocity
 from .measure.raters.two_way import first_probability, severity, win_probability
 from .measure.raters.yearly import self_against_final
 from .measure.scales.agreement import agreement
@@ -75,6 +78,7 @@ __all__ = [
     "invariance",
     "kendall_w",
     "keying",
+    "leaf_values",
     "link_versions",
     "months_last",
     "nonresponse_bound",
@@ -88,9 +92,11 @@ __all__ = [
     "rank_sum_ratio",
     "rate",
     "read_weights",
+    "reciprocity",
     "reliability",
     "review_audit",
     "robustness",
+    "satisfaction",
     "screen",
     "self_against_final",
     "severity",

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +60,13 @@ class Record:
             return self._append(connection, kind, payload)[1]
 
     def publish(
-        self, kind: str, payload: dict[str, Any], files: Mapping[str, tuple[Path, bytes]], *, seconds: float
+        self,
+        kind: str,
+        payload: dict[str, Any],
+        files: Mapping[str, tuple[Path, bytes]],
+        *,
+        seconds: float,
+        listed: Callable[[Sequence[Mapping[str, Any]]], Mapping[str, tuple[Path, bytes]]] | None = None,
     ) -> None:
         """Enter files that leave, with the run they come from, and put them in their places.
 
@@ -72,18 +78,22 @@ class Record:
             report, period, unit, lang, manifest and what else the event tells.
         files
             Name as the record keeps it → (place, content).
+        listed
+            Writes further files from all that left: it is given the payloads, with time and kind, the new one last. Nothing
+            else is entered meanwhile.
         """
         token = secrets.token_hex(8)
-        moves = [
-            (target.with_name(f".{target.name}.{token}.tmp"), target, content) for target, content in files.values()
-        ]
-        digests = {name: _digest(content) for name, (_, content) in files.items()}
-        event = payload | {"files": digests}
         note = self.path.parent / "pending" / f"{token}.json"
-        for _, target, _ in moves:
-            check_replaceable(target)
         try:
-            self._enter(kind, event, moves, note, seconds)
+            with self._transaction() as connection:
+                event, time = payload | {"files": _digests(files)}, _now()
+                if listed is not None:
+                    files = {**files, **listed([*self._left(connection), event | {"time": time, "kind": kind}])}
+                    event = payload | {"files": _digests(files)}
+                moves = [(place.with_name(f".{place.name}.{token}.tmp"), place, made) for place, made in files.values()]
+                for _, place, _ in moves:
+                    check_replaceable(place)
+                self._enter(connection, kind, event, moves, note, seconds, time)
         except BaseException:
             with contextlib.suppress(DjError):  # the first error tells; what this leaves is settled by the next run
                 self.finish_interrupted()
@@ -91,21 +101,29 @@ class Record:
         self.finish_interrupted()
 
     def _enter(
-        self, kind: str, event: dict[str, Any], moves: list[tuple[Path, Path, bytes]], note: Path, seconds: float
-    ) -> None:
-        with self._transaction() as connection:
-            _write_whole(note, _dumps([str(temporary) for temporary, _, _ in moves]).encode(), note)
-            for temporary, target, content in moves:
-                _write_whole(temporary, content, target)
-            seq, _ = self._append(connection, kind, event)
-            places = [(str(temporary), str(target), _digest(content)) for temporary, target, content in moves]
-            connection.execute("INSERT INTO publications VALUES (?,?,?)", (seq, "pending", _dumps(places)))
-            row = [event[name] if isinstance(event[name], str) else _dumps(event[name]) for name in _RUN]
-            connection.execute(
-                "INSERT INTO runs (event, seconds, status, error, report, period, unit, lang, files, manifest)"
-                " VALUES (?,?,?,?,?,?,?,?,?,?)",
-                (seq, seconds, "done", "", *row),
-            )
+        self, connection: sqlite3.Connection, kind: str, event: dict[str, Any], moves: list[tuple[Path, Path, bytes]],
+        note: Path, seconds: float, time: str,
+    ) -> None:  # fmt: skip
+        _write_whole(note, _dumps([str(temporary) for temporary, _, _ in moves]).encode(), note)
+        for temporary, target, content in moves:
+            _write_whole(temporary, content, target)
+        seq, _ = self._append(connection, kind, event, time)
+        places = [(str(temporary), str(target), _digest(content)) for temporary, target, content in moves]
+        connection.execute("INSERT INTO publications VALUES (?,?,?)", (seq, "pending", _dumps(places)))
+        row = [event[name] if isinstance(event[name], str) else _dumps(event[name]) for name in _RUN]
+        connection.execute(
+            "INSERT INTO runs (event, seconds, status, error, report, period, unit, lang, files, manifest)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (seq, seconds, "done", "", *row),
+        )
+
+    def _left(self, connection: sqlite3.Connection) -> list[dict[str, Any]]:
+        """Return the payloads of the events by which files left, with time and kind; those that are void left nothing."""
+        rows = connection.execute(
+            "SELECT e.time, e.kind, e.payload FROM publications p JOIN events e ON e.seq = p.event"
+            " WHERE p.state <> 'void' ORDER BY p.event"
+        )
+        return [json.loads(payload) | {"time": time, "kind": kind} for time, kind, payload in rows]
 
     def finish_interrupted(self) -> None:
         """Finish what an interrupted run entered, in its order, and remove what it did not enter.
@@ -206,10 +224,12 @@ class Record:
     def _broken(self, seq: int) -> RecordError:
         return RecordError(f"{self.path.name}: 第 {seq} 条记录与哈希链不符 (event {seq} breaks the chain)")
 
-    def _append(self, connection: sqlite3.Connection, kind: str, payload: dict[str, Any]) -> tuple[int, str]:
+    def _append(
+        self, connection: sqlite3.Connection, kind: str, payload: dict[str, Any], time: str = ""
+    ) -> tuple[int, str]:
         last = connection.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
         seq, previous = (last[0] + 1, last[1]) if last else (1, GENESIS)
-        time, text = datetime.now(UTC).isoformat(timespec="seconds"), _dumps(payload)
+        time, text = time or _now(), _dumps(payload)
         head = _hash(seq, time, kind, text, previous)
         connection.execute("INSERT INTO events VALUES (?,?,?,?,?,?)", (seq, time, kind, text, previous, head))
         connection.execute("INSERT OR REPLACE INTO head VALUES (1,?,?)", (seq, head))
@@ -259,6 +279,14 @@ class Record:
 
 def _dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _digests(files: Mapping[str, tuple[Path, bytes]]) -> dict[str, str]:
+    return {name: _digest(content) for name, (_, content) in files.items()}
 
 
 def _hash(seq: int, time: str, kind: str, payload: str, previous: str) -> str:

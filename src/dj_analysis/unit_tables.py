@@ -8,6 +8,7 @@ from functools import cached_property
 import pandas as pd
 
 from .errors import Problems, UsageError, unknown
+from .folder import questions_of_indicators
 from .measure.intake.indicator_values import ReleasedValues, indicators_of, load_teams, load_values, periods_of
 from .measure.intake.score_sheets import Ratings, load_ratings
 from .measure.intake.sources import raise_for
@@ -51,7 +52,10 @@ class UnitTables:
         ------
         UsageError
             A period or span without values; names those there are.
+        DataError
+            The direction or range of an indicator is still to be decided (role ``ask`` in indicators.csv).
         """
+        questions_of_indicators(self.spec).raise_if_any()
         values = self._indicator_values.now if corrected else self._indicator_values.first
         staged = self._indicator_values.staged
         return indicators_of(values, self.spec, period, self.spec.rules.months.span, staged)

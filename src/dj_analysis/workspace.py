@@ -24,6 +24,7 @@ from .folder import (
     read_wave,
     wave_files,
 )
+from .judge.change import compare
 from .measure.basis import Basis, basis_of
 from .measure.crossnames import is_cross
 from .measure.intake.indicator_values import indicators_of
@@ -32,14 +33,21 @@ from .measure.places import chosen
 from .measure.scores import Scores
 from .measure.survey import Survey, WithheldRows
 from .measure.survey_scores import scores_of_sums
+from .publish.edits import Edits, notebook_of, origin_of, take_edits
+from .publish.named_numbers import NamedNumbers
 from .publish.notebooks import (
     Exported,
     Run,
+    document_as_written,
     export_notebook,
+    period_and_unit,
     report_folder,
     run_notebook,
     telling_earlier_files,
+    texts_path,
+    workspace_of,
 )
+from .publish.parameters import OF_SURVEYS, reports
 from .publish.scope import Scope
 from .record import Record
 from .release import closing, counting
@@ -47,6 +55,7 @@ from .release.costs import costs
 from .release.history import History
 from .release.mask import Mask
 from .release.plan import ReleasePlan, what_differs
+from .release.protect import Protected, protect
 from .release.sheets import row_table, rows_holding, tally
 from .release.store import Kept, Store
 from .release.waves import indicator_plans, rating_plans, survey_mask, survey_plans
@@ -290,6 +299,13 @@ class Workspace(UnitTables):
     def run_report(self, report: str, *, period: str, unit: str = "ALL", sent: bool = False, **options: Any) -> Run:
         """Run one report of this workspace; see :func:`dj_analysis.run_report`."""
         known = [*self.periods, *self.indicator_periods]
+        if report in OF_SURVEYS and not self.periods and self.indicator_periods:
+            others = ", ".join(name for name in reports() if name not in OF_SURVEYS)
+            raise UsageError(
+                f"{report} 是问卷的报告,本工作区只有支部指标 (a report of surveys; this workspace holds branch indicators only);"
+                f"可用/valid: {others}; 时期/periods: {self.indicator_periods[0]} … {self.indicator_periods[-1]};"
+                f" dj report benchmark {self.folder.name} --period {self.indicator_periods[-1]}"
+            )
         if not within(period, known):
             raise unknown("时期/period", period, known)
         open_questions(self.spec).raise_if_any(DataError)
@@ -300,7 +316,7 @@ class Workspace(UnitTables):
             return run_notebook(
                 report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=code, plan=plan,
                 sent=self._snapshots(period) if sent else (), entered=partial(self._entered, plan),
-                corrections=self.history.corrections(period), **options,
+                corrections=self.history.corrections(period), numbers=self._numbers(period, code), **options,
             )  # fmt: skip
 
     def export(
@@ -321,8 +337,48 @@ class Workspace(UnitTables):
         """
         return export_notebook(
             notebook, formats=formats, folder=self.folder, spec=self.spec, record=self.record, plan=self.release_plan,
-            sent=self._snapshots(sent) if sent else (), entered=self._entered, template=template, out=out,
+            sent=self._snapshots(sent) if sent else (), entered=self._entered, corrections=self.history.corrections,
+            numbers=self._numbers, template=template, out=out,
         )  # fmt: skip
+
+    def take_edits(self, file: Path, notebook: Path | None = None) -> Edits:
+        """Bring what was changed in a Word file of a report back into ``texts/{period}/{unit}.md``.
+
+        Parameters
+        ----------
+        file
+            The file as Word or WPS saved it.
+        notebook
+            The kept notebook it was written from; by default the one beside it, or the one of the run that the file names.
+        """
+        if not file.exists():
+            raise UsageError(f"文件不存在 (no such file): {file}")
+        event = origin_of(file, self.record)
+        kept = notebook or notebook_of(file, event, self.folder)
+        _, language = workspace_of(kept)
+        ws = self if language == self.spec.language else Workspace(self.folder, language)  # type: ignore[arg-type]
+        period, unit = period_and_unit(kept)
+        document, named = document_as_written(kept, ws.spec, ws.release_plan(period), ws.history.corrections(period))
+        report = event.get("report", named)
+        path = texts_path(self.folder, period, unit)
+        return take_edits(file, document, report=report, path=path, numbers=ws._numbers(period, unit), event=event)
+
+    def _numbers(self, period: str, unit: str) -> NamedNumbers:
+        """Return the numbers that an author's own paragraphs about a unit may name; none where there is no survey."""
+        if period not in self.periods:
+            return NamedNumbers(unit, (), self.spec)
+        codes = [*self.codes(period, "index"), *self.codes(period, "dimension")]
+        return NamedNumbers(unit, codes, self.spec, partial(self._named_results, period))
+
+    def _named_results(self, period: str) -> dict[str, Protected | None]:
+        plan, scores = self.release_plan(period), self.scores(period)
+        earlier = {"change": self.earlier(period), "year": self.earlier(period, years=1)}
+        safe = protect(scores, plan)
+        results: dict[str, Protected | None] = {"scores": safe, "response": safe.part("response")}
+        for name, wave in earlier.items():
+            results[name] = protect(compare(scores, self.scores(wave)), plan) if wave else None
+        change = results["change"]
+        return results | {"change_response": change.part("response") if change is not None else None}
 
     def _snapshots(self, period: str) -> list[dict[str, Any]]:
         """Keep what a draft that goes out rests on, for every open wave it may show."""

@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -48,7 +49,7 @@ import dj_analysis as dj
 from dj_analysis.judge.alerts import reason_words
 from dj_analysis.publish import theme
 from dj_analysis.publish.blocks import MIME
-from dj_analysis.publish.notebooks import FORMATS
+from dj_analysis.publish.exports.formats import FORMATS
 from dj_analysis.publish.parameters import reports
 from dj_analysis.spec import assessment
 from dj_analysis.spec.columns import columns, header, in_form, kind_of, written
@@ -149,9 +150,15 @@ OPTION = r"(?<![\d.])(?:[1-5]|25|50|75|100|0)(?:\.0+)?(?![\d.])"
 SHEET = re.compile(rf"(?:{OPTION}[^\d]{{1,40}}){{{len(CODES) - 1},}}{OPTION}|(?<!\d)[1-5]{{{len(CODES)},}}(?!\d)")
 
 
+IMAGE = re.compile(rb"/Subtype\s*/Image\b.*?endstream", re.DOTALL)
+
+
 def sheets_in(content: bytes, known: set[tuple[float, ...]]) -> list[tuple[float, ...]]:
-    """Return the answer sheets that stand in a file, as options or as scores, in any writing."""
-    told = []
+    """Return the answer sheets that stand in a file, as options or as scores, in any writing.
+
+    The pixels of a colour bar are no writing: among their bytes, long runs of one value are letters by chance.
+    """
+    told, content = [], IMAGE.sub(b"", content) if content.startswith(b"%PDF") else content
     for view in opened(content):
         text = view.replace(b"\0", b"").decode("utf-8", "ignore")  # digits of wide encodings become plain ones
         for run in SHEET.findall(text):
@@ -173,6 +180,23 @@ class Seen:
     figures: list[str] = field(default_factory=list)
 
 
+PLUMBING = (
+    "data-value",
+    "class",
+    "lang",
+    "src",
+    "style",
+    "role",
+    "id",
+    "href",
+    "scope",
+    "tabindex",
+    "aria-labelledby",
+    "type",
+)
+SCRIPT = resources.files("dj_analysis.publish.exports").joinpath("page.js").read_text(encoding="utf-8")
+
+
 class Page(HTMLParser):
     """Text of a page, and what its attributes say to those who do not see it."""
 
@@ -186,7 +210,7 @@ class Page(HTMLParser):
         if tag not in ("meta", "img", "br"):
             self.inside.append(tag)
         for name, value in attributes:
-            if tag != "meta" and name not in ("class", "lang", "src", "style", "role") and value:
+            if tag != "meta" and name not in PLUMBING and value:
                 self.handle_data(value)
             if name == "src" and value:
                 assert value.startswith("data:image/svg+xml;base64,"), "a figure is an SVG within the page"
@@ -198,7 +222,9 @@ class Page(HTMLParser):
                 pass
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.inside:
+        if "script" in self.inside:
+            assert data == SCRIPT, "the only script is the package's own"
+        elif "style" not in self.inside:
             self.parts["footer" in self.inside].append(data)
 
     handle_comment = handle_data
@@ -210,8 +236,12 @@ def read_html(content: bytes) -> Seen:
     tables = []
     for table in re.findall(r"<table>.*?</table>", text, re.DOTALL):
         root = ElementTree.fromstring(table)
-        head = ["".join(cell.itertext()) for cell in root.iter("th")]
-        body = [["".join(cell.itertext()) for cell in row.iter("td")] for row in root.iter("tr")]
+        head = ["".join(cell.itertext()) for cell in root.iter("th") if cell.get("scope") == "col"]
+        body = [["".join(cell.itertext()) for cell in row if cell.get("scope") != "col"] for row in root.iter("tr")]
+        sorted_by = [(cell.get("data-value"), "".join(cell.itertext())) for cell in root.iter("td")]
+        assert all(value.lstrip("+-") in shown.replace(",", "") for value, shown in sorted_by if value), (
+            "sorted as shown"
+        )
         tables.append((head, [row for row in body if row]))
     return Seen(" ".join(page.parts[False]), " ".join(page.parts[True]), tables, page.figures)
 
@@ -249,7 +279,136 @@ def read_pdf(content: bytes) -> Seen:
     return Seen(re.sub(r"—\s*\d+\s*—", " ", "\n".join(pages)))  # page numbers
 
 
-READERS: dict[str, Callable[[bytes], Seen]] = {"html": read_html, "pdf": read_pdf, "ipynb": read_notebook}
+def read_docx(content: bytes) -> Seen:
+    """Read body, tables, what pictures say to those who do not see them, head and foot, properties."""
+    import docx
+
+    report = docx.Document(io.BytesIO(content))
+    tables = []
+    for table in report.tables:
+        cells = [[cell.text for cell in row.cells] for row in table.rows]
+        tables.append((cells[0], cells[1:]))
+    paragraphs = [paragraph.text for paragraph in report.paragraphs]
+    ending = next((i for i, words in enumerate(paragraphs) if re.match(FOOTER_BEGINS, words)), len(paragraphs))
+    words, footer = paragraphs[:ending], paragraphs[ending:]
+    words += [text for head, rows in tables for row in (head, *rows) for text in row]
+    for name, root in package_parts(content):
+        words += [value for element in root.iter() for key, value in element.items() if key in ("descr", "title")]
+        if name.startswith("docProps/core") or re.match(r"word/(comments|footnotes|endnotes|header)", name):
+            words += list(root.itertext())
+    return Seen(" ".join(words), " ".join(footer), tables)
+
+
+def read_pptx(content: bytes) -> Seen:
+    """Read slides, notes, caches of charts with their workbooks, what pictures say, properties."""
+    words, footer = [], []
+    for name, root in package_parts(content):
+        words += [value for element in root.iter() for key, value in element.items() if key in ("descr", "title")]
+        if re.match(r"ppt/(slides|notesSlides)/[^/]+\.xml", name):
+            for field in [f for parent in root.iter() for f in parent if f.tag.endswith("}fld")]:
+                field.clear()  # the number of a slide
+            for paragraph in (element for element in root.iter() if element.tag.endswith("}p")):
+                text = "".join(paragraph.itertext())
+                (footer if re.match(FOOTER_BEGINS, text) else words).append(text)
+        elif re.match(r"ppt/charts/[^/]+\.xml", name):
+            for cache in (element for element in root.iter() if element.tag.endswith(("numCache", "strCache"))):
+                form = next((one.text or "" for one in cache if one.tag.endswith("}formatCode")), "")
+                told = [one.text or "" for point in cache for one in point if point.tag.endswith("}pt")]
+                words += [shown_as(float(text), form) if form else text for text in told]
+        elif name.startswith("docProps/core"):
+            words += list(root.itertext())
+    with zipfile.ZipFile(io.BytesIO(content)) as package:
+        books = [package.read(name) for name in package.namelist() if name.endswith(".xlsx")]
+    for book in books:
+        words += [text for _, rows in cells_shown(book) for row in rows for text in row]
+    return Seen(" ".join(words), " ".join(footer))
+
+
+def read_xlsx(content: bytes) -> Seen:
+    """Read every cell as it is shown, caches of charts, what charts say, heads and feet of pages, properties.
+
+    Where contents number the tables and count their rows, and the sheet of notes, are read as the footer.
+    """
+    words, footer, tables, sheets, numbers = [], [], [], cells_shown(content), numeric_cells(content)
+    for place, (name, rows) in enumerate(sheets):
+        if place == 0:
+            words += [text for row in rows for text in row[1:6]]
+            footer += [text for row in rows for text in (*row[:1], *row[6:])]
+        elif place == 1:
+            footer += [text for row in rows for text in row]
+        else:
+            words += [name, *(text for row in rows for text in row)]
+        if place > 2 and len(rows) > 3 and rows[3][0]:
+            width = len([text for text in rows[3] if text])
+            body = [row[:width] for row in rows[4:]]
+            body = body[: next((i for i, row in enumerate(body) if not row[1]), len(body))]
+            tables.append((rows[3][:width], body))
+    for name, root in package_parts(content):
+        words += [
+            value for element in root.iter() for key, value in element.items() if key in ("descr", "title", "tooltip")
+        ]
+        if re.match(r"xl/charts/[^/]+\.xml", name):
+            for cache in (element for element in root.iter() if element.tag.endswith(("numCache", "strCache"))):
+                form = next((one.text or "" for one in cache if one.tag.endswith("}formatCode")), "")
+                told = [one.text or "" for point in cache for one in point if point.tag.endswith("}pt")]
+                words += [text for text in told if not form or float(text) not in numbers]  # else it is a cell
+        elif re.match(r"docProps/core|xl/comments", name):
+            words += list(root.itertext())
+        elif name.startswith("xl/worksheets"):
+            words += [
+                one.text or "" for one in root.iter() if one.tag.endswith(("oddHeader", "evenHeader", "firstHeader"))
+            ]
+    return Seen(" ".join(words), " ".join(footer), tables)
+
+
+FOOTER_BEGINS = r"\s*(?:披露控制：|Disclosure control:)"
+
+
+def package_parts(content: bytes) -> Iterator[tuple[str, Any]]:
+    """Every XML part of an office file."""
+    with zipfile.ZipFile(io.BytesIO(content)) as package:
+        for name in package.namelist():
+            if name.endswith((".xml", ".rels")):
+                yield name, ElementTree.fromstring(package.read(name))
+
+
+def cells_shown(content: bytes) -> list[tuple[str, list[list[str]]]]:
+    """Every cell of every sheet, hidden ones too, as its format shows it."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(io.BytesIO(content))
+    return [
+        (
+            sheet.title,
+            [["" if c.value is None else shown_as(c.value, c.number_format) for c in row] for row in sheet.iter_rows()],
+        )
+        for sheet in book.worksheets
+    ]
+
+
+def numeric_cells(content: bytes) -> set[float]:
+    import openpyxl
+
+    book = openpyxl.load_workbook(io.BytesIO(content))
+    cells = (cell.value for sheet in book.worksheets for row in sheet.iter_rows() for cell in row)
+    return {float(value) for value in cells if isinstance(value, (int, float))}
+
+
+def shown_as(value: Any, form: str) -> str:
+    """A number as a spreadsheet shows it; one that holds more than its format shows is told in full."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return str(value)
+    plain = form.split(";")[0]
+    places = len(plain.partition(".")[2].rstrip("%"))
+    scaled = value * 100 if plain.endswith("%") else value
+    if form == "General" or abs(scaled - round(scaled, places)) > 1e-9:
+        return f"{value:.12g}"
+    return f"{round(scaled, places) + 0.0:{'+' if plain.startswith('+') else ''}.{places}f}{'%' * plain.endswith('%')}"
+
+
+READERS: dict[str, Callable[[bytes], Seen]] = {
+    "html": read_html, "pdf": read_pdf, "ipynb": read_notebook, "docx": read_docx, "pptx": read_pptx, "xlsx": read_xlsx,
+}  # fmt: skip
 
 
 @cache
@@ -488,13 +647,14 @@ def report_here(office: Office, name: str, told: Told) -> None:
 TOKEN = re.compile(r"(?<![A-Za-z0-9.])\d+(?:\.\d+)*%?(?![A-Za-z\d])")
 COUNTS = re.compile(  # how many units, and numbers of lists: no statistics
     r"\d+(?=家|个单位|期填答| units\b| more not shown| waves have)|(?<=\(black )\d+|(?<=, red )\d+|(?<=, orange )\d+"
-    r"|\(\d\)(?=\s*题)|(?<=附表)\d"
+    r"|\(\d\)(?=\s*[题“])|(?<=附表)\d|(?<=附件)\d|(?<=[表图])\d+|(?<=Table )\d+|(?<=Figure )\d+|\d+(?=行见报告|\s+more rows)"
+    r"|(?<=单列（)[2-9](?=）)|(?<=rule \()[2-9](?=\))"
 )
 HEADS = [word for lang in ("zh", "en") for key, word in dj.words(lang).items() if key[:2] in ("h_", "a_", "b_")]
 FIRST = [
     r"\s+".join(map(re.escape, head.lstrip("1234. ").split()[:2])) if head.isascii() else head[0] for head in HEADS
 ]
-LISTED = re.compile(rf"(?<![\d.])\d\.\s*(?=题|{'|'.join(sorted(set(FIRST)))})")
+LISTED = re.compile(rf"(?<![\d.])\d\.\s*(?=题|“|{'|'.join(sorted(set(FIRST)))})")
 
 
 def numbers_in(text: str) -> set[str]:
@@ -517,6 +677,7 @@ def may_stand(told: Told) -> set[str]:
         "100",
         "95%",
         in_form(rules.response.minimum, "percent"),
+        f"{rules.response.minimum:.0%}",
         in_form(rules.change.false_discovery, "percent"),
     }
     made |= {str(told.plan.min_group), "2026"}
@@ -526,7 +687,7 @@ def may_stand(told: Told) -> set[str]:
         table = told.tables[name]
         for column in spoken:
             cells = {cell(row, column, table) for _, row in table.iterrows() if pd.notna(row[column])}
-            made |= {text.lstrip("+-≤≥") for text in cells}
+            made |= {text.lstrip("+-≤≥<>") for text in cells}
     for reason in told.tables["alerts"]["reason"]:
         made |= numbers_in(reason_words(reason, told.spec))
     rates = told.tables["change_response"]["difference"]
@@ -551,8 +712,12 @@ def rows_told(told: Told, head: list[str], row: list[str]) -> tuple[pd.Series, d
     table = table[table["form"] == "anchors"] if "form" in table else table
     names = [told.spec.unit_label(unit, level) for unit, level in zip(table["unit"], table["level"], strict=True)]
     wanted = pd.Series(table["unit"] == told.unit)
-    if say_column["unit"] in head:
-        wanted = pd.Series(names, table.index) == row[head.index(say_column["unit"])]
+    groups = {
+        told.spec.level_label(level) for level in told.tables["scores"]["level"]
+    }  # head the tables of their groups
+    named = next((i for i, label in enumerate(head) if label == say_column["unit"] or label in groups), None)
+    if named is not None:
+        wanted = pd.Series(names, table.index) == row[named]
     if "code" in table:
         labels, index = table["code"].map(told.spec.code_label), told.spec.codebook.index
         wanted &= (
@@ -742,7 +907,10 @@ def test_every_format_has_a_reader():
 
 
 def test_every_file_under_reports_is_one_that_was_asked_for(office):
-    assert set(every_file(office)) == {path for left in office.reports for path in left.files.values()}
+    asked = {path for left in office.reports for path in left.files.values()}
+    lists = {path for path in every_file(office) if path.name == "index.html"}
+    assert set(every_file(office)) - lists == asked
+    assert lists == {path.parents[1] / "index.html" for path in asked}
     assert all({*FORMATS, "ipynb"} == set(left.files) for left in office.reports)
 
 
@@ -790,7 +958,7 @@ def test_every_stream_of_a_pdf_is_opened(office):
 def test_every_cell_of_a_table_is_what_may_be_printed(office):
     hidden_rows = cells = 0
     for left in office.reports:
-        for kind in ("html", "ipynb"):
+        for kind in ("html", "ipynb", "docx", "xlsx"):
             for head, rows in seen(left.files[kind]).tables:
                 for row in rows:
                     told, places = rows_told(left.told, head, row)
@@ -855,7 +1023,7 @@ def test_bare_numbers_of_a_notebook_are_those_it_prints(office):
             for row, values in zip(table["rows"], table["values"], strict=True):
                 for column, shown, value in zip(table["columns"], row, values, strict=True):
                     if isinstance(value, float):
-                        assert in_form(value, column["kind"]) == shown or shown[0] in "≤≥"
+                        assert in_form(value, column["kind"]) == shown or shown[0] in "≤≥<>"
                         parts = value * (1000 if column["kind"] == "percent" else 10)
                         assert abs(parts - round(parts)) < 1e-6, (left.name, column["label"], value)
                     else:
@@ -968,8 +1136,9 @@ def test_the_figures_of_a_pdf_are_those_of_the_page_and_nothing_more(office):
         svgs = seen(left.files["html"]).figures
         figures = [[path for path in filled(svg) if len(path) > 2 and np.ptp(path, axis=0).all()] for svg in svgs]
         paths = filled_in_pdf(left.files["pdf"].read_bytes())
-        bars, paths = paths[:3], paths[3:]
-        assert all(abs(np.ptp(bar[:, 0]) - 2.5) < 0.01 for bar in bars), "the line beside a key figure"
+        bars = [place for place, path in enumerate(paths) if len(path) <= 5 and abs(np.ptp(path[:, 0]) - 2.5) < 0.01]
+        assert len(bars) >= 3, "the line beside each key figure"
+        paths = [path for place, path in enumerate(paths) if place not in bars[:3]]
         assert [len(path) for path in paths] == [len(path) for figure in figures for path in figure]
         for figure in figures:
             mine, paths = paths[: len(figure)], paths[len(figure) :]

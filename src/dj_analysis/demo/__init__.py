@@ -102,4 +102,5 @@ def _declared(layout: Layout, codebook: Codebook, staff: Staff) -> Specification
         office_en=names.OFFICE[1],
         recipient=names.RECIPIENT[0],
         recipient_en=names.RECIPIENT[1],
+        types_en=names.TYPES,
     )

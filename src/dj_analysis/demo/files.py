@@ -77,6 +77,7 @@ def _readme(layout: Layout, seed: int) -> str:
 
 def _settings(spec: Specification, periods: Sequence[str]) -> str:
     full = "\n".join(f'{period} = "full"' for period in periods if is_full(period))
+    types = "\n".join(f'"{kind}" = "{english}"' for kind, english in spec.types_en.items())
     columns = f'unit = "{names.UNIT_QUESTION}"\nline = "{names.LINE_QUESTION}"'
     return f"""# 合成数据:本工作区由程序生成,不对应任何真实单位 (synthetic data, no real enterprise)
 name = "{spec.name}"
@@ -91,6 +92,9 @@ min_group = {spec.min_group}
 [waves]  # 其余各期只问锚题 (the other waves ask the anchors only)
 {full}
 
+[units.types_en]  # 英文报告中单位类别的名称 (names of the types of units in English reports)
+{types}
+
 [consent]  # 最近一期之前的问卷没有同意题 (the waves before the latest did not ask for consent)
 basis = "notice"
 date = "{parse(periods[0]).start}"
@@ -98,7 +102,6 @@ text = "{names.CONSENT_TEXT}"
 
 [document]  # 公文要素，不写的不印 (what is not given is not printed)
 kind = "报告"
-secrecy = "内部资料 注意保存"
 
 [codebook]
 recall = "{spec.codebook.recall}"

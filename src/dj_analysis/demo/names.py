@@ -60,6 +60,9 @@ LINES = (
 )
 GENERAL = 4  # position of 综合管理, the line of most department staff
 
+#: Types of units, and their names in English reports.
+TYPES = {"供电企业": "Power supply companies", "职能部门": "Departments", "党支部": "Party branches"}
+
 #: What a branch's area does, in both languages, and the position of its business line.
 FUNCTIONS = (
     ("变电运维", "Substation Operation", 0),

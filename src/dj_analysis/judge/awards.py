@@ -38,7 +38,7 @@ class Awards(Result):
 
     @property
     def cuts(self) -> Result:
-        """The cut of each type: period, type, places, unit (last awarded), other (first that is not), n, difference, probability (that unit
+        """The cut of each type: period, level, type, places, code, unit (last awarded), other (first that is not), n, difference, probability (that unit
         is truly above other), decided.
         """
         return self.parts["cuts"]
@@ -119,8 +119,9 @@ def award(
     common = inherited(scores)
     at_cut = pd.DataFrame(cuts)
     at_cut["decided"] = at_cut["decided"].astype("boolean")
-    columns = ("n", "difference", "probability", "decided")
-    parts = {"cuts": Result(at_cut, ("period", "type", "places", "unit", "other"), columns, together=columns, **common)}
+    columns = ("n", "difference", "probability", "decided")  # who stands at the cut is told with these or not at all
+    keys = ("period", "level", "type", "places", "code")
+    parts = {"cuts": Result(at_cut, keys, ("unit", "other", *columns), together=columns, **common)}
     table = joined([pd.concat(tables, ignore_index=True)])
     return Awards(table, KEYS, STATISTICS, parts=parts, together=STATISTICS[4:], **common)
 
@@ -147,8 +148,9 @@ def _of_type(
     difference = total[last] - total[following]
     chance = float(stats.norm.cdf(difference / spread)) if spread > 0 else float("nan")
     cut = {
-        "period": scores.period, "type": kind, "places": float(k), "unit": part["unit"].iloc[last], "other": part["unit"].iloc[following],
-        "n": np.nan, "difference": difference, "probability": chance, "decided": None if np.isnan(chance) else bool(chance >= SURE),
+        "period": scores.period, "level": part["level"].iloc[last], "type": kind, "places": float(k), "code": code,
+        "unit": part["unit"].iloc[last], "other": part["unit"].iloc[following], "n": np.nan, "difference": difference,
+        "probability": chance, "decided": None if np.isnan(chance) else bool(chance >= SURE),
     }  # fmt: skip
     columns = [*KEYS, *STATISTICS[:3], "se_source", *STATISTICS[3:], "reason"]
     return out.iloc[order][columns].reset_index(drop=True), cut

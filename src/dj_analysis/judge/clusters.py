@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import optimize
 
 from ..errors import UsageError, unknown
 from ..measure.basis import merged_bases
 from ..measure.inference.shrinkage import LEAST_UNITS as LEAST_SHRUNKEN
 from ..measure.inference.shrinkage import left_out, shrink
-from ..measure.inference.uncertainty import CONFIDENCE
 from ..measure.scores import Scores, inherited, joined
 from ..result import Result
 from ..spec import reasons
 from ..spec.units import ALL
+from .cluster_profiles import cluster_label, codes_about_persons, profile_table
 from .cluster_stability import STABLE, Method, Stability, best_supported, centres, stability
 from .ranking import levels_below, rows_below
 
@@ -41,20 +40,24 @@ class Clusters(Result):
 
     @property
     def stability(self) -> Result:
-        """Every number of clusters tried: period, level, k, n (units), jaccard (least of its clusters), silhouette, gap, gap_se,
+        """Every number of clusters tried: period, level, k, units, jaccard (least of its clusters), silhouette, gap, gap_se,
         p_within and p_valley (tests against one cloud; only of stable numbers), holds (stable and no cloud), used.
         """
         return self.parts["stability"]
 
     @property
     def groups(self) -> Result:
-        """The clusters: period, level, cluster, label, n (units), jaccard, grade (very_stable, stable)."""
+        """The clusters: period, level, cluster, label, units, n, jaccard, grade (very_stable, stable).
+
+        ``n`` is again the number of units where some feature rests on persons, so that clusters of fewer than min_group units are
+        not shown; of indicators of work it is missing.
+        """
         return self.parts["groups"]
 
     @property
     def profiles(self) -> Result:
-        """Deviation of each cluster from the mean of all units: period, level, cluster, code, n (units), deviation, low, high (in
-        standard deviations between units).
+        """Deviation of each cluster from the mean of all units: period, level, cluster, code, units, n (as in ``groups``, by code),
+        deviation, low, high (in standard deviations between units).
         """
         return self.parts["profiles"]
 
@@ -227,7 +230,8 @@ def _packed(
 ) -> Clusters:  # fmt: skip
     period, spec = scores.period, scores.spec
     head = {"period": period, "level": level}
-    profiles = _profile_table(head, list(used.columns), z, labels)
+    personal = codes_about_persons(list(used.columns), scores, beside)
+    profiles = profile_table(head, list(used.columns), z, labels, personal)
     label = {
         number: cluster_label(profiles[profiles["cluster"] == number], spec) for number in np.unique(labels) if number
     }
@@ -257,7 +261,7 @@ def _packed(
 
     parts = {
         "stability": part(_stability_table(head, tried, tests, best, len(used)), ("period", "level", "k")),
-        "groups": part(_group_table(head, best, labels, label), ("period", "level", "cluster")),
+        "groups": part(_group_table(head, best, labels, label, bool(personal)), ("period", "level", "cluster")),
         "profiles": part(profiles, ("period", "level", "cluster", "code")),
         "peers": part(_peer_table(head, used.index, z), ("period", "level", "unit", "place", "other")),
         "map": part(_map_table(head, used, z, labels), ("period", "level", "unit", "code")),
@@ -265,24 +269,6 @@ def _packed(
     }
     statistics = ("n", "cluster", "margin", "membership")
     return Clusters(joined([table]), KEYS, statistics, parts=parts, together=statistics[1:], **common)
-
-
-def cluster_label(profile: pd.DataFrame, spec: Any) -> str:
-    """Name a cluster from what sets it apart: up to two indicators clearly above and two clearly below the mean of all units."""
-    english = spec.language == "en"
-    clear = profile[(profile["low"] > 0) | (profile["high"] < 0)]
-    high = clear[clear["deviation"] > 0.5].sort_values("deviation", ascending=False).head(2)
-    low = clear[clear["deviation"] < -0.5].sort_values("deviation").head(2)
-    parts = []
-    for rows, words in ((high, ("较强", "strong in ")), (low, ("较弱", "weak in "))):
-        names = [_short(spec.code_label(code)) for code in rows["code"]]
-        if names:
-            parts.append(words[1] + " and ".join(names) if english else "、".join(names) + words[0])
-    return ("; " if english else "，").join(parts) or ("near the mean" if english else "各项接近平均")
-
-
-def _short(label: str) -> str:
-    return label.replace("(%)", "").replace("（%）", "").strip()
 
 
 def _stability_table(
@@ -297,37 +283,24 @@ def _stability_table(
         within, emptiness = tests.get(one.k, (np.nan, np.nan))
         held = best is not None and one.k == best.k
         rows.append(
-            {**head, "k": one.k, "n": float(units), "jaccard": one.jaccard.min(), "silhouette": one.silhouette, "gap": one.gap,
+            {**head, "k": one.k, "units": float(units), "jaccard": one.jaccard.min(), "silhouette": one.silhouette, "gap": one.gap,
              "gap_se": one.gap_se, "p_within": within, "p_valley": emptiness, "holds": held}
         )  # fmt: skip
     return pd.DataFrame(rows)
 
 
 def _group_table(
-    head: dict[str, str], best: Stability | None, labels: np.ndarray, label: dict[int, str]
+    head: dict[str, str], best: Stability | None, labels: np.ndarray, label: dict[int, str], personal: bool
 ) -> pd.DataFrame:
-    columns = [*head, "cluster", "label", "n", "jaccard", "grade"]
+    columns = [*head, "cluster", "label", "units", "n", "jaccard", "grade"]
     rows = []
     for own in range(best.k) if best is not None else ():
         number = int(labels[best.labels == own][0])  # type: ignore[union-attr]
         worth = best.jaccard[own]  # type: ignore[union-attr]
         grade = "very_stable" if worth >= 0.85 else "stable" if worth >= STABLE else "pattern"
-        rows.append((*head.values(), number, label[number], float((labels == number).sum()), worth, grade))
+        units = float((labels == number).sum())
+        rows.append((*head.values(), number, label[number], units, units if personal else np.nan, worth, grade))
     return pd.DataFrame(rows, columns=columns).sort_values("cluster", ignore_index=True)
-
-
-def _profile_table(head: dict[str, str], codes: list[str], z: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
-    rows = []
-    for number in (number for number in np.unique(labels) if number):
-        inside = z[labels == number]
-        n, mean = len(inside), inside.mean(axis=0)
-        spread = inside.std(axis=0, ddof=1) if n > 1 else np.full(z.shape[1], np.nan)
-        half = stats.t.ppf(0.5 + CONFIDENCE / 2, max(n - 1, 1)) * spread / np.sqrt(n)
-        for code, middle, width in zip(codes, mean, half, strict=True):
-            rows.append({**head, "cluster": number, "code": code, "n": float(n), "deviation": middle, "low": middle - width,
-                         "high": middle + width})  # fmt: skip
-    columns = [*head, "cluster", "code", "n", "deviation", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def _margin(z: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -50,7 +50,7 @@ class Ranks(Result):
     def places(self) -> Result:
         """What may be said of the first and the last place.
 
-        Columns: period, level, place (``first``, ``last``), unit, n, probability, decided, help (what is proposed for the last).
+        Columns: period, level, place (``first``, ``last``), unit, code, n, probability, decided, help (what is proposed for the last).
         One row, decided, where a unit has the place with the confidence of ``[ranking]``; else the fewest units that hold it
         with 95 % together.
         """
@@ -129,7 +129,7 @@ def rank(
     out = out.iloc[np.argsort(np.where(np.isnan(order), np.inf, order), kind="stable")].reset_index(drop=True)
     places = _places(out, scores.spec.rules.ranking.confidence)
     columns = ("n", "probability", "decided")
-    part_of = Result(places, ("period", "level", "place", "unit"), columns, together=columns, **common)
+    part_of = Result(places, ("period", "level", "place", "unit", "code"), columns, together=columns, **common)
     return Ranks(joined([out]), KEYS, STATISTICS, parts={"places": part_of}, together=TOGETHER, **common)
 
 
@@ -259,8 +259,11 @@ def _places(out: pd.DataFrame, confidence: float) -> pd.DataFrame:
         decided = best[column] >= confidence
         candidates = [best] if decided else [row for _, row in _candidates(known, column).iterrows()]
         help_ = HELP if place == "last" else ""
-        rows += [(*r[["period", "level"]], place, *r[["unit", "n", column]], bool(decided), help_) for r in candidates]
-    columns = ["period", "level", "place", "unit", "n", "probability", "decided", "help"]
+        rows += [
+            (*r[["period", "level"]], place, *r[["unit", "code", "n", column]], bool(decided), help_)
+            for r in candidates
+        ]
+    columns = ["period", "level", "place", "unit", "code", "n", "probability", "decided", "help"]
     return pd.DataFrame(rows, columns=columns).astype({"n": "float64", "probability": "float64"})
 
 

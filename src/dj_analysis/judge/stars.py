@@ -17,16 +17,19 @@ from .ranking import chosen_rows
 
 KEYS = ("period", "level", "unit", "code")
 NO_TEAM_OF_THIS_STAR, NO_TEAMS = "no_team_of_this_star", "no_teams"
-STATISTICS = ("n", "score", "star_score", "star_teams", "star_granted", "margin")
+STATISTICS = (
+    "n", "score", "low", "high", "se_source", "star_score", "star_low", "star_high", "star_teams", "star_granted", "margin",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Stars(Result):
     """Stars of branches.
 
-    ``.table``: period, level, unit, code, n, score, star_score (what the score alone gives, 0–5), star_teams (best star of its
-    teams), star_granted (the lesser of both), margin (points to the next star of the score; missing at the top), reason (why less
-    was granted than the score gives).
+    ``.table``: period, level, unit, code, n, score, low, high, se_source, star_score (what the score alone gives, 0–5), star_low,
+    star_high (what the ends of its interval give: stars not ruled out; missing without an error source), star_teams (best star of
+    its teams), star_granted (the lesser of star_score and star_teams), margin (points to the next star of the score; missing at
+    the top), reason (why less was granted than the score gives).
     """
 
 
@@ -61,7 +64,10 @@ def stars(
             raise UsageError(f"teams: 缺 {name} 列 (the column is missing); 用 ws.teams(period)")
     points = sorted(band.point for band in scores.spec.bands["stars"].bands)
     score = table["score"].to_numpy(float)
-    by_score = np.where(np.isnan(score), np.nan, np.searchsorted(points, score + SLACK, side="right").astype(float))
+    by_score, low, high = (
+        np.where(np.isnan(value), np.nan, np.searchsorted(points, value + SLACK, side="right").astype(float))
+        for value in (score, table["low"].to_numpy(float), table["high"].to_numpy(float))
+    )
     best = rated.assign(star=pd.to_numeric(rated["star"], errors="coerce")).groupby("branch")["star"].max()
     by_teams = best.reindex(table["unit"]).to_numpy(float)
     granted = np.where(np.isnan(by_score), np.nan, np.minimum(by_score, np.nan_to_num(by_teams)))
@@ -72,8 +78,8 @@ def stars(
         table["reason"],
         np.where(held, np.where(np.isnan(by_teams), NO_TEAMS, NO_TEAM_OF_THIS_STAR), ""),
     )
-    out = table[["period", "level", "unit", "code", "n", "score"]].assign(
-        star_score=by_score, star_teams=by_teams, star_granted=granted, margin=following - score,
+    out = table[["period", "level", "unit", "code", "n", "score", "low", "high", "se_source"]].assign(
+        star_score=by_score, star_low=low, star_high=high, star_teams=by_teams, star_granted=granted, margin=following - score,
         reason=np.where(np.isnan(score) & (why == ""), reasons.MISSING_VALUE, why),
     )  # fmt: skip
     common = inherited(scores)

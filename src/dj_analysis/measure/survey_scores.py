@@ -61,7 +61,7 @@ def score(
     Raises
     ------
     UsageError
-        A level or group that does not exist, or weights frozen for another year.
+        A level or group that does not exist, or weights frozen for another year; or ``data`` is a mere frame.
     SpecError
         Weights of codes that the tree does not have, siblings they leave out, weights that are missing.
     DataError
@@ -71,6 +71,11 @@ def score(
     --------
     >>> scores = dj.score(ws.survey("2026Q3"), by=["city", "branch"])  # doctest: +SKIP
     """
+    if not isinstance(data, Survey | Indicators):
+        raise UsageError(
+            f"dj.score 不接受 {type(data).__name__} (a survey or indicators are needed): dj.read_survey(frame, …), ws.indicators(period);"
+            " 指标宽表用 dj.methods.composite(frame, tree) (a frame of indicators)"
+        )
     spec = spec or data.spec
     if weights is not None:
         spec = _weighted(spec, weights, data)

@@ -23,7 +23,8 @@ from .survey import Indicators
 class Occasion:
     """Points of every unit in one period; arrays units × codes.
 
-    ``n`` and ``se`` are as declared with the value, ``se`` in points; ``reason`` says why a leaf is missing.
+    ``n`` and ``se`` are as declared with the value, ``se`` in points; ``reason`` says why a leaf is missing; ``values`` are
+    those of leaves that the points were computed from.
     """
 
     period: str
@@ -34,6 +35,7 @@ class Occasion:
     n: np.ndarray
     se: np.ndarray
     reason: np.ndarray
+    values: np.ndarray
 
     @cached_property
     def _places(self) -> tuple[dict[str, int], dict[str, int]]:
@@ -41,15 +43,15 @@ class Occasion:
 
     def laid_out(self, units: Sequence[str], codes: Sequence[str], name: str = "points") -> np.ndarray:
         """Return one array with these rows and columns; what is not there is missing."""
-        values = getattr(self, name)
+        array = getattr(self, name)
         missing: Any = "" if name == "reason" else np.nan
         rows, columns = (
             np.array([places.get(one, -1) for one in wanted], dtype=int)
             for places, wanted in zip(self._places, (units, codes), strict=True)
         )
-        taken = values[np.ix_(np.maximum(rows, 0), np.maximum(columns, 0))] if values.size else np.empty((0, 0))
+        taken = array[np.ix_(np.maximum(rows, 0), np.maximum(columns, 0))] if array.size else np.empty((0, 0))
         there = (rows >= 0)[:, None] & (columns >= 0)[None, :]
-        return np.where(there, taken, missing) if values.size else np.full(there.shape, missing)
+        return np.where(there, taken, missing) if array.size else np.full(there.shape, missing)
 
 
 def occasion(data: Indicators, spec: Specification, period: str, tree: Tree | None = None) -> Occasion:
@@ -63,7 +65,7 @@ def occasion(data: Indicators, spec: Specification, period: str, tree: Tree | No
     Raises
     ------
     DataError
-        Values outside the range of their indicator in the version in force.
+        Values, or rolled-up values, outside the range of their indicator in the version in force.
     """
     in_force = data.tree_at(period)
     tree, units = tree or in_force, spec.units.at(period)
@@ -82,6 +84,10 @@ def occasion(data: Indicators, spec: Specification, period: str, tree: Tree | No
         _check_ranges(tree, names, values, outside)
     values[outside] = np.nan
     _roll_up(tree, units, names, values, spec, period)
+    outside = _outside(tree, values)
+    if tree is in_force:
+        _check_ranges(tree, names, values, outside)  # a sum of units can leave the range of one
+    values[outside] = np.nan
     span = np.array([leaf.maximum - leaf.minimum for leaf in tree.leaves])
     scaled = {leaf.code: leaf_points(leaf, values[:, j]) for j, leaf in enumerate(tree.leaves)}
     exempt = {leaf.code: why[:, j] == reasons.NOT_APPLICABLE for j, leaf in enumerate(tree.leaves)}
@@ -89,9 +95,9 @@ def occasion(data: Indicators, spec: Specification, period: str, tree: Tree | No
     codes = tuple(code for code in tree.codes if code in points)
     by_code = [np.column_stack([points[code] for code in codes])] if codes else [np.empty((len(names), 0))]
     place = pd.Index(leaves).get_indexer(list(codes))
-    leaf_of = [array[:, np.maximum(place, 0)] for array in (n, 100 * se / span, why)]
+    leaf_of = [array[:, np.maximum(place, 0)] for array in (n, 100 * se / span, why, values)]
     inner = place < 0
-    for array, missing in zip(leaf_of, (np.nan, np.nan, ""), strict=True):
+    for array, missing in zip(leaf_of, (np.nan, np.nan, "", np.nan), strict=True):
         array[:, inner] = missing
     return Occasion(period, tree, names, codes, by_code[0], *leaf_of)
 
@@ -110,7 +116,7 @@ def _check_ranges(tree: Tree, names: Sequence[str], values: np.ndarray, outside:
         if len(rows):
             low, high = (0.0, np.inf) if is_counted(leaf) else (leaf.minimum, leaf.maximum)
             shown, allowed = f"{names[rows[0]]} {values[rows[0], j]:g}", f"{low:g}–{high:g}"
-            advice = "改正数值或区间 (correct value or range)"
+            advice = "改正数值、区间或 rollup (correct value, range or rollup)"
             problems.add(f"indicator_values: {leaf.code}", "out_of_range", shown, allowed, advice)
     problems.raise_if_any()
 

@@ -1,4 +1,4 @@
-"""A workspace proposed from a survey export: what is plain is written, what is doubtful is asked."""
+"""A workspace proposed from an office's own files: what is plain is written, what is doubtful is asked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from ..spec.periods import parse
 from ..spec.settings import MOST_TOGETHER
 from ..spec.tables import Table
 from .again import Proposal, propose_again
+from .book_values import BookDecisions
 from .export import read_export
+from .indicator_book import propose_indicators, propose_indicators_again
 from .next_wave import AddedWave, WaveDecisions, add_wave
 from .proposed_columns import Decisions, ProposedColumn, propose_columns
 from .proposed_tables import (
@@ -35,7 +37,10 @@ from .proposed_tables import (
 )
 from .summary import ProposalPage
 
-__all__ = ["AddedWave", "Decisions", "Proposal", "WaveDecisions", "add_wave", "propose_again", "propose_workspace"]
+__all__ = [
+    "AddedWave", "BookDecisions", "Decisions", "Proposal", "WaveDecisions", "add_wave", "propose_again", "propose_both",
+    "propose_indicators", "propose_indicators_again", "propose_workspace",
+]  # fmt: skip
 
 
 def propose_workspace(
@@ -109,6 +114,31 @@ def propose_workspace(
             folder.rmdir()
         unfinished.rename(folder)
     return Proposal.of(folder, columns, export.identifying, notices)
+
+
+def propose_both(
+    folder: str | Path,
+    source: str | Path,
+    book: str | Path,
+    period: str | None = None,
+    decisions: Decisions | None = None,
+    of_book: BookDecisions | None = None,
+) -> tuple[Proposal, Proposal]:
+    """Make a workspace from a survey's export and an office's workbook of indicators, or nothing.
+
+    See :func:`propose_workspace` and :func:`propose_indicators`; units of the workbook are matched with those of the survey.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} 不是空文件夹 (the folder is not empty);换一个名字 (choose another)")
+    with accessing(folder), tempfile.TemporaryDirectory(prefix=".dj-new-", dir=made(folder.parent)) as place:
+        unfinished = Path(place) / folder.name
+        survey = propose_workspace(unfinished, source, period, decisions)
+        indicators = propose_indicators(unfinished, book, of_book)
+        if folder.exists():
+            folder.rmdir()
+        unfinished.rename(folder)
+    return replace(survey, folder=folder), replace(indicators, folder=folder)
 
 
 def _against_others(folder: Path) -> list[str]:

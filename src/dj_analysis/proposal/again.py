@@ -155,7 +155,7 @@ def _write(
         if units:
             write_rows(unfinished / "units.csv", *unit_rows(units))
         (unfinished / "workspace.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        _page(settings, unfinished, answers, headers, columns, notices).write(unfinished)
+        _page(settings, unfinished, answers, headers, columns, notices).write(unfinished, folder)
         if lost:
             write_table(unfinished / wave.name, frame[[h for h in frame.columns if h not in lost]])
         put_in_place(

@@ -12,6 +12,8 @@ from ..spec.codebook import Scale
 from ..spec.tree import Node
 from .proposed_columns import ProposedColumn
 
+#: The line behind which PROPOSAL.md tells of branch indicators.
+SECTION = "<!-- dj: indicators -->"
 PAGES = {"zh": "PROPOSAL.md", "en": "PROPOSAL.en.md"}
 
 _FIRST_VALUES = 5
@@ -77,10 +79,13 @@ class ProposalPage:
     units: Sequence[str]
     notices: Sequence[str]
 
-    def write(self, folder: Path) -> None:
-        """Write the page in both languages."""
+    def write(self, folder: Path, before: Path | None = None) -> None:
+        """Write the page in both languages; a section on indicators in the pages of ``before`` is kept."""
         for language, name in PAGES.items():
-            (folder / name).write_text(self.text(language), encoding="utf-8")
+            old = "" if before is None or not (before / name).exists() else (before / name).read_text(encoding="utf-8")
+            section = "".join(old.partition(SECTION)[1:])
+            text = self.text(language) + (f"\n{section}" if section else "")
+            (folder / name).write_text(text, encoding="utf-8")
 
     def text(self, language: str) -> str:
         """Return the page in ``zh`` or ``en``; answers of columns that are not kept are not shown."""
@@ -90,18 +95,23 @@ class ProposalPage:
         lines += ["", f"## {say['columns']}", "", *_table(say["head"]), *self._rows(here)]
         lines += ["", f"## {say['index']}", "", *self._index(say)]
         lines += ["", f"## {say['units']}", ""]
-        names = "、".join(_safe(name) for name in self.units[:12])
+        names = "、".join(safe_cell(name) for name in self.units[:12])
         lines += [f"{len(self.units)}: {names}" if self.units else say["no_units"]]
         if self.units and all(name.isdigit() for name in self.units):
             lines += ["", say["unit_numbers"]]
         if self.notices:
-            lines += ["", f"## {say['notes']}", "", *(f"- {_safe(_side(notice, here))}" for notice in self.notices)]
+            lines += [
+                "",
+                f"## {say['notes']}",
+                "",
+                *(f"- {safe_cell(one_language(notice, here))}" for notice in self.notices),
+            ]
         return "\n".join(lines) + "\n"
 
     def _questions(self, say: dict[str, str], here: int) -> list[str]:
         asked = [(column.header, column.node) for column in self.columns if column.node and column.role == "ask"]
         lines = [
-            f"- {_safe(header)}: {_side(node.evidence, here)} → {node.choices.replace('|', ' / ')}"
+            f"- {safe_cell(header)}: {one_language(node.evidence, here)} → {node.choices.replace('|', ' / ')}"
             for header, node in asked
         ]
         return [*lines, "", say["how"]] if asked else [say["none"]]
@@ -112,9 +122,11 @@ class ProposalPage:
             is_shown = column.node is not None and column.role != "own_code"
             shown = _first_values(self.frame[column.header]) if is_shown else "—"
             role = _ROLE_WORDS[column.role][here] if column.role in _ROLE_WORDS else column.role
-            lines.append(f"| {_safe(column.header)} | {shown} | {role} | {_safe(_side(column.why, here))} |")
+            lines.append(
+                f"| {safe_cell(column.header)} | {shown} | {role} | {safe_cell(one_language(column.why, here))} |"
+            )
         out = ("会指向个人，已删去", "left out: leads to a person")[here]
-        return lines + [f"| {_safe(header)} | — | {_ROLE_WORDS[''][here]} | {out} |" for header in self.identifying]
+        return lines + [f"| {safe_cell(header)} | — | {_ROLE_WORDS[''][here]} | {out} |" for header in self.identifying]
 
     def _index(self, say: dict[str, str]) -> list[str]:
         texts = {
@@ -128,7 +140,7 @@ class ProposalPage:
             direction = say["bad"] if node.direction == -1 else say["good"]
             scale = texts.get(node.scale) or f"{node.minimum:g}–{node.maximum:g}"
             cells = (names.get(node.parent, ""), node.text_zh or node.label_zh, direction, scale, f"{node.weight:g}")
-            lines.append(f"| {' | '.join(map(_safe, cells))} |")
+            lines.append(f"| {' | '.join(map(safe_cell, cells))} |")
         if len({node.code for node in self.nodes if node.role == "dimension"}) == 1:
             lines += ["", say["one"]]
         if any(not node.scale for node in items):
@@ -138,7 +150,7 @@ class ProposalPage:
 
 def _first_values(cells: pd.Series) -> str:
     values = list(dict.fromkeys(cell.strip() for cell in cells if cell.strip()))[:_FIRST_VALUES]
-    return "、".join(_safe(value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…") for value in values)
+    return "、".join(safe_cell(value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…") for value in values)
 
 
 def _table(head: str) -> list[str]:
@@ -146,7 +158,7 @@ def _table(head: str) -> list[str]:
     return [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
 
 
-def _side(text: str, here: int) -> str:
+def one_language(text: str, here: int) -> str:
     """Return one language of a bilingual remark, ``中文 (English)``."""
     zh, opening, rest = text.partition(" (")
     if not opening:
@@ -155,6 +167,6 @@ def _side(text: str, here: int) -> str:
     return (zh if here == 0 else en) + (tail if closing else "")
 
 
-def _safe(text: str) -> str:
+def safe_cell(text: str) -> str:
     """Keep a cell of a Markdown table one cell, whatever a header or a name holds."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("\r", " ").replace("<", "&lt;")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import json
 import re
@@ -20,12 +19,13 @@ from ..release.protect import Protected
 from ..result import Result
 from ..spec.columns import written
 from . import theme
+from .markup import fragment
 from .plots import PLOTS
 from .wording import fill, say, without_our_sentences
 
 MIME = "application/vnd.dj-analysis.block+json"
 LITERAL = ("heading", "text", "note")  # may be an author's own words; all other blocks are made of results
-KINDS_OF_BLOCK = ("heading", "text", "note", "keyfigure", "table", "figure")
+KINDS_OF_BLOCK = ("heading", "text", "note", "keyfigure", "table", "figure", "recomputation")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Block:
         sealed = {"plan": self.plan, "seal": self.seal} if self.seal else {}
         return {
             MIME: {"kind": self.kind, "content": dict(self.content), **sealed},
-            "text/html": block_html(self),
+            "text/html": fragment(self.kind, self.content),
             "text/plain": self.plain,
         }
 
@@ -105,7 +105,7 @@ def text(
     _check_names(names)
     if safe is not None:
         own_words("sentence", re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "", without_our_sentences(sentence), flags=re.DOTALL))
-    return _block("text", {"text": fill(sentence, safe, names), "place": place}, safe)
+    return sealed_block("text", {"text": fill(sentence, safe, names), "place": place}, safe)
 
 
 def note(text: str, safe: Protected | Mapping[str, Protected] | None = None, **names: Any) -> Block:
@@ -117,7 +117,7 @@ def note(text: str, safe: Protected | Mapping[str, Protected] | None = None, **n
     '口径与上期一致。'
     """
     _check_names(names)
-    return _block("note", {"text": fill(text, safe, names)}, safe)
+    return sealed_block("note", {"text": fill(text, safe, names)}, safe)
 
 
 def keyfigure(
@@ -138,7 +138,7 @@ def keyfigure(
     >>> figure["value"], figure["detail"]
     ('47.5', '估计范围43.5—51.5分')
     """
-    safe = _printed(safe)
+    safe = printed_only(safe)
     own_words("label", label)
     if "unit" not in safe.table:
         raise UsageError("keyfigure: 此结果没有单位列 (the result has no column unit)")
@@ -153,7 +153,7 @@ def keyfigure(
     value = written(row[column], column, language, n=row.get("n", float("nan")), beside=list(table.columns))
     ends = {name: written(row[name], name, beside=list(table.columns)) for name in ("low", "high") if ranged}
     detail = say(language, "range", **ends) if ranged else hidden
-    return _block("keyfigure", {"label": label, "value": value, "detail": detail}, safe)
+    return sealed_block("keyfigure", {"label": label, "value": value, "detail": detail}, safe)
 
 
 def table(
@@ -190,7 +190,7 @@ def table(
     ['二支部', '—', '—', '为避免推算，不单列']
     ['三支部', '—', '—', '填答人数不足，按规定不单列']
     """
-    safe = _printed(safe)
+    safe = printed_only(safe)
     own_words("caption", caption)
     printed = shown(safe, columns, across, value, sort)
     total, language, hidden = len(printed.rows), safe.spec.language, safe.hidden
@@ -198,11 +198,11 @@ def table(
     remarks = [say(language, "table_hidden", count=hidden, min_group=safe.plan.min_group)] if hidden else []
     remarks += [say(language, "table_cut", shown=len(rows), total=total)] if len(rows) < total else []
     columns_ = [
-        {"name": name, "label": label, "kind": form, "width": _width([label, *(row[i] for row in rows)])}
+        {"name": name, "label": label, "kind": form, "width": _width(label, [row[i] for row in rows])}
         for i, (name, label, form) in enumerate(zip(printed.names, printed.headers, printed.forms, strict=True))
     ]
     content = {"caption": caption, "columns": columns_, "rows": rows, "values": values, "note": "".join(remarks)}
-    return _block("table", content, safe)
+    return sealed_block("table", content, safe)
 
 
 def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **options: Any) -> Block:
@@ -220,7 +220,7 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
     >>> dj.figure(dj.plot_scores, safe, level="branch").kind
     'figure'
     """
-    safe = _printed(safe)
+    safe = printed_only(safe)
     own_words("caption", caption)
     name = getattr(plot, "__name__", str(plot))
     if PLOTS.get(name) is not plot:
@@ -234,7 +234,7 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
         for place in ("left", "center"):  # the caption says it, once
             axes.set_title("", loc=place)
         content = _drawn(axes.get_figure())
-    return _block("figure", content | {"plot": name, "alt": title, "caption": caption or title}, safe)
+    return sealed_block("figure", content | {"plot": name, "alt": title, "caption": caption or title}, safe)
 
 
 def _drawn(figure_: Any) -> dict[str, Any]:
@@ -273,42 +273,6 @@ def _check_names(names: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"{name}={value}: 数字须来自 dj.protect 的结果 (numbers come from protected results; names hold words only)"
             )
-
-
-def block_html(block: Block) -> str:
-    """Return the block as an HTML fragment; every text in it is escaped."""
-    c, safe_text = block.content, html.escape
-    if block.kind == "heading":
-        level = c["depth"] + 1
-        return f"<h{level}>{safe_text(c['text']).replace(chr(10), '<br>')}</h{level}>"
-    if block.kind == "text":
-        return f'<p class="{safe_text(c["place"])}">{safe_text(c["text"])}</p>'
-    if block.kind == "note":
-        return f'<p class="note">{safe_text(c["text"])}</p>'
-    if block.kind == "keyfigure":
-        parts = "".join(f'<div class="{part}">{safe_text(c[part])}</div>' for part in ("label", "value", "detail"))
-        return f'<div class="keyfigure">{parts}</div>'
-    if block.kind == "figure":
-        caption = f"<figcaption>{safe_text(c['caption'])}</figcaption>"
-        label = safe_text(c["alt"], quote=True)
-        return f'<figure role="img" aria-label="{label}">{c["svg"]}{caption}</figure>'
-    return _table_html(c)
-
-
-def _table_html(c: Mapping[str, Any]) -> str:
-    kinds = ["text" if column["kind"] == "text" else "figure" for column in c["columns"]]
-    head = "".join(
-        f'<th class="{k}">{html.escape(col["label"])}</th>' for k, col in zip(kinds, c["columns"], strict=True)
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td class="{k}">{html.escape(cell)}</td>' for k, cell in zip(kinds, row, strict=True))
-        + "</tr>"
-        for row in c["rows"]
-    )
-    caption = f"<caption>{html.escape(c.get('number', '') + c['caption'])}</caption>" if c["caption"] else ""
-    note_ = f'<p class="note">{html.escape(c["note"])}</p>' if c["note"] else ""
-    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note_}"
 
 
 def seal_of(kind: str, content: Mapping[str, Any]) -> tuple[str, str]:
@@ -351,7 +315,7 @@ def own_table(frame: pd.DataFrame, note: str, *, about: str = "persons") -> Bloc
             "name": "",
             "label": str(name),
             "kind": "value" if number else "text",
-            "width": _width([str(name), *(row[i] for row in rows)]),
+            "width": _width(str(name), [row[i] for row in rows]),
         }
         for i, (name, number) in enumerate(zip(frame, numbers, strict=True))
     ]
@@ -392,7 +356,9 @@ def _own(about: str) -> dict[str, str]:
 OWN_WORK = "作者自行计算，未经披露控制 (the author's own work, not under disclosure control)"
 
 
-def _block(kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str, Protected | None] | None) -> Block:
+def sealed_block(
+    kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str, Protected | None] | None
+) -> Block:
     """Make a block that carries the seal of the plan its numbers were protected with; literal words carry none."""
     results = list(safe.values()) if isinstance(safe, Mapping) else [safe]
     plans = {result.plan.id: result.plan for result in results if result is not None}
@@ -405,7 +371,7 @@ def _block(kind: str, content: Mapping[str, Any], safe: Protected | Mapping[str,
     return Block(kind, content)
 
 
-def _printed(safe: Any) -> Protected:
+def printed_only(safe: Any) -> Protected:
     """Return what may be printed of a protected result; anything else is refused."""
     if not isinstance(safe, Protected):
         what = "未经披露控制的结果" if isinstance(safe, Result) else type(safe).__name__
@@ -413,7 +379,13 @@ def _printed(safe: Any) -> Protected:
     return safe.printed()
 
 
-def _width(cells: list[str]) -> float:
-    """Share of the line a column needs: its longest text, a Chinese character counting double, within bounds."""
-    longest = max(sum(2 if ord(ch) > 0x2E7F else 1 for ch in cell) for cell in cells)
+def _width(label: str, cells: list[str]) -> float:
+    """Share of the line a column needs: its longest text within bounds; a header of several words may take two lines."""
+    header = max([0.6 * _places(label) if " " in label else _places(label), *map(_places, label.split())])
+    longest = max([header, *map(_places, cells)])
     return float(min(max(longest, 5), 30) + 3)
+
+
+def _places(text: str) -> float:
+    """Return how wide a text is in letters, a Chinese character counting double."""
+    return sum(2.0 if ord(ch) > 0x2E7F else 1.0 for ch in text)

@@ -27,11 +27,15 @@ from ..result import PURPOSE, PURPOSE_EN
 from ..spec.codes import DEVICES
 from ..spec.periods import parse
 from ..spec.specification import Specification
-from .exports.document import Appearance, content_hash, read_document, stripped, waves_in
+from .edited_files import stem_beside_edited
+from .exports.document import Appearance, Document, as_written, content_hash, read_document, stripped, waves_in
 from .exports.formats import FORMATS, check_formats, written_in
 from .kernels import own_kernels
+from .named_numbers import NamedNumbers
 from .parameters import check_parameters, parameters_given, reports
-from .wording import say
+from .period_page import page_name, period_page, place_id
+from .placed_texts import AuthorsTexts
+from .wording import say, words
 
 if TYPE_CHECKING:
     import nbformat
@@ -72,6 +76,7 @@ def run_notebook(
     sent: Sequence[Mapping[str, Any]] = (),
     entered: Callable[[Sequence[str]], list[dict[str, Any]]] | None = None,
     corrections: Sequence[str] = (),
+    numbers: NamedNumbers | None = None,
     formats: Sequence[str] = ("html", "pdf"),
     template: str | Path | None = None,
     out: str | Path | None = None,
@@ -93,6 +98,8 @@ def run_notebook(
         Gives what the record keeps of closed waves that are shown otherwise than they were closed.
     corrections
         Reasons of corrections of this wave (更正说明), told at the end of the report.
+    numbers
+        Numbers that an author's own paragraphs (``texts/{period}/{unit}.md``) may name.
     formats
         Of html, pdf, docx, pptx and xlsx; the executed notebook without other outputs is always kept beside them.
     template
@@ -115,29 +122,35 @@ def run_notebook(
     check_formats(formats)
     values = {"workspace": str(folder), "period": period, "unit": unit, "lang": spec.language, **given}
     checked, appearance = check_parameters(source, values), _appearance(folder, spec, template)
+    authors = AuthorsTexts.read(texts_path(folder, period, unit), report, numbers)
     place = report_folder(folder, out)
     started = time.perf_counter()
     executed = _execute(source, checked, folder)
-    waves = waves_in(executed)
+    waves = authors.waves_beside(waves_in(executed))
     draft = not sent and shows_open(plan, waves)
     target = _target(report, period, draft=draft)
     manifest = _manifest(source, checked, spec, folder)
     manifest |= {"plan": plan.id, "head": record.head}
     document = read_document(
         executed,
-        _meta(report, period, unit, spec, manifest, plan, draft=draft, corrections=corrections),
+        report_meta(report, period, unit, spec, manifest, plan, waves, draft=draft, corrections=corrections),
         plan,
         spec.official,
     )
-    manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
+    document = authors.put_into(document)
+    manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)} | authors.manifest
     contents = written_in(document, formats, appearance)
     contents["ipynb"] = _notebook_bytes(stripped(executed), folder)
-    names = {kind: (target / f"{file_name(unit)}.{kind}").as_posix() for kind in contents}
-    payload = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
+    stem = stem_beside_edited(place / target, file_name(unit), record, _file_names(spec))
+    names = {
+        kind: (target / f"{stem if kind in ('docx', 'ipynb') else file_name(unit)}.{kind}").as_posix()
+        for kind in contents
+    }
+    payload = _payload(report, period, unit, spec, manifest, place_id(place, folder), corrected=bool(corrections))
     record.publish(
         "draft" if draft else "publication", payload | _releases(waves, draft, sent, entered),
         {names[kind]: (place / names[kind], content) for kind, content in contents.items()},
-        seconds=round(time.perf_counter() - started, 2),
+        seconds=round(time.perf_counter() - started, 2), listed=partial(_listed, place, folder, period, spec),
     )  # fmt: skip
     return Run(report, period, unit, {kind: place / name for kind, name in names.items()}, manifest)
 
@@ -183,6 +196,8 @@ def export_notebook(
     plan: Callable[[str], ReleasePlan],
     sent: Sequence[Mapping[str, Any]] = (),
     entered: Callable[[ReleasePlan, Sequence[str]], list[dict[str, Any]]] | None = None,
+    corrections: Callable[[str], Sequence[str]] = lambda period: (),
+    numbers: Callable[[str, str], NamedNumbers] | None = None,
     template: str | Path | None = None,
     out: Path | None = None,
 ) -> Exported:
@@ -201,28 +216,52 @@ def export_notebook(
         raise UsageError(f"文件不存在 (no such file): {notebook}")
     check_formats(formats)
     executed = nbformat.read(notebook, as_version=4)
-    known = {p.name: p.default for p in parameters_given(executed)}
-    if "period" not in known:
-        raise UsageError(f"{notebook.name}: 没有 period 参数 (it has no parameter period)")
-    period, unit = str(known["period"]), str(known.get("unit", "ALL"))
-    ruling, waves = plan(period), waves_in(executed)
+    period, unit = period_and_unit(notebook)
+    report, ruling, reasons = report_of(notebook, unit), plan(period), corrections(period)
+    authors = AuthorsTexts.read(
+        texts_path(folder, period, unit), report, numbers(period, unit) if numbers is not None else None
+    )
+    waves = authors.waves_beside(waves_in(executed))
     draft = not sent and shows_open(ruling, waves)
     manifest = _versions(spec) | {"parameters": {}, "plan": ruling.id, "head": record.head, "data": "—"}
-    report = notebook.parent.name if notebook.stem == file_name(unit) else notebook.stem
-    meta, appearance = (
-        _meta(report, period, unit, spec, manifest, ruling, draft=draft),
-        _appearance(folder, spec, template),
-    )
-    document = read_document(executed, meta, ruling, spec.official)
-    manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)}
+    meta = report_meta(report, period, unit, spec, manifest, ruling, waves, draft=draft, corrections=reasons)
+    appearance = _appearance(folder, spec, template)
+    document = authors.put_into(read_document(executed, meta, ruling, spec.official))
+    manifest |= {"content": content_hash(document.blocks), "dropped": list(document.dropped)} | authors.manifest
     target = (out or notebook.parent).resolve()
     contents = written_in(document, formats, appearance)
-    files = {kind: (target / f"{notebook.stem}.{kind}", content) for kind, content in contents.items()}
-    payload = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": manifest}
-    names = {_within(path, (folder / "reports").resolve()): (path, content) for path, content in files.values()}
+    stem, taken = notebook.stem, _file_names(spec)
+    stem = stem_beside_edited(target, stem, record, taken, with_notebook=False) if "docx" in contents else stem
+    files = {
+        kind: (target / f"{stem if kind == 'docx' else notebook.stem}.{kind}", content)
+        for kind, content in contents.items()
+    }
+    place = (folder / "reports").resolve()
+    within = target.is_relative_to(place)
+    payload = _payload(
+        report, period, unit, spec, manifest, place_id(place if within else target, folder), corrected=bool(reasons)
+    )
+    names = {_within(path, place): (path, content) for path, content in files.values()}
     payload |= _releases(waves, draft, sent, None if entered is None else partial(entered, ruling))
-    record.publish("draft" if draft else "publication", payload, names, seconds=0.0)
+    listed = partial(_listed, place, folder, period, spec) if within else None
+    record.publish("draft" if draft else "publication", payload, names, seconds=0.0, listed=listed)
     return Exported({kind: path for kind, (path, _) in files.items()}, document.dropped)
+
+
+def _payload(
+    report: str, period: str, unit: str, spec: Specification, manifest: Mapping[str, Any], place: str, *, corrected: bool = False
+) -> dict[str, Any]:  # fmt: skip
+    """Return what the record keeps of a run, beside its files."""
+    payload = {"report": report, "period": period, "unit": unit, "lang": spec.language, "manifest": dict(manifest)}
+    return payload | {"place": place} | ({"corrected": True} if corrected else {})
+
+
+def _listed(
+    place: Path, folder: Path, period: str, spec: Specification, left: Sequence[Mapping[str, Any]]
+) -> dict[str, tuple[Path, bytes]]:
+    """Return the page of the period, which lists what left into this report folder."""
+    here = [event for event in left if event.get("place", "reports") == place_id(place, folder)]
+    return {page_name(period): (place / page_name(period), period_page(here, period, place, spec))}
 
 
 def _appearance(folder: Path, spec: Specification, template: str | Path | None) -> Appearance:
@@ -270,6 +309,21 @@ def file_name(unit: str) -> str:
     return f"_{safe}" if safe.split(".")[0].casefold() in DEVICES else safe
 
 
+def report_of(notebook: Path, unit: str) -> str:
+    """Return the report that a kept notebook is of: its folder's name; a notebook of another name is a report by itself."""
+    kept = re.fullmatch(rf"{re.escape(file_name(unit))}(-\d+)?", notebook.stem)
+    return notebook.parent.name if kept else notebook.stem
+
+
+def texts_path(folder: Path, period: str, unit: str) -> Path:
+    """Return where an author's own paragraphs for the reports of a period and unit are kept."""
+    return folder / "texts" / period / f"{file_name(unit)}.md"
+
+
+def _file_names(spec: Specification) -> set[str]:
+    return {file_name(unit.unit) for unit in spec.units.rows}
+
+
 def _within(path: Path, place: Path) -> str:
     return path.relative_to(place).as_posix() if path.is_relative_to(place) else path.name
 
@@ -288,6 +342,29 @@ def workspace_of(notebook: Path) -> tuple[str, str]:
         raise UsageError(f"{notebook.name}: 没有 workspace 参数 (it has no parameter workspace)")
     around = [p for p in notebook.resolve().parents if p.name == known["workspace"] and (p / "workspace.toml").exists()]
     return str(around[0] if around else known["workspace"]), str(known.get("lang", "zh"))
+
+
+def document_as_written(
+    notebook: Path, spec: Specification, plan: ReleasePlan, corrections: Sequence[str] = ()
+) -> tuple[Document, str]:
+    """Return the report that a kept notebook tells, without an author's paragraphs, and its name; to compare, not to export."""
+    import nbformat
+
+    kept, (period, unit) = nbformat.read(notebook, as_version=4), period_and_unit(notebook)
+    report = report_of(notebook, unit)
+    manifest = _versions(spec) | {"data": "—", "head": ""}
+    meta = report_meta(report, period, unit, spec, manifest, plan, waves_in(kept), draft=False, corrections=corrections)
+    return as_written(kept, meta, spec.official), report
+
+
+def period_and_unit(notebook: Path) -> tuple[str, str]:
+    """Return the period and unit that an executed notebook was run for."""
+    import nbformat
+
+    known = {p.name: p.default for p in parameters_given(nbformat.read(notebook, as_version=4))}
+    if "period" not in known:
+        raise UsageError(f"{notebook.name}: 没有 period 参数 (it has no parameter period)")
+    return str(known["period"]), str(known.get("unit", "ALL"))
 
 
 def _execute(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.NotebookNode:
@@ -379,20 +456,25 @@ def _inputs(folder: Path) -> list[Path]:
     return sorted(path for path in files if not is_lock(path))
 
 
-def _meta(
+def report_meta(
     report: str,
     period: str,
     unit: str,
     spec: Specification,
     manifest: Mapping[str, Any],
     plan: ReleasePlan,
+    waves: Sequence[tuple[str, str]],
     *,
     draft: bool,
     corrections: Sequence[str] = (),
 ) -> dict[str, str]:
+    """Return what goes around the blocks of a report: title, purpose, limits, foot, draft mark."""
     language = spec.language
     label = parse(period).label(language) if period else ""
-    purpose = {"zh": PURPOSE, "en": PURPOSE_EN}[language] + (f" {spec.purpose}" if spec.purpose else "")
+    office = spec.office if language == "zh" else spec.office_en or spec.office
+    of_work = bool(waves) and all(programme != "survey" for programme, _ in waves)
+    purpose = words(language)["purpose_bm"] if of_work else {"zh": PURPOSE, "en": PURPOSE_EN}[language]
+    purpose += f" {spec.purpose}" if spec.purpose else ""
     footer = say(
         language, "footer", codebook=manifest["codebook"], units=manifest["units"], data=manifest["data"],
         version=manifest["version"], min_group=plan.min_group, hidden=len(plan.hidden.get(("survey", period), ())),
@@ -400,9 +482,10 @@ def _meta(
     )  # fmt: skip
     title = f"{label} {spec.unit_label(unit)} {report}".strip()
     return {
-        "title": title, "period": label, "unit": unit, "language": language, "office": spec.office, "purpose": purpose,
-        "limits": say(language, "limits", min_group=plan.min_group), "footer": footer,
+        "title": title, "period": label, "unit": unit, "language": language, "office": office, "purpose": purpose,
+        "limits": say(language, "limits_work" if of_work else "limits", min_group=plan.min_group), "footer": footer,
         "draft": say(language, "draft") if draft else "",
+        "reasons": "；".join(corrections),
         "correction": say(language, "correction", reasons="；".join(corrections)) if corrections else "",
     }  # fmt: skip
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import nbformat
 
 REQUIRED = object()  # a parameter without a default
+#: Reports that read the answers of a survey; the others read branch indicators.
+OF_SURVEYS = ("quarterly", "methods")
 _TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 
 

@@ -14,11 +14,9 @@ import pandas as pd
 from ..errors import UsageError, unknown
 from ..judge.alerts import reason_words
 from ..release.protect import Protected
-from ..spec.columns import base_of, bounded, in_form, kind_of, written
+from ..spec.columns import ALMOST_NEVER, SMALLEST_P, base_of, bounded, in_form, kind_of, written
 from ..spec.reasons import printed_reason
 from .sentences import moved, question_words
-
-SMALLEST_P = 0.001  # the last place in which p-values are written
 
 
 def say(language: str, key: str, **values: Any) -> str:
@@ -106,6 +104,7 @@ class View:
         rows = table.head(most if most is not None else len(table)).to_dict("records")
         tree = spec.codebook.tree
         shares = [name for name in table.columns if kind_of(name, list(table.columns)).name == "share"]
+        chances = [name for name in table.columns if kind_of(name, list(table.columns)).name == "likelihood"]
         base = base_of(table.columns)
         for row in rows:
             row |= {name: None for name, value in row.items() if value is pd.NA}
@@ -113,9 +112,14 @@ class View:
                 low, high, few = bounded(name, np.array([row.get(base, np.nan)], dtype=float), list(table.columns))
                 if few[0] and row[name] is not None and not low < row[name] < high:
                     row[name] = written(row[name], name, n=row[base], beside=list(table.columns))
+            for name in chances:  # an estimated chance near 0 or 1 is told as less or more than the last place
+                if pd.notna(row[name]) and not ALMOST_NEVER <= row[name] <= 1 - ALMOST_NEVER:
+                    row[name] = written(row[name], name, beside=list(table.columns))
             for name in (name for name in ("scale", "code") if name in row):
                 row["label"] = spec.code_label(row[name])
                 row["question"] = question_words(tree[row[name]], spec.language) if row[name] in tree else row["label"]
+            if "type" in row:
+                row["type_name"] = spec.type_label(str(row["type"]))
             if "unit" in row:
                 row["name"] = spec.unit_label(row["unit"], row.get("level", ""))
             if "other" in row:
@@ -141,7 +145,7 @@ def _words() -> dict[str, Any]:
 
 def _p_value(p: float) -> str:
     """Write a p-value with its sign; one that rounds to nothing is less than the last place."""
-    return "p<0.001" if p < SMALLEST_P / 2 else f"p={in_form(p, 'decimal')}"
+    return f"p<{SMALLEST_P:g}" if p < SMALLEST_P / 2 else f"p={in_form(p, 'decimal')}"
 
 
 @cache

@@ -13,7 +13,7 @@ from ..spec.units import ALL
 from .plan import ReleasePlan
 from .skipped import row_shifts
 
-_CENTRES = ("difference", "enps", "score", "adjusted", "shrunken")  # what a range lies around
+_CENTRES = ("difference", "enps", "score", "adjusted", "shrunken", "satisfaction")  # what a range lies around
 
 
 def as_printed(result: Result, plan: ReleasePlan) -> Result:

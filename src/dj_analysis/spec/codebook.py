@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from ..errors import Problems, SpecError
+from .indicator_methods import check_denominators, check_headers, check_methods
 from .lint import check_records, check_subjects, craft_warnings
 from .periods import parse
 from .schemas import CODEBOOK, INDICATORS, SCALES
@@ -207,6 +208,9 @@ def load_indicators(settings: Settings, problems: Problems) -> Tree | None:
     nodes = read_nodes(table, problems, Indicator)
     check_tree(table.place, nodes, problems)
     indicators = [node for node in nodes if isinstance(node, Indicator)]
+    check_headers(table, problems)
+    check_methods(table, problems)
+    check_denominators(table.place, indicators, problems)
     check_points(table.place, indicators, problems)
     check_nature(table.place, indicators, problems)
     return Tree(_sound(nodes), about="units")
@@ -290,5 +294,7 @@ def _sound(nodes: list[Node]) -> tuple[Node, ...]:
     return tuple(
         node
         for node in sound
-        if node.code in parents or (node.role == "item" and (node.minimum < node.maximum or is_counted(node)))
+        if node.code in parents
+        or node.role == "ask"
+        or (node.role == "item" and (node.minimum < node.maximum or is_counted(node)))
     )

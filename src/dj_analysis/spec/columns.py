@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+SMALLEST_P = 0.001  # the last place in which p-values are written
+ALMOST_NEVER = 0.001  # a chance that was estimated is never printed as 0 or 100 %
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -85,7 +88,7 @@ def kind_of(name: str, beside: Collection[str] = ()) -> Kind:
 #: What a range belongs to, the first of these there is, and the kind its ends are of.
 _CENTRES = {
     "estimate": "coefficient", "enps": "difference", "difference": "difference", "share": "share", "score": "score",
-    "adjusted": "score", "shrunken": "score",
+    "adjusted": "score", "shrunken": "score", "satisfaction": "score",
 }  # fmt: skip
 
 
@@ -134,6 +137,10 @@ def written(value: Any, name: str, language: str = "zh", *, n: float = np.nan, b
         return in_form(value, "value") if number else str(value) if not pd.isna(value) else _table()["missing"]["mark"]
     if pd.isna(value):
         return str(_table()["missing"]["mark"])
+    if kind.name == "chance" and value < SMALLEST_P / 2:
+        return f"<{SMALLEST_P:g}"
+    if kind.name == "likelihood" and not ALMOST_NEVER / 2 <= value <= 1 - ALMOST_NEVER / 2:
+        return f"<{ALMOST_NEVER:.1%}" if value < 0.5 else f">{1 - ALMOST_NEVER:.1%}"
     low, high, few = bounded(name, np.array([n]), beside)
     if few[0] and (value <= low or value >= high):
         return f"≤{100 * low:.0f}%" if value <= low else f"≥{100 * high:.0f}%"

@@ -100,6 +100,16 @@ def without_totals(frame: pd.DataFrame, place: str) -> tuple[pd.DataFrame, tuple
     return rest, (f"{place}: 第 {numbers} 行是合计、平均或备注，未计 (rows of totals or remarks left out)",)
 
 
+def stands_for_all(text: str) -> bool:
+    """Tell whether a cell names a row of totals or means (合计, 平均) rather than a unit."""
+    return bool(_TOTAL.fullmatch(text.strip()) or _MEAN.fullmatch(text.strip()))
+
+
+def is_remark(text: str) -> bool:
+    """Tell whether a cell begins a remark below a table (注:, 填表人:)."""
+    return bool(_REMARK.match(text.strip()))
+
+
 def _rows(frame: pd.DataFrame) -> list[tuple[int, list[str]]]:
     """Return the rows that hold a word for a total anywhere, as their filled cells."""
     said = pd.Series(False, index=frame.index)

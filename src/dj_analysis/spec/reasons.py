@@ -72,6 +72,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "digits_too_few": ("数值太少，不检验末位", "too few values to look at last digits"),
     "digits_narrow": ("取值范围窄，不检验末位", "too narrow a range to look at last digits"),
     "digits_stepped": ("按固定步长取值，不检验末位", "moves in steps of its own, last digits are not looked at"),
+    "not_every_unit_judged_every_other": (
+        "不足四个单位，或未两两互评，不计算互评一致",
+        "fewer than four units, or not every one judged every other",
+    ),
+    "marks_follow_from_main_effects": ("评分没有互评偏向可看", "marks follow from raters and units alone"),
     "no_criterion": ("未写考核标准", "no standard of assessment"),
     "no_team_of_this_star": ("缺必备班组（没有相应星级的班组）", "no team of this star"),
     "no_teams": ("没有班组星级", "no stars of teams"),

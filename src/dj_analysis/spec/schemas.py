@@ -132,7 +132,9 @@ INDICATORS = Schema(
     "支部对标指标树",
     (
         *_NODE,
-        TableColumn("role", "作用", "choice", allowed=("item", "dimension", "index", ""), example="item"),
+        TableColumn(
+            "role", "作用;ask = 待定", "choice", allowed=("item", "dimension", "index", "ask", ""), example="item"
+        ),
         TableColumn(
             "direction", "方向:1 越高越好,-1 越低越好", "choice", required=True, allowed=("1", "-1", ""), example="1"
         ),
@@ -153,6 +155,10 @@ INDICATORS = Schema(
             "choice",
             allowed=("arithmetic", "geometric", "harmonic", "points", ""),
         ),
+        TableColumn("denominator", "分母:headcount = 在册人数,或另一指标的代码;区间是比率的区间", example="headcount"),
+        TableColumn("normaliser", "换算方法:逐月得分只用 goalposts(按区间);其余用 dj.methods.composite"),
+        TableColumn("imputation", "缺值:空或 reweight = 权重归其余指标;其余用 dj.methods.composite"),
+        TableColumn("treatment", "极端值:逐月得分不处理(空);其余用 dj.methods.composite"),
         TableColumn(
             "kind",
             "points 下的计分:空=按区间折算,deduct=每次扣分,bonus=每次加分(上限为分值),veto=一票否决",
@@ -166,6 +172,8 @@ INDICATORS = Schema(
         TableColumn("evidence", "佐证材料"),
         TableColumn("owner_department", "责任部门"),
         TableColumn("nature", "属性,用 | 分隔(党务|行政、定性|定量、共性|个性、数量|质量)"),
+        TableColumn("choices", "待定(role = ask)时可选的区间和方向,用 | 分隔"),
+        TableColumn("question", "待定(role = ask)的缘由"),
     ),
     ("code", "valid_from"),
 )

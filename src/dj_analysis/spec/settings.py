@@ -48,7 +48,7 @@ _TOP = {
     "tables": dict,
 }
 _SECTIONS: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "units": {"exclude_types": list},
+    "units": {"exclude_types": list, "types_en": dict},
     "codebook": {"recall": str, "not_applicable": bool},
     "publish": {"cross": list},
     "consent": {"basis": str, "date": (str, date), "text": str},
@@ -116,6 +116,8 @@ class Settings:
         Months after which answers of a closed wave are to be deleted.
     expected
         How many things the tables must hold.
+    types_en
+        Names of types of units for English readers.
     official
         What stands around the text of a report (``[document]``).
     """
@@ -133,6 +135,7 @@ class Settings:
     waves: Mapping[str, str] = field(default_factory=dict)
     roots: Mapping[str, str] = field(default_factory=dict)
     exclude_types: tuple[str, ...] = ()
+    types_en: Mapping[str, str] = field(default_factory=dict)
     recall: str = ""
     not_applicable: bool = False
     cross: tuple[tuple[str, ...], ...] = ()
@@ -184,6 +187,7 @@ def read_settings(folder: str | Path, problems: Problems) -> Settings:
     return Settings(
         folder=folder,
         exclude_types=tuple(raw["units"].get("exclude_types", ())),
+        types_en=_texts(f"{path.name} [units.types_en]", raw["units"].get("types_en", {}), problems),
         recall=raw["codebook"].get("recall", ""),
         not_applicable=raw["codebook"].get("not_applicable", False),
         cross=tuple(tuple(pair) for pair in raw["publish"].get("cross", ())),

@@ -110,11 +110,12 @@ def _hidden_columns(xml: bytes) -> list[str]:
     columns: list[str] = []
     for element in _HIDDEN_COLUMN.findall(xml[: xml.find(b"<sheetData")]):
         low, high = (int(re.search(name + rb'="(\d+)"', element).group(1)) for name in (rb"\bmin", rb"\bmax"))  # type: ignore[union-attr]
-        columns += [_letters(number) for number in range(low, min(high, low + 50) + 1)]
+        columns += [column_letters(number) for number in range(low, min(high, low + 50) + 1)]
     return columns
 
 
-def _letters(number: int) -> str:
+def column_letters(number: int) -> str:
+    """Return the letters of a column, of which A is the first."""
     text = ""
     while number:
         number, rest = divmod(number - 1, 26)

@@ -41,6 +41,8 @@ class Specification:
         Code → what a kind of score sheet asks, of which units.
     cross
         Cross-classifications that may be published: a unit level or group column, then group columns.
+    types_en
+        Names of types of units for English readers.
     """
 
     codebook: Codebook = field(default_factory=lambda: Codebook(Tree(())))
@@ -62,6 +64,7 @@ class Specification:
     fonts: str = ""
     official: Official = field(default_factory=Official)
     cross: tuple[tuple[str, ...], ...] = ()
+    types_en: Mapping[str, str] = field(default_factory=dict)
 
     def speaking(self, language: Language) -> Self:
         """Return the same declarations for readers of another language."""
@@ -114,6 +117,10 @@ class Specification:
             return CROSS.join(self.level_label(part) for part in level.split(CROSS))
         group = self.group_names.get(level)
         return group or LEVELS.get(self.language, {}).get(level, level)
+
+    def type_label(self, kind: str) -> str:
+        """Name of a type of units for the reader; as declared where it has no name in the reader's language."""
+        return self.types_en.get(kind, kind) if self.language == "en" else kind
 
     @cached_property
     def group_names(self) -> Mapping[str, str]:

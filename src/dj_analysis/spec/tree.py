@@ -80,7 +80,10 @@ class Indicator(Node):
     Attributes
     ----------
     aggregator
-        How the children make this node: ``arithmetic`` (default), ``geometric``, ``harmonic`` or ``points``.
+        How the children make this node: ``arithmetic`` (default), ``geometric``, ``harmonic`` or ``points``. All but ``points`` hold for
+        the nodes below as well, unless these declare their own: see :meth:`Tree.aggregator_of`.
+    denominator
+        Code of the indicator each value is divided by, or ``headcount``; the range is that of the ratio.
     kind
         Under ``points``: empty for a value on its range, ``deduct`` (points off for each count, never below 0), ``bonus``
         (points on for each count, up to the weight), ``veto`` (any count makes the whole 0).
@@ -93,9 +96,12 @@ class Indicator(Node):
     criterion, evidence, owner_department, nature
         Standard of assessment (考核标准), what proves the value, who is responsible, and attributes (党政、定性定量、共性个性、
         数量质量), separated by ``|``.
+    question
+        Why its range or direction is still to be decided (role ``ask``).
     """
 
     aggregator: str = ""
+    denominator: str = ""
     kind: str = ""
     points_each: float = float("nan")
     target: float = float("nan")
@@ -104,6 +110,7 @@ class Indicator(Node):
     evidence: str = ""
     owner_department: str = ""
     nature: str = ""
+    question: str = ""
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -229,6 +236,19 @@ class Tree:
         whole = share * len(children)
         return max(1, int(whole) + (whole - int(whole) > 1e-9))
 
+    def aggregator_of(self, node: Node) -> str:
+        """Return how the children make a node: by what it declares, else by what the nearest node above it declares.
+
+        ``points`` holds for the node that declares it only: what a points sheet adds up are the points of its parts.
+        """
+        for one in (node, *(self[code] for code in self.ancestors(node.code))):
+            name = one.aggregator if isinstance(one, Indicator) else ""
+            if name == "points" and one is not node:
+                break
+            if name:
+                return name
+        return "arithmetic"
+
     @cached_property
     def version(self) -> str:
         """Short hash of the whole declaration; it changes when anything that decides a number changes."""
@@ -244,11 +264,14 @@ class Tree:
         node, children = self[code], self.children(code)
         whole = sum(child.weight for child in children if not is_extra(child)) or 1.0
         below = [(child.code, round(child.weight / whole, 9), self.scoring_version(child.code)) for child in children]
-        own: tuple[object, ...] = (node.rollup, getattr(node, "aggregator", ""), f"{node.min_share:g}")
+        how = self.aggregator_of(node) if children else ""
+        how = getattr(node, "aggregator", "") if how == "arithmetic" else how  # as it was before there were others
+        own: tuple[object, ...] = (node.rollup, how, f"{node.min_share:g}")
         if not children:
             kind, each = getattr(node, "kind", ""), getattr(node, "points_each", float("nan"))
             own = (*own, node.direction, f"{node.minimum:g}", f"{node.maximum:g}", node.scale, kind, f"{each:g}")
             own = (*own, node.weight) if kind in ("deduct", "bonus") else own
+            own = (*own, below_line) if (below_line := getattr(node, "denominator", "")) else own
         return hashlib.sha256(repr((own, below)).encode()).hexdigest()[:8]
 
     @cached_property

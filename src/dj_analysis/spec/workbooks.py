@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,50 @@ def read_workbook(path: Path, place: str, sheet: str, problems: Problems) -> Gri
         _unreadable(error, place, problems)
         return None
     return Grid(rows, (*notices, *note_unseen(look_behind(path, name), place, problems)))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One visible sheet as text cells; ``merged``: first and last (row, column) of each range of merged cells, from 0."""
+
+    name: str
+    rows: list[list[str]]
+    merged: tuple[tuple[tuple[int, int], tuple[int, int]], ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+def read_sheets(path: Path, place: str, problems: Problems) -> list[Sheet]:
+    """Read every visible sheet of a workbook that holds cells; hidden ones are told in the notices of the first.
+
+    Faults go into ``problems``, as in :func:`read_workbook`; merged cells are not filled.
+    """
+    import python_calamine as calamine
+
+    if not _sound_package(path, place, problems):
+        return []
+    sheets: list[Sheet] = []
+    try:
+        with _opened(path) as book:
+            visible = _visible_sheets(book)
+            hidden = [name for name in book.sheet_names if name not in visible]
+            told = (f"{place}: 隐藏的工作表未读 (hidden sheets not read) {'、'.join(hidden)}",) if hidden else ()
+            for name in visible:
+                read = book.get_sheet_by_name(name)
+                rows = [[cell_text(cell) for cell in row] for row in read.to_python(skip_empty_area=False)]
+                if any(map(any, rows)):
+                    notices = note_unseen(look_behind(path, name), f"{place} {name}", problems)
+                    merged = tuple((first, last) for first, last in read.merged_cell_ranges or [])
+                    sheets.append(Sheet(name, rows, merged, (*told, *notices)))
+                    told = ()
+    except calamine.PasswordError:
+        _protected(place, problems)
+    except Exception as error:  # the reader of each kind has errors of its own
+        _unreadable(error, place, problems)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # how a damaged file can end inside the reader
+            raise
+        _unreadable(error, place, problems)
+    return sheets
 
 
 def other_sheets(path: Path, sheet: str) -> dict[str, list[list[str]]]:

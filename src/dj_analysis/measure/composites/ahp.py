@@ -12,6 +12,7 @@ from ...errors import DataError, Problems, UsageError
 from ...result import Result
 from ...spec.specification import Specification
 from ..basis import Basis, digest_of
+from ..engines import wrapped_frame
 from .weights import Weights, packed
 
 #: Mean consistency index of random matrices of 1–15 things (Saaty 1980; up to 10 as printed in Saaty 1990).
@@ -135,6 +136,11 @@ def _read(judgements: Any, codes: Sequence[str] | None) -> tuple[dict[str, np.nd
     if not by_expert:
         raise UsageError("没有判断矩阵 (there is no judgement matrix)")
     first = next(iter(by_expert.values()))
+    for expert, matrix in by_expert.items():
+        if isinstance(matrix, pd.DataFrame):
+            wrapped_frame(
+                matrix, f"判断矩阵/judgements {expert}"
+            )  # names several rows of headers and columns that are twice there
     columns = [str(name) for name in first.columns] if isinstance(first, pd.DataFrame) else None
     names = [str(code) for code in codes] if codes is not None else columns
     names = names or [str(i + 1) for i in range(len(first))]

@@ -32,6 +32,12 @@ class Attributes(Result):
         """Indicators without a standard of assessment (考核标准): period, code, reason."""
         return self.parts["blank"]
 
+    @property
+    def declared(self) -> bool:
+        """Tell whether any indicator has an attribute or a standard of assessment."""
+        none = self.table[self.table["attribute"] == NO_ATTRIBUTE]
+        return len(none) < len(self.table) or len(self.blank) < none["indicators"].sum()
+
 
 def attributes(indicators: Indicators) -> Attributes:
     """Count the indicators in force at the end of a period by what the column ``nature`` says of them.

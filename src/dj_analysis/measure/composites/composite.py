@@ -28,6 +28,7 @@ from .choices import Choices
 from .normalisers import HIGH, LOW, Ends, normaliser
 from .preparing import held, imputed, learn_imputation, learn_limits
 from .unit_values import UnitValues, unit_values
+from .upward import node_points
 
 CONSTANT = "same_value_everywhere_cannot_rescaled"
 NOT_POSITIVE = "negative_values_have_no_geometric"
@@ -213,6 +214,10 @@ def _check_ranges(values: np.ndarray, data: UnitValues) -> None:
 def _scores(data: UnitValues, tree: Tree, choices: Choices, stages: Stages) -> dict[str, np.ndarray]:
     """Score every leaf and node; the default choices use the ordinary scoring path."""
     scores = dict(zip(data.codes, stages["normalised"].T, strict=True))
+    if choices.as_scored and any(tree.aggregator_of(node) != "arithmetic" for node in tree.inner):
+        return scores | node_points(
+            tree, scores, {code: data.why[:, j] == reasons.NOT_APPLICABLE for j, code in enumerate(data.codes)}
+        )
     if choices.as_scored:
         table = score_frame(pd.DataFrame(data.values, columns=data.codes), {"full": tree})
         scored = [node.code for node in tree.inner if f"full__{node.code}" in table]

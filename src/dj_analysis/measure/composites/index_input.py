@@ -59,6 +59,19 @@ def _of_scores(marks: Scores, tree: Tree, level: str | None) -> UnitValues:
     )  # fmt: skip
 
 
+def declared_aggregator(tree: Tree) -> str:
+    """Return the one aggregator that all nodes of a tree declare; trees that mix several are refused."""
+    names = {node.code: tree.aggregator_of(node) for node in tree.inner}
+    kinds = set(names.values())
+    if len(kinds) > 1 or "points" in kinds:
+        listed = "、".join(f"{code} {name}" for code, name in names.items() if name != "arithmetic")
+        raise UsageError(
+            f"aggregator: 各节点合成方法不同 (nodes declare different aggregators): {listed};"
+            " 用 base=Choices(aggregator=…) 指定一种 (name one)"
+        )
+    return next(iter(kinds), "arithmetic")
+
+
 def top_of(tree: Tree) -> str:
     """Return the root of the tree."""
     roots = [node.code for node in tree.inner if not any(above in tree for above in tree.ancestors(node.code))]

@@ -20,7 +20,7 @@ from ..survey import Indicators
 from .alternatives import Alternatives, Design, design_of
 from .choices import Choices
 from .index_draws import Combination, DrawModel, ranks_of
-from .index_input import model_of, read_values, top_of
+from .index_input import declared_aggregator, model_of, read_values, top_of
 from .unit_values import UnitValues
 
 NOT_ASKED = "not_asked_for"
@@ -104,7 +104,7 @@ def robustness(
     choices
         The open choices.
     base
-        The declared choices beyond the tree; plain scoring by default.
+        The declared choices beyond the tree; by default plain scoring with the aggregator the tree declares.
     level
         Level of the units ranked; by default the finest with two units or more.
     code
@@ -124,7 +124,8 @@ def robustness(
     Raises
     ------
     UsageError
-        Scores of a survey, a level or code that does not exist, no draws.
+        Scores of a survey, a level or code that does not exist, no draws; without ``base`` a tree whose nodes declare different
+        aggregators.
 
     References
     ----------
@@ -143,9 +144,10 @@ def robustness(
     if base is not None and base.zeros == "limit":
         raise UsageError("zeros = 'limit': 用 floor 代替 (give a floor instead): Alternatives(floor=1)")
     data, tree = read_values(marks, tree, base or Choices(), level, groups)
+    base = base or Choices(aggregator=declared_aggregator(tree))
     of_points, chosen = isinstance(marks, Scores), choices or Alternatives()
     code = code or top_of(tree)
-    model = model_of(data, tree, code, base or Choices(), chosen.floor, of_points)
+    model = model_of(data, tree, code, base, chosen.floor, of_points)
     design = design_of(model, chosen, max(draws, 256), seed)
     all_scores = [model.scores(way, [branch.weights[None] for branch in model.branches])[0] for way in design.ways]
     score = all_scores[0]

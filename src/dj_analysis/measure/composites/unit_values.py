@@ -84,6 +84,9 @@ def unit_values(
     leaves = tuple(leaf for leaf in tree.leaves if leaf.code in wide.columns)
     _check(wide, leaves, groups)
     table = wide[[leaf.code for leaf in leaves]].astype("float64")
+    if not of_indicators:  # values of a workspace were divided when they were read
+        declared = {leaf.code: str(getattr(leaf, "denominator", "")) for leaf in leaves}
+        denominator = {code: column for code, column in declared.items() if column} | dict(denominator or {})
     denominated = divided(table, wide, denominator) if denominator else table
     people = np.full(table.shape, np.nan) if n is None else n[table.columns].to_numpy(dtype=float)
     missing_reasons = (
@@ -144,8 +147,14 @@ def _of_indicators(data: Indicators, tree: Tree, level: str) -> tuple[pd.DataFra
     rows = [unit.unit for unit in data.spec.units.at(data.period).at_level(level)]
     codes = [leaf.code for leaf in tree.leaves]
 
+    values = data.values
+    if values["period"].nunique() > 1:  # a span: the mean of the months a unit has
+        values = values.groupby(["unit", "code"], as_index=False, sort=False).agg(
+            {"value": "mean", "n": "min", "reason": "last"}
+        )
+
     def wide(column: str) -> pd.DataFrame:
-        return data.values.pivot(index="unit", columns="code", values=column).reindex(index=rows, columns=codes)
+        return values.pivot(index="unit", columns="code", values=column).reindex(index=rows, columns=codes)
 
     why = wide("reason").astype("object")
     why = why.where(why.notna() & (why != ""), reasons.MISSING_VALUE)

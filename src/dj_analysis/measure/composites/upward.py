@@ -52,7 +52,7 @@ def node_points(
             continue
         values = np.column_stack([points[child.code] for child in children])
         shut = np.column_stack([free.get(child.code, np.zeros(len(values), dtype=bool)) for child in children])
-        name = node.aggregator if isinstance(node, Indicator) and node.aggregator else "arithmetic"
+        name = tree.aggregator_of(node)
         if name == "points":
             points[node.code] = _sheet(node, children, values, shut)
         else:

@@ -44,7 +44,8 @@ def weigh(
     ----------
     data
         A tree (``equal``, ``direct``); a survey: respondents are the rows, their weights are honoured, and only sums leave
-        the frame; ``ws.indicators(period)`` or any dataframe with a row a unit: every unit counts once.
+        the frame; ``ws.indicators(period)`` or any dataframe with a row a unit: every unit counts once, of a span with the
+        mean of its months.
     method
         ``equal``; ``direct``: the declared weights, or ``given``; ``entropy``, ``critic``, ``pca``: see
         :mod:`~dj_analysis.measure.weight_methods`; ``combined``: two of them; or a researcher's own function of moments.

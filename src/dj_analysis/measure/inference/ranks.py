@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -17,6 +19,7 @@ from ...spec.bands import SLACK
 Method = Literal["joint", "marginal", "simulated"]
 
 DRAWS_AT_ONCE = 20  # draws of one random stream, few enough for 10,000 units to stay in the processor's cache
+ROWS_AT_ONCE = 500  # units whose simulated ranks one thread sorts
 PAIRS_AT_ONCE = 1_000_000  # pairs of units looked at in one step when all draws are done
 CANDIDATES = 32  # units with the largest errors in a draw, among which the largest difference nearly always is
 LEVELS, FINE = 65_534, 0.02  # draws are sorted as 16-bit numbers where a step is within this part of every error
@@ -247,13 +250,21 @@ def _simulated(
 ) -> tuple[np.ndarray, np.ndarray]:
     ranks = np.empty((x.size, draws), dtype=np.uint16 if x.size <= 2**16 else np.uint32)
     places, draw_orders = np.arange(x.size, dtype=ranks.dtype), _orders(x, s, f)
-    for first, stream in zip(range(0, draws, DRAWS_AT_ONCE), _streams(draws, seed), strict=True):
+
+    def rank_block(first: int, stream: tuple[np.random.Generator, int]) -> None:
         orders = draw_orders(*stream)
         block = np.empty(orders.shape, dtype=ranks.dtype)
         for draw, units in zip(block, orders, strict=True):
             draw[units] = places
         ranks[:, first : first + len(orders)] = block.T
-    ranks.sort(axis=1, kind="stable")  # by digits: quick on every processor
+
+    def sort_rows(first: int) -> None:
+        ranks[first : first + ROWS_AT_ONCE].sort(axis=1, kind="stable")  # by digits: quick on every processor
+
+    # Each block has a stream of its own, so that the result does not depend on the number of threads.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        list(threads.map(rank_block, range(0, draws, DRAWS_AT_ONCE), _streams(draws, seed)))
+        list(threads.map(sort_rows, range(0, x.size, ROWS_AT_ONCE)))
     tail = (1 - confidence) / 2 * (draws - 1)
     lowest, highest = int(np.floor(tail)), int(np.ceil(draws - 1 - tail))
     return ranks[:, lowest] + 1.0, ranks[:, highest] + 1.0

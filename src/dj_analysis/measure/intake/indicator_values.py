@@ -8,12 +8,13 @@ import pandas as pd
 
 from ...errors import Problems, unknown
 from ...spec import reasons
+from ...spec.indicator_methods import HEADCOUNT
 from ...spec.periods import order, parse, within
 from ...spec.schemas import INDICATOR_VALUES, REVIEW_STAGES, TEAMS
 from ...spec.settings import Settings
 from ...spec.specification import Specification
 from ...spec.tables import Table, load_table, numbers, rows_text, whole_numbers
-from ...spec.tree import Tree
+from ...spec.tree import Indicator, Tree
 from ..survey import Indicators
 from .appeals import changed_by, load_appeals, match_corrections
 from .identifiers import check_names, shown_path
@@ -59,7 +60,7 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
     ReleasedValues
         Empty where there is no table. A statistic about persons (``about = persons``) without its n loses its value, with
         the reason; so does a value its source marked as missing. A value released twice without a granted appeal is a
-        problem.
+        problem. Values of an indicator with a denominator are divided by it: its range is that of the ratio.
     """
     appeals = load_appeals(settings, spec, problems)
 
@@ -94,16 +95,16 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
     for name in ("value", "n", "se"):
         frame[name] = numbers(frame[name])
     frame = _without_copies(table.place, frame, ["unit", "period", "code", "time"], problems)
-    _check_ranges(table.place, frame, spec.indicators, problems)
+    _check_ranges(table.place, frame[~frame["code"].isin(_ratios(spec.indicators))], spec.indicators, problems)
     frame.loc[frame["value"].isna() & (frame["reason"] == ""), "reason"] = reasons.MISSING_VALUE
     about_people = frame["code"].map({node.code: node.about == "persons" for node in spec.indicators}).fillna(False)
     uncounted = about_people.astype(bool) & frame["n"].isna()
     frame.loc[uncounted, "reason"] = reasons.NO_COUNT_OF_PEOPLE
     frame.loc[uncounted, "value"] = float("nan")
     frame = frame.join(match_corrections(frame, appeals, table.place, problems))
-    now, first = (
-        frame.loc[chosen, list(COLUMNS)].reset_index(drop=True) for chosen in (frame["last"], frame["turn"] == 0)
-    )
+    now, first = (_divided(frame.loc[chosen, list(COLUMNS)], spec) for chosen in (frame["last"], frame["turn"] == 0))
+    _check_ranges(table.place, now[now["code"].isin(_ratios(spec.indicators))], spec.indicators, problems)
+    now, first = (values.reset_index(drop=True) for values in (now, first))
     for values in (now, first):
         values.attrs["notices"] = list(notices)
     return ReleasedValues(now, first, changed_by(appeals, frame), staged)
@@ -200,6 +201,39 @@ def _check_ranges(place: str, frame: pd.DataFrame, tree: Tree, problems: Problem
             problems.add(
                 f"{place}: {code}", "out_of_range", bad_values, allowed, "改正数值或区间 (correct value or range)"
             )
+
+
+def _ratios(tree: Tree) -> set[str]:
+    """Return the codes of indicators that are divided by another, or by the headcount."""
+    return {node.code for node in tree if isinstance(node, Indicator) and node.denominator}
+
+
+def _divided(values: pd.DataFrame, spec: Specification) -> pd.DataFrame:
+    """Divide values, and their errors, by the denominator of their indicator; one of 0, or a missing one, leaves none."""
+    assert spec.indicators is not None, "values are read only where a tree is declared"
+    divided = values.copy()
+    if not _ratios(spec.indicators):
+        return divided
+    known = values.set_index(["unit", "period", "code"])["value"].to_dict()
+    for period, rows in values.groupby("period", sort=False):
+        for node in spec.indicators.at(str(period)):
+            code = node.denominator if isinstance(node, Indicator) else ""
+            if not code:
+                continue
+            own = rows[rows["code"] == node.code]
+            below = [
+                spec.headcount(unit, str(period))
+                if code == HEADCOUNT
+                else known.get((unit, period, code), float("nan"))
+                for unit in own["unit"]
+            ]
+            divisor = pd.Series(below, index=own.index, dtype="float64")
+            divisor = divisor.where(divisor != 0)
+            for name in ("value", "se"):
+                divided.loc[own.index, name] = own[name] / divisor
+    lost = divided["value"].isna() & (divided["reason"] == "")
+    divided.loc[lost, "reason"] = reasons.MISSING_VALUE
+    return divided
 
 
 def _declared_only(frame: pd.DataFrame, column: str, declared: set[str]) -> tuple[pd.DataFrame, list[str]]:

@@ -15,7 +15,7 @@ from ...release.plan import ReleasePlan, verified
 from ...spec.official import Official
 from ..blocks import KINDS_OF_BLOCK, LITERAL, MIME, OWN_WORK, Block, seal_of
 from ..wording import say
-from .official_parts import end_blocks, head_blocks
+from .official_parts import correction_blocks, end_blocks, head_blocks
 
 if TYPE_CHECKING:
     import nbformat
@@ -73,6 +73,11 @@ class Document:
         return sheets
 
     @property
+    def headings(self) -> list[Block]:
+        """Titles and headings, in reading order."""
+        return [block for block in self.blocks if block.kind == "heading"]
+
+    @property
     def imprint(self) -> list[Block]:
         """What stands at the very end, below the notes: copies, who printed it and when (版记)."""
         return [block for block in self.blocks if block.content.get("place") in ("copies", "imprint")]
@@ -114,9 +119,33 @@ def read_document(
             "作者自行计算的内容用到关于人的数据,只能放在草稿里 (own work that data about persons went into stands in drafts only);"
             ' 只用单位数据的,写 about="units"'
         )
+    return _assembled(blocks, meta, official, dropped)
+
+
+def as_written(notebook: nbformat.NotebookNode, meta: Mapping[str, str], official: Official | None = None) -> Document:
+    """Take the blocks out of a kept notebook to compare them with something; seals are not asked for.
+
+    What comes out may rest on a release plan that is no longer in force: it is never exported.
+    """
+    blocks: list[Block] = []
+    for cell in notebook.cells:
+        blocks += markdown_blocks(cell.source) if cell.cell_type == "markdown" else []
+        for output in cell.get("outputs", []):
+            if isinstance(content := output.get("data", {}).get(MIME), dict):
+                blocks.append(
+                    Block(content["kind"], content["content"], content.get("plan", ""), content.get("seal", ""))
+                )
+    return _assembled(blocks, meta, official, [])
+
+
+def _assembled(
+    blocks: list[Block], meta: Mapping[str, str], official: Official | None, dropped: Sequence[str]
+) -> Document:
+    """Name the document by its first title, put head and imprint around it, and number what is in it."""
     title = next((b.content["text"] for b in blocks if b.kind == "heading" and b.content["depth"] == 0), None)
     named = dict(meta) | ({"title": str(title).replace("\n", "")} if title else {})
     language = meta.get("language", "zh")
+    blocks += correction_blocks(meta.get("reasons", ""), language)
     if official is not None:
         blocks = [*head_blocks(official, language), *blocks, *end_blocks(official, language)]
     return Document(tuple(numbered(blocks, language)), named, tuple(dropped))
@@ -218,6 +247,7 @@ def _block(content: Any, plan: ReleasePlan, cell: int) -> Block:
 
 _NEEDS = {
     "heading": ("text", "depth"), "text": ("text", "place"), "note": ("text",), "keyfigure": ("label", "value", "detail"),
+    "recomputation": ("text",),
     "table": ("caption", "columns", "rows", "values", "note"), "figure": ("svg", "alt", "caption", "width", "height"),
 }  # fmt: skip
 

@@ -9,8 +9,8 @@ from typing import Any
 from ..blocks import Block
 from .document import Appearance, Document
 from .docx_page import TEXT_WIDTH, prepare
-from .docx_parts import add_border, legible, paragraph, repeat_header, set_cell_widths, three_lines, write_text
-from .packages import repacked
+from .docx_parts import add_border, paragraph, repeat_header, set_cell_widths, three_lines, write_text
+from .packages import legible, repacked
 from .pictures import png_of
 
 HIGHEST_FIGURE = 8.3  # inches: the text area less a caption
@@ -139,5 +139,5 @@ def _add_ending(report: Any, document: Document) -> None:
 
 _WRITERS: Mapping[str, Callable[[Any, Block, str, bool], None]] = {
     "heading": _add_heading, "text": _add_text, "note": _add_note, "keyfigure": _add_keyfigure, "table": _add_table,
-    "figure": _add_figure,
+    "figure": _add_figure, "recomputation": _add_note,
 }  # fmt: skip

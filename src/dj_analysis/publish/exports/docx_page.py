@@ -100,7 +100,8 @@ def _set_page(report: Any, document: Document) -> None:
     page.top_margin, page.bottom_margin, page.left_margin, page.right_margin = Mm(37), Mm(35), Mm(28), Mm(26)
     page.footer_distance, page.header_distance = Mm(25), Mm(15)
     # Lines alone: a pitch of characters is spread wide by some word processors; the letters are spaced in the style.
-    put(page._sectPr, element("w:docGrid", type="lines", linePitch=LINE_PITCH), before=("w:printerSettings",))
+    grid = "lines" if document.language == "zh" else "default"
+    put(page._sectPr, element("w:docGrid", type=grid, linePitch=LINE_PITCH), before=("w:printerSettings",))
     report.settings.odd_and_even_pages_header_footer = True
     page.footer.is_linked_to_previous = page.even_page_footer.is_linked_to_previous = False
     _number_pages(page.footer.paragraphs[0], "right")

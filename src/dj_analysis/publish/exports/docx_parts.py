@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
+from .packages import legible
+
 TWIPS_PER_MM = 1440 / 25.4
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # not allowed in XML 1.0
 
 
 def element(tag: str, /, **attributes: object) -> Any:
@@ -44,11 +44,6 @@ def set_fonts(properties: Any, east_asian: str, latin: str) -> None:
 def paragraph(report: Any, style: str) -> Any:
     """Add a paragraph of this style at the end."""
     return report.add_paragraph(style=style)
-
-
-def legible(words: str) -> str:
-    """Leave out what XML cannot hold."""
-    return _FORBIDDEN.sub("", words)
 
 
 def write_text(added: Any, words: str) -> None:

@@ -9,7 +9,7 @@ from ...errors import unknown
 from .document import Appearance, Document
 
 #: Formats in the order they are listed; each is written by ``to_{format}`` in the module of the same name.
-FORMATS = ("html", "pdf", "docx")
+FORMATS = ("html", "pdf", "docx", "pptx", "xlsx")
 
 
 def written_in(document: Document, formats: Sequence[str], appearance: Appearance) -> dict[str, bytes]:

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 from html import escape
-from importlib import resources
 
-from ..blocks import Block, block_html
+from ..blocks import Block
+from ..markup import figure_caption, fragment
+from ..wording import say
 from .document import Appearance, Document, svg_uri
+from .web import render_page
 
 
 def to_html(document: Document, appearance: Appearance | None = None) -> bytes:
-    """Render a document with the package's own template; every text is escaped, no script, no address outside."""
-    from jinja2 import Environment
+    """Render a document with the package's own template; every text is escaped, no address outside.
+
+    The page is whole without its script, which sorts tables; its security policy lets nothing else run.
+    """
     from markupsafe import Markup
 
-    template = resources.files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    sheets = [[Markup(_fragment(block)) for block in sheet] for sheet in document.sheets]
-    page = environment.from_string(template).render(
-        blocks=sheets, imprint=[Markup(_fragment(block)) for block in document.imprint], meta=document.meta
-    )
-    return page.encode("utf-8")
+    anchors = {id(block): f"s{number}" for number, block in enumerate(document.headings, start=1)}
+    sheets = [[Markup(_fragment(block, anchors)) for block in sheet] for sheet in document.sheets]
+    contents = [
+        (anchors[id(block)], block.content["depth"], _in_one_line(block, document.language))
+        for block in document.headings
+    ]
+    return render_page(
+        "report.html.j2", document.language, sheets=sheets, contents=contents, meta=document.meta,
+        imprint=[Markup(_fragment(block, anchors)) for block in document.imprint],
+        words={key: say(document.language, key) for key in ("contents", "skip")},
+    )  # fmt: skip
 
 
-def _fragment(block: Block) -> str:
+def _in_one_line(heading: Block, language: str) -> str:
+    lines = (heading.content["number"] + heading.content["text"]).split("\n")
+    return ("" if language == "zh" else " ").join(lines)
+
+
+def _fragment(block: Block, anchors: dict[int, str]) -> str:
     c = block.content
-    if block.kind == "heading":
-        return block_html(Block("heading", {**c, "text": c["number"] + c["text"]}))
-    if block.kind == "text" and c["place"] in ("number", "imprint"):
-        parts = "".join(f"<span>{escape(part)}</span>" for part in (c["text"], c["right"]))
-        return f'<p class="{c["place"]}">{parts}</p>'
     if block.kind == "figure":
-        caption = f"<figcaption>{escape(c['number'] + c['caption'])}</figcaption>"
-        return f'<figure><img src="{svg_uri(c["svg"])}" alt="{escape(c["alt"], quote=True)}">{caption}</figure>'
-    return block_html(block)
+        return f'<figure><img src="{svg_uri(c["svg"])}" alt="{escape(c["alt"])}">{figure_caption(c)}</figure>'
+    return fragment(block.kind, c, anchors.get(id(block), ""))

@@ -33,6 +33,14 @@ def end_blocks(official: Official, language: str) -> list[Block]:
     return blocks
 
 
+def correction_blocks(reasons: str, language: str) -> list[Block]:
+    """Return the page that tells of a correction (更正说明); nothing where nothing was corrected."""
+    if not reasons:
+        return []
+    told = say(language, "correction_told", reasons=reasons)
+    return [Block("heading", {"text": say(language, "correction_title"), "depth": 0}), _text(told, "body")]
+
+
 def _text(words: str, place: str) -> Block:
     return Block("text", {"text": words, "place": place})
 
