@@ -199,7 +199,7 @@ def special_trigamma(x: float) -> float:
 
 @pytest.mark.parametrize("months", [6, 12])
 def test_rank_sets_hold_all_true_ranks_at_their_rate_with_errors_from_months(months):
-    """1,000 offices of 15 branches whose months scatter differently: all sets together hold in 95 %."""
+    """1,000 offices of 15 branches whose months scatter differently: all sets together hold in 95 %, with any number of draws."""
     rng = np.random.default_rng([months, 20260928])
     draws, units, held = 1000, 15, 0
     for draw in range(draws):
@@ -207,7 +207,7 @@ def test_rank_sets_hold_all_true_ranks_at_their_rate_with_errors_from_months(mon
         spread = 4 * np.sqrt(rng.chisquare(12, units) / 12)
         points = true + rng.normal(0, 3, (months, 1)) + rng.standard_normal((months, units)) * spread
         error = months_error(points[:, :, None], MONTHS, np.arange(months))
-        sets = rank_sets(points.mean(0), error.sd[:, 0] / np.sqrt(months), df=error.df[:, 0], draws=300, seed=draw)
+        sets = rank_sets(points.mean(0), error.sd[:, 0] / np.sqrt(months), df=error.df[:, 0], draws=39, seed=draw)
         rank = (-true).argsort().argsort() + 1
         held += bool(((sets.low <= rank) & (rank <= sets.high)).all())
     low, _ = stats.binom.interval(0.99, draws, 0.95)

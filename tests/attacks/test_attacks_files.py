@@ -121,10 +121,19 @@ def opened(content: bytes) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys([*views(content), *drawn_text(content)]))
 
 
+#: Alphabets of numbers and of keys: what is written in one lies within a run of its letters, and these are few.
+ALPHABETS = (rb"[0-9.-]{9,}", rb"[0-9A-Fa-f]{16,}")
+
+
 def found(content: bytes, marks: Mapping[str, Iterable[bytes]]) -> list[str]:
     """Return the names of the marks that lie anywhere in a file."""
     whole = b"\0\0".join(opened(content))
-    return [name for name, needles in marks.items() if any(needle in whole for needle in needles)]
+    runs = {letters: b"\0".join(re.findall(letters, whole)) for letters in ALPHABETS}
+
+    def lies_in(needle: bytes) -> bool:
+        return needle in next((runs[letters] for letters in ALPHABETS if re.fullmatch(letters, needle)), whole)
+
+    return [name for name, needles in marks.items() if any(map(lies_in, needles))]
 
 
 def drawn_text(content: bytes) -> Iterator[bytes]:
