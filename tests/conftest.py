@@ -28,9 +28,10 @@ QUICK = frozenset(
 
 #: Modules of whole runs, longest first: they start first, so that no processor waits for the last of them.
 LONG = (
-    "reports", "truth", "methods_report", "versions", "demo", "attacks_files", "branches", "attacks_releases", "columns",
-    "rubrics", "rules", "kernels", "appeals", "properties", "attacks_random", "interrupted", "sources", "attacks", "score_sheets",
-    "audit", "closing", "engines", "panels", "review",
+    "reports", "attacks_files", "versions", "attacks_releases", "methods_report", "branches", "review",
+    "interrupted", "attacks_work", "thirty_exports", "truth", "demo", "appeals", "attacks_random", "properties",
+    "engines", "audit", "columns", "kernels", "attacks", "closing", "moderated", "proposal", "sources",
+    "score_sheets", "ranks", "rubrics", "check", "rules", "differences", "office_files", "edits", "keying",
 )  # fmt: skip
 
 #: Modules that run reports: their kernels are forked from one process that has imported the libraries.

@@ -9,6 +9,8 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from offices import office as small_office
+from offices import people
 
 import dj_analysis as dj
 from dj_analysis.publish import kernels
@@ -42,7 +44,10 @@ def _is_running(pid: int) -> bool:
 
 @needs_fork
 def test_a_forked_kernel_gives_the_report_a_plain_one_gives(tmp_path):
-    office = dj.make_company(employees=400, branches=12, quarters=2, seed=5).write(tmp_path / "office")
+    waves, periods = [people(seed=seed, first=1 + 200 * seed) for seed in (1, 2)], ("2026Q2", "2026Q3")
+    office = small_office(tmp_path / "office", *waves, periods=periods)
+    for period in periods:
+        dj.open_workspace(office).close(period)
     plain = dj.run_report("quarterly", office, period="2026Q3", formats=["html"], out=tmp_path / "plain")
     with kernels.preloaded():
         forked = dj.run_report("quarterly", office, period="2026Q3", formats=["html"], out=tmp_path / "forked")

@@ -25,7 +25,7 @@ NUMBERS = "一二三四五六七"
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = dj.make_company(employees=1500, branches=40, quarters=3, seed=7)
-    return Path(made.write(tmp_path_factory.mktemp("office") / "demo", closed=False))
+    return Path(made.write(tmp_path_factory.mktemp("office") / "demo"))  # closed: each wave is decided on once
 
 
 @pytest.fixture(scope="module")

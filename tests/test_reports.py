@@ -367,11 +367,24 @@ def test_template_tables_can_be_filled_and_read(tmp_path):
 
 @pytest.fixture(scope="module")
 def branch_reports(office):
+    given = {"benchmark": {"reduction": True}, "clusters": {}, "assessment": {}}
     return {
         (name, lang): dj.run_report(
-            name, office, period="2026-09", lang=lang, out=office / "reports" / lang, formats=["pdf"]
+            name, office, period="2026-09", lang=lang, out=office / "reports" / lang, formats=["pdf"], **given[name]
         )
         for name, lang in (("benchmark", "zh"), ("clusters", "en"), ("assessment", "zh"), ("assessment", "en"))
+    }
+
+
+@pytest.fixture(scope="module")
+def rank_changes(office):
+    """Language → the change of rank of the branch that is last."""
+    ranks = dj.rank(dj.score(dj.open_workspace(office).indicators("2026-09"), by="branch"), "branch").table
+    unit = str(ranks.loc[ranks["rank"].notna(), "unit"].iloc[-1])
+    given = {"period": "2026-09", "unit": unit, "formats": ["pdf"]}
+    return {
+        lang: dj.run_report("rank-change", office, lang=lang, out=office / "reports" / lang, **given)
+        for lang in ("zh", "en")
     }
 
 
@@ -443,20 +456,12 @@ GRADES = ("grade", "star_granted", "awarded", "quadrant")
 
 
 @pytest.fixture(scope="module")
-def every_report(branch_reports, run, office):
+def every_report(branch_reports, rank_changes, run, office):
     """One run of every report there is, with all its optional sections."""
-    ws = dj.open_workspace(office)
-    unit = ws.units.at_level("branch")[0].unit
-    others = {
-        "benchmark": {"period": "2026-09", "reduction": True},
-        "rank-change": {"period": "2026-09", "unit": unit},
-        "methods": {"period": "2026Q3"},
-    }
     done = [("quarterly", run), *((name, one) for (name, _), one in branch_reports.items())]
+    done += [("rank-change", one) for one in rank_changes.values()]
     out = office / "reports" / "every"
-    return done + [
-        (name, dj.run_report(name, office, out=out, formats=["html"], **options)) for name, options in others.items()
-    ]
+    return [*done, ("methods", dj.run_report("methods", office, period="2026Q3", out=out, formats=["html"]))]
 
 
 def test_every_ranked_table_of_every_report_carries_its_range_its_error_and_its_ties(every_report):
@@ -503,13 +508,8 @@ def test_without_errors_every_ranked_table_says_that_it_describes_only(tmp_path)
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
-def test_a_change_of_rank_is_told_on_one_page_without_blame(office, lang):
-    ws = dj.open_workspace(office)
-    ranks = dj.rank(dj.score(ws.indicators("2026-09"), by="branch"), "branch").table
-    unit = str(ranks.loc[ranks["rank"].notna(), "unit"].iloc[-1])
-    run = dj.run_report(
-        "rank-change", office, period="2026-09", unit=unit, lang=lang, out=office / "reports" / lang, formats=["pdf"]
-    )
+def test_a_change_of_rank_is_told_on_one_page_without_blame(rank_changes, lang):
+    run = rank_changes[lang]
     assert len(pypdfium2.PdfDocument(run.files["pdf"])) == 1
     text = re.sub(r"\s+", "" if lang == "zh" else " ", text_of(run.files["pdf"]))
     wanted = {
