@@ -361,7 +361,8 @@ def sealed_block(
 ) -> Block:
     """Make a block that carries the seal of the plan its numbers were protected with; literal words carry none."""
     results = list(safe.values()) if isinstance(safe, Mapping) else [safe]
-    plans = {result.plan.id: result.plan for result in results if result is not None}
+    different = {id(result.plan): result.plan for result in results if result is not None}
+    plans = {plan.id: plan for plan in different.values()}
     waves = sorted({wave for result in results if result is not None for wave in result.waves})
     content = {**content, "waves": [list(wave) for wave in waves]} if waves else content
     if len(plans) > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
@@ -68,7 +68,7 @@ def fill(sentence: str, safe: Protected | Mapping[str, Protected | None] | None,
     language = next((value.spec.language for value in given.values()), names.get("lang", "zh"))
     first = next(iter(given.values()), None)
     declared = {} if first is None else {"rules": first.spec.rules, "min_group": first.plan.min_group}
-    views: dict[str, View | None] = {name: View(given[name].printed()) if name in given else None for name in named}
+    views: dict[str, View | None] = {name: View(given[name]) if name in given else None for name in named}
     if twice := sorted(({*names, *declared} & set(views)) | (set(names) & set(declared))):
         raise UsageError(f"{'、'.join(twice)}: 名字用了两次 (a name is used twice)")
     try:
@@ -82,7 +82,12 @@ class View:
     """What a sentence may see of a protected result."""
 
     def __init__(self, safe: Protected):
-        self._safe = safe
+        self._whole = safe
+
+    @cached_property
+    def _safe(self) -> Protected:
+        """What may be printed of it: verified and rounded once a sentence, and only where the sentence looks at it."""
+        return self._whole.printed()
 
     def row(self, unit: str = "ALL", code: str | None = None, **values: Any) -> dict[str, Any]:
         """Return the one row of a unit (and code) as a dictionary, empty when there is none."""
@@ -95,7 +100,7 @@ class View:
     ) -> list[dict[str, Any]]:
         """Return rows with these key values, visible ones first when sorted, each with printed names."""
         self._safe.result.check_values(values, strict=False)
-        table = self._safe.result.chosen(values).table  # verified when the sentence was begun
+        table = self._safe.result.chosen(values).table
         if "form" in table and "form" not in values and "anchors" in set(table["form"]):
             table = table[table["form"] == "anchors"]
         if sort is not None:
