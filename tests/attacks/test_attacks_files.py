@@ -68,10 +68,13 @@ BASE64 = re.compile(rb"[A-Za-z0-9+/]{24,}={0,2}|base64,[A-Za-z0-9+/=\s]+")
 
 def views(content: bytes, depth: int = 4) -> Iterator[bytes]:
     """Yield the bytes, and whatever is packed in them: compressed, in base64, in an archive, escaped."""
+    known, layer = {content}, [content]
     yield content
-    if depth:
-        for packed in {*inflated(content), *members(content), *decoded(content), unescaped(content)} - {content, b""}:
-            yield from views(packed, depth - 1)
+    for _ in range(depth):  # layer by layer: what is packed twice is unpacked once
+        packed = {one for it in layer for one in (*inflated(it), *members(it), *decoded(it), unescaped(it))}
+        layer = list(packed - known - {b""})
+        known.update(layer)
+        yield from layer
 
 
 def inflated(content: bytes) -> Iterator[bytes]:
