@@ -255,7 +255,7 @@ def _simulated(
         orders = draw_orders(*stream)
         block = np.empty(orders.shape, dtype=ranks.dtype)
         for draw, units in zip(block, orders, strict=True):
-            draw[units] = places
+            draw[units.astype(np.intp)] = places  # one row: kept in the processor's cache
         ranks[:, first : first + len(orders)] = block.T
 
     def sort_rows(first: int) -> None:
@@ -290,7 +290,7 @@ def _orders(x: np.ndarray, s: np.ndarray, f: np.ndarray) -> Callable[[np.random.
         packed <<= bits
         packed |= number
         packed.sort(axis=1)
-        return packed.astype(narrow).astype(np.intp)  # the number alone, as an index
+        return packed.astype(narrow)  # the number alone
 
     return draw_orders
 
