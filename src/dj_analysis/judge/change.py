@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -47,8 +47,10 @@ class Change(Result):
     ``.table``: period, before_period, level, unit, form, code, n, n_before, items (questions of the code in the later wave),
     common_items (those both waves asked, on which now and before rest), now, before, difference (points), se, low, high
     (95 %), p, q (Benjamini–Hochberg within level and code), mix, within (they add up to the difference), real (True where
-    it is beyond error), reason.
+    it is beyond error), reason. ``before_scores``: the earlier wave on the questions and units of the later one.
     """
+
+    before_scores: Scores | None = field(default=None, repr=False)
 
     @property
     def response(self) -> Result:
@@ -122,7 +124,7 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
         table=changes, keys=("period", "before_period", *keys), statistics=("n", "n_before", *COLUMNS), period=now.period,
         about=now.about, programme=now.programme, periods=(before.period, now.period), spec=spec,
         parts={"response": _response(now, earlier, before.period)}, withheld=withheld, basis=(*before.basis, *now.basis),
-        family=("level", "code"), together=("mix", "within"),
+        family=("level", "code"), together=("mix", "within"), before_scores=earlier,
     )  # fmt: skip
 
 

@@ -107,6 +107,8 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
             index=cells.index,
             dtype="str",
         )
+    if name == "covered_by":
+        return cells.map(lambda unit: "" if pd.isna(unit) or unit == "" else spec.unit_label(str(unit)))
     if name == "tied_with":
         return cells.map(lambda units: _some([spec.unit_label(one) for one in str(units).split("、") if one], language))
     if name in _NAMES:
