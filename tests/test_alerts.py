@@ -127,9 +127,7 @@ def test_index_low_black(mean: float, warning: str):
     assert (row["warning"], row["rule"]) == (warning, "index_low")
     # A black warning never tells the reason of a milder one: here D1 below 50 and the share of low answers.
     told = said(row).split("；")
-    assert told == (
-        ["指数低于45分"] if warning == "black" else ["指数低于55分", "指数低于45分的人占比下限超过20%"]
-    )
+    assert told == (["指数低于45分"] if warning == "black" else ["指数低于55分", "指数低于45分的人占比下限超过20%"])
 
 
 def test_a_low_mean_with_a_wide_error_is_no_warning():
@@ -482,7 +480,7 @@ def test_a_level_goes_down_step_by_step():
 def test_orange_twice_without_improvement_is_red():
     scores, change, history = history_of({"A": around(58)}, {"A": around(57.5)})
     row = dj.alerts(scores, change, history).table.set_index("unit").loc["A"]
-    assert (row["warning"], row["rule"], said(row)) == ("red", "persistent", "连续两期橙色预警且没有好转")
+    assert (row["warning"], row["rule"], said(row)) == ("red", "persistent", "连续两期达到橙色以上且没有好转")
     assert row["probability"] == pytest.approx(stats.t.cdf((60 - 57.5) / SE, 9), abs=1e-9)
 
 

@@ -34,7 +34,6 @@ class WarningHistory:
     spec: Specification
     store: Store
     history: History
-    periods: list[str]
 
     def alerts(self, before: str = "") -> Alerts:
         """Return the warnings of every wave, in order: the history that ``dj.alerts`` reads persistence from.
@@ -58,7 +57,8 @@ class WarningHistory:
         ['2026Q1', '2026Q2']
         """
         waves = [wave for wave in (self.until(before) if before else self.periods) if wave != before]
-        table, basis, withheld = self._nothing_judged(), [], {}
+        table, basis = self._nothing_judged(), []
+        withheld: dict[str, frozenset[tuple[str, str]]] = {}
         for wave in waves:
             table = pd.concat([table, self._judged(wave, table)], ignore_index=True)
             basis.append(Basis("survey", wave, self.spec, self._kept(wave).sums))
@@ -114,7 +114,15 @@ class WarningHistory:
 
     # Given by the workspace.
 
-    units: Units
+    @property
+    def periods(self) -> list[str]:
+        """Waves that have answers, in order."""
+        raise NotImplementedError
+
+    @property
+    def units(self) -> Units:
+        """Every unit tree."""
+        raise NotImplementedError
 
     def until(self, period: str) -> list[str]:
         """Return the waves up to and including a period."""

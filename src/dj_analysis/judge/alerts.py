@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -32,8 +32,8 @@ WORDS = {
         "dimension_low": "{named}低于{point:g}分",
         "low_share": "指数低于{of:g}分的人占比下限超过{share:g}%",
         "fall": "指数环比下降{smallest:g}分以上，超出误差范围",
-        "persistent": "连续两期橙色预警且没有好转",
-        "overdue": "连续两期红色预警且措施逾期未完成",
+        "persistent": "连续两期达到橙色以上且没有好转",
+        "overdue": "连续两期达到红色以上且措施逾期未完成",
         HELD: "回升未超过{hysteresis:g}分，保持上期级别",
     },
     "en": {
@@ -41,8 +41,8 @@ WORDS = {
         "dimension_low": "{named} below {point:g}",
         "low_share": "more than {share:g}% of respondents credibly have an index below {of:g}",
         "fall": "index fell by {smallest:g} points or more, beyond error",
-        "persistent": "orange for two waves without improvement",
-        "overdue": "red for two waves with a measure overdue",
+        "persistent": "orange or graver for two waves without improvement",
+        "overdue": "red or graver for two waves with a measure overdue",
         HELD: "rose by no more than {hysteresis:g} points, the level of the wave before is kept",
     },
 }
@@ -64,12 +64,12 @@ class Measures(Protocol):
 class Alerts(Result):
     """Collective warnings, one row a unit.
 
-    ``.table``: period, level, unit, warning (orange, red, black or empty), warning_before (of the latest earlier wave), rule (the first that gave this warning), code
-    (the index or dimension it judged), score (of that code, as measured), probability (that the rule's condition is true),
-    n, response (rate, NaN without headcounts), covered_by (nearest unit above with the same or a graver warning), reason
-    (``rule:grade`` of every rule that gave this warning, joined by ``;``, or why none is judged; :func:`reason_words` says
-    it in words). Part ``expected``: how many units get a warning whose condition is untrue, by null hypothesis and grade
-    (:mod:`dj_analysis.judge.false_alerts`).
+    ``.table``: period, level, unit, warning (orange, red, black or empty), warning_before (of the latest earlier wave),
+    rule (the first that gave this warning), code (the index or dimension it judged), score (of that code, as measured),
+    probability (that the rule's condition is true), n, response (rate, NaN without headcounts), covered_by (nearest unit
+    above with the same or a graver warning), reason (``rule:grade`` of every rule that gave this warning, joined by ``;``,
+    or why none is judged; :func:`reason_words` says it in words). Part ``expected``: how many units get a warning whose
+    condition is untrue, by null hypothesis and grade (:mod:`dj_analysis.judge.false_alerts`).
     """
 
     def count(self, level: str | None = None) -> dict[str, int]:
@@ -77,6 +77,16 @@ class Alerts(Result):
         table = self.table if level is None else self.table[self.table["level"] == level]
         counts = {grade: int((table["warning"] == grade).sum()) for grade in ORDER[1:]}
         return counts | {reason: int((table["reason"] == reason).sum()) for reason in NOT_JUDGED}
+
+    def after(self, history: Alerts) -> Alerts:
+        """Return the warnings of earlier waves and these, one wave below the other; for :func:`dj.plot_warnings`."""
+        table = pd.concat([history.table, self.table], ignore_index=True)
+        own = {basis.period for basis in self.basis}
+        return replace(
+            self, table=table, parts={}, mark="", periods=tuple(dict.fromkeys([*history.periods, *self.periods])),
+            withheld={**history.withheld, **self.withheld},
+            basis=(*(basis for basis in history.basis if basis.period not in own), *self.basis),
+        )  # fmt: skip
 
 
 def alerts(
@@ -160,7 +170,7 @@ def alerts(
     table["score"] = _scores_of(anchors, table)
     table["covered_by"] = _covered_by(table, now)
     periods = tuple(dict.fromkeys([*(change.periods if change else ()), now.period]))
-    common = {
+    common: dict[str, Any] = {
         "period": now.period, "spec": spec, "periods": periods,
         "withheld": {**(change.withheld if change else {}), **now.withheld},
         "basis": (*(change.basis if change else ()), *now.basis),

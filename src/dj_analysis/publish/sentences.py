@@ -39,13 +39,13 @@ def moved(difference: float, language: str, against: str = "", *, share: bool = 
     return f"{'up' if up else 'down'} {size} {points}{f' on {against}' if against else ''}"
 
 
-def turned(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Count the units whose warning is new, has become graver, or has ended since the wave before.
+def warning_turns(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Count the units whose warning is new, has become graver, or has ended since the wave before; what did not occur is left out.
 
     Examples
     --------
-    >>> turned([{"warning": "red", "warning_before": ""}, {"warning": "", "warning_before": "orange"}])
-    {'new': 1, 'graver': 0, 'ended': 1}
+    >>> warning_turns([{"warning": "red", "warning_before": ""}, {"warning": "", "warning_before": "orange"}])
+    {'new': 1, 'ended': 1}
     """
     counts = {"new": 0, "graver": 0, "ended": 0}
     for row in rows:
@@ -53,7 +53,7 @@ def turned(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
         counts["new"] += bool(now and not before)
         counts["graver"] += bool(before and now > before)
         counts["ended"] += bool(before and not now and row.get("rule") != "response")
-    return counts
+    return {turn: count for turn, count in counts.items() if count}
 
 
 def question_words(node: Node, language: str) -> str:
