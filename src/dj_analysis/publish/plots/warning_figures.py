@@ -47,7 +47,8 @@ def plot_warnings(result: Drawable, *, level: str | None = None, ax: Axes | None
     table = table[table["period"].isin(waves)]
     given = table[table["warning"].fillna("") != ""]
     warned = given["unit"].unique()
-    weight = given["unit"].value_counts() + len(waves) * given.loc[given["period"] == waves[-1], "unit"].value_counts().reindex(warned, fill_value=0)  # fmt: skip
+    last = given.loc[given["period"] == waves[-1], "unit"] if waves else given["unit"]
+    weight = given["unit"].value_counts() + len(waves) * last.value_counts().reindex(warned, fill_value=0)
     drawn = set(weight.sort_values(ascending=False, kind="stable").index[:MOST_ROWS])
     rows = [unit for unit in dict.fromkeys(table["unit"]) if unit in drawn]
     ax = ax or new_axes(height=1.5 + 0.24 * len(rows))
