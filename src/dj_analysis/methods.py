@@ -6,6 +6,7 @@ from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
 from .judge.multiple_choice import choices_of_wave
 from .judge.plane import plane
+from .judge.reconciliation import reconciliation
 from .judge.review import review_audit
 from .judge.satisfaction import satisfaction
 from .judge.tiers import tiers
@@ -95,6 +96,7 @@ __all__ = [
     "rate",
     "read_weights",
     "reciprocity",
+    "reconciliation",
     "reliability",
     "review_audit",
     "robustness",
