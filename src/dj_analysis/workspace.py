@@ -58,7 +58,7 @@ from .release.plan import ReleasePlan, what_differs
 from .release.protect import Protected, protect
 from .release.sheets import row_table, rows_holding, tally
 from .release.store import Kept, Store
-from .release.waves import indicator_plans, rating_plans, survey_mask, survey_plans
+from .release.waves import indicator_plans, obligation_plans, rating_plans, survey_mask, survey_plans
 from .spec.periods import order, parse, up_to, within
 from .spec.settings import FLOOR, Language, Source
 from .spec.units import Units
@@ -168,6 +168,7 @@ class Workspace(UnitTables):
             months = up_to(self.indicator_periods, period)
             plans |= indicator_plans([indicators_of(self._indicator_values.now, self.spec, one) for one in months])
             plans |= rating_plans(self._all_ratings, period)
+            plans |= obligation_plans(self._all_obligations, period)
             self._plans[period] = ReleasePlan(period, max(self.spec.min_group, FLOOR), plans, self.store.secret)
         return self._plans[period]
 

@@ -151,7 +151,7 @@ def _earlier_verdict(wave: WavePlan | None, row: tuple[str, str], idle: bool) ->
 
 def _add_closed_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
     """Add the rows that are closed for one question or dimension."""
-    codes = [name for name in ("code", "scale") if name in table.columns]
+    codes = [name for name in ("code", "scale", "driver", "item") if name in table.columns]
     if not codes or "unit" not in table.columns:
         return
     known = [period for programme, period in plan.waves if programme == result.programme]
