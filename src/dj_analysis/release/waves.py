@@ -108,8 +108,6 @@ def obligation_plans(obligations: Obligations, period: str) -> dict[Wave, WavePl
 
     A report on a quarter tells how things stand weeks after it, so that months up to a year later belong to its plan.
     """
-    if not obligations.digest:
-        return {}
     end = parse(f"{parse(period).end:%Y-%m}")
     months = [end.shift(step).text for step in range(-MONTHS_BEFORE, MONTHS_AFTER + 1)]
     bases = (Basis("obligations", month, obligations.spec, values=obligations.digest) for month in months)
