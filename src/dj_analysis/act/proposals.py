@@ -77,6 +77,18 @@ class Proposals(Result):
         """Units with a warning for which nothing is proposed, and why: period, level, unit, n, warning, reason."""
         return self.parts["without"]
 
+    def as_obligations(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the measures as rows of obligations.csv and their first events; nothing is written.
+
+        Returns
+        -------
+        tuple
+            obligations (kind ``measure``; opened on the start, due on the day by which it starts, subject = code in the
+            library, class = dimension, cycle = the wave after which its effect is looked at) and obligation_events, both as text
+            with the columns of their tables. A measure is one obligation of a unit and wave.
+        """
+        return obligation_rows(self)
+
 
 def propose(alerts: Result, shares: Result | None, now: Scores, start: str | date) -> Proposals:
     """Propose measures of the library to each unit with a warning.
@@ -137,22 +149,8 @@ def propose(alerts: Result, shares: Result | None, now: Scores, start: str | dat
     return _packed(rows, alerts, shares, now, opened)
 
 
-def as_obligations(measures: Proposals) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return proposals as rows of obligations.csv and obligation_events.csv; nothing is written.
-
-    Returns
-    -------
-    tuple
-        obligations (kind ``measure``; opened on the start, due on the day by which it starts, subject = code in the library, class =
-        dimension, cycle = the wave after which its effect is looked at) and their first events, both as text with the
-        columns of their tables. A measure is one obligation of a unit and wave, whatever number of questions it is for.
-
-    Examples
-    --------
-    >>> rows, events = methods.as_obligations(dj.propose(dj.alerts(scores), None, scores, start="2026-10-08"))
-    >>> rows.columns[:4].tolist(), len(events)
-    (['obligation', 'kind', 'unit', 'opened'], 0)
-    """
+def obligation_rows(measures: Proposals) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what :meth:`Proposals.as_obligations` returns."""
     spec, table = measures.spec, measures.table.drop_duplicates(["unit", "measure"])
     first = spec.rules.kinds[MEASURE].order[0]
     numbers = [f"{row.period}-{row.unit}-{row.measure}" for row in table.itertuples()]

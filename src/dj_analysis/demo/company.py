@@ -55,7 +55,8 @@ class Company:
         in spreads of a month, in every indicator; ``much_but_poor``: so many spreads above the usual in the indicators of
         quantity and below it in those of quality; ``appeal_granted``, ``appeal_refused``: by how much the value first
         released was wrong, in the unit of the indicator, at most. ``measure_done``, ``measure_started``, ``measure_late``,
-        ``measure_overdue``, ``measure_dropped`` (code: that of the library): what became of a measure for a unit planted low. Among score sheets, in points: ``team_severity`` (code: the team; positive is
+        ``measure_overdue``, ``measure_dropped`` (code: that of the library): what became of a measure for a unit planted low.
+        Among score sheets, in points: ``team_severity`` (code: the team; positive is
         strict), ``self_bias`` of all, ``inflated_self`` of one branch beyond it, ``clear_bid`` (lead over the second), ``equal_bids``. In the review of
         the values ``often_revised``: share that the department raises; ``late_reporter``: days later than others; ``heaped_digits``:
         multiples of this are reported.

@@ -65,7 +65,9 @@ def measure_tables(measures: Sequence[PlantedMeasure]) -> tuple[pd.DataFrame, pd
              "label": one.intervention.word("measure"), "subject": one.intervention.measure,
              "owner_role": one.intervention.word("owner_role"), "class": one.intervention.driver, "cycle": evaluated.text}
         )  # fmt: skip
-        started = workdays.after(opened, max(one.intervention.start_days + (STARTED if one.outcome != "late" else 3), 4))
+        started = workdays.after(
+            opened, max(one.intervention.start_days + (STARTED if one.outcome != "late" else 3), 4)
+        )
         steps = [("proposed", opened), ("agreed", workdays.after(opened, AGREED))]
         if one.outcome in ("done", "started", "late"):
             steps.append(("started", started))
