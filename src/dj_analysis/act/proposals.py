@@ -124,7 +124,7 @@ def propose(alerts: Result, shares: Result | None, now: Scores, start: str | dat
     Examples
     --------
     >>> dj.propose(dj.alerts(scores), None, scores, start="2026-10-08").without.table[["unit", "reason"]].values.tolist()
-    [['B1', 'other_dimensions']]
+    [['ALL', 'other_dimensions'], ['B1', 'other_dimensions']]
     """
     _check(alerts, shares, now)
     opened, spec = day_of(start).date(), now.spec
