@@ -17,6 +17,7 @@ import dj_analysis as dj
 from dj_analysis import methods
 from dj_analysis.errors import Problems
 from dj_analysis.publish.templates import write_templates
+from dj_analysis.release.plan import provisional_plan
 from dj_analysis.result import Result
 from dj_analysis.spec import workdays
 from dj_analysis.spec.codebook import default_codebook
@@ -278,6 +279,29 @@ def test_a_small_or_hidden_unit_gets_no_proposal():
         assert not hidden & set(part.table["unit"])
     safe = dj.protect(proposed)
     assert safe.table["measure"].replace("", np.nan).notna().all()
+
+
+@pytest.mark.parametrize("cell", [("branch", "B1", "full", "V1"), ("city", "C1", "full", "V5")])
+def test_one_closed_question_closes_the_whole_path(cell):
+    """Parts that add up to a gap tell the one that is left out: of the unit itself, and of the unit it is held against."""
+    now = scored({"B1": {"D7": 1.0, "D3": 1.0}})
+    proposed = dj.propose(flagged(now, "B1"), None, now, START)
+    assert {"D7", "D3"} <= set(proposed.paths.table["driver"])
+    plan = provisional_plan(PERIOD, proposed.basis, proposed.spec)
+    open_wave = plan.waves["survey", PERIOD]
+    closed_wave = replace(open_wave, mask=replace(open_wave.mask, closed=frozenset({cell})))
+    safe = dj.protect(proposed, replace(plan, waves={("survey", PERIOD): closed_wave}))
+    for part in (safe, safe.part("paths"), safe.part("drivers")):
+        assert {"D7", "D3"} & set(part.table["driver"]) == {"D3"}
+        rest = part.table[part.table["driver"] == ""]
+        assert len(rest) > 0
+        assert (
+            rest.drop(columns=list(proposed.keys))
+            .replace("", np.nan)
+            .drop(columns="reason", errors="ignore")
+            .isna()
+            .all(axis=None)
+        )
 
 
 def test_a_result_of_another_wave_is_refused():
