@@ -56,6 +56,7 @@ OWNERS = {
     "pyreadstat": {"spec/readstat_process"},
     "charset_normalizer": {"spec/textfiles"},
     "python_calamine": {"spec/workbooks"},
+    "chinese_calendar": {"spec/workdays"},
     "typer": {"cli"},
 }
 

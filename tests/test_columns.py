@@ -36,6 +36,13 @@ def _requests() -> dj.Result:
     return requests(asked, states, period=PERIOD)
 
 
+def _all_orange(now: dj.Result) -> dj.Result:
+    """Warnings of every unit that is judged, so that there is something to propose."""
+    alerts = dj.alerts(now)
+    table = alerts.table.assign(warning="orange", reason="index_low:orange")
+    return alerts.remade(table.where(alerts.table["reason"] == "", alerts.table, axis=0))
+
+
 def _people_asked(ws: dj.Workspace) -> pd.DataFrame:
     """Twelve people of every branch, who mark it."""
     branches = [unit.unit for unit in ws.units.at("2026-09").at_level("branch")]
@@ -123,6 +130,8 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "rank_sum_ratio": lambda ws, s, now, before: methods.rank_sum_ratio(UNITS, TREE),
     "composite": lambda ws, s, now, before: methods.composite(UNITS, TREE),
     "requests": lambda ws, s, now, before: _requests(),
+    "track": lambda ws, s, now, before: dj.track(ws.obligations(kind="measure"), asof="2026-09-30"),
+    "propose": lambda ws, s, now, before: dj.propose(_all_orange(now), None, now, start="2026-10-08"),
 }
 
 #: What a workspace computes from its own files is released by its plan; the rest is shown with the provisional one.

@@ -206,7 +206,7 @@ def test_a_rule_changes_by_its_parameter_alone(tmp_path: Path):
             "unknown_rule",
             "rules.toml",
             "changes",
-            "change, linking, months, months_last, ranking, response",
+            "attribution, awards, change, kinds, linking, months, months_last, ranking, response",
         ),
         ("[change]\nsmalest = 3\n", "unknown_setting", "rules.toml [change]", "smalest", "smallest"),
         ("[change]\nsmallest = 'three'\n", "wrong_type", "rules.toml [change] smallest", "three", "number"),

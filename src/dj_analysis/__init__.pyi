@@ -1,5 +1,7 @@
 from . import methods as methods
 from .act.care import self_check as self_check
+from .act.obligations import track as track
+from .act.proposals import propose as propose
 from .demo import make_company as make_company
 from .errors import DjError as DjError
 from .errors import DjWarning as DjWarning

@@ -9,6 +9,7 @@ from typing import Literal
 from .errors import DjError, Problems
 from .file_access import is_lock, open_books, open_notice
 from .measure.intake.indicator_values import load_teams, load_values
+from .measure.intake.obligation_tables import load_obligations
 from .measure.intake.score_sheets import load_ratings
 from .measure.intake.sources import survey_of_file, survey_of_table
 from .measure.scales.keying import keying
@@ -16,6 +17,7 @@ from .measure.survey import Survey
 from .release.store import Store
 from .spec.bands import read_bands
 from .spec.codebook import load_codebook, load_indicators
+from .spec.interventions import load_interventions
 from .spec.periods import ALLOWED, is_period, order, parse
 from .spec.rubrics import load_rubrics
 from .spec.rules import read_rules
@@ -56,6 +58,7 @@ def check_folder(folder: str | Path) -> Problems:
     load_values(settings, spec, excluded_units(settings, Problems()), problems)
     load_teams(settings, spec, problems)
     load_ratings(settings, spec, problems)
+    load_obligations(settings, spec, problems)
     try:
         Store(folder / ".dj").check_key()
     except DjError as error:
@@ -134,13 +137,15 @@ def declarations(folder: Path, problems: Problems) -> tuple[Settings, Specificat
     """Read everything a workspace declares; what is wrong goes into ``problems``."""
     settings = read_settings(folder, problems)
     units = load_units(settings, problems)
+    codebook = load_codebook(settings, problems)
     spec = Specification(
-        codebook=load_codebook(settings, problems),
+        codebook=codebook,
         units=units,
         indicators=load_indicators(settings, problems),
         rubrics=load_rubrics(settings, units, problems),
         bands=read_bands(folder / "bands.toml", problems),
         rules=read_rules(folder / "rules.toml", problems),
+        interventions=load_interventions(settings, codebook, problems),
         headcounts=load_headcounts(settings, problems),
         min_group=settings.min_group,
         retention=settings.retention,

@@ -1,4 +1,4 @@
-"""A workspace's tables about units: branch indicators, appeals, score sheets, teams."""
+"""A workspace's tables about units: branch indicators, appeals, score sheets, teams, obligations."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .errors import Problems, UsageError, unknown
 from .folder import questions_of_indicators
 from .measure.intake.indicator_values import ReleasedValues, indicators_of, load_teams, load_values, periods_of
 from .measure.intake.legacy import load_legacy
+from .measure.intake.obligation_tables import Obligations, load_obligations
 from .measure.intake.score_sheets import Ratings, load_ratings
 from .measure.intake.sources import raise_for
 from .measure.survey import Indicators
@@ -145,6 +146,28 @@ class UnitTables:
         if period not in known:
             raise unknown("班组星级的时期/period of teams", period, known)
         return table[table["period"] == period].reset_index(drop=True)
+
+    def obligations(self, kind: str | None = None) -> Obligations:
+        """Return things promised or due with what became of them, for :func:`dj_analysis.track`: of one declared kind, or all.
+
+        None are there without a table ``obligations``; appeals and requests for help have readers of their own.
+
+        Raises
+        ------
+        UsageError
+            No such kind is declared (``[kinds.X]`` in rules.toml).
+        DataError
+            Everything wrong with the tables, at once: unknown units, dates that run backwards, moves a kind does not allow.
+        """
+        every = self._all_obligations
+        return every if kind is None else every.of_kind(kind)
+
+    @cached_property
+    def _all_obligations(self) -> Obligations:
+        problems = Problems()
+        every = load_obligations(self.settings, self.spec, problems)
+        raise_for(problems)
+        return every
 
     @property
     def _all_ratings(self) -> Ratings | None:

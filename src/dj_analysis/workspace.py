@@ -58,7 +58,14 @@ from .release.plan import ReleasePlan, what_differs
 from .release.protect import Protected, protect
 from .release.sheets import row_table, rows_holding, tally
 from .release.store import Kept, Store
-from .release.waves import indicator_plans, legacy_plans, rating_plans, survey_mask, survey_plans
+from .release.waves import (
+    indicator_plans,
+    legacy_plans,
+    obligation_plans,
+    rating_plans,
+    survey_mask,
+    survey_plans,
+)
 from .spec.periods import order, parse, up_to, within
 from .spec.settings import FLOOR, Language, Source
 from .spec.units import Units
@@ -170,6 +177,7 @@ class Workspace(UnitTables, WarningHistory):
             plans |= indicator_plans([indicators_of(self._indicator_values.now, self.spec, one) for one in months])
             plans |= rating_plans(self._all_ratings, period)
             plans |= legacy_plans(self.legacy())
+            plans |= obligation_plans(self._all_obligations, period)
             self._plans[period] = ReleasePlan(period, max(self.spec.min_group, FLOOR), plans, self.store.secret)
         return self._plans[period]
 

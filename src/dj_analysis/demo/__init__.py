@@ -19,6 +19,7 @@ from .disputed_values import planted_appeals
 from .effects import draw_effects, no_effects
 from .indicators import MONTHS, REVIEW, SINCE, indicator_tree, kinds_of
 from .layout import Layout, draw_layout
+from .planted_measures import planted_measures
 from .questions import demo_codebook, draw_questions
 from .score_marks import demo_rubrics, planted_marks
 from .staff import PLAIN_RATE, Staff, draw_staff, headcounts
@@ -83,6 +84,8 @@ def make_company(
         effects.append((kind, unit, code, begins, value))
     for one in planted_appeals(spec.units, layout.periods[-1], planted):
         effects.append((f"appeal_{one.state}", one.unit, one.code, one.period, one.wrong))
+    for measure in planted_measures(effects, layout.periods):
+        effects.append((f"measure_{measure.outcome}", measure.unit, measure.intervention.measure, measure.period, 1.0))
     effects += planted_marks(spec.units, layout.periods[-1], planted)
     table = pd.DataFrame(effects, columns=["kind", "unit", "code", "period_from", "value"])
     return Company(seed, layout.periods, spec, table, model, layout, shifts)

@@ -25,6 +25,7 @@ from .exports import write_wave
 from .files import write_csv, write_declarations
 from .indicators import draw_teams, draw_values
 from .layout import Layout, is_full
+from .planted_measures import measure_tables, planted_measures
 from .score_marks import draw_marks
 from .staff import cell_labels
 from .truth import wave_truth
@@ -53,7 +54,9 @@ class Company:
         ``branch_kind``: which of four lasting kinds; ``worst_branch``, ``risen_branch``:
         in spreads of a month, in every indicator; ``much_but_poor``: so many spreads above the usual in the indicators of
         quantity and below it in those of quality; ``appeal_granted``, ``appeal_refused``: by how much the value first
-        released was wrong, in the unit of the indicator, at most. Among score sheets, in points: ``team_severity`` (code: the team; positive is
+        released was wrong, in the unit of the indicator, at most. ``measure_done``, ``measure_started``, ``measure_late``,
+        ``measure_overdue``, ``measure_dropped`` (code: that of the library): what became of a measure for a unit planted low.
+        Among score sheets, in points: ``team_severity`` (code: the team; positive is
         strict), ``self_bias`` of all, ``inflated_self`` of one branch beyond it, ``clear_bid`` (lead over the second), ``equal_bids``. In the review of
         the values ``often_revised``: share that the department raises; ``late_reporter``: days later than others; ``heaped_digits``:
         multiples of this are reported.
@@ -141,9 +144,11 @@ class Company:
         values = draw_values(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
         appeals = planted_appeals(self.spec.units, self.periods[-1], planted=not self.planted.empty)
         write_csv(folder / "indicator_values.csv", with_first_releases(values, appeals))
-        for name, table in zip(("obligations", "obligation_events"), appeal_tables(appeals), strict=True):
-            if appeals:
-                write_csv(folder / f"{name}.csv", table)
+        measures = planted_measures([tuple(row) for row in self.planted.itertuples(index=False)], self.periods)
+        both = zip(appeal_tables(appeals), measure_tables(measures), strict=True)
+        for name, tables in zip(("obligations", "obligation_events"), both, strict=True):
+            if appeals or measures:
+                write_csv(folder / f"{name}.csv", pd.concat(tables, ignore_index=True))
         teams = draw_teams(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
         write_csv(folder / "teams.csv", teams)
         marks = draw_marks(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)

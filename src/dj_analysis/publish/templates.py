@@ -11,6 +11,7 @@ from ..file_access import written_whole
 from ..result import PURPOSE, PURPOSE_EN
 from ..spec import assessment
 from ..spec.codebook import Codebook, Scale, default_codebook
+from ..spec.interventions import intervention_rows
 from ..spec.schemas import SCHEMAS, Schema
 from ..spec.settings import DEFAULT_MIN_GROUP
 from ..spec.specification import Specification
@@ -56,13 +57,17 @@ def write_templates(folder: Path, spec: Specification | None = None) -> list[Pat
     Returns
     -------
     list of pathlib.Path
-        ``tables/{table}.xlsx`` (first sheet: the header and an example row to overwrite; second: what each column means),
+        ``tables/{table}.xlsx`` (first sheet: the header and an example row to overwrite; second: what each column means;
+        ``interventions`` holds the whole library, to change and put into the workspace),
         ``questionnaire-full.pdf``, ``questionnaire-pulse.pdf`` where the instrument has anchors, ``notice.pdf``,
         ``impact-assessment.toml`` (to be filled in before anybody is followed from wave to wave), ``self-check.html`` and
         ``self-check-en.html`` where it has an index.
     """
     spec = spec or Specification(codebook=default_codebook())
-    written = [_write_table(folder / "tables" / f"{name}.xlsx", schema) for name, schema in SCHEMAS.items()]
+    library = {"interventions": intervention_rows(spec.interventions)}
+    written = [
+        _write_table(folder / "tables" / f"{name}.xlsx", schema, library.get(name)) for name, schema in SCHEMAS.items()
+    ]
     forms = ("full", "pulse") if spec.codebook.tree.has_forms else ("full",)
     for form in forms:
         path = folder / f"questionnaire-{form}.pdf"
@@ -166,7 +171,7 @@ def _pdf(blocks: list[Block], spec: Specification) -> bytes:
     return to_pdf(Document(tuple(titled), meta), Appearance(spec.fonts))
 
 
-def _write_table(path: Path, schema: Schema) -> Path:
+def _write_table(path: Path, schema: Schema, rows: list[list[str]] | None = None) -> Path:
     import xlsxwriter
 
     stream = io.BytesIO()
@@ -178,7 +183,8 @@ def _write_table(path: Path, schema: Schema) -> Path:
         about.write_row(0, 0, ["列", "必填", "含义", "类型", "允许值"], head)
         for i, column in enumerate(schema.columns):
             sheet.write(0, i, column.name, must if column.required else head)
-            sheet.write_string(1, i, column.example, text_cell)
+            for place, row in enumerate([[one.example for one in schema.columns]] if rows is None else rows, start=1):
+                sheet.write_string(place, i, row[i], text_cell)
             kind = {
                 "text": "文字",
                 "number": "数",

@@ -14,6 +14,10 @@ from ..errors import FontError
 
 #: Colours of the levels; fixed meaning, never relative to the data at hand.
 LEVEL_COLOURS = {"orange": "#E08A00", "red": "#C00000", "black": "#1A1A1A", "": "#2F5D8C"}
+#: Colours of the state of work (row L05); none of them is a colour of a warning, though orange and red share its word.
+WORK_COLOURS = {
+    "grey": "#A6A6A6", "blue": "#5B9BD5", "green": "#4C9F70", "orange": "#F4B183", "red": "#E07A8B", "purple": "#7E57A6"
+}  # fmt: skip
 INK, GRID, MUTED, ACCENT, HATCH = "#222222", "#D9D9D9", "#7F7F7F", "#2F5D8C", "#BDBDBD"
 HEAT = "RdYlBu"  # readable with the common colour vision deficiencies
 DIVERGING = "RdBu"  # deviations: blue above, red below

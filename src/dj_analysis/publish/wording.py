@@ -15,6 +15,7 @@ from ..errors import UsageError, unknown
 from ..judge.alerts import reason_words
 from ..release.protect import Protected
 from ..spec.columns import ALMOST_NEVER, SMALLEST_P, base_of, bounded, in_form, kind_of, written
+from ..spec.interventions import WORDED
 from ..spec.reasons import printed_reason
 from .sentences import moved, question_words, warning_turns
 
@@ -123,6 +124,12 @@ class View:
             for name in (name for name in ("scale", "code") if name in row):
                 row["label"] = spec.code_label(row[name])
                 row["question"] = question_words(tree[row[name]], spec.language) if row[name] in tree else row["label"]
+            for name in (name for name in ("driver", "item") if name in row):
+                row[f"{name}_label"] = spec.code_label(str(row[name]))
+            if "measure" in row:
+                row |= {name: spec.intervention_word(name, str(row[name])) for name in WORDED if name in row}
+            if "status" in row and "kind" in row:
+                row["status_label"] = spec.state_label(str(row["kind"]), str(row["status"]))
             if "type" in row:
                 row["type_name"] = spec.type_label(str(row["type"]))
             if "unit" in row:

@@ -14,10 +14,19 @@ from ..errors import unknown
 from ..judge.alerts import reason_words
 from ..judge.contributions import REST
 from ..spec.columns import base_of, header, kind_of, value_word, written
+from ..spec.interventions import WORDED
 from ..spec.specification import Specification
 
 _DEFAULT = ("unit", "code", "n", "score", "low", "high", "favourable", "reason")
-_NAMES = {"code", "into", "scale", "parent", "nearest"}  # hold codes of the codebook or of the indicators
+_NAMES = {
+    "code",
+    "into",
+    "scale",
+    "parent",
+    "nearest",
+    "driver",
+    "item",
+}  # hold codes of the codebook or of the indicators
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,13 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
         return cells.map(lambda level: spec.level_label(str(level)))
     if name == "type":
         return cells.map(lambda kind: spec.type_label(str(kind)))
+    if name == "kind" and not spec.rules.kinds.keys().isdisjoint(cells):
+        return cells.map(lambda kind: spec.kind_label(str(kind)))
+    if name == "status" and "kind" in source:
+        pairs = zip(source["kind"], cells, strict=True)
+        return pd.Series([spec.state_label(str(kind), str(state)) for kind, state in pairs], cells.index, dtype="str")
+    if name in WORDED and "measure" in source:
+        return cells.map(lambda text: spec.intervention_word(name, str(text)))
     if name == "reason":
         return cells.map(lambda reason: reason_words(str(reason), spec))
     if kind_of(name).form == "text" and not pd.api.types.is_numeric_dtype(cells):

@@ -15,6 +15,7 @@ from ..spec import reasons
 from ..spec.columns import guarding_columns
 from ..spec.periods import within
 from ..spec.units import ALL
+from .mask import ClosedCell
 from .plan import ReleasePlan, WavePlan
 from .rows import alike, among, combined, distinct, in_order, levels_of, root_level
 
@@ -151,7 +152,7 @@ def _earlier_verdict(wave: WavePlan | None, row: tuple[str, str], idle: bool) ->
 
 def _add_closed_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
     """Add the rows that are closed for one question or dimension."""
-    codes = [name for name in ("code", "scale") if name in table.columns]
+    codes = [name for name in ("code", "scale", "driver", "item") if name in table.columns]
     if not codes or "unit" not in table.columns:
         return
     known = [period for programme, period in plan.waves if programme == result.programme]
@@ -164,11 +165,26 @@ def _add_closed_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan:
                 continue
             inside = (table[name] == period).to_numpy() & (why == "")
             forms = distinct(table["form"]) if "form" in table.columns else alike("", len(table))
+            closed |= _closed_drivers(closed, result, str(period)) if "driver" in table.columns else set()
             shut = closed | {(level, unit, "", code) for level, unit, _, code in closed}
             for who in (who for who in ("unit", "other") if who in table.columns):
                 for code in codes:
                     keys = (levels_of(table, result), distinct(table[who]), forms, distinct(table[code]))
                     why[inside & among(shut, *keys)] = reasons.COMPLEMENT
+
+
+def _closed_drivers(closed: set[ClosedCell], result: Result, period: str) -> set[ClosedCell]:
+    """Return the dimensions with a closed question: what the questions of a gap carry adds up, so that all of them are told or none.
+
+    A gap is held against the unit above: what is closed there is closed in the units below it.
+    """
+    units, tree = result.spec.units.at(period), result.spec.codebook.at(period).tree
+    cells: set[ClosedCell] = set()
+    for level, unit, form, code in closed:
+        codes = [code, *tree.ancestors(code)] if code in tree else [code]
+        places = [(level, unit), *((one.level, one.unit) for one in (units.below(unit) if unit in units else ()))]
+        cells |= {(*place, form, one) for place in places for one in codes}
+    return cells
 
 
 def _is_text(column: pd.Series) -> bool:

@@ -68,8 +68,9 @@ class ReleasePlan:
 
     @property
     def id(self) -> str:
-        """Short hash of everything the plan decides, and of what it rests on."""
-        decided = [(wave, *_told(plan)) for wave, plan in sorted(self.waves.items())]
+        """Short hash of everything the plan decides, and of what it rests on; a wave in which nothing was counted decides nothing."""
+        counted = [(wave, plan) for wave, plan in sorted(self.waves.items()) if plan.basis.sums or plan.basis.values]
+        decided = [(wave, *_told(plan)) for wave, plan in counted]
         return hashlib.sha256(repr((self.period, self.min_group, decided)).encode()).hexdigest()[:16]
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..errors import DataError
 from ..measure.basis import Basis, bases_of
+from ..measure.intake.obligation_tables import Obligations
 from ..measure.intake.score_sheets import Ratings
 from ..measure.survey import Indicators
 from ..result import Result
@@ -22,6 +23,8 @@ from .plan import Wave, WavePlan
 from .ruling import ruling
 from .store import Kept
 from .tree_rule import partition_of_counts
+
+MONTHS_BEFORE, MONTHS_AFTER = 24, 12  # around a period, in which obligations may be looked at
 
 
 def survey_plans(
@@ -106,6 +109,17 @@ def legacy_plans(legacy: Result | None) -> dict[Wave, WavePlan]:
     if legacy is None:
         return {}
     return {("legacy", basis.period): WavePlan(Mask(None, {}), basis) for basis in legacy.basis}
+
+
+def obligation_plans(obligations: Obligations, period: str) -> dict[Wave, WavePlan]:
+    """Return what may be seen of obligations in the months around a period: all of it, for they are units' work.
+
+    A report on a quarter tells how things stand weeks after it, so that months up to a year later belong to its plan.
+    """
+    end = parse(f"{parse(period).end:%Y-%m}")
+    months = [end.shift(step).text for step in range(-MONTHS_BEFORE, MONTHS_AFTER + 1)]
+    bases = (Basis("obligations", month, obligations.spec, values=obligations.digest) for month in months)
+    return {("obligations", basis.period): WavePlan(Mask(None, {}), basis) for basis in bases}
 
 
 def _closed_indicators(given: Indicators) -> frozenset[ClosedCell]:

@@ -36,6 +36,7 @@ BY_TABLE = {
     "scales": "instrument",
     "indicators": "instrument",
     "rubrics": "instrument",
+    "interventions": "instrument",
 }
 
 ALLOWED = "问卷答案不与个人记录合并 (answers are not joined with records about people)"

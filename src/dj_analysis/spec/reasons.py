@@ -28,6 +28,12 @@ VALUE_CORRECTED = "value_corrected"
 OTHERS_CORRECTED = "others_corrected"
 VERSIONS_NOT_LINKED = "versions_not_linked"
 TOO_FEW_COMMON_ITEMS = "too_few_common_items"
+FEWER_THAN_HALF_CLOSED = "fewer_than_half_closed"
+RAISE_PARTICIPATION = "raise_participation"
+OTHER_DIMENSIONS = "other_dimensions"
+NO_UNIT_ABOVE = "no_unit_above"
+NO_SURE_GAP = "no_sure_gap"
+NO_MEASURE_FOR_ITEMS = "no_measure_for_items"
 
 SAME_FIGURE = "same_figure"
 OTHER_PEOPLE = "other_people"
@@ -63,6 +69,24 @@ WORDS: Mapping[str, tuple[str, str]] = {
     OTHER_PEOPLE: ("计入的人数不同", "other people were counted"),
     OTHER_METHOD: ("计算口径不同", "computed in another way"),
     MISSING_VALUE: ("无数据", "no data"),
+    FEWER_THAN_HALF_CLOSED: ("办结不足一半，中位数尚不能估计", "fewer than half would have closed, no median yet"),
+    RAISE_PARTICIPATION: (
+        "参与率不足，先提高参与率，不列措施",
+        "participation is too low: raise it first, no measures are proposed",
+    ),
+    OTHER_DIMENSIONS: (
+        "问卷的维度或题目不在措施库中，不列措施；请在 interventions 表写明",
+        "the library knows no dimension of this questionnaire: write the measures into interventions",
+    ),
+    NO_UNIT_ABOVE: (
+        "没有上级单位可比，也没有声明目标分，不列措施",
+        "no unit above to compare with and no target declared, no measures are proposed",
+    ),
+    NO_SURE_GAP: ("各维度与比较对象的差距均无把握，不列措施", "no dimension lags credibly, no measures are proposed"),
+    NO_MEASURE_FOR_ITEMS: (
+        "措施库中没有针对这些题目的措施",
+        "the library has no measure for these questions",
+    ),
     "audit_ceiling": ("多数满分，建议调整", "nearly all at the ceiling"),
     "audit_floor": ("多数零分，建议调整", "nearly all at the floor"),
     "audit_still": ("连续三个月无变化", "unchanged for three months"),

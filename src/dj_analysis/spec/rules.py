@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Problems
+from .kinds import ObligationKind, read_kinds
 
 #: What a parameter counts, said beside it; one that says nothing is a share.
 SHARE: Mapping[str, Any] = {"low": 0, "high": 1, "advice": "比例写成小数 (write shares as decimals)"}
@@ -142,8 +143,24 @@ class ReviewRule:
 
 
 @dataclass(frozen=True)
+class AttributionRule:
+    """How the dimensions a flagged unit lags in are chosen: at most ``drivers``, each with a gap above 0 with confidence ``sure``.
+
+    At most ``items`` questions of each lead to measures. ``target``: points every dimension should reach; 0 where the mean of the unit above is the measure.
+    """
+
+    drivers: int = field(metadata=COUNT)
+    items: int = field(metadata=COUNT)
+    sure: float
+    target: float = field(metadata=POINTS)
+
+
+@dataclass(frozen=True)
 class Rules:
-    """All named rules; their parameters are changed in rules.toml. ``awards``: type of unit → places."""
+    """All named rules; their parameters are changed in rules.toml.
+
+    ``awards``: type of unit → places; ``kinds``: kinds of obligations.
+    """
 
     response: ResponseRule
     change: ChangeRule
@@ -154,7 +171,9 @@ class Rules:
     months_last: MonthsLastRule
     ranking: RankingRule
     review: ReviewRule
+    attribution: AttributionRule
     awards: Mapping[str, int]
+    kinds: Mapping[str, ObligationKind] = field(default_factory=dict)
 
 
 def read_rules(path: Path | None, problems: Problems) -> Rules:
@@ -177,6 +196,9 @@ def read_rules(path: Path | None, problems: Problems) -> Rules:
         if name == "awards":
             rules = replace(rules, awards=_places(path.name, parameters, problems))
             continue
+        if name == "kinds":
+            rules = replace(rules, kinds={**rules.kinds, **read_kinds(path.name, parameters, problems)})
+            continue
         rules = replace(rules, **{name: _changed(path.name, name, getattr(rules, name), parameters, problems)})
     if not _graver_is_stricter(path.name, rules.self_check, problems):
         rules = replace(rules, self_check=default_rules().self_check)
@@ -187,6 +209,9 @@ def read_rules(path: Path | None, problems: Problems) -> Rules:
 def default_rules() -> Rules:
     """Return the rules the package ships (spec/defaults/rules.toml)."""
     raw = tomllib.loads(resources.files(__package__).joinpath("defaults/rules.toml").read_text(encoding="utf-8"))
+    problems = Problems()
+    kinds = read_kinds("defaults/rules.toml", raw["kinds"], problems)
+    assert not problems, "the package's own kinds are sound"
     return Rules(
         response=ResponseRule(**raw["response"]),
         change=ChangeRule(**raw["change"]),
@@ -197,7 +222,9 @@ def default_rules() -> Rules:
         months_last=MonthsLastRule(**raw["months_last"]),
         ranking=RankingRule(**raw["ranking"]),
         review=ReviewRule(**raw["review"]),
+        attribution=AttributionRule(**raw["attribution"]),
         awards=raw["awards"],
+        kinds=kinds,
     )
 
 

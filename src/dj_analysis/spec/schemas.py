@@ -243,21 +243,26 @@ RATINGS = Schema(
 )
 OBLIGATIONS = Schema(
     "obligations",
-    "应办事项:一项一行;复核申请也在其中(kind = appeal)",
+    "应办事项:一项一行;帮扶改进措施(kind = measure)、复核申请(kind = appeal)都在其中",
     (
         TableColumn("obligation", "事项编号,唯一", required=True, example="A001"),
-        TableColumn("kind", "类别:appeal = 复核申请", required=True, example="appeal"),
+        TableColumn(
+            "kind",
+            "类别:measure = 帮扶改进措施,appeal = 复核申请,其余在 rules.toml [kinds.X] 声明",
+            required=True,
+            example="appeal",
+        ),
         TableColumn("unit", "单位代码", required=True, example="B001"),
         TableColumn("opened", "提出日期", "date", required=True, example="2026-10-12"),
-        TableColumn("due", "应办结日期", "date"),
+        TableColumn("due", "期限:措施为最迟启动日,其余见 [kinds.X] 的 fulfils;空=按 days 推算", "date"),
         TableColumn("label", "事项名称"),
-        TableColumn("subject", "所涉事物;复核申请填指标代码", example="K01"),
+        TableColumn("subject", "所涉事物;复核申请填指标代码,措施填 interventions 表的代码", example="K01"),
         TableColumn("weight", "权重", "number"),
         TableColumn("owner_role", "责任角色(不写姓名)"),
-        TableColumn("class", "分类"),
+        TableColumn("class", "分类;措施填所针对的维度"),
         TableColumn("orientation", "导向"),
         TableColumn("parent", "上级事项编号"),
-        TableColumn("cycle", "周期;复核申请填数值所属时期", example="2026-09"),
+        TableColumn("cycle", "周期;复核申请填数值所属时期,措施填评估成效的那一期问卷", example="2026-09"),
         TableColumn("satisfaction", "满意度", "number"),
     ),
     ("obligation",),
@@ -268,7 +273,10 @@ OBLIGATION_EVENTS = Schema(
     (
         TableColumn("obligation", "事项编号", required=True, example="A001"),
         TableColumn(
-            "state", "状态;复核申请为 opened、accepted、granted、refused、withdrawn", required=True, example="granted"
+            "state",
+            "状态,见 rules.toml [kinds.X];复核申请为 opened、accepted、granted、refused、withdrawn",
+            required=True,
+            example="granted",
         ),
         TableColumn("time", "何时", "date", required=True, example="2026-10-15"),
     ),
@@ -295,6 +303,27 @@ RUBRICS = Schema(
     ),
     ("code",),
 )
+INTERVENTIONS = Schema(
+    "interventions",
+    "预警举措方法库:哪个维度的哪些题目低,采取什么措施;有此表即代替程序自带的 32 条",
+    (
+        TableColumn("measure", "措施代码,唯一", required=True, example="M1"),
+        TableColumn("driver", "所针对的维度", required=True, example="D1"),
+        TableColumn("items", "所要改善的题目,用 | 分隔", required=True, example="L1|L5"),
+        TableColumn("path_zh", "路径:具体原因", required=True, example="高峰缺人手"),
+        TableColumn("path_en", "路径(英文)"),
+        TableColumn("label_zh", "措施", required=True, example="排出业务高峰日历，跨班组调剂人手"),
+        TableColumn("label_en", "措施(英文)"),
+        TableColumn("owner_role", "责任角色(不写姓名)", required=True, example="部门负责人"),
+        TableColumn("owner_role_en", "责任角色(英文)"),
+        TableColumn("start_days", "最迟在多少个工作日内启动", "count", required=True, example="20"),
+        TableColumn("evaluate_quarters", "启动后第几个季度评估成效", "count", required=True, example="1"),
+        TableColumn("expected", "预计提高的分数,按题目,用 | 分隔:只用于计划和检验,不是依据", example="L1=4|L5=4"),
+        TableColumn("indicator_zh", "观测指标", example="人均加班小时数"),
+        TableColumn("indicator_en", "观测指标(英文)"),
+    ),
+    ("measure",),
+)
 RESPONSES = Schema(
     "responses",
     "一期问卷的答案,每人一行,每题一列(列名用题目代码)",
@@ -311,7 +340,7 @@ RESPONSES = Schema(
 SCHEMAS = {
     s.name: s
     for s in (
-        CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, TEAMS, LEGACY, RUBRICS, RATINGS, OBLIGATIONS, OBLIGATION_EVENTS,
-        RESPONSES,
+        CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, TEAMS, LEGACY, RUBRICS, RATINGS, OBLIGATIONS,
+        OBLIGATION_EVENTS, INTERVENTIONS, RESPONSES,
     )
 }  # fmt: skip

@@ -11,6 +11,7 @@ import pandas as pd
 
 from .bands import Bands, default_bands
 from .codebook import Codebook
+from .interventions import WORDED, InterventionLibrary, default_interventions
 from .official import Official
 from .rubrics import Rubric
 from .rules import Rules, default_rules
@@ -39,6 +40,8 @@ class Specification:
         The branch indicators' tree, if there is one.
     rubrics
         Code → what a kind of score sheet asks, of which units.
+    interventions
+        The library of measures that proposals are taken from.
     cross
         Cross-classifications that may be published: a unit level or group column, then group columns.
     types_en
@@ -51,6 +54,7 @@ class Specification:
     rubrics: Mapping[str, Rubric] = field(default_factory=dict)
     bands: Mapping[str, Bands] = field(default_factory=default_bands)
     rules: Rules = field(default_factory=default_rules)
+    interventions: InterventionLibrary = field(default_factory=default_interventions, repr=False)
     headcounts: pd.DataFrame = field(default_factory=_no_headcounts, repr=False, compare=False)
     min_group: int = DEFAULT_MIN_GROUP
     retention: int = RETENTION
@@ -121,6 +125,21 @@ class Specification:
     def type_label(self, kind: str) -> str:
         """Name of a type of units for the reader; as declared where it has no name in the reader's language."""
         return self.types_en.get(kind, kind) if self.language == "en" else kind
+
+    def intervention_word(self, column: str, text: str) -> str:
+        """Words of a measure of the library for the reader: its path, name, owner or indicator."""
+        return self.interventions.said(column, text, self.language) if column in WORDED else text
+
+    def kind_label(self, kind: str) -> str:
+        """Name of a kind of obligation for the reader."""
+        declared = self.rules.kinds.get(kind)
+        return declared.label(self.language) if declared is not None else kind
+
+    def state_label(self, kind: str, state: str) -> str:
+        """Name of a state of a kind of obligation for the reader."""
+        declared = self.rules.kinds.get(kind)
+        known = declared.states.get(state) if declared is not None else None
+        return known.label(self.language) if known is not None else state
 
     @cached_property
     def group_names(self) -> Mapping[str, str]:

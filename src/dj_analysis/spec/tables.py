@@ -344,7 +344,7 @@ def _check_kind(place: str, cells: pd.Series, kind: str, allowed: tuple[str, ...
             values = numbers(filled)
             bad, want = filled[(values < 0) | (values % 1 != 0)], "非负整数 (whole number >= 0)"
     elif kind == "date":
-        bad = filled[[not _is_bound(text) for text in filled]]
+        bad = filled[~once_a_value(filled, lambda texts: texts.map(_is_bound).astype(bool))]
         rule, want, advice = "bad_date", f"YYYY-MM-DD 或 {ALLOWED}", "改正日期 (correct the date)"
     elif kind == "period":
         bad = filled[~once_a_value(filled, lambda texts: texts.map(is_period).astype(bool))]

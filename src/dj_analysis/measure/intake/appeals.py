@@ -10,11 +10,10 @@ import pandas as pd
 
 from ...errors import DjError, Problems
 from ...spec.periods import ALLOWED, bound, is_period
-from ...spec.schemas import OBLIGATION_EVENTS, OBLIGATIONS, Schema
 from ...spec.settings import Settings
 from ...spec.specification import Specification
-from ...spec.tables import Table, load_table, rows_text, whole_numbers
-from .identifiers import check_names, shown_path
+from ...spec.tables import Table, rows_text, whole_numbers
+from .obligation_tables import load_obligation_tables
 
 APPEAL = "appeal"
 OPENED, ACCEPTED, GRANTED, REFUSED, WITHDRAWN = STATES = ("opened", "accepted", "granted", "refused", "withdrawn")
@@ -35,7 +34,7 @@ def load_appeals(settings: Settings, spec: Specification, problems: Problems) ->
     pandas.DataFrame
         appeal, unit, period, code, state (one of :data:`STATES`), opened, settled (ISO dates; ``""`` while it is pending).
     """
-    table, events = (_load(settings, schema, problems) for schema in (OBLIGATIONS, OBLIGATION_EVENTS))
+    table, events = load_obligation_tables(settings, problems)
     empty = pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS})
     if table is None:
         return empty
@@ -112,15 +111,6 @@ def changed_by(appeals: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
         before[place] = rows["value"].iloc[max(turn - 1, 0)]
         now[place] = rows["value"].iloc[turn] if turn else np.nan
     return appeals.assign(value_before=before, value=now)
-
-
-def _load(settings: Settings, schema: Schema, problems: Problems) -> Table | None:
-    def seen(raw: Table) -> None:
-        source = settings.tables.get(schema.name)
-        path = settings.folder / (source.path if source is not None and source.path else raw.place)
-        check_names(raw.place, map(str, raw.frame.columns), problems, file=shown_path(path) if path.is_file() else "")
-
-    return load_table(settings, schema.name, schema, problems, seen=seen)
 
 
 def _check_appeals(place: str, appeals: pd.DataFrame, spec: Specification, problems: Problems) -> None:
