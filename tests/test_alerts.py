@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,10 @@ import dj_analysis as dj
 from dj_analysis import methods
 from dj_analysis.errors import Problems, UsageError
 from dj_analysis.judge.alerts import Alerts, reason_words
+from dj_analysis.measure.intake.obligation_tables import Obligations, obligations_of
 from dj_analysis.spec.bands import Band, Bands, default_bands, read_bands
 from dj_analysis.spec.codebook import Codebook
+from dj_analysis.spec.schemas import OBLIGATION_EVENTS, OBLIGATIONS
 from dj_analysis.spec.specification import Specification
 from dj_analysis.spec.tree import Node
 from dj_analysis.spec.units import Unit, Units
@@ -498,21 +499,25 @@ def test_a_first_orange_or_an_unknown_change_is_no_persistence():
     assert dj.alerts(scores, None, history).table.set_index("unit").loc["A", "warning"] == "orange"
 
 
-class Late:
-    """Measures of which those of one unit are overdue."""
+def measure_of(unit: str, spec: Specification, due: str) -> Obligations:
+    """One measure of a unit that nobody has begun."""
+    rows = pd.DataFrame(
+        [("M1", "measure", unit, "2026-04-01", due)], columns=["obligation", "kind", "unit", "opened", "due"]
+    )
+    rows = rows.reindex(columns=list(OBLIGATIONS.names), fill_value="")
+    problems = Problems()
+    read = obligations_of(rows, pd.DataFrame(columns=list(OBLIGATION_EVENTS.names), dtype="str"), spec, problems)
+    problems.raise_if_any()
+    return read
 
-    def __init__(self, unit: str):
-        self.unit = unit
 
-    def overdue_units(self, asof: date) -> set[str]:
-        assert asof == date(2026, 6, 30)
-        return {self.unit}
-
-
-@pytest.mark.parametrize(("late", "warning"), [("A", "black"), ("B", "red")])
-def test_red_twice_with_a_measure_overdue_is_black(late: str, warning: str):
+@pytest.mark.parametrize(
+    ("late", "due", "warning"),
+    [("A", "2026-06-29", "black"), ("A", "2026-06-30", "red"), ("B", "2026-06-29", "red")],
+)
+def test_red_twice_with_a_measure_overdue_is_black(late: str, due: str, warning: str):
     scores, change, history = history_of({"A": around(50), "B": around(80)}, {"A": around(50), "B": around(80)})
-    table = dj.alerts(scores, change, history, Late(late)).table.set_index("unit")
+    table = dj.alerts(scores, change, history, measure_of(late, scores.spec, due)).table.set_index("unit")
     assert table.loc["A", "warning"] == warning
     assert table.loc["B", "warning"] == ""
     assert ("overdue" in table.loc["A", "reason"]) == (warning == "black")

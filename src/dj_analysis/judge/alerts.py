@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import UsageError
+from ..measure.intake.obligation_tables import Obligations
+from ..measure.obligation_states import overdue_units
 from ..measure.scores import Scores
 from ..result import Result
 from ..spec import reasons
@@ -52,14 +53,6 @@ TOGETHER = ("warning", "warning_before", "rule", "code", "score", "probability",
 STATISTICS = ("warning", "warning_before", "rule", "code", "score", "probability", "n", "response", "covered_by")
 
 
-class Measures(Protocol):
-    """Measures in progress: which units have one that is past its day and not done."""
-
-    def overdue_units(self, asof: date) -> Collection[str]:
-        """Return the units with an overdue measure."""
-        ...
-
-
 @dataclass(frozen=True)
 class Alerts(Result):
     """Collective warnings, one row a unit.
@@ -93,7 +86,7 @@ def alerts(
     now: Scores,
     change: Change | None = None,
     history: Alerts | None = None,
-    work: Measures | None = None,
+    work: Obligations | None = None,
     *,
     spec: Specification | None = None,
     draws: int = 200,
@@ -156,7 +149,7 @@ def alerts(
     findings.append(persistent(grades, before, _improved(change, keys, index), chance, index))
     grades = gravest(findings)
     if work is not None:
-        late = np.isin([unit for _, unit in keys], sorted(work.overdue_units(parse(now.period).end)))
+        late = np.isin([unit for _, unit in keys], sorted(overdue_units(work, parse(now.period).end)))
         findings.append(overdue(grades, before, late, chance, index))
         grades = gravest(findings)
     table = pd.DataFrame({"period": now.period, "level": units["level"], "unit": units["unit"]})

@@ -67,6 +67,12 @@ def standing(obligations: Obligations, asof: str | date) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def overdue_units(obligations: Obligations, asof: str | date) -> set[str]:
+    """Return the units with an obligation that is past its day and not done."""
+    rows = standing(obligations, asof)
+    return set(rows.loc[rows["overdue"], "unit"])
+
+
 def day_of(asof: str | date) -> pd.Timestamp:
     """Return a day given as ISO text or date; anything else is an error."""
     try:
