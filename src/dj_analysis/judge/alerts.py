@@ -22,7 +22,7 @@ from ..spec.specification import Specification
 from ..spec.units import ALL
 from .change import Change
 from .false_alerts import expected_false_alerts
-from .standing import SHARE_CONFIDENCE, Keys, lowest_shares, standing
+from .shrunk_means import SHARE_CONFIDENCE, Keys, lowest_shares, shrunk_means
 from .warning_rules import GRADES, Finding, dimension_low, fall, gravest, index_low, low_share, overdue, persistent
 
 ORDER = ("", *GRADES)
@@ -99,7 +99,7 @@ def alerts(
     (``low_share``); the index fell by the smallest change worth acting on, beyond error after correction for the number
     of units (``fall``, orange); orange for two waves without improvement is red (``persistent``); red for two waves with a
     measure overdue is black (``overdue``). A warning of the wave before ends only when the unit is beyond the cut point by
-    the declared hysteresis. Standing last in a ranking is no rule.
+    the declared hysteresis. ShrunkMeans last in a ranking is no rule.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def _findings(
 ) -> tuple[list[Finding], np.ndarray]:
     """Return what the rules of one wave find, and which units keep the level of the wave before."""
     spec, dimensions = now.spec, [node.code for node in now.spec.codebook.dimensions]
-    of_index, of_dimensions = standing(now, [index], keys), standing(now, dimensions, keys)
+    of_index, of_dimensions = shrunk_means(now, [index], keys), shrunk_means(now, dimensions, keys)
     lowest = lowest_shares(now, keys)
 
     def rules(ease: float) -> list[Finding]:

@@ -19,7 +19,7 @@ from ..spec.bands import SLACK, Bands, beyond
 from ..spec.specification import Specification
 from .change import Change
 from .draws_shrunk import shrink_draws
-from .standing import Keys, laid_out, standing
+from .shrunk_means import Keys, laid_out, shrunk_means
 from .warning_rules import GRADES
 
 NULLS = ("no_unit_differs", "no_unit_changed")
@@ -131,7 +131,7 @@ def truths(now: Scores, before: Scores | None, change: Change | None, keys: Keys
         )
     }
     if before is not None:
-        means = standing(before, codes, keys).mean
+        means = shrunk_means(before, codes, keys).mean
         means = np.where(taken[:, None] & np.isfinite(means[:, [0]]), means, np.nan)
         # A dimension that the wave before did not ask stands where the level stands now.
         means = np.where(np.isfinite(means[:, [0]]) & np.isnan(means), level_means, means)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..spec.bands import SLACK, Band, Bands, beyond
-from .standing import Standing
+from .shrunk_means import ShrunkMeans
 
 GRADES = ("orange", "red", "black")
 
@@ -45,13 +45,13 @@ def no_finding(rule: str, units: int) -> Finding:
     return Finding(rule, np.zeros(shape, dtype=bool), np.full(shape, np.nan), none, none.copy())
 
 
-def index_low(index: Standing, bands: Bands, ease: float = 0.0) -> Finding:
+def index_low(index: ShrunkMeans, bands: Bands, ease: float = 0.0) -> Finding:
     """Grade by how surely the index lies below the cut points.
 
     Parameters
     ----------
     index
-        Standing of the index alone.
+        ShrunkMeans of the index alone.
     bands
         Cut points with the probability each asks for.
     ease
@@ -64,13 +64,13 @@ def index_low(index: Standing, bands: Bands, ease: float = 0.0) -> Finding:
     return finding
 
 
-def dimension_low(dimensions: Standing, bands: Bands, ease: float = 0.0) -> Finding:
+def dimension_low(dimensions: ShrunkMeans, bands: Bands, ease: float = 0.0) -> Finding:
     """Grade by how many dimensions are surely below their cut point; the probability is the least of those that are needed.
 
     Parameters
     ----------
     dimensions
-        Standing of the dimensions.
+        ShrunkMeans of the dimensions.
     bands, ease
         As in :func:`index_low`.
     """

@@ -18,7 +18,7 @@ SHARE_CONFIDENCE = 0.975  # with which a true share lies above the lower end of 
 
 
 @dataclass(frozen=True)
-class Standing:
+class ShrunkMeans:
     """Shrunken means of units, arrays units × codes.
 
     Attributes
@@ -40,7 +40,7 @@ class Standing:
         return uncertainty.probability(self.mean, self.se, self.df, point, side, self.skewness)
 
 
-def standing(scores: Scores, codes: Sequence[str], keys: Keys) -> Standing:
+def shrunk_means(scores: Scores, codes: Sequence[str], keys: Keys) -> ShrunkMeans:
     """Shrink the anchors scores of these units, level by level and code by code, towards the mean of their level.
 
     The units that a release hides and those below min_group take no part. A level with fewer than four units cannot be
@@ -68,7 +68,7 @@ def standing(scores: Scores, codes: Sequence[str], keys: Keys) -> Standing:
         columns = (one.estimate, one.se, rows["df"] / weight**2, rows["skewness"] * weight**1.5)
         shrunk[rows.index] = np.column_stack(columns)
     names = ("mean", "se", "df", "skewness")
-    return Standing(tuple(codes), **laid_out(table, keys, codes, dict(zip(names, shrunk.T, strict=True))))
+    return ShrunkMeans(tuple(codes), **laid_out(table, keys, codes, dict(zip(names, shrunk.T, strict=True))))
 
 
 def laid_out(
