@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...spec.periods import parse
 from .. import theme
 from ..wording import say
 from .common import Drawable, caption, new_axes, rows_of_code, shortened, themed
@@ -38,7 +39,8 @@ def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, 
     table = table[table["unit"] == unit]
     order = list(dict.fromkeys(table["period"]))
     ax = ax or new_axes(height=2.9)
-    x = np.arange(len(order))
+    starts = [parse(period).start for period in order]
+    x = np.array([12 * day.year + day.month for day in starts])  # a quarter without a wave leaves its place empty
     mean, low, high = (table[name].astype(float).to_numpy() for name in ("score", "low", "high"))
     for start, stop in _runs(table["version"].tolist()):
         part = slice(start, stop)

@@ -73,10 +73,10 @@ def plot_scores(result: Drawable, *, level: str | None = None, code: str | None 
         )  # fmt: skip
     _score_axis(ax, shown, spec.language)
     hidden = int(table["score"].isna().sum())
-    key = "figure_scores" if len(shown) > 1 else "figure_one_score"
+    ends = _ends(shown["score"])
     title = say(
-        spec.language, key, label=spec.code_label(code), period=period_label(result), level=spec.level_label(level),
-        **_ends(shown["score"]),
+        spec.language, _finding(ends, "figure_one_score", "figure_equal_scores", "figure_scores", units=len(shown)),
+        label=spec.code_label(code), period=period_label(result), level=spec.level_label(level), **ends,
     )  # fmt: skip
     caption(ax, title, hidden, spec.language)
     return ax
@@ -166,13 +166,21 @@ def plot_response(result: Drawable, *, level: str | None = None, ax: Axes | None
     ax.set_xlim(0, 105)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel(say(spec.language, "percent"))
-    key = "figure_response" if len(shown) > 1 else "figure_one_response"
+    ends, low = _ends(shown["rate"], "percent"), int((rate < minimum).sum())
+    enough = "figure_response" if low else "figure_enough_response"
     title = say(
-        spec.language, key, period=period_label(result), level=spec.level_label(level), least=f"{minimum:.0f}%",
-        count=int((rate < minimum).sum()), **_ends(shown["rate"], "percent"),
+        spec.language, _finding(ends, "figure_one_response", "figure_equal_response", enough, units=len(shown)),
+        period=period_label(result), level=spec.level_label(level), least=f"{minimum:.0f}%", count=low, **ends,
     )  # fmt: skip
     caption(ax, title, int(table["rate"].isna().sum()), spec.language)
     return ax
+
+
+def _finding(ends: dict[str, str], one: str, equal: str, apart: str, *, units: int) -> str:
+    """Return what a title says of units: there is one, all have the same value, or they lie between two values."""
+    if units < 2:
+        return one
+    return equal if ends["low"] == ends["high"] else apart
 
 
 def _ends(values: pd.Series, form: str = "number") -> dict[str, str]:
