@@ -10,6 +10,7 @@ from ..blocks import Block
 from .document import Appearance, Document
 from .docx_page import TEXT_WIDTH, prepare
 from .docx_parts import add_border, paragraph, repeat_header, set_cell_widths, three_lines, write_text
+from .on_paper import on_paper
 from .packages import legible, repacked
 from .pictures import png_of
 
@@ -25,6 +26,7 @@ def to_docx(document: Document, appearance: Appearance | None = None) -> bytes:
     appearance
         ``template``: a Word file whose page, styles, head and foot are kept; the report follows its text.
     """
+    document = on_paper(document)
     report = prepare(document, appearance or Appearance())
     first = True
     for sheet in document.sheets:
