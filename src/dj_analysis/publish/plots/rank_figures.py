@@ -61,6 +61,7 @@ def plot_ranks(result: Drawable, *, most: int = 12, ax: Axes | None = None) -> A
     ax.set_xlabel(say(spec.language, "ranks_axis" if ranged else "ranks_axis_described"))
     label = spec.code_label(str(table["code"].iloc[0])) if len(table) else ""
     key = "figure_ranks_described" if not ranged else "figure_ranks" if cut else "figure_ranks_all"
-    title = say(spec.language, key, label=label, period=period_label(result), most=most)
+    first = int((ranked["rank_low"].astype(float) == 1).sum())
+    title = say(spec.language, key, label=label, period=period_label(result), most=most, first=first)
     caption(ax, title, int(table["rank"].isna().sum()), spec.language)
     return ax

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...spec.columns import in_form
 from ...spec.periods import parse
 from .. import theme
 from ..wording import say
@@ -57,7 +58,12 @@ def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, 
     if len(known):
         ax.set_ylim(max(0, known.min() - 4), min(100, known.max() + 5))
     ax.set_ylabel(say(spec.language, "points"))
-    title = say(spec.language, "figure_trend", label=spec.code_label(code), unit=spec.unit_label(unit))
+    told = {"label": spec.code_label(code), "unit": spec.unit_label(unit)}
+    title = say(spec.language, "figure_trend", **told)
+    if len(mean) > 1 and np.isfinite(mean[-1]):
+        ends = {"now": mean[-1], "low": np.nanmin(mean), "high": np.nanmax(mean)}
+        ends = {name: in_form(float(value), "number") for name, value in ends.items()}
+        title = say(spec.language, "figure_trend_now", **told, **ends)
     caption(ax, title, int(np.isnan(mean).sum()), spec.language, "figure_hidden_waves")
     return ax
 

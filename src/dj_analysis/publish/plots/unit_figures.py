@@ -128,7 +128,10 @@ def plot_heat(result: Drawable, *, level: str | None = None, ax: Axes | None = N
     ax.set_ylabel("")
     ax.grid(visible=False)
     hidden = int(wide.isna().all(axis=1).sum())
-    title = say(spec.language, "figure_heat", period=period_label(result), level=spec.level_label(level))
+    known = pd.Series(wide.to_numpy().ravel()).dropna()
+    title = say(
+        spec.language, "figure_heat", period=period_label(result), level=spec.level_label(level), **_ends(known)
+    )
     caption(ax, title, hidden, spec.language)
     return ax
 
@@ -157,8 +160,9 @@ def plot_response(result: Drawable, *, level: str | None = None, ax: Axes | None
     ax = ax or new_axes(height=1.2 + 0.24 * max(len(shown), 3))
     y, rate = np.arange(len(shown)), 100 * shown["rate"].astype(float).to_numpy()
     minimum = 100 * spec.rules.response.minimum
-    # Grey, not a colour of the warnings: a low participation is no warning.
-    ax.barh(y, rate, color=np.where(rate < minimum, theme.MUTED, theme.ACCENT), height=0.66)
+    # Grey and hatched, not in a colour of the warnings: a low participation is no warning.
+    for low, colour, hatch in ((rate < minimum, theme.MUTED, "////"), (rate >= minimum, theme.ACCENT, "")):
+        ax.barh(y[low], rate[low], color=colour, hatch=hatch, edgecolor="white", lw=0, height=0.66)
     for i, value in enumerate(rate):
         ax.annotate(f"{value:.0f}%", (value, y[i]), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8)
     ax.axvline(minimum, color=theme.INK, lw=1, ls="--")
