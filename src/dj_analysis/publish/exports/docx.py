@@ -33,6 +33,7 @@ def to_docx(document: Document, appearance: Appearance | None = None) -> bytes:
         for block in sheet:
             begins_page = not first and block.kind == "heading" and block.content["depth"] == 0
             _WRITERS[block.kind](report, block, document.language, begins_page)
+        _keep_last_lines(report)
         first = False
     _add_ending(report, document)
     for block in document.imprint:
@@ -40,6 +41,13 @@ def to_docx(document: Document, appearance: Appearance | None = None) -> bytes:
     stream = io.BytesIO()
     report.save(stream)
     return repacked(stream.getvalue())
+
+
+def _keep_last_lines(report: Any) -> None:
+    """Keep the last paragraphs of a sheet whole and together, so that no page has a single line of text."""
+    for left, added in enumerate(reversed(report.paragraphs[-2:])):
+        added.paragraph_format.keep_together = True
+        added.paragraph_format.keep_with_next = left == 1 or None
 
 
 def _add_heading(report: Any, block: Block, language: str, begins_page: bool) -> None:
