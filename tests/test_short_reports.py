@@ -114,7 +114,7 @@ def check_whole(run: Run) -> None:
     for place, depth in enumerate(depths):
         assert depth == 9 or (place + 1 < len(depths) and depths[place + 1] > depth), "a heading without content"
     for kind, text in texts(run).items():
-        assert not re.search(r"\b(None|nan|NaN|NaT|inf|Undefined)\b|\{\{|\{%|%\}|\$\{", text), kind
+        assert not re.search(r"\b(None|nan|NaN|NaT|inf|Undefined)\b|\{\w+\}|\{\{|\{%|%\}", text), kind
     figures = [block["content"]["caption"] for block in written if block["kind"] == "figure"]
     assert len(set(figures)) == len(figures), "two figures of one title"
 
