@@ -332,7 +332,8 @@ def _fieldwork(place: str, raw: dict[str, Any], problems: Problems) -> dict[str,
         raw["waves"][period] = known.get("form", "")
         if "form" not in known:
             raw["waves"].pop(period)
-        if first is None and last is None:
+        told_already = any(name in entry and name not in known for name in ("from", "to"))
+        if told_already or (first is None and last is None):
             continue
         if first is not None and last is not None and is_fieldwork(period, first, last):
             days[period] = (first, last)
