@@ -6,7 +6,6 @@ P(μ < 60) ≥ .80 up to 60 − .8834 · 4/3 = 58.82, P(μ < 55) ≥ .90 up to 5
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from small import DIRECT, codebook_of, plain_table, wave
 import dj_analysis as dj
 from dj_analysis.errors import Problems, UsageError
 from dj_analysis.judge.alerts import Alerts, reason_words
+from dj_analysis.measure.inference import uncertainty
 from dj_analysis.spec.bands import Band, Bands, default_bands, read_bands
 from dj_analysis.spec.codebook import Codebook
 from dj_analysis.spec.specification import Specification
@@ -116,7 +116,7 @@ def test_index_low(mean: float, warning: str, reason: str):
     assert row["rule"] == ("index_low" if warning else "")
     point = {"orange": 60, "red": 55}.get(warning, np.nan)
     expected = stats.t.cdf((point - mean) / SE, 9)
-    assert row["probability"] == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    assert row["confidence"] == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 @pytest.mark.parametrize(("mean", "warning"), [(42.6, "red"), (42.5, "black")])
@@ -163,35 +163,61 @@ def test_dimension_low(means: tuple[float, ...], warning: str, reason: str):
     assert row["rule"] == ("dimension_low" if warning else "")
     if warning:  # the least sure of the dimensions that count
         point, counted = (50, means[0]) if warning == "orange" else (45, means[1])
-        assert row["probability"] == pytest.approx(stats.t.cdf((point - counted) / SE, 9), abs=1e-9)
+        assert row["confidence"] == pytest.approx(stats.t.cdf((point - counted) / SE, 9), abs=1e-9)
 
 
 # Many people are low, whatever the mean.
 
 
-def wilson_low(count: int, n: int) -> float:
-    z, p = stats.norm.ppf(0.975), count / n
-    return (2 * n * p + z**2 - z * math.sqrt(z**2 + 4 * n * p * (1 - p))) / (2 * (n + z**2))
+def surely_more(count: int, n: int, cut: float) -> bool:
+    """So many or more are seen in at most .025 of samples where the share is ``cut``: the exact bound by its definition."""
+    return stats.binom.sf(count - 1, n, cut) <= 0.025
 
 
 @pytest.mark.parametrize(
     ("low", "warning", "cut", "share"),
     [
-        (15, "", 0.10, ""),
-        (16, "orange", 0.10, "10%"),
-        (27, "orange", 0.20, "10%"),
-        (28, "red", 0.20, "20%"),
+        (16, "", 0.10, ""),
+        (17, "orange", 0.10, "10%"),
+        (28, "orange", 0.20, "10%"),
+        (29, "red", 0.20, "20%"),
         (44, "red", 0.35, "20%"),
         (45, "black", 0.35, "35%"),
     ],
 )
 def test_low_share(low: int, warning: str, cut: float, share: str):
     reaches = share == f"{cut:.0%}"
-    assert (wilson_low(low, 100) > cut) == reaches
+    assert surely_more(low, 100, cut) == reaches
     row = judged(wave({"A": [44.9] * low + [95] * (100 - low), "B": around(80)})).loc["A"]
     assert (row["warning"], row["rule"]) == (warning, "low_share" if warning else "")
     assert said(row) == (f"指数低于45分的人占比下限超过{share}" if warning else "")
-    assert row["probability"] == pytest.approx(0.975 if warning else np.nan, nan_ok=True)
+    assert row["confidence"] == pytest.approx(0.975 if warning else np.nan, nan_ok=True)
+
+
+@pytest.mark.parametrize("weights", ["equal", "five", "strata"])
+@pytest.mark.parametrize("n", [10, 20, 50])
+def test_a_share_on_the_cut_is_rarely_said_to_be_above_it(n: int, weights: str):
+    # True share .10, ten units in a hundred below it by the lower bound's .975 at the most; Wilson's said so in .070 at n = 10.
+    random, waves = np.random.default_rng(n), 4000
+    w = np.ones((waves, n))
+    if weights == "five":
+        w[:, : n // 5] = 5
+    elif weights == "strata":
+        w = random.choice([1 / 0.9, 2, 5], p=[0.9 / 1.6, 0.5 / 1.6, 0.2 / 1.6], size=(waves, n))
+    share = (w * (random.random((waves, n)) < 0.10)).sum(axis=1) / w.sum(axis=1)
+    effective = w.sum(axis=1) ** 2 / (w**2).sum(axis=1)
+    low, _ = uncertainty.exact_interval(share * effective, effective)
+    assert (low > 0.10).sum() <= stats.binom.ppf(0.995, waves, 0.025)
+
+
+def test_the_exact_interval_by_its_definition():
+    # 81 of 263: 81 or more are seen in .025 of samples at the lower end, 81 or fewer at the upper one. Nobody: from 0.
+    low, high = (float(end[0]) for end in uncertainty.exact_interval(np.array([81.0]), np.array([263.0])))
+    assert stats.binom.sf(80, 263, low) == pytest.approx(0.025)
+    assert stats.binom.cdf(81, 263, high) == pytest.approx(0.025)
+    low, high = uncertainty.exact_interval(np.array([0.0, 10.0, 0.0]), np.array([10.0, 10.0, 0.0]))
+    np.testing.assert_allclose(low, [0, 0.025**0.1, np.nan])
+    np.testing.assert_allclose(high, [1 - 0.025**0.1, 1, np.nan])
 
 
 def test_people_exactly_on_the_cut_are_not_low():
@@ -208,7 +234,7 @@ def test_fall(mean: float, warning: str):
     assert (row["warning"], row["rule"]) == (warning, "fall" if warning else "")
     assert said(row) == ("指数环比下降5分以上,超出误差范围" if warning else "")
     if warning:
-        assert row["probability"] > 0.999
+        assert row["confidence"] > 0.999
 
 
 def test_fall_is_not_judged_without_a_change():
@@ -240,7 +266,7 @@ def test_a_fall_of_exactly_the_smallest_change_counts_whatever_floats_say():
 
 
 def test_the_gravest_rule_holds_and_all_reasons_are_said():
-    # 20 people at 50 or 54 and 8 at 44: mean 49.71, 8 of 28 below 45 (Wilson lower end .153); 70 before.
+    # 20 people at 50 or 54 and 8 at 44: mean 49.71, 8 of 28 below 45 (exact lower end .132); 70 before.
     now = wave({"A": [*around(52, 20, 2), *([44.0] * 8)], "B": around(80)})
     before = wave({"A": around(70, 28), "B": around(80)}, "2026Q2")
     row = judged(now, before).loc["A"]
@@ -274,7 +300,7 @@ def test_counts_of_warnings():
 def test_too_few_people_are_not_judged():
     table = judged(wave({"A": [*around(30, 8), 30], "B": around(30)}))
     assert table.loc["A", ["warning", "reason", "n"]].tolist() == ["", "too_few_to_judge", 9]
-    assert np.isnan(table.loc["A", "probability"])
+    assert np.isnan(table.loc["A", "confidence"])
     assert table.loc["B", "warning"] == "black"
 
 
@@ -394,7 +420,7 @@ def test_probability_with_unequal_weights_has_the_degrees_of_freedom_of_the_mean
     row, index = dj.alerts(scores).where(unit="A").table.iloc[0], scores.at("A", "INDEX")
     point = {"orange": 60, "red": 55}[row["warning"]]
     expected = stats.t.cdf((point - index["score"]) / index["se"], 17**2 / 47 - 1)
-    assert row["probability"] == pytest.approx(expected, abs=1e-9)
+    assert row["confidence"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_scoring_by_another_specification_uses_its_weights():

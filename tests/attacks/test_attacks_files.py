@@ -677,7 +677,7 @@ def numbers_in(text: str) -> set[str]:
 SPOKEN = {  # what of each result a report says in words or tables
     "scores": ("n", "score", "low", "high", "favourable"), "response": ("n", "headcount", "rate"), "trend": ("score",),
     "change": ("before", "now", "difference", "low", "high", "mix", "within", "items", "common_items"), "contrast": ("difference",),
-    "alerts": ("probability", "n", "response"), "seen": ("n", "share"), "without": ("difference",),
+    "alerts": ("confidence", "n", "response"), "seen": ("n", "share"), "without": ("difference",),
 }  # fmt: skip
 
 

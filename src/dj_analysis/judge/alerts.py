@@ -40,9 +40,10 @@ NOT_JUDGED = (reasons.TOO_FEW_TO_JUDGE, reasons.LOW_RESPONSE, reasons.FALLEN_RES
 class Alerts(Result):
     """Collective warnings, one row a unit.
 
-    ``.table``: period, level, unit, warning (orange, red, black or empty), rule (which rule gave it), probability, n,
+    ``.table``: period, level, unit, warning (orange, red, black or empty), rule (which rule gave it), confidence, n,
     response (rate, NaN without headcounts), reason (``rule:grade`` of every rule that gave a warning, joined by ``;``,
-    or why none is judged; :func:`reason_words` says it in words).
+    or why none is judged; :func:`reason_words` says it in words). ``confidence`` is that with which an interval of the
+    number ends at the cut point (of ``low_share`` at least .975); it is no probability that the statement is true.
     """
 
     def count(self, level: str | None = None) -> dict[str, int]:
@@ -63,7 +64,7 @@ def alerts(
     """Judge every unit of a wave by the declared bands.
 
     Rules (domain E1, on anchors): the index is credibly below a cut point (``index_low``); dimensions are
-    (``dimension_low``); the Wilson lower bound of the share of respondents with a low index is above a cut
+    (``dimension_low``); the exact lower bound of the share of respondents with a low index is above a cut
     (``low_share``); the index fell by the smallest change worth acting on, beyond error after correction for the number
     of units (``fall``, orange). The gravest holds. Standing last in a ranking is no rule.
 
@@ -116,7 +117,7 @@ def alerts(
     table = _guarded(table, units["n"].to_numpy(), _response_change(change, keys), spec)
     keys_ = ("period", "level", "unit")
     return Alerts(
-        table=table, keys=keys_, statistics=("warning", "rule", "probability", "n", "response"), period=now.period,
+        table=table, keys=keys_, statistics=("warning", "rule", "confidence", "n", "response"), period=now.period,
         periods=tuple(dict.fromkeys([*(change.periods if change else ()), now.period])), spec=spec,
         withheld={**(change.withheld if change else {}), **now.withheld},
         basis=(*(change.basis if change else ()), *now.basis),
@@ -131,7 +132,7 @@ def _index_low(units: pd.DataFrame, spec: Specification) -> pd.DataFrame:
 
 
 def _dimension_low(anchors: pd.DataFrame, keys: list[tuple[str, str]], spec: Specification) -> pd.DataFrame:
-    """Grade by how many dimensions are credibly below their cut point; the probability is the least of those counted."""
+    """Grade by how many dimensions are credibly below their cut point; the confidence is the least of those counted."""
     bands, dimensions = spec.bands["warning_dimension"], [node.code for node in spec.codebook.dimensions]
     part = anchors[anchors["code"].isin(dimensions)]
     wide = {name: part.pivot(index=["level", "unit"], columns="code", values=name).reindex(keys) for name in _MEAN}
@@ -154,7 +155,7 @@ def _low_share(now: Scores, keys: list[tuple[str, str]], spec: Specification) ->
     shares = shares[(shares["statistic"] == "below") & (shares["form"] == "anchors")].set_index(["level", "unit"])
     low = shares["low"].reindex(keys).to_numpy(float)
     codes = bands.grade(low)
-    sure = np.where(codes != "", 0.975, np.nan)  # the lower end of a two-sided 95 % interval
+    sure = np.where(codes != "", 0.975, np.nan)  # at least: the lower end of a two-sided exact 95 % interval
     return _finding("low_share", codes, sure)
 
 
@@ -168,21 +169,21 @@ def _fall(change: Change | None, keys: list[tuple[str, str]], spec: Specificatio
     return _finding("fall", codes, np.where(fell, 1 - rows["p"].to_numpy(float) / 2, np.nan))
 
 
-def _finding(rule: str, codes: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
+def _finding(rule: str, codes: np.ndarray, confidence: np.ndarray) -> pd.DataFrame:
     reason = [f"{rule}:{code}" if code else "" for code in codes]
-    return pd.DataFrame({"warning": codes, "rule": rule, "probability": probability, "reason": reason})
+    return pd.DataFrame({"warning": codes, "rule": rule, "confidence": confidence, "reason": reason})
 
 
 def _gravest(findings: list[pd.DataFrame], rows: int) -> pd.DataFrame:
     """Keep the gravest warning of each unit; the reasons of all rules that gave one are printed together."""
-    best = pd.DataFrame({"warning": "", "rule": "", "probability": np.nan, "reason": ""}, index=range(rows)).astype(
+    best = pd.DataFrame({"warning": "", "rule": "", "confidence": np.nan, "reason": ""}, index=range(rows)).astype(
         {"warning": "str", "rule": "str", "reason": "str"}
     )
     for row in range(rows):
         warnings_of_unit = [part.loc[row] for part in findings if part.at[row, "warning"]]
         if warnings_of_unit:
             grave = max(warnings_of_unit, key=lambda finding: ORDER.index(finding["warning"]))
-            best.loc[row, ["warning", "rule", "probability"]] = [grave["warning"], grave["rule"], grave["probability"]]
+            best.loc[row, ["warning", "rule", "confidence"]] = [grave["warning"], grave["rule"], grave["confidence"]]
             best.loc[row, "reason"] = ";".join(finding["reason"] for finding in warnings_of_unit)
     return best
 
@@ -200,7 +201,7 @@ def _guarded(table: pd.DataFrame, scored: np.ndarray, fall: np.ndarray, spec: Sp
     guards = ((few, reasons.TOO_FEW_TO_JUDGE), (silent, reasons.LOW_RESPONSE), (falling, reasons.FALLEN_RESPONSE))
     for rows, reason in guards:
         table.loc[rows, ["warning", "rule", "reason"]] = ["", "response", reason]
-        table.loc[rows, "probability"] = np.nan
+        table.loc[rows, "confidence"] = np.nan
     return table
 
 

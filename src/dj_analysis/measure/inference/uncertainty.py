@@ -161,6 +161,29 @@ def skewness_of_mean(sums: Mapping[str, np.ndarray]) -> np.ndarray:
         return np.asarray(third_moment(sums) / variance**1.5 * sums["www"] / sums["ww"] ** 1.5)
 
 
+def exact_interval(count: np.ndarray, n: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
+    """Exact interval of a share (Clopper & Pearson 1934): neither end is wrong more often than (1 − confidence)/2.
+
+    Of weighted answers ``n`` is their effective number and ``count`` the share of it (Korn & Graubard 1998); both may be
+    fractional, and the interval is then exact no more, but near it.
+
+    Parameters
+    ----------
+    count, n
+        As of :func:`shares_interval`.
+
+    Returns
+    -------
+    low, high
+        Bounds in 0–1; NaN where n is 0.
+    """
+    nonempty = np.asarray(n) > 0
+    low, high = proportion_confint(
+        np.where(nonempty, np.minimum(count, n), 0), np.where(nonempty, n, 1), alpha=1 - confidence, method="beta"
+    )
+    return np.where(nonempty, low, np.nan), np.where(nonempty, high, np.nan)
+
+
 def shares_interval(count: np.ndarray, n: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
     """Wilson interval of a share (Wilson 1927).
 
