@@ -113,12 +113,13 @@ def screen(survey: Survey, *, rule: ScreeningRule | None = None) -> Screened:
 
     Respondents' weights play no part: an index says how one sheet was filled in, and the covariance behind Mahalanobis
     distances is that of the sheets at hand, not of a population. A straight line through an instrument without reversed
-    questions can be an honest answer; nothing in the sheet tells the two apart.
+    questions can be an honest answer; nothing in the sheet tells the two apart, and one of best answers is not flagged. How often
+    honest sheets are flagged in waves of different kinds is in docs/methods.md.
 
     Parameters
     ----------
     survey
-        A wave. Answers are taken as ticked: reversed items are not turned, except for even–odd consistency. Runs, their
+        A wave. Answers are taken as ticked: reversed items are not turned, except for even–odd consistency and scatter. Runs, their
         variation and even–odd halves pass over missing answers. A check question counts where its node in the codebook
         says what is to be ticked (``expected``).
     rule
@@ -249,18 +250,8 @@ class _Shape:
 def _indices(sheets: _Sheets, rule: ScreeningRule) -> dict[str, np.ndarray]:
     """Compute every index, block by block; NaN where a sheet has too little for it."""
     n, least, scales = len(sheets.answers), sheets.least(rule), sheets.scales
-    names = (
-        "answered",
-        "longstring",
-        "irv",
-        "mahalanobis",
-        "mahalanobis_p",
-        "even_odd",
-        "scatter",
-        "chance",
-        "honest",
-        "level",
-    )
+    beside = ("chance", "honest", "level")  # what signs rest on besides the printed indices
+    names = ("answered", "longstring", "irv", "mahalanobis", "mahalanobis_p", "even_odd", "scatter", *beside)
     indices = {name: np.full(n, np.nan) for name in names}
     blocks = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
     shape = _shape(sheets, blocks, rule)
@@ -296,9 +287,8 @@ def _far_off(
     ends = np.array([[leaf.minimum, leaf.maximum] for leaf in sheets.leaves]).reshape(-1, 2)
     whole = (ends == np.rint(ends)).all(axis=1)
     drawn = random.random((_RANDOM, len(ends)))
-    ticked = np.where(
-        whole, np.floor(ends[:, 0] + drawn * (np.ptp(ends, axis=1) + 1)), ends[:, 0] + drawn * np.ptp(ends, axis=1)
-    )
+    low, span = ends[:, 0], np.ptp(ends, axis=1)
+    ticked = np.where(whole, np.floor(low + drawn * (span + 1)), low + drawn * span)
     far = {name: np.zeros(len(sheets.answers), dtype=bool) for name in ("far", "scattered", "as_random")}
     if not len(ends):
         return far
