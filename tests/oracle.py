@@ -84,8 +84,9 @@ class Oracle:
         pairs = []
         for row in rows:
             x = scored[id(row)][code]
-            if x is not None:
-                pairs.append((x, number(row[weight]) if weight else Fraction(1)))
+            w = number(row[weight]) if weight else Fraction(1)
+            if x is not None and w:
+                pairs.append((x, w))
         good = given = Fraction(0)
         for row in rows:
             w = number(row[weight]) if weight else Fraction(1)
@@ -102,7 +103,7 @@ class Oracle:
         below = sum((w for x, w in pairs if x < self.low), Fraction(0)) / total if code == self.index else None
         sd = se = np.nan
         if n >= 2:
-            variance = sum(w * (x - mean) ** 2 for x, w in pairs) / total * Fraction(n, n - 1)
+            variance = sum(w * (x - mean) ** 2 for x, w in pairs) / (total - sum(w**2 for _, w in pairs) / total)
             error = sum(w**2 * (x - mean) ** 2 for x, w in pairs) / total**2 * Fraction(n, n - 1)
             sd, se = math.sqrt(variance), math.sqrt(error) if variance else np.nan
         return [n, float(mean), sd, se, favourable, np.nan if below is None else float(below)]

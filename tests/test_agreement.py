@@ -312,16 +312,17 @@ def test_weights_of_a_wave_scale_freely_and_matter(frame: pd.DataFrame, found: R
         assert abs(tables[0][name] - tables[1][name]) > 1e-4
 
 
-def test_weighted_units_are_those_of_repeated_people_but_for_n():
+def test_weighted_units_are_those_of_repeated_people_but_for_the_divisor():
     data = answers(missing=0)
     times = np.arange(len(data)) % 3 + 1
     x = points(data.loc[data.index.repeat(times)])[ITEMS]
-    unit = data["unit"].repeat(times)
+    unit, weight = data["unit"].repeat(times), pd.Series(np.repeat(times, times), index=data.index.repeat(times))
     made = agreement(survey(data.assign(w=times.astype(float)), weight="w"), draws=50).parts["units"].table
     table = made.query("scale == 'A'").set_index("unit")
-    for name, rows in x.groupby(unit):
-        n = table.loc[name, "n"]
-        ratio = (rows.var(ddof=0) * n / (n - 1) / pd.Series(UNIFORM)[ITEMS]).mean()
+    for name, rows in x.groupby(unit.to_numpy()):
+        # Σw − Σw²/Σw in place of n − 1; a person of weight w is there w times, so Σw² is the sum of w over those rows.
+        w = weight[(unit == name).to_numpy()]
+        ratio = (rows.var(ddof=0) * len(w) / (len(w) - w.sum() / len(w)) / pd.Series(UNIFORM)[ITEMS]).mean()
         assert table.loc[name, "rwg_star"] == pytest.approx(1 - ratio, abs=DIRECT)
         assert table.loc[name, "ad"] == pytest.approx((rows - rows.mean()).abs().mean().mean(), abs=DIRECT)
 

@@ -6,7 +6,6 @@ P(μ < 60) ≥ .80 up to 60 − .8834 · 4/3 = 58.82, P(μ < 55) ≥ .90 up to 5
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import dj_analysis as dj
 from dj_analysis import methods
 from dj_analysis.errors import Problems, UsageError
 from dj_analysis.judge.alerts import Alerts, reason_words
+from dj_analysis.measure.inference import uncertainty
 from dj_analysis.measure.intake.obligation_tables import Obligations, obligations_of
 from dj_analysis.spec.bands import Band, Bands, default_bands, read_bands
 from dj_analysis.spec.codebook import Codebook
@@ -126,9 +126,9 @@ def test_index_low(mean: float, warning: str, reason: str):
 def test_index_low_black(mean: float, warning: str):
     row = judged(wave({"A": around(mean), "B": around(80)})).loc["A"]
     assert (row["warning"], row["rule"]) == (warning, "index_low")
-    # A black warning never tells the reason of a milder one: here D1 below 50 and the share of low answers.
+    # A black warning never tells the reason of a milder one: here D1 below 50 and the share of low answers (5 of 10: exact lower end .187).
     told = said(row).split("；")
-    assert told == (["指数低于45分"] if warning == "black" else ["指数低于55分", "指数低于45分的人占比下限超过20%"])
+    assert told == (["指数低于45分"] if warning == "black" else ["指数低于55分"])
 
 
 def test_a_low_mean_with_a_wide_error_is_no_warning():
@@ -175,29 +175,55 @@ def test_dimension_low(means: tuple[float, ...], warning: str, reason: str):
 # Many people are low, whatever the mean.
 
 
-def wilson_low(count: int, n: int) -> float:
-    z, p = stats.norm.ppf(0.975), count / n
-    return (2 * n * p + z**2 - z * math.sqrt(z**2 + 4 * n * p * (1 - p))) / (2 * (n + z**2))
+def surely_more(count: int, n: int, cut: float) -> bool:
+    """So many or more are seen in at most .025 of samples where the share is ``cut``: the exact bound by its definition."""
+    return stats.binom.sf(count - 1, n, cut) <= 0.025
 
 
 @pytest.mark.parametrize(
     ("low", "warning", "cut", "share"),
     [
-        (15, "", 0.10, ""),
-        (16, "orange", 0.10, "10%"),
-        (27, "orange", 0.20, "10%"),
-        (28, "red", 0.20, "20%"),
+        (16, "", 0.10, ""),
+        (17, "orange", 0.10, "10%"),
+        (28, "orange", 0.20, "10%"),
+        (29, "red", 0.20, "20%"),
         (44, "red", 0.35, "20%"),
         (45, "black", 0.35, "35%"),
     ],
 )
 def test_low_share(low: int, warning: str, cut: float, share: str):
     reaches = share == f"{cut:.0%}"
-    assert (wilson_low(low, 100) > cut) == reaches
+    assert surely_more(low, 100, cut) == reaches
     row = judged(wave({"A": [44.9] * low + [95] * (100 - low), "B": around(80)})).loc["A"]
     assert (row["warning"], row["rule"]) == (warning, "low_share" if warning else "")
     assert said(row) == (f"指数低于45分的人占比下限超过{share}" if warning else "")
     assert row["probability"] == pytest.approx(0.975 if warning else np.nan, nan_ok=True)
+
+
+@pytest.mark.parametrize("weights", ["equal", "five", "strata"])
+@pytest.mark.parametrize("n", [10, 20, 50])
+def test_a_share_on_the_cut_is_rarely_said_to_be_above_it(n: int, weights: str):
+    # True share .10, ten units in a hundred below it by the lower bound's .975 at the most; Wilson's said so in .070 at n = 10.
+    random, waves = np.random.default_rng(n), 4000
+    w = np.ones((waves, n))
+    if weights == "five":
+        w[:, : n // 5] = 5
+    elif weights == "strata":
+        w = random.choice([1 / 0.9, 2, 5], p=[0.9 / 1.6, 0.5 / 1.6, 0.2 / 1.6], size=(waves, n))
+    share = (w * (random.random((waves, n)) < 0.10)).sum(axis=1) / w.sum(axis=1)
+    effective = w.sum(axis=1) ** 2 / (w**2).sum(axis=1)
+    low, _ = uncertainty.exact_interval(share * effective, effective)
+    assert (low > 0.10).sum() <= stats.binom.ppf(0.995, waves, 0.025)
+
+
+def test_the_exact_interval_by_its_definition():
+    # 81 of 263: 81 or more are seen in .025 of samples at the lower end, 81 or fewer at the upper one. Nobody: from 0.
+    low, high = (float(end[0]) for end in uncertainty.exact_interval(np.array([81.0]), np.array([263.0])))
+    assert stats.binom.sf(80, 263, low) == pytest.approx(0.025)
+    assert stats.binom.cdf(81, 263, high) == pytest.approx(0.025)
+    low, high = uncertainty.exact_interval(np.array([0.0, 10.0, 0.0]), np.array([10.0, 10.0, 0.0]))
+    np.testing.assert_allclose(low, [0, 0.025**0.1, np.nan])
+    np.testing.assert_allclose(high, [1 - 0.025**0.1, 1, np.nan])
 
 
 def test_people_exactly_on_the_cut_are_not_low():

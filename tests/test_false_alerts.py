@@ -50,7 +50,7 @@ def untrue_in(now: np.ndarray, before: np.ndarray, means: np.ndarray, low: np.nd
         met = (np.array(below) >= sure).sum(axis=0) >= least
         given[grade] |= met
         untrue[grade] |= met & ((means < point).sum(axis=1) < least)
-    lowest = uncertainty.shares_interval((index < 45).sum(axis=1), np.full(UNITS, n))[0]
+    lowest = uncertainty.exact_interval((index < 45).sum(axis=1), np.full(UNITS, n))[0]
     for grade, cut in enumerate((0.10, 0.20, 0.35)):
         given[grade] |= lowest > cut
         untrue[grade] |= (lowest > cut) & (low <= cut)

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from dj_analysis.errors import UsageError
+from dj_analysis.measure.composites.normalisers import NORMALISERS
 from dj_analysis.measure.composites.orderings import borda, grey_relation, priority_weights, rank_sum_ratio
+from dj_analysis.measure.inference.ranks import rank_sets
 from dj_analysis.spec.tree import Node, Tree
 
 #: Ten districts, three indicators (the second and third are bad when high).
@@ -95,3 +97,31 @@ def test_comparisons_in_pairs_by_hand():
         priority_weights(table.replace(0.0, 0.3))
     with pytest.raises(UsageError, match="missing"):
         priority_weights({"a": 1, "b": float("nan")})
+
+
+#: Three units on one indicator of which two are equal but for rounding, and 50,000,000 yuan added up in two orders.
+EQUALS = {"points": [0.1 + 0.2, 0.3, 0.7], "yuan": [sum([0.1] * 3) * 1e8, 0.3 * 1e8, 7e7]}
+
+
+@pytest.mark.parametrize("values", EQUALS.values(), ids=EQUALS)
+def test_numbers_equal_but_for_rounding_share_their_places(values):
+    x = np.array(values)
+    assert x[0] != x[1]
+    np.testing.assert_allclose(NORMALISERS["rank"](x), [25, 25, 100])
+    np.testing.assert_allclose(NORMALISERS["percentile"](x), [100 / 3, 100 / 3, 250 / 3])
+    frame = pd.DataFrame({"unit": ["a", "b", "c"], "K1": x})
+    one = Tree((Node("T", role="index"), Node("K1", "T", weight=1, minimum=0, maximum=1e9)))
+    assert borda(frame, one).table["score"].tolist() == [25, 25, 100]
+    assert borda(frame, one).table["rank"].tolist() == [2, 2, 1]
+    np.testing.assert_allclose(rank_sum_ratio(frame, one).table["score"], [50, 50, 100])
+    assert rank_sets(x, np.ones(3)).rank.tolist() == [2, 2, 1]
+    assert grey_relation(frame.iloc[:2], one).table["score"].isna().all()  # nothing to tell apart
+
+
+def test_numbers_that_differ_by_more_than_rounding_keep_their_order():
+    x = np.array([0.3, 0.3 + 1e-6, 0.7])
+    np.testing.assert_allclose(NORMALISERS["rank"](x), [0, 50, 100])
+    frame = pd.DataFrame({"unit": ["a", "b", "c"], "K1": x})
+    one = Tree((Node("T", role="index"), Node("K1", "T", weight=1, minimum=0, maximum=1)))
+    assert borda(frame, one).table["rank"].tolist() == [3, 2, 1]
+    np.testing.assert_allclose(rank_sum_ratio(frame, one).table["score"], [100 / 3, 200 / 3, 100])

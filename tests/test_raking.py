@@ -20,7 +20,7 @@ import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
 from dj_analysis.measure.inference import uncertainty
 from dj_analysis.measure.inference.nonresponse import RAKED, nonresponse_bound, weigh_to_headcount
-from dj_analysis.measure.inference.raking import design_effect, rake, trimmed
+from dj_analysis.measure.inference.raking import design_effect, fit_capped, rake, trimmed
 from dj_analysis.measure.survey import Survey
 from dj_analysis.spec import reasons
 from dj_analysis.spec.units import Unit, Units
@@ -112,13 +112,55 @@ def test_what_is_cut_is_spread_over_the_others():
     assert trimmed([1, 1, 20, 1, 1], trim=math.inf).tolist() == [1, 1, 20, 1, 1]
 
 
+def test_no_uncut_weight_passes_a_cut_one():
+    # Median 1, cap 5. 4.9 became 14.8 (4.9·44.9/14.9) while 20 became 5; now it is cut too, and ten share 54.9 − 15.
+    cut = trimmed([1.0] * 10 + [4.9] + [20.0] * 2)
+    np.testing.assert_allclose(cut, [3.99] * 10 + [5.0] * 3)
+    assert trimmed([1.0, 1, 1, 20, 20]).tolist() == [8.6] * 5  # five at the cut do not make up 43
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_order_of_weights_stays(seed: int):
+    random = np.random.default_rng(seed)
+    weights, counts = random.lognormal(0, 1.8, 60), random.integers(1, 9, 60)
+    cut = trimmed(weights, counts)
+    assert (np.diff(cut[np.argsort(weights)]) >= -EXACT * cut.max()).all()
+    assert (cut * counts).sum() == pytest.approx((weights * counts).sum(), rel=EXACT)
+    assert cut.max() <= 5 * np.median(np.repeat(cut, counts)) * (1 + EXACT)
+
+
+#: 300 and 420 of whom all answered, 280 of whom 14 did: weights 1, 1, 20.
+STRATA, SIZES = np.array([300.0, 420.0, 14.0]), np.array([300.0, 420.0, 280.0])
+
+
+def test_a_cut_stratum_leaves_the_others_in_proportion():
+    # The stratum of 300 became 388 and the one of 280 70; cut at 5 it is 70 of 790, the others stay 300 to 420.
+    weights = rake(STRATA, {0: SIZES})
+    reached = weights * STRATA
+    np.testing.assert_allclose(reached, np.array([300, 420, 70]) * 1000 / 790)
+    assert weights.max() == pytest.approx(5 * weights.min())
+    np.testing.assert_allclose(rake(STRATA, {0: SIZES}, trim=math.inf) * STRATA, SIZES)
+
+
+def test_what_is_cut_is_made_up_within_its_category_where_others_can():
+    # Row 1 holds one heavy cell (weight 12.6) and a light one that may take over: both margins of rows hold in spite of the cut.
+    counts, rows = np.array([[90, 90], [80, 2]]), np.array([180, 100])
+    base = np.repeat([1.0, 1.0, 0.6, 26.0], counts.ravel())
+    cells = np.repeat(np.arange(4), counts.ravel())
+    made = fit_capped(base, cells, (2, 2), {(0,): rows.astype(float)}, trim=5)
+    assert made.max() == pytest.approx(5)
+    reached = np.bincount(cells, made).reshape(2, 2)
+    np.testing.assert_allclose(reached.sum(axis=1), rows, rtol=1e-8)
+    assert reached[1].tolist() == pytest.approx([90, 10])
+
+
 def test_trimming_keeps_the_sum_and_the_bound():
     weights = np.random.default_rng(2).lognormal(0, 1.6, 999)
     cut = trimmed(weights)
     assert weights.max() > 5 * np.median(weights)
     assert cut.sum() == pytest.approx(weights.sum(), rel=EXACT)
     assert cut.max() <= 5 * np.median(cut) * (1 + EXACT)
-    assert (np.argsort(cut[weights < cut]) == np.argsort(weights[weights < cut])).all()
+    assert (np.diff(cut[np.argsort(weights)]) >= 0).all()
     np.testing.assert_allclose(trimmed(7 * weights), 7 * cut, rtol=EXACT)
     assert design_effect(cut).deff < design_effect(weights).deff
 
@@ -280,10 +322,11 @@ def test_the_notice_says_what_weighing_cost_and_what_was_cut():
     assert "n = 6, deff = 1.56, n_eff = 4" in plain
     assert "近似" not in plain
     cut = weigh_to_headcount(people(ROWS, HEADS), "branch", trim=3)
-    assert weights_of(cut).max() == 6
-    assert weights_of(cut).sum() == pytest.approx(18, abs=EXACT)
-    assert "1 份权重截至中位数的 3 倍,各边际只是近似" in cut.notices[-1]
-    assert "1 weights cut at 3 times the median: the margins hold about" in cut.notices[-1]
+    # 8 cut to 3·2 = 6 of 16, the others stay 6 and 4; all together 18 as before.
+    np.testing.assert_allclose(weights_of(cut), np.array([2, 2, 2, 6, 2, 2]) * 18 / 16)
+    assert "1 份权重截至中位数的 3 倍" in cut.notices[-1]
+    assert "branch 偏差最大的是 B2:占 37.5%,应为 44.4%" in cut.notices[-1]
+    assert "branch: farthest off is B2, 37.5% for 44.4%" in cut.notices[-1]
 
 
 def test_headcounts_that_are_missing_or_contradict_are_told_together():

@@ -16,6 +16,8 @@ from small import codebook_of, plain_table, wave
 import dj_analysis as dj
 from dj_analysis.judge.change import q_values
 from dj_analysis.measure.inference import uncertainty
+from dj_analysis.measure.scales.agreement import icc_one_way, rwg_j
+from dj_analysis.measure.scales.moments import moments_of
 from dj_analysis.spec import reasons
 from dj_analysis.spec.units import Unit, Units
 
@@ -146,7 +148,8 @@ def test_linearised_error_with_unequal_weights():
     assert lean > 0.1
     assert row["low"] == pytest.approx(53.125 - below, abs=EXACT)
     assert row["high"] == pytest.approx(min(53.125 + above, 100), abs=EXACT)
-    assert row["sd"] == pytest.approx(math.sqrt(np.average((np.array(x) - 53.125) ** 2, weights=w) * 5 / 4), abs=EXACT)
+    # Σw(x − x̄)² = 4296.875 by Σw − Σw²/Σw = 8 − 16/8, the divisor of the intraclass correlations too.
+    assert row["sd"] == pytest.approx(math.sqrt(4296.875 / 6), abs=EXACT)
     found = uncertainty.means(sums_of(x, w))
     assert found.df[0] == pytest.approx(3, abs=EXACT)
 
@@ -348,3 +351,54 @@ def test_intervals_of_single_items_hold_the_truth_from_a_hundred_people_on():
     least, most = np.array(stats.binom.interval(0.99, DRAWS, 0.95)) / DRAWS
     outside = (held / DRAWS < least) | (held / DRAWS > most)
     assert outside.sum() <= stats.binom.ppf(0.99, 16, 0.01), held / DRAWS
+
+
+def test_one_divisor_for_the_variance_of_weighted_persons():
+    # 0, 10, 20, 30 with weights 1, 1, 1, 5: x̄ = 22.5, Σw(x−x̄)² = 950, Σw − Σw²/Σw = 8 − 28/8 = 4.5. (n/(n−1) gave 158.3.)
+    x, w = np.array([0.0, 10, 20, 30]), np.array([1.0, 1, 1, 5])
+    assert uncertainty.means(sums_of(x, w)).sd[0] ** 2 == pytest.approx(950 / 4.5, abs=1e-9)
+    assert moments_of(x[:, None], w).covariances().covariance[0, 0] == pytest.approx(950 / 4.5, abs=1e-9)
+    sums = (np.array([[value]]) for value in (4.0, (w * x).sum(), (w * x**2).sum()))
+    _, star = rwg_j(*sums, np.array([950.0]), np.array([[8.0]]), np.array([[28.0]]))
+    assert 1 - star[0] == pytest.approx(1 / 4.5, abs=1e-12)
+    ones = icc_one_way(
+        *(np.array([value, value]) for value in (4.0, 180.0, 5000.0)), w=np.full(2, 8.0), ww=np.full(2, 28.0)
+    )
+    assert ones.within == pytest.approx(950 / 4.5, abs=1e-9)
+
+
+def test_the_variance_of_weighted_persons_is_unbiased():
+    random = np.random.default_rng(5)
+    w = np.array([5.0] * 2 + [1.0] * 8)
+    x = random.normal(50, 10, (40_000, 10))
+    sums = {
+        name: (w ** name.count("w") * x ** name.count("x")).sum(axis=1)
+        for name in ("w", "ww", "wx", "wxx", "wwx", "wwxx")
+    }
+    found = uncertainty.means(
+        {name: np.broadcast_to(value, len(x)) for name, value in sums.items()} | {"n": np.full(len(x), 10)}
+    )
+    assert (found.sd**2).mean() == pytest.approx(100, abs=1)  # n/(n−1) gave 91.3
+
+
+def test_a_person_without_weight_counts_nowhere():
+    frame = pd.DataFrame({"q1": [40.0, 60, 80, 0], "w": [1, 1, 1, 0], "unit": ["A"] * 4})
+    scored, kept = (dj.score(dj.read_survey(rows, weighted())).at("A", "D1") for rows in (frame, frame.head(3)))
+    assert scored["n"] == 3
+    for name in ("score", "sd", "se", "df", "low", "high"):
+        assert scored[name] == pytest.approx(kept[name], abs=EXACT)
+    moments = moments_of(frame[["q1"]].to_numpy(), frame["w"].to_numpy(dtype=float)).covariances()
+    assert (moments.n, moments.covariance[0, 0]) == (3, pytest.approx(400))
+
+
+def test_persons_without_weight_protect_nobody():
+    # Twelve sheets a unit, in B five of them of weight 0: seven people are fewer than min_group.
+    frame = pd.DataFrame(
+        {"q1": [40.0, 60, 80, 50] * 6, "unit": ["A"] * 12 + ["B"] * 12, "w": [1.0] * 12 + [0] * 5 + [1] * 7}
+    )
+    scores = dj.score(dj.read_survey(frame, weighted()), by="unit")
+    rows = dj.protect(scores).table.query("level == 'unit' and code == 'D1'").set_index("unit")
+    assert scores.at("B", "D1")["n"] == 7
+    assert np.isnan(rows.loc["B", "score"])
+    even = dj.protect(dj.score(dj.read_survey(frame.assign(w=1.0), weighted()), by="unit")).table
+    assert even.query("level == 'unit' and code == 'D1'")["score"].notna().all()

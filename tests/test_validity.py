@@ -10,7 +10,7 @@ import pytest
 from small import codebook_of, plain_table
 
 import dj_analysis as dj
-from dj_analysis.measure.scales.validity import composite_reliability, split_half, validity
+from dj_analysis.measure.scales.validity import composite_reliability, htmt, split_half, validity
 from dj_analysis.spec import reasons
 
 TESTS = {"V": ("x1", "x2", "x3"), "T": ("x4", "x5", "x6"), "S": ("x7", "x8", "x9")}
@@ -85,3 +85,18 @@ def test_split_half_by_hand():
     first, second = split_half(np.diag([1.0, 4.0, 1.0, 4.0]))
     assert (first, second) == (0.0, 0.0)
     assert np.isnan(split_half(np.zeros((2, 2)))).all()
+
+
+def test_htmt_by_hand():
+    # Within .5 and .32, between .3 .3 .2 .4: mean .3; .3/√(.5·.32) = .75.
+    r = np.array([[1, 0.5, 0.3, 0.3], [0.5, 1, 0.2, 0.4], [0.3, 0.2, 1, 0.32], [0.3, 0.4, 0.32, 1]])
+    np.testing.assert_allclose(htmt(r, {"A": ("a", "b"), "B": ("c", "d")}), [[1, 0.75], [0.75, 1]])
+    unrelated = htmt(np.eye(4), {"A": ("a", "b"), "B": ("c", "d")})
+    assert np.isnan(unrelated[0, 1])
+
+
+@pytest.mark.parametrize(("correlation", "one"), [(0.3, False), (0.6, False), (0.95, True)])
+def test_htmt_is_the_correlation_of_dimensions_without_their_errors(correlation: float, one: bool):
+    table = validity(dj.read_survey(people(correlation, n=4000), book(), period="2026Q3")).table
+    assert table["htmt"].to_numpy() == pytest.approx(correlation, abs=0.06)
+    assert ((table["htmt"] > 0.85) == one).all()

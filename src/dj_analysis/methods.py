@@ -44,7 +44,7 @@ from .measure.scales.keying import keying
 from .measure.scales.quality import screen
 from .measure.scales.reliability import reliability
 from .measure.scales.screeningrule import ScreeningRule
-from .measure.scales.validity import split_half, validity
+from .measure.scales.validity import htmt, split_half, validity
 
 __all__ = [
     "Choices",
@@ -75,6 +75,7 @@ __all__ = [
     "fit",
     "fuzzy",
     "grey_relation",
+    "htmt",
     "icc",
     "indicator_audit",
     "influence",

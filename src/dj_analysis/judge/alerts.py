@@ -59,8 +59,9 @@ class Alerts(Result):
 
     ``.table``: period, level, unit, warning (orange, red, black or empty), warning_before (of the latest earlier wave),
     rule (the first that gave this warning), code (the index or dimension it judged), score (of that code, as measured),
-    probability (that the rule's condition is true), n, response (rate, NaN without headcounts), covered_by (nearest unit
-    above with the same or a graver warning), reason (``rule:grade`` of every rule that gave this warning, joined by ``;``,
+    probability (with which an interval of the number ends at the cut point; of ``low_share`` the confidence level of its
+    exact bound), n, response (rate, NaN without headcounts), covered_by (nearest unit above with the same or a graver
+    warning), reason (``rule:grade`` of every rule that gave this warning, joined by ``;``,
     or why none is judged; :func:`reason_words` says it in words). Part ``expected``: how many units get a warning whose
     condition is untrue, by null hypothesis and grade (:mod:`dj_analysis.judge.false_alerts`).
     """
@@ -99,7 +100,7 @@ def alerts(
     (``low_share``); the index fell by the smallest change worth acting on, beyond error after correction for the number
     of units (``fall``, orange); orange for two waves without improvement is red (``persistent``); red for two waves with a
     measure overdue is black (``overdue``). A warning of the wave before ends only when the unit is beyond the cut point by
-    the declared hysteresis. ShrunkMeans last in a ranking is no rule.
+    the declared hysteresis. Standing last in a ranking is no rule.
 
     Parameters
     ----------

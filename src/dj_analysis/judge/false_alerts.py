@@ -161,7 +161,7 @@ def untrue_warnings(truth: Truth, spec: Specification, draws: int, rng: np.rando
         true = beyond(means[:, 1:], band.point, band.side).sum(axis=1) >= band.at_least
         enter(grade, sure.sum(axis=2) >= band.at_least, true)
     people, low = truth.people[drawn].astype(int), np.nan_to_num(truth.low[drawn])
-    lowest = uncertainty.shares_interval(rng.binomial(people, low, size=(draws, len(drawn))), np.broadcast_to(people, (draws, len(drawn))))[0]  # fmt: skip
+    lowest = uncertainty.exact_interval(rng.binomial(people, low, size=(draws, len(drawn))), np.broadcast_to(people, (draws, len(drawn))))[0]  # fmt: skip
     for grade, band in _graded(spec.bands["low_answers"]):
         enter(grade, beyond(lowest, band.point, band.side), beyond(low, band.point, band.side))
     enter(0, _falls(truth, drawn, se[:, 0] * errors[..., 0], spec, rng), np.zeros(len(drawn), dtype=bool))

@@ -30,7 +30,10 @@ class Scores(Result):
 
     @property
     def shares(self) -> Result:
-        """Shares with Wilson intervals: the keys, statistic (favourable, below), cut, n, count, share, low, high, reason."""
+        """Shares with intervals: the keys, statistic (favourable, below), cut, n, count, share, low, high, reason.
+
+        Favourable ones have Wilson's (1927) interval, those below a cut the exact one (Clopper & Pearson 1934).
+        """
         return self.parts["shares"]
 
     @property

@@ -238,13 +238,13 @@ def _with_summands(
         rounded += (
             [] if w is None and schema[f"_r:{leaf.code}"].is_integer() else summands
         )  # sums of integers are exact
-        columns |= summands | _present(f"_s:{leaf.code}", r)
+        columns |= summands | _present(f"_s:{leaf.code}", r, w)
         columns[f"_s:{leaf.code}:favourable"] = good if w is None else good * w
     for form, code in plan.nodes:
         x = nw.col(f"{form}__{code}")
         summands = _moments(f"_s:{form}__{code}", x, w)
         rounded += summands
-        columns |= summands | _present(f"_s:{form}__{code}", x)
+        columns |= summands | _present(f"_s:{form}__{code}", x, w)
         if code == index and low.of is not None:
             flag = (x < low.of - SLACK).cast(_INT).fill_null(0)
             columns[f"_s:{form}__{code}:low"] = flag if w is None else flag * w
@@ -255,8 +255,9 @@ def _with_summands(
     return frame.with_columns(**halves) if halves else frame
 
 
-def _present(name: str, x: Any) -> dict[str, Any]:
-    return {f"{name}:n": (~x.is_null()).cast(_INT)}
+def _present(name: str, x: Any, w: Any) -> dict[str, Any]:
+    """Return the summand that counts people: one whose weight is 0 is in no mean and protects nobody."""
+    return {f"{name}:n": (~x.is_null() if w is None else ~x.is_null() & (w > 0)).cast(_INT)}
 
 
 def _moments(name: str, x: Any, w: Any) -> dict[str, Any]:
@@ -336,7 +337,8 @@ def _laid_out(table: pd.DataFrame, plan: Plan, axis: str, weight: str | None) ->
                 sums[name][:, j] = sums[name][:, below].sum(axis=1)
     persons = table["_rows"].to_numpy(dtype=float)
     units = tuple(table["_key"].astype(str))
-    return UnitSums(axis, units, plan.cells, persons, sums)
+    heaviest = table["_max:_w"].to_numpy(dtype=float) if weight else None
+    return UnitSums(axis, units, plan.cells, persons, sums, heaviest)
 
 
 def _sum(terms: Iterable[Any]) -> Any:

@@ -139,7 +139,7 @@ def joint_counts(data: Survey) -> pd.DataFrame:
         return pd.DataFrame({"n": [0]})
     spec, units = data.spec, data.spec.units.at(data.period)
     sums = sum_frames(
-        with_cross(data.frame, data.axes.values(), _JOINT), data.counted_trees(), {_JOINT: _JOINT}, weight=None,
+        with_cross(data.frame, data.axes.values(), _JOINT), data.counted_trees(), {_JOINT: _JOINT}, weight=data.weight,
         favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index, counts_only=True,
     )[_JOINT]  # fmt: skip
     table = pd.DataFrame([parts_of(key) for key in sums.units], columns=list(data.axes), dtype="str")
@@ -301,6 +301,7 @@ def _share_table(level: str, sums: UnitSums, period: str, spec: Specification) -
         effective = np.where(w > 0, w**2 / ww, 0)
         favourable = sums.sums["favourable"] / sums.sums["answers"]
         low = sums.sums["low"] / w
+    # A warning rests on the lower bound of the share below: it is exact. Weighted shares are those of the effective number.
     # Several answers of one person are not independent: the interval of a dimension counts persons, not answers.
     tables = [
         _shares(level, sums, period, "favourable", spec.bands["favourable"].bands[0].point, n, effective, favourable)
@@ -323,7 +324,8 @@ def _shares(
     effective: np.ndarray,
     share: np.ndarray,
 ) -> pd.DataFrame:
-    low, high = uncertainty.shares_interval(np.nan_to_num(share * effective), effective)
+    interval = uncertainty.exact_interval if statistic == "below" else uncertainty.shares_interval
+    low, high = interval(np.nan_to_num(share * effective), effective)
     return _cell_table(level, sums, period, {
         "statistic": np.full(share.shape, statistic, dtype=object), "cut": np.full(share.shape, cut), "n": n.astype(int),
         "count": np.nan_to_num(share * n), "share": share, "low": low, "high": high,

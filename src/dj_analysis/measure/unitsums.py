@@ -4,15 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
+
+ONE_PERSON = 1e-9  # share of the weight others than the heaviest person hold, where rounding alone leaves any
 
 #: What is summed over persons, for each cell (form, code); x is the score 0-100, w the respondent's weight.
 STATISTICS = ("n", "w", "ww", "www", "wx", "wxx", "wxxx", "wwx", "wwxx", "answers", "favourable", "low")
 
 Cell = tuple[str, str]
+
+
+def variance_factor(w: Any, ww: Any) -> Any:
+    """Return what turns Σw(x − x̄)²/Σw into an unbiased variance of persons: Σw/(Σw − Σw²/Σw).
+
+    With equal weights it is n/(n − 1); the scale of the weights does not matter (weights of reliability, unrelated to the
+    answers). NaN where one person holds all the weight.
+
+    Parameters
+    ----------
+    w, ww
+        Σw and Σw² of the persons.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = w - ww / w
+        return np.where(left > ONE_PERSON * w, w / left, np.nan)
 
 
 @dataclass(frozen=True)
@@ -33,8 +51,10 @@ class UnitSums:
     persons
         Number of respondents by unit, length U.
     sums
-        Statistic → array U × C: ``n`` persons with a score, Σw, Σw², Σw³, Σwx, Σwx², Σwx³, Σw²x, Σw²x², weighted answers
+        Statistic → array U × C: ``n`` persons with a score (and a weight above 0), Σw, Σw², Σw³, Σwx, Σwx², Σwx³, Σw²x, Σw²x², weighted answers
         given, favourable ones among them, and persons below the low cut. Sums kept by an earlier version lack the cubes.
+    heaviest
+        Largest weight of a respondent by unit, length U; None without weights, and in sums kept by an earlier version.
     """
 
     axis: str
@@ -42,6 +62,7 @@ class UnitSums:
     cells: tuple[Cell, ...]
     persons: np.ndarray
     sums: Mapping[str, np.ndarray]
+    heaviest: np.ndarray | None = None
 
     def __add__(self, other: Self) -> UnitSums:
         """Add the sums of another block: units and cells are united."""
@@ -51,7 +72,9 @@ class UnitSums:
         cells = tuple(dict.fromkeys([*self.cells, *other.cells]))
         parts = [block.laid_out(units, cells) for block in (self, other)]
         sums = {name: values + parts[1].sums[name] for name, values in parts[0].sums.items() if name in parts[1].sums}
-        return UnitSums(self.axis, units, cells, parts[0].persons + parts[1].persons, sums)
+        known = [part.heaviest for part in parts if part.heaviest is not None]
+        heaviest = np.maximum(*known) if len(known) == 2 else None
+        return UnitSums(self.axis, units, cells, parts[0].persons + parts[1].persons, sums, heaviest)
 
     def laid_out(self, units: Sequence[str], cells: Sequence[Cell]) -> UnitSums:
         """Return the sums arranged by the given units (rows) and cells (columns), zero where there was none."""
@@ -67,7 +90,10 @@ class UnitSums:
             sums[name][np.ix_(to_rows, to_columns)] = values[np.ix_(from_rows, from_columns)]
         persons = np.zeros(len(units))
         persons[to_rows] = self.persons[from_rows]
-        return UnitSums(self.axis, tuple(units), tuple(cells), persons, sums)
+        heaviest = None if self.heaviest is None else np.zeros(len(units))
+        if heaviest is not None and self.heaviest is not None:
+            heaviest[to_rows] = self.heaviest[from_rows]
+        return UnitSums(self.axis, tuple(units), tuple(cells), persons, sums, heaviest)
 
     def rolled_up(self, groups: Mapping[str, Sequence[str]]) -> UnitSums:
         """Sum the units of each group.
@@ -84,7 +110,22 @@ class UnitSums:
         index = tuple(np.array(pairs, dtype=int).reshape(-1, 2).T)
         membership = sparse.csr_array((np.ones(len(pairs)), index), shape=shape)
         sums = {name: membership @ values for name, values in self.sums.items()}
-        return UnitSums(self.axis, tuple(groups), self.cells, membership @ self.persons, sums)
+        heaviest = None if self.heaviest is None else np.zeros(len(groups))
+        if heaviest is not None and self.heaviest is not None:
+            np.maximum.at(heaviest, index[0], self.heaviest[index[1]])
+        return UnitSums(self.axis, tuple(groups), self.cells, membership @ self.persons, sums, heaviest)
+
+    def largest_weight(self) -> np.ndarray:
+        """Return the weight of the heaviest person behind each score, U × C; NaN where nobody has one.
+
+        It is the largest of the unit, and never more than Σw, Σw² and n allow: mean + sd·√(n − 1) of the weights (Samuelson
+        1968), which is exact where one person weighs more than all others, who weigh alike, and where all weigh alike.
+        """
+        n, w, ww = (self.sums[name] for name in ("n", "w", "ww"))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = w / n
+            possible = mean + np.sqrt(np.maximum(ww / n - mean**2, 0) * (n - 1))
+        return possible if self.heaviest is None else np.minimum(possible, self.heaviest[:, None])
 
     def renamed(self, names: Mapping[str, str]) -> UnitSums:
         """Return the sums under other unit names; units that now share a name are added (a merger, an alias)."""

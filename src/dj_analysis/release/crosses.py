@@ -49,7 +49,7 @@ def cross_partition(
     gone = {cell for cell, unit in above.items() if unit in shut}
     closed = {(name, code) for unit, code in tree.closed for name in (unit, *cells_of.get(unit, []))}
     renamed = sums.renamed({key: "" if unit == ALL else unit for key, unit in place.items()})
-    block = UnitSums(level, renamed.units, renamed.cells, renamed.persons, renamed.sums)
+    block = UnitSums(level, renamed.units, renamed.cells, renamed.persons, renamed.sums, renamed.heaviest)
     decided = partition(block, nodes, least, hide=shut | gone | hide, closed=closed, fixed=fixed)
     home = {key: decided.home[unit if unit != ALL else ""] for key, unit in place.items()}
     return Partition(

@@ -72,7 +72,8 @@ def _keep_together(printed: pd.DataFrame, table: pd.DataFrame, points: np.ndarra
     if {"difference", "mix", "within"} <= set(table):
         printed["within"] = (printed["difference"] - printed["mix"]).where(table["within"].notna()).round(6)
     if "influence" in table:  # it leads back to the score: it follows from the printed one
-        most = np.maximum(printed["score"], 100 - printed["score"]) / (table["n"].astype("float64") - 1)
+        held = table["heaviest"] / (1 - table["heaviest"])
+        most = np.maximum(printed["score"], 100 - printed["score"]) * held
         printed["influence"] = most.where(table["influence"].notna()).round(1)
     if "bound" in table:  # as far from the printed score as from the score itself
         printed["bound"] = printed["score"] + _to(points, table["bound"] - table["score"])

@@ -200,6 +200,7 @@ def _arrays_of_sums(sums: UnitSums) -> dict[str, Any]:
         "forms": np.array([form for form, _ in sums.cells], dtype="U"),
         "codes": np.array([code for _, code in sums.cells], dtype="U"),
         **sums.sums,
+        **({} if sums.heaviest is None else {"heaviest": sums.heaviest}),
     }
 
 
@@ -213,4 +214,5 @@ def _load_sums(path: Path) -> UnitSums:
         kept = {name: stored[name] for name in stored.files}
     cells = tuple(zip((str(f) for f in kept.pop("forms")), (str(c) for c in kept.pop("codes")), strict=True))
     units = tuple(str(unit) for unit in kept.pop("units"))
-    return UnitSums(str(kept.pop("axis")), units, cells, kept.pop("persons"), kept)
+    heaviest = kept.pop("heaviest", None)
+    return UnitSums(str(kept.pop("axis")), units, cells, kept.pop("persons"), kept, heaviest)

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...errors import UsageError, unknown
 from ...spec.tree import Node
+from ..ties import below_and_equal
 
 Params = dict[str, Any]
 
@@ -228,8 +229,7 @@ def _placed(values: Any, params: Mapping[str, Any], place: Callable[..., np.ndar
 
 
 def _placed_column(column: np.ndarray, reference: np.ndarray, place: Callable[..., np.ndarray]) -> np.ndarray:
-    below = np.searchsorted(reference, column, side="left")
-    equal = np.searchsorted(reference, column, side="right") - below
+    below, equal = below_and_equal(column, reference)
     return np.where(np.isnan(column), np.nan, place(below, equal, len(reference)))
 
 

@@ -15,7 +15,9 @@ from ...spec import reasons
 from ...spec.specification import Specification
 from ...spec.tree import Tree
 from ..survey import Indicators
+from ..ties import descending_ranks, mean_ranks
 from .evaluation import INCOMPLETE
+from .normalisers import NOISE
 from .unit_values import UnitValues, unit_values
 from .weights import path_weights
 
@@ -66,7 +68,7 @@ def grey_relation(
         raise UsageError(f"rho = {rho:g}: 应在 0 与 1 之间 (above 0, at most 1)")
 
     def graded(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-        value_range = np.ptp(x, axis=0)
+        value_range = np.where(np.ptp(x, axis=0) > NOISE * np.abs(x).max(axis=0), np.ptp(x, axis=0), 0.0)
         distance = 1 - (x - x.min(axis=0)) / np.where(value_range > 0, value_range, 1)
         distance[:, value_range == 0] = 0.0
         if not distance.max() > 0:
@@ -152,7 +154,7 @@ def _ordered(frame: Any, tree: Tree | None, level: str, period: str, score: Scor
 
 def _result(data: UnitValues, points: np.ndarray, reason: np.ndarray, tree: Tree) -> Result:
     table = pd.DataFrame({"period": data.period, "level": data.level, "unit": data.units, "score": points})
-    table["rank"] = table["score"].round(10).rank(ascending=False, method="min")
+    table["rank"] = descending_ranks(table["score"].to_numpy())
     table["reason"] = np.where((reason == "") & np.isnan(points), reasons.TOO_FEW_TO_JUDGE, reason)
     keys = ("period", "level", "unit")
     return Result(
@@ -164,19 +166,19 @@ def _result(data: UnitValues, points: np.ndarray, reason: np.ndarray, tree: Tree
 
 def _ranks(x: np.ndarray) -> np.ndarray:
     """Rank of every unit on every indicator; the best has N, ties share the mean rank."""
-    return np.asarray(stats.rankdata(x, axis=0))
+    return np.column_stack([mean_ranks(column) for column in x.T])
 
 
 def _tiers(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     fitted, tier = np.full(len(score), np.nan), np.full(len(score), np.nan)
     scored = ~np.isnan(score)
-    values = np.round(score[scored], 10)
-    if len(np.unique(values)) < 3:
+    values = score[scored]
+    share = mean_ranks(values) / len(values)
+    distinct, first = np.unique(share, return_index=True)
+    if len(distinct) < 3:
         return fitted, tier
-    share = stats.rankdata(values) / len(values)
     probit = 5 + stats.norm.ppf(np.where(share >= 1, 1 - 1 / (4 * len(values)), share))
-    distinct, first = np.unique(values, return_index=True)
-    line = stats.linregress(probit[first], distinct)
+    line = stats.linregress(probit[first], values[first])
     fitted[scored] = line.intercept + line.slope * probit
     cuts = line.intercept + line.slope * np.array(PROBIT_CUTS)
     tier[scored] = 1 + np.searchsorted(cuts, fitted[scored], side="right")

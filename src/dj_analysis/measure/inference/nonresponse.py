@@ -20,7 +20,7 @@ from ...spec.units import ALL, NO_UNIT
 from ..engines import collected
 from ..scores import KEYS, Scores
 from ..survey import Survey
-from .raking import AGREE, TRIM, check_weights, design_effect, fit_margins, sum_to, trimmed
+from .raking import AGREE, TRIM, Axes, check_weights, design_effect, fit_capped, fit_margins, sum_to
 
 RAKED = "raking_weight"
 ELSEWHERE = "其余/others"  # people whose unit is known but not below the level
@@ -30,9 +30,10 @@ def weigh_to_headcount(survey: Survey, by: str | Sequence[str | Sequence[str]], 
     """Weight respondents to the headcounts of units and groups.
 
     Raking to the headcounts of the wave (Deming & Stephan 1940), from the survey's own weights where it has such; weights
-    above ``trim`` times the median are cut and what was cut is spread over the others. It corrects the composition of
-    the respondents by these columns for non-response. It cannot correct for non-respondents whose opinions differ from
-    those of respondents in the same cells: see :func:`nonresponse_bound`.
+    above ``trim`` times the median are cut and the others raked again
+    (:func:`~dj_analysis.measure.inference.raking.fit_capped`). It corrects the composition of the respondents by these
+    columns for non-response. It cannot correct for non-respondents whose opinions differ from those of respondents in the
+    same cells: see :func:`nonresponse_bound`.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def weigh_to_headcount(survey: Survey, by: str | Sequence[str | Sequence[str]], 
     -------
     Survey
         With a column ``raking_weight`` (they sum to the headcount) named by ``weight``, which every later statistic
-        honours; ``notices`` say n, deff, n_eff and how many weights were cut.
+        honours; ``notices`` say n, deff, n_eff, how many weights were cut and how far each margin then is from its headcounts.
 
     Raises
     ------
@@ -83,9 +84,13 @@ def weigh_to_headcount(survey: Survey, by: str | Sequence[str | Sequence[str]], 
     fitted = fit_margins(counts, margins, margin_names, [side.categories for side in sides])
     factor = np.divide(fitted, counts, out=np.zeros_like(counts), where=counts > 0)
     untrimmed = base * factor.ravel()[cells]
-    weights = trimmed(untrimmed, trim=trim)
+    weights = fit_capped(untrimmed, cells, counts.shape, margins, trim=trim)
+    reached = np.bincount(cells, weights, minlength=counts.size).reshape(counts.shape)
     column = nw.new_series(RAKED, weights, nw.Float64, backend=frame.implementation)
-    notice = _notice(list(margin_names.values()), untrimmed, weights, trim)
+    n_cut = int((untrimmed > trim * np.median(untrimmed[untrimmed > 0])).sum())
+    notice = _notice(list(margin_names.values()), weights, n_cut, trim)
+    if n_cut:
+        notice += _deviations(reached, margins, margin_names, [side.categories for side in sides])
     weighted = nw.to_native(frame.with_columns(column))
     return replace(survey, frame=weighted, weight=RAKED, notices=(*survey.notices, notice))
 
@@ -244,11 +249,24 @@ def _registered(survey: Survey, units: list[str], group: str, kinds: list[str]) 
     return values
 
 
-def _notice(names: Sequence[str], untrimmed: np.ndarray, weights: np.ndarray, trim: float) -> str:
-    effect, n_trimmed = design_effect(weights), int((weights < untrimmed).sum())  # the others grew
+def _notice(names: Sequence[str], weights: np.ndarray, n_cut: int, trim: float) -> str:
+    effect = design_effect(weights)
     return (
         f"按 {'、'.join(names)} 加权至在册人数:n = {len(weights)}, deff = {effect.deff:.2f}, n_eff = {effect.n_eff:.0f};"
-        f"{n_trimmed} 份权重截至中位数的 {trim:g} 倍{',各边际只是近似' if n_trimmed else ''}"
-        f" (weighted to the headcount by {', '.join(names)}; {n_trimmed} weights cut at {trim:g} times the median"
-        f"{': the margins hold about' if n_trimmed else ''})"
+        f"{n_cut} 份权重截至中位数的 {trim:g} 倍"
+        f" (weighted to the headcount by {', '.join(names)}; {n_cut} weights cut at {trim:g} times the median)"
     )
+
+
+def _deviations(
+    reached: np.ndarray, margins: dict[Axes, np.ndarray], names: dict[Axes, str], labels: Sequence[Sequence[str]]
+) -> str:
+    """Say of every margin where the cut leaves it farthest from its headcounts, in shares of the whole."""
+    zh, en = [], []
+    for axes, target in margins.items():
+        share, wanted = sum_to(reached, axes) / reached.sum(), target / target.sum()
+        worst = np.unravel_index(np.abs(share - wanted).argmax(), share.shape)
+        category = " × ".join(labels[axis][int(i)] or "(未填)" for axis, i in zip(axes, worst, strict=True))
+        zh.append(f"{names[axes]} 偏差最大的是 {category}:占 {share[worst]:.1%},应为 {wanted[worst]:.1%}")
+        en.append(f"{names[axes]}: farthest off is {category}, {share[worst]:.1%} for {wanted[worst]:.1%}")
+    return f";截权后{';'.join(zh)} (after the cut {'; '.join(en)})"

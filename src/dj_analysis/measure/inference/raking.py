@@ -68,8 +68,8 @@ def rake(
     """Compute cell weights that fit a table to given margins: raking (Deming & Stephan 1940).
 
     The table is scaled to each margin in turn until all hold; the odds ratios of the counts are kept. Then weights above
-    ``trim`` times their median are cut, see :func:`trimmed`; where any is, the margins hold
-    approximately, no longer exactly.
+    ``trim`` times their median are cut and the others raked again, see :func:`fit_capped`; where a category has nobody who
+    may weigh more, its margin is no longer met.
 
     Parameters
     ----------
@@ -107,14 +107,20 @@ def rake(
     labels = [[str(i) for i in range(size)] for size in table.shape]
     fitted = fit_margins(table, targets, names, labels, tolerance, rounds)
     weights = np.divide(fitted, table, out=np.full_like(table, np.nan), where=table > 0)
-    return trimmed(weights, table, trim)
+    held = np.flatnonzero(table > 0)
+    capped = fit_capped(
+        weights.ravel()[held], held, table.shape, targets, trim=trim, counts=table.ravel()[held], rounds=rounds
+    )
+    weights.ravel()[held] = capped
+    return weights
 
 
 def trimmed(weights: ArrayLike, counts: ArrayLike | None = None, trim: float = TRIM) -> np.ndarray:
     """Cut weights above ``trim`` times their median and spread what was cut over the others in proportion.
 
-    The sum of weights stays. Afterwards no weight is above ``trim`` times the new median (with ``trim`` of 2 or more): the
-    median grew with the others.
+    Weights that pass the cut ones thereby are cut as well, so that the order of weights stays. The sum stays too. Afterwards
+    no weight is above ``trim`` times the new median: the median grew with the others. Where all weights at the cut do not
+    make up the sum, all are equal. It knows no margins: see :func:`fit_capped`.
 
     Parameters
     ----------
@@ -125,18 +131,73 @@ def trimmed(weights: ArrayLike, counts: ArrayLike | None = None, trim: float = T
     trim
         Above 1, in medians.
     """
-    if not trim > 1:
-        raise UsageError(f"trim = {trim:g}:应大于 1 (above 1: so many times the median weight)")
     w = np.asarray(weights, dtype=float)
     n = np.ones_like(w) if counts is None else np.asarray(counts, dtype=float)
-    positive = (w > 0) & (n > 0)
-    cap = trim * _median(w[positive], n[positive]) if positive.any() else math.inf
-    above_cap = positive & (w > cap)
-    if not above_cap.any():
-        return w.copy()
-    below_cap = positive & ~above_cap
-    factor = ((w * n)[positive].sum() - cap * n[above_cap].sum()) / (w * n)[below_cap].sum()
-    return np.where(above_cap, cap, w * factor)
+    cap, positive = _cap(w, n, trim), (w > 0) & (n > 0)
+    total, grown, cut = (w * n)[positive].sum(), w.copy(), np.zeros(w.shape, dtype=bool)
+    while (passing := positive & ~cut & (grown > cap)).any():
+        cut |= passing
+        left = positive & ~cut
+        if not left.any():
+            return np.where(positive, total / n[positive].sum(), w)
+        grown = np.where(left, w * (total - cap * n[cut].sum()) / (w * n)[left].sum(), w)
+    return np.where(cut, cap, grown)
+
+
+def _cap(weights: np.ndarray, counts: np.ndarray, trim: float) -> float:
+    """Return ``trim`` times the median of the positive weights."""
+    if not trim > 1:
+        raise UsageError(f"trim = {trim:g}:应大于 1 (above 1: so many times the median weight)")
+    positive = (weights > 0) & (counts > 0)
+    return trim * _median(weights[positive], counts[positive]) if positive.any() else math.inf
+
+
+def fit_capped(
+    weights: np.ndarray,
+    cells: np.ndarray,
+    shape: tuple[int, ...],
+    margins: Mapping[Axes, np.ndarray],
+    *,
+    trim: float = TRIM,
+    counts: np.ndarray | None = None,
+    rounds: int = ROUNDS,
+) -> np.ndarray:
+    """Cut raked weights at ``trim`` times their median and rake the others again, until both settle.
+
+    Every round scales to each margin in turn and cuts, as raking programs that trim inside their rounds do (Kolenikov 2014,
+    Stata Journal 14; Pasek's anesrake). What the cut takes from a category is made up by others of the same category as far
+    as they may; where nobody can, that category stays short, and the others keep their proportions to each other.
+
+    Parameters
+    ----------
+    weights
+        That meet the margins, of respondents (or of cells, with ``counts``).
+    cells
+        Place of each in the table of ``shape``, counted row by row.
+    margins
+        Axes → totals wanted.
+
+    Returns
+    -------
+    array
+        Weights of the same sum; those that were cut are the largest.
+    """
+    n = np.ones_like(weights) if counts is None else counts
+    cap = _cap(weights, n, trim)
+    if not (weights > cap).any():
+        return weights
+    w, total = weights, (weights * n).sum()
+    for _ in range(rounds):
+        before, w = w, np.minimum(w, cap)
+        for axes, target in margins.items():
+            current = sum_to(np.bincount(cells, w * n, minlength=math.prod(shape)).reshape(shape), axes)
+            factor = np.divide(target, current, out=np.zeros_like(current), where=current > 0)
+            spread = np.expand_dims(factor, [axis for axis in range(len(shape)) if axis not in axes])
+            w = w * np.broadcast_to(spread, shape).ravel()[cells]
+        if np.abs(w - before).max() <= TOLERANCE * cap:
+            break
+    w = np.minimum(w, cap)
+    return np.asarray(w * (total / (w * n).sum()))
 
 
 def fit_margins(

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ...errors import UsageError, unknown
-from ...spec.bands import SLACK
+from ..ties import descending_ranks
 
 Method = Literal["joint", "marginal", "simulated"]
 
@@ -130,7 +130,7 @@ def rank_sets(
     x, s, f = _checked(mean, se, df)
     if draws * (1 - confidence) < 1 or not 0 < confidence < 1:
         raise UsageError(f"draws = {draws}, confidence = {confidence}: 抽样次数太少 (too few draws for it)")
-    rank, low, high = _places(x), np.full(x.shape, np.nan), np.full(x.shape, np.nan)
+    rank, low, high = descending_ranks(x), np.full(x.shape, np.nan), np.full(x.shape, np.nan)
     order = _order(x, s, f)
     if order.size:
         wanted = np.arange(order.size) if of is None else np.flatnonzero(np.isin(order, np.asarray(of)))
@@ -209,13 +209,6 @@ def _order(x: np.ndarray, s: np.ndarray, f: np.ndarray) -> np.ndarray:
     """Positions of the units with a mean and an error, sorted so that draws do not depend on the order given."""
     part = np.flatnonzero(np.isfinite(x) & np.isfinite(s))
     return part[np.lexsort((f[part], s[part], -x[part]))]
-
-
-def _places(x: np.ndarray) -> np.ndarray:
-    """1 + the number of higher means; means equal up to rounding share a rank."""
-    ordered = np.sort(x[np.isfinite(x)])
-    higher = ordered.size - np.searchsorted(ordered, x + SLACK, side="right")
-    return np.where(np.isfinite(x), 1.0 + higher, np.nan)
 
 
 def _streams(draws: int, seed: int) -> Iterator[tuple[np.random.Generator, int]]:

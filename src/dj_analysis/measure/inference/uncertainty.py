@@ -10,6 +10,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from ...spec import reasons
+from ..unitsums import variance_factor
 
 CONFIDENCE = 0.95
 STEPS = 6  # fixed-point iterations that invert the skewed quantile: each removes nine tenths of the error
@@ -40,8 +41,9 @@ def means(sums: Mapping[str, np.ndarray], confidence: float = CONFIDENCE) -> Mea
     The respondents of a unit are read as a draw from a larger population (the unit's state), so the error does not
     vanish in a census. With unequal weights the variance is the linearised (Taylor) one of a ratio,
     Σw²(x−x̄)²/(Σw)²·n/(n−1), with n_eff−1 degrees of freedom, n_eff = (Σw)²/Σw² (Kish 1965); with equal weights both
-    are the textbook s²/n and n−1. Near an end of the scale answers are skewed, and plain t over ten of them holds the truth
-    in .939 of samples where this holds it in .949 (:func:`skewed_limits`; without skewness both are the same).
+    are the textbook s²/n and n−1. ``sd`` is that of persons, Σw(x−x̄)²/(Σw − Σw²/Σw). Near an end of the scale answers are
+    skewed, and plain t over ten of them holds the truth in .939 of samples where this holds it in .949
+    (:func:`skewed_limits`; without skewness both are the same).
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def means(sums: Mapping[str, np.ndarray], confidence: float = CONFIDENCE) -> Mea
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = sums["wx"] / w
         correction = n / (n - 1)
-        variance = np.maximum(sums["wxx"] / w - mean**2, 0) * correction
+        variance = np.maximum(sums["wxx"] / w - mean**2, 0) * variance_factor(w, ww)
         error = np.maximum(sums["wwxx"] - 2 * mean * sums["wwx"] + mean**2 * ww, 0) / w**2 * correction
         df = w**2 / ww - 1
     with np.errstate(invalid="ignore"):
@@ -157,6 +159,29 @@ def skewness_of_mean(sums: Mapping[str, np.ndarray]) -> np.ndarray:
         variance = sums["wxx"] / sums["w"] - m**2
         variance = np.where(variance > sums["wxx"] / sums["w"] * 1e-12, variance, np.nan)
         return np.asarray(third_moment(sums) / variance**1.5 * sums["www"] / sums["ww"] ** 1.5)
+
+
+def exact_interval(count: np.ndarray, n: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
+    """Exact interval of a share (Clopper & Pearson 1934): neither end is wrong more often than (1 − confidence)/2.
+
+    Of weighted answers ``n`` is their effective number and ``count`` the share of it (Korn & Graubard 1998); both may be
+    fractional, and the interval is then exact no more, but near it.
+
+    Parameters
+    ----------
+    count, n
+        As of :func:`shares_interval`.
+
+    Returns
+    -------
+    low, high
+        Bounds in 0–1; NaN where n is 0.
+    """
+    nonempty = np.asarray(n) > 0
+    low, high = proportion_confint(
+        np.where(nonempty, np.minimum(count, n), 0), np.where(nonempty, n, 1), alpha=1 - confidence, method="beta"
+    )
+    return np.where(nonempty, low, np.nan), np.where(nonempty, high, np.nan)
 
 
 def shares_interval(count: np.ndarray, n: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:

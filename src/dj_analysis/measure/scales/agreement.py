@@ -22,7 +22,7 @@ from ..inference.uncertainty import CONFIDENCE
 from ..members import members
 from ..survey import Survey
 from ..survey_scores import score
-from ..unitsums import UnitSums
+from ..unitsums import UnitSums, variance_factor
 from .moments import OptionCounts, read_answers
 
 CUSTOMARY = 0.70
@@ -181,21 +181,26 @@ def uniform_variance(options: Sequence[float]) -> float:
 
 
 def rwg_j(
-    n: np.ndarray, total: np.ndarray, squares: np.ndarray, expected: np.ndarray, w: np.ndarray | None = None
+    n: np.ndarray,
+    total: np.ndarray,
+    squares: np.ndarray,
+    expected: np.ndarray,
+    w: np.ndarray | None = None,
+    ww: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return rwg(J) and r*wg(J) of units from the sums of their items.
 
     rwg(J) = J(1−v)/(J(1−v)+v) with v = mean over items of s²/σ²E (James, Demaree & Wolf 1984); a v above 1 counts as 1, so
     that rwg(J) is 0, as ``multilevel::rwg.j``. r*wg(J) = 1−v, untruncated (Lindell, Brandt & Whitney 1999). An item's
-    variance (n−1; weighted: Σw(x−x̄)²/Σw·n/(n−1)) is over all who answered it.
+    variance (n−1; weighted: Σw(x−x̄)²/(Σw − Σw²/Σw), as in the intraclass correlations) is over all who answered it.
 
-    ``n``, ``total``, ``squares`` are persons, Σwx and Σwx², units × items, ``w`` Σw (n without weights); ``expected`` is σ²E by
+    ``n``, ``total``, ``squares`` are persons, Σwx and Σwx², units × items, ``w`` and ``ww`` Σw and Σw² (n without weights); ``expected`` is σ²E by
     item, the variance of answers without any agreement (:func:`uniform_variance`). NaN where an item has fewer than two
     answers. Items should be parallel measures of one thing.
     """
-    sum_w = n if w is None else w
+    sum_w, factor = (n, variance_factor(n, n)) if w is None else (w, variance_factor(w, ww))
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = np.maximum(squares / sum_w - (total / sum_w) ** 2, 0) * np.where(n > 1, n / (n - 1), np.nan)
+        variance = np.maximum(squares / sum_w - (total / sum_w) ** 2, 0) * factor
         ratio = (variance / expected).mean(axis=1)
     truncated, items = np.minimum(ratio, 1), n.shape[1]
     return items * (1 - truncated) / (items * (1 - truncated) + truncated), 1 - ratio
@@ -305,9 +310,9 @@ def _unit_table(
     codebook, tables = survey.codebook, []
     for form, code, items in _dimensions(survey, block):
         cells = [block.cells.index((form, item.code)) for item in items]
-        n, x, xx, w = (block.sums[name][:, cells] for name in ("n", "wx", "wxx", "w"))
+        n, x, xx, w, ww = (block.sums[name][:, cells] for name in ("n", "wx", "wxx", "w", "ww"))
         options = tuple(_options(item, codebook) for item in items)
-        rwg, rwg_star = rwg_j(n, x, xx, np.array([uniform_variance(values) for values in options]), w)
+        rwg, rwg_star = rwg_j(n, x, xx, np.array([uniform_variance(values) for values in options]), w, ww)
         least = n.min(axis=1).astype(int)
         few = np.where(least == 1, reasons.ONE_PERSON, reasons.NOT_ENOUGH_ANSWERED)
         columns = {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from scipy import optimize
 from statsmodels.multivariate.factor import Factor
-from statsmodels.multivariate.factor_rotation import rotate_factors
 
 from ...errors import UsageError, unknown
 from ...result import Result
@@ -20,8 +19,9 @@ from ...spec.units import ALL
 from ..basis import basis_of
 from ..survey import Survey
 from .moments import Answers, Covariances, Missing, Moments, moments_of, read_answers
+from .rotations import oblimin, signed, varimax
 
-Rotation = Literal["varimax"]
+Rotation = Literal["oblimin", "varimax"]
 
 SINGULAR = "correlations_items_cannot_inverted"
 HEYWOOD = "item_s_communality_reached_1"
@@ -37,19 +37,22 @@ class Solution:
     Attributes
     ----------
     loadings
-        k × m, of standardised items.
+        k × m, of standardised items; the pattern where factors correlate.
     uniqueness
         Share of each item's variance that is not common, length k.
     residual
         Sum of squared differences between correlations and those the solution gives, each pair once.
     reason
         Why the solution must not be used; empty where it may.
+    correlations
+        m × m, of the factors; None where they do not correlate.
     """
 
     loadings: np.ndarray
     uniqueness: np.ndarray
     residual: float
     reason: str = ""
+    correlations: np.ndarray | None = None
 
 
 def minres(correlation: np.ndarray, factors: int, iterations: int = 10_000) -> Solution:
@@ -104,7 +107,7 @@ def one_factor(correlation: np.ndarray) -> Solution:
     optimum = optimize.minimize(
         _misfit, start, (correlation,), jac=True, bounds=bounds, method="L-BFGS-B", options=options
     )
-    loadings = _signed(_ml_loadings(optimum.x, correlation)[0])
+    loadings = signed(_ml_loadings(optimum.x, correlation)[0])
     reason = HEYWOOD if optimum.x.min() <= _LEAST_UNIQUE * (1 + 1e-6) else ""
     return Solution(loadings, optimum.x, _residual(correlation, loadings), reason)
 
@@ -121,23 +124,6 @@ def _ml_loadings(unique: np.ndarray, correlation: np.ndarray) -> tuple[np.ndarra
     sd = np.sqrt(unique)
     eigenvalues, vectors = np.linalg.eigh(correlation / np.outer(sd, sd))
     return sd[:, None] * vectors[:, -1:] * np.sqrt(max(eigenvalues[-1] - 1, 0.0)), eigenvalues
-
-
-def varimax(loadings: np.ndarray) -> np.ndarray:
-    """Rotate to simple structure by varimax with Kaiser's normalisation (Kaiser 1958), as R's ``varimax``.
-
-    Factors are ordered by the variance they explain, their signs such that loadings sum to something positive.
-    """
-    length = np.sqrt((loadings**2).sum(axis=1, keepdims=True))
-    if loadings.shape[1] < 2 or not (length > 0).all():
-        return _signed(loadings)
-    with np.errstate(divide="ignore"):  # statsmodels takes the logarithm of its gradient, which may be zero
-        rotated = rotate_factors(loadings / length, "varimax")[0] * length
-    return _signed(rotated[:, np.argsort(-(rotated**2).sum(axis=0), kind="stable")])
-
-
-def _signed(loadings: np.ndarray) -> np.ndarray:
-    return loadings * np.where(loadings.sum(axis=0) < 0, -1.0, 1.0)
 
 
 def parallel(
@@ -175,6 +161,31 @@ def parallel(
         columns = {"kind": kind, "number": number, "eigenvalue": observed, "chance": chance, "retained": retained}
         tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True).astype({"kind": "str"})
+
+
+def number_of_factors(eigen: pd.DataFrame) -> tuple[int, str]:
+    """Return how many factors both parallel analyses together say, and why.
+
+    Whether there is any is decided by components: in noise they find one as seldom as the quantile says, where either of the
+    two does so nearly twice as often. How many is the larger of both numbers, because each can only miss: components
+    those that correlate with others (eight pairs of items, correlation .5: 0 % of waves right, common factors 100 %), common factors
+    those that are weak among few items (:func:`parallel`).
+
+    Parameters
+    ----------
+    eigen
+        Of :func:`parallel`.
+    """
+    components, common = (int(eigen.loc[eigen["kind"] == kind, "retained"].sum()) for kind in ("component", "factor"))
+    number = max(components, common) if components else 0
+    why = f"components {components}, common factors {common}"
+    if components and common > components:
+        why += "; common factors hold: components miss factors that correlate (成分法漏掉相关的因子)"
+    elif components > common:
+        why += "; components hold: common factors miss weak ones among few items (公因子法漏掉弱因子)"
+    elif common > components:
+        why += "; none holds: components find nothing beyond noise (成分法未超出随机)"
+    return number, why
 
 
 def _random_correlations(n: float, k: int, draws: int, random: np.random.Generator) -> np.ndarray:
@@ -217,7 +228,7 @@ def factor_values(correlations: np.ndarray) -> np.ndarray:
 def efa(
     data: Survey | Moments | pd.DataFrame,
     factors: int | None = None,
-    rotation: Rotation | None = "varimax",
+    rotation: Rotation | None = "oblimin",
     *,
     scale: str | None = None,
     form: Form | None = None,
@@ -235,9 +246,9 @@ def efa(
         A wave of answers; or the :class:`~dj_analysis.measure.moments.Moments` of items; or a correlation matrix (with
         ``n``). Weights of the wave are honoured in the correlations; the number of persons is then the effective one.
     factors
-        Number of factors; by default as many as parallel analysis retains components.
+        Number of factors; by default what both parallel analyses together say: see :func:`number_of_factors`.
     rotation
-        ``varimax`` or None.
+        ``oblimin`` (default: factors may correlate, as dimensions of one survey do), ``varimax`` or None.
     scale
         Code of the dimension whose items are analysed; by default all items below the index.
     form
@@ -254,7 +265,8 @@ def efa(
     Result
         ``.table``: period, level, unit, form, scale, code, factor, loading, uniqueness, n, method, reason.
         ``.parts["eigen"]``: kind, number, eigenvalue, chance, retained. ``.parts["factors"]``: factor, variance (sum of
-        squared loadings), share, cumulative. Where no factor is retained, or the matrix cannot be solved, loadings are
+        squared loadings; diag(ΦΛ′Λ) where factors correlate), share, cumulative. ``.parts["correlations"]``: factor,
+        other_factor, r. Where no factor is retained, or the matrix cannot be solved, loadings are
         missing and the reason says why. Too few persons: the number of items or fewer.
 
     Examples
@@ -267,21 +279,22 @@ def efa(
         raise UsageError(f"因子分析至少需要 3 题,现有 {k} 题 (factor analysis needs three items or more)")
     if factors is not None and not 0 < factors < k:
         raise UsageError(f"因子数应在 1 与 {k - 1} 之间,现为 {factors} (number of factors)")
-    if rotation not in ("varimax", None):
-        raise unknown("旋转/rotation", rotation, ["varimax", "None"])
+    if rotation not in ("oblimin", "varimax", None):
+        raise unknown("旋转/rotation", rotation, ["oblimin", "varimax", "None"])
     solvable = correlations.effective > k and invertible(correlations.correlation)
     eigen = pd.DataFrame(columns=["kind", "number", "eigenvalue", "chance", "retained"])
     if solvable:
         eigen = parallel(correlations.correlation, correlations.effective, draws=draws, quantile=quantile, seed=seed)
     n_factors, method = factors, f"minres (Harman & Jones 1966), {rotation or 'unrotated'}, {missing}"
     if n_factors is None:
-        n_factors = int(eigen.loc[eigen["kind"] == "component", "retained"].sum())
-        method += f"; parallel analysis of components (Horn 1965), {_rule(quantile)}, {draws} draws"
+        n_factors, why = number_of_factors(eigen)
+        method += f"; parallel analysis (Horn 1965), {_rule(quantile)}, {draws} draws: {why}"
     solution = _solved(correlations, n_factors, rotation, solvable)
     tables = {
         "table": _loading_table(correlations, solution, method),
         "eigen": eigen,
         "factors": _variance_table(solution),
+        "correlations": _correlation_table(solution),
     }
     keyed = {name: _keyed(table, keys, correlations.n) for name, table in tables.items()}
     basis = basis_of(data) if isinstance(data, Survey) else ()
@@ -292,6 +305,7 @@ def efa(
             keyed["eigen"], (*names, "kind", "number"), ("eigenvalue", "chance", "retained", "n"), **common
         ),
         "factors": Result(keyed["factors"], (*names, "factor"), ("variance", "share", "cumulative", "n"), **common),
+        "correlations": Result(keyed["correlations"], (*names, "factor", "other_factor"), ("r", "n"), **common),
     }
     return Result(keyed["table"], (*names, "code", "factor"), ("loading", "uniqueness", "n"), parts=parts, **common)
 
@@ -358,8 +372,11 @@ def _solved(correlations: Covariances, factors: int, rotation: Rotation | None, 
     if factors == 0:
         return _unsolved(k, 1, NO_FACTOR)
     solution = minres(correlations.correlation, factors)
-    rotated = varimax(solution.loadings) if rotation and not solution.reason else _signed(solution.loadings)
-    return Solution(rotated, solution.uniqueness, solution.residual, solution.reason)
+    if rotation == "oblimin" and not solution.reason:
+        pattern, between = oblimin(solution.loadings)
+        return replace(solution, loadings=pattern, correlations=between)
+    rotated = varimax(solution.loadings) if rotation and not solution.reason else signed(solution.loadings)
+    return replace(solution, loadings=rotated)
 
 
 def _loading_table(correlations: Covariances, solution: Solution, method: str) -> pd.DataFrame:
@@ -372,11 +389,20 @@ def _loading_table(correlations: Covariances, solution: Solution, method: str) -
 
 
 def _variance_table(solution: Solution) -> pd.DataFrame:
-    variance = (solution.loadings**2).sum(axis=0)
+    loadings, between = solution.loadings, solution.correlations
+    variance = (loadings**2).sum(axis=0) if between is None else np.diag(between @ loadings.T @ loadings)
     share = variance / len(solution.uniqueness)
     number = np.arange(1, len(variance) + 1)
     columns = {"factor": number, "variance": variance, "share": share, "cumulative": np.cumsum(share)}
     return pd.DataFrame(columns).assign(reason=solution.reason)
+
+
+def _correlation_table(solution: Solution) -> pd.DataFrame:
+    m = solution.loadings.shape[1]
+    first, second = np.triu_indices(m, 1)
+    between = np.eye(m) if solution.correlations is None else solution.correlations
+    r = np.where(solution.reason == "", between[first, second], np.nan)
+    return pd.DataFrame({"factor": first + 1, "other_factor": second + 1, "r": r}).assign(reason=solution.reason)
 
 
 def _keyed(table: pd.DataFrame, keys: dict[str, str], n: float) -> pd.DataFrame:

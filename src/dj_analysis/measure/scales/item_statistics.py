@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import sparse, stats
 
 from ..inference.uncertainty import CONFIDENCE
+from ..unitsums import variance_factor
 from .factors import one_factor
 
 OUTER = 0.27  # Kelley 1939
@@ -91,7 +92,7 @@ def sums_by_total(x: np.ndarray, weights: np.ndarray | None = None) -> pd.DataFr
     ``x`` is persons × items on one common scale, NaN missing. The index is the total score, the columns are n, w, ww, then
     Σwx and Σwx² of each item. Blocks add up: concatenate and sum by index.
     """
-    rows = ~np.isnan(x).any(axis=1)
+    rows = ~np.isnan(x).any(axis=1) & (True if weights is None else weights > 0)
     complete = x[rows].astype(float)
     w = np.ones(len(complete)) if weights is None else weights[rows]
     total, group = np.unique(np.round(complete.sum(axis=1), 6), return_inverse=True)
@@ -128,6 +129,6 @@ def upper_lower(sums: pd.DataFrame, share: float = OUTER) -> dict[str, np.ndarra
 
 def _mean_and_sd(sums: np.ndarray, k: int) -> tuple[float, np.ndarray, np.ndarray]:
     """Effective number, means and standard deviations of a group, from n, w, ww, Σwx, Σwx²."""
-    n, w, ww = sums[:3]
+    w, ww = sums[1:3]
     mean = sums[3 : 3 + k] / w
-    return w**2 / ww, mean, np.sqrt(np.maximum(sums[3 + k :] / w - mean**2, 0) * n / (n - 1))
+    return w**2 / ww, mean, np.sqrt(np.maximum(sums[3 + k :] / w - mean**2, 0) * variance_factor(w, ww))

@@ -18,6 +18,7 @@ from ...spec.tree import Node
 from ...spec.units import NO_UNIT, Units
 from ..engines import collected
 from ..places import resolved
+from ..unitsums import variance_factor
 
 Missing = Literal["listwise", "pairwise", "median"]
 MISSING: tuple[Missing, ...] = ("listwise", "pairwise", "median")
@@ -92,7 +93,7 @@ class Moments:
     def covariances(self, missing: Missing = "listwise", medians: np.ndarray | None = None) -> Covariances:
         """Compute means, covariances and correlations from the sums.
 
-        With weights a covariance is Σw(x−x̄)(y−ȳ)/Σw · n/(n−1), which does not depend on the scale of the weights and is
+        With weights a covariance is Σw(x−x̄)(y−ȳ)/(Σw − Σw²/Σw), which does not depend on the scale of the weights and is
         the textbook one where they are equal.
 
         Parameters
@@ -131,8 +132,9 @@ class Moments:
         n, w, ww, x, xx, q = (self.pairs[name] for name in ("n", "w", "ww", "x", "xx", "q"))
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = x / w
-            covariance = (xx / w - mean * mean.T) * np.where(n > 1, n / (n - 1), np.nan)
-            variance = (q / w - mean**2) * np.where(n > 1, n / (n - 1), np.nan)
+            factor = variance_factor(w, ww)
+            covariance = (xx / w - mean * mean.T) * factor
+            variance = (q / w - mean**2) * factor
             variance = np.where(_flat(variance, mean, n), 0.0, variance)
             correlation = np.where(variance * variance.T > 0, covariance / np.sqrt(variance * variance.T), np.nan)
             effective = w**2 / ww
@@ -148,7 +150,7 @@ def _covariances(items: tuple[str, ...], n: float, w: float, ww: float, x: np.nd
         mean = x / w if w > 0 else np.full(len(items), np.nan)
         return Covariances(items, mean, undefined, undefined, n, n)
     mean = x / w
-    covariance = (xx / w - np.outer(mean, mean)) * (n / (n - 1))
+    covariance = (xx / w - np.outer(mean, mean)) * variance_factor(w, ww)
     flat = _flat(np.diag(covariance), mean, n)
     covariance[flat, :], covariance[:, flat] = 0.0, 0.0
     sd = np.sqrt(np.diag(covariance))
@@ -170,7 +172,7 @@ def moments_of(x: np.ndarray, weights: np.ndarray | None = None, items: Sequence
     x
         Persons × items; NaN is missing.
     weights
-        Weights of the persons, >= 0; None for equal ones.
+        Weights of the persons, >= 0; None for equal ones. Who has weight 0 is not counted.
     items
         Item codes; by default ``1``, ``2`` ….
 
@@ -183,8 +185,11 @@ def moments_of(x: np.ndarray, weights: np.ndarray | None = None, items: Sequence
     names = tuple(items) or tuple(str(j + 1) for j in range(x.shape[1]))
     total = _block_sums(x[:0], None if weights is None else weights[:0], names)
     for start in range(0, len(x), BLOCK):
-        rows = slice(start, start + BLOCK)
-        total = total + _block_sums(x[rows], None if weights is None else np.asarray(weights[rows], float), names)
+        block, w = x[start : start + BLOCK], None
+        if weights is not None:
+            w = np.asarray(weights[start : start + BLOCK], float)
+            block, w = block[w > 0], w[w > 0]
+        total = total + _block_sums(block, w, names)
     return total
 
 
@@ -280,6 +285,7 @@ class Answers:
         counts = {}
         for item, column, blank in zip(self.items, self.columns, self.blank, strict=True):
             answered = column == column if math.isnan(blank) else column != blank
+            answered = answered if self.weights is None else answered & (self.weights > 0)
             values, option = np.unique(column[answered], return_inverse=True)
             shape = (len(self.units), len(values))
             cell = self.place[answered] * shape[1] + option

@@ -24,10 +24,23 @@ from ..places import chosen
 from ..scores import KEYS
 from ..survey import Survey
 from ..survey_scores import score
-from .careless import NOISE, PairSums, even_odd, longstring, mahalanobis, pair_sums, same_answers, variability
-from .screeningrule import NOT_LOOKED_FOR, SIGNS, TOO_LITTLE, ScreeningRule
+from .careless import (
+    NOISE,
+    PairSums,
+    even_odd,
+    log_frequency,
+    longstring,
+    mahalanobis,
+    pair_sums,
+    same_answers,
+    scatter,
+    upper_fence,
+    variability,
+)
+from .screeningrule import BEHAVIOURS, NOT_LOOKED_FOR, SIGNS, TOO_LITTLE, ScreeningRule
 
 BLOCK = 16_384  # rows at a time: what is held beside the answers stays under some hundred megabytes
+_RANDOM = 2000  # sheets ticked at random, what a distance is held against
 SPREAD = 1e-6  # smallest eigenvalue of the correlations with which distances are still computed
 
 
@@ -36,8 +49,8 @@ class Screened(Result):
     """Signs of careless responding, one row per sheet; no sheet is dropped, and only the summary may be published.
 
     ``.table``: period, row (number in the wave, from 1), answered (answers given), longstring, irv, mahalanobis (D²),
-    mahalanobis_p, even_odd (low is bad), seconds_per_item, instructed (check questions answered wrongly), duplicate
-    (other sheets with the same answers), flags (how many signs), reason (which, joined by ``;``). A missing index could
+    mahalanobis_p, even_odd (low is bad), scatter (high is bad), seconds_per_item, instructed (check questions answered wrongly), duplicate
+    (other sheets with the same answers), flags (how many signs; those of one behaviour count once), reason (which, joined by ``;``). A missing index could
     not be computed. ``.parts["summary"]``: period, level, unit, flag, n (sheets flagged), share, of (sheets judged),
     reason; the last row, ``at_least_2``, counts sheets with two signs or more.
     """
@@ -100,12 +113,13 @@ def screen(survey: Survey, *, rule: ScreeningRule | None = None) -> Screened:
 
     Respondents' weights play no part: an index says how one sheet was filled in, and the covariance behind Mahalanobis
     distances is that of the sheets at hand, not of a population. A straight line through an instrument without reversed
-    questions can be an honest answer; nothing in the sheet tells the two apart.
+    questions can be an honest answer; nothing in the sheet tells the two apart, and one of best answers is not flagged. How often
+    honest sheets are flagged in waves of different kinds is in docs/methods.md.
 
     Parameters
     ----------
     survey
-        A wave. Answers are taken as ticked: reversed items are not turned, except for even–odd consistency. Runs, their
+        A wave. Answers are taken as ticked: reversed items are not turned, except for even–odd consistency and scatter. Runs, their
         variation and even–odd halves pass over missing answers. A check question counts where its node in the codebook
         says what is to be ticked (``expected``).
     rule
@@ -131,8 +145,9 @@ def screen(survey: Survey, *, rule: ScreeningRule | None = None) -> Screened:
     sheets = _read(survey)
     indices = _indices(sheets, rule)
     judged, signs = _signs(indices, sheets, rule)
+    del indices["level"]
     table = pd.DataFrame({"period": survey.period, "row": np.arange(1, len(sheets.answers) + 1), **indices})
-    table["flags"] = np.sum(list(signs.values()), axis=0, dtype=np.int64)
+    table["flags"] = _behaviours(signs)
     table["reason"] = _reasons(signs, indices["answered"] < sheets.least(rule))
     common: dict[str, Any] = {
         "period": survey.period, "spec": survey.spec, "periods": (survey.period,), "basis": basis_of(survey),
@@ -181,6 +196,16 @@ class _Sheets:
         below = [[place[c.code] for c in self.tree.children(node.code) if c.code in place] for node in self.tree.inner]
         return [columns for columns in below if len(columns) > 1]
 
+    def well_answered(self, turned: np.ndarray, rule: ScreeningRule) -> np.ndarray:
+        """Tell (1, 0) which sheets hold best answers in half of the questions and good ones to those of either direction."""
+        best = (turned >= 1 - NOISE).sum(axis=1) >= rule.longstring * (~np.isnan(turned)).sum(axis=1)
+        up = np.array([leaf.direction == 1 for leaf in self.leaves], dtype=bool)
+        for side in (up, ~up):
+            answered = ~np.isnan(turned[:, side])
+            total = np.where(answered, turned[:, side], 0).sum(axis=1)
+            best &= total >= rule.good * answered.sum(axis=1)
+        return best.astype(float)
+
     def turned(self, answers: np.ndarray) -> np.ndarray:
         """Return answers in the scored direction, from 0 (worst) to 1 (best)."""
         low, high = (np.array([getattr(leaf, end) for leaf in self.leaves]) for end in ("minimum", "maximum"))
@@ -225,7 +250,8 @@ class _Shape:
 def _indices(sheets: _Sheets, rule: ScreeningRule) -> dict[str, np.ndarray]:
     """Compute every index, block by block; NaN where a sheet has too little for it."""
     n, least, scales = len(sheets.answers), sheets.least(rule), sheets.scales
-    names = ("answered", "longstring", "irv", "mahalanobis", "mahalanobis_p", "even_odd", "chance")
+    beside = ("chance", "honest", "level")  # what signs rest on besides the printed indices
+    names = ("answered", "longstring", "irv", "mahalanobis", "mahalanobis_p", "even_odd", "scatter", *beside)
     indices = {name: np.full(n, np.nan) for name in names}
     blocks = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
     shape = _shape(sheets, blocks, rule)
@@ -235,19 +261,62 @@ def _indices(sheets: _Sheets, rule: ScreeningRule) -> dict[str, np.ndarray]:
         enough = answered >= least
         enough_alike = enough & ((~np.isnan(alike)).sum(axis=1) >= rule.items)
         block_indices = _distances(answers, shape)
+        turned = sheets.turned(answers)
+        block_indices |= {"honest": sheets.well_answered(turned, rule), "level": _level(turned)}
         if len(scales) >= rule.scales:
-            block_indices["even_odd"] = even_odd(sheets.turned(answers), scales, rule.scales)
+            block_indices["even_odd"] = even_odd(turned, scales, rule.scales)
+            block_indices["scatter"] = scatter(turned, scales, rule.scales)
         for name, values in block_indices.items():
             indices[name][rows] = np.where(enough, values, np.nan)
         for name, index in (("longstring", longstring), ("irv", variability)):
             indices[name][rows] = np.where(enough_alike, index(alike), np.nan)
         indices["answered"][rows] = answered
-    chance = n * np.exp(np.minimum(indices.pop("chance"), 0))
-    varied = (indices["irv"] >= rule.irv * sheets.span) & (chance < rule.chance)
+    varied = (indices["irv"] >= rule.irv * sheets.span) & (_equals(sheets, indices) < rule.chance)
     duplicates = np.where(varied, same_answers(sheets.answers), 0) if sheets.leaves else np.zeros(n)
     indices |= _times_and_checks(sheets, indices["answered"])
     indices["duplicate"] = np.where(np.isnan(indices["irv"]), np.nan, duplicates)
+    indices |= _far_off(sheets, indices, shape, rule)
     return indices | {"answered": indices["answered"].astype(int)}
+
+
+def _far_off(
+    sheets: _Sheets, indices: dict[str, np.ndarray], shape: _Shape, rule: ScreeningRule
+) -> dict[str, np.ndarray]:
+    """Tell which distances and scatters lie beyond the fence of the wave and as far as those of random sheets."""
+    random = np.random.default_rng(0)
+    ends = np.array([[leaf.minimum, leaf.maximum] for leaf in sheets.leaves]).reshape(-1, 2)
+    whole = (ends == np.rint(ends)).all(axis=1)
+    drawn = random.random((_RANDOM, len(ends)))
+    low, span = ends[:, 0], np.ptp(ends, axis=1)
+    ticked = np.where(whole, np.floor(low + drawn * (span + 1)), low + drawn * span)
+    far = {name: np.zeros(len(sheets.answers), dtype=bool) for name in ("far", "scattered", "as_random")}
+    if not len(ends):
+        return far
+    if shape.known:
+        root = np.sqrt(indices["mahalanobis"] / indices["answered"])
+        reference = np.sqrt(_distances(ticked, shape)["mahalanobis"] / len(shape.columns))
+        far["far"] = root >= max(np.quantile(reference, rule.at_random), upper_fence(root, rule.fence))
+    if len(sheets.scales) >= rule.scales:
+        reference = scatter(sheets.turned(ticked), sheets.scales, rule.scales)
+        lowest = np.nanquantile(reference, rule.at_random)
+        cut = max(lowest, upper_fence(indices["scatter"], rule.fence))
+        far["scattered"] = indices["scatter"] >= cut
+        far["as_random"] = indices["scatter"] >= lowest
+    return far
+
+
+def _level(turned: np.ndarray) -> np.ndarray:
+    answered = ~np.isnan(turned)
+    return np.where(answered, turned, 0).sum(axis=1) / np.maximum(answered.sum(axis=1), 1)
+
+
+def _equals(sheets: _Sheets, indices: dict[str, np.ndarray]) -> np.ndarray:
+    """Return how many sheets of the wave are equal to each by chance: the larger of what two models expect."""
+    normal, n = indices.pop("chance"), len(sheets.answers)
+    if not n or not sheets.leaves:
+        return np.zeros(n)
+    counted = log_frequency(sheets.answers, indices["level"])
+    return np.asarray(n * np.exp(np.minimum(np.fmax(normal, counted), 0)))
 
 
 def _times_and_checks(sheets: _Sheets, answered: np.ndarray) -> dict[str, np.ndarray]:
@@ -290,23 +359,32 @@ def _distances(answers: np.ndarray, shape: _Shape) -> dict[str, np.ndarray]:
 
 
 def _signs(
-    indices: Mapping[str, np.ndarray], sheets: _Sheets, rule: ScreeningRule
+    indices: dict[str, np.ndarray], sheets: _Sheets, rule: ScreeningRule
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return, for every sign, which sheets could be judged on it and which show it."""
+    far, scattered, as_random = (indices.pop(name) for name in ("far", "scattered", "as_random"))
+    honest = indices.pop("honest") == 1
     judged = {name: ~np.isnan(indices[name]) for name in SIGNS}
     answered_alike = (~np.isnan(sheets.answers[:, sheets.alike])).sum(axis=1)
     signs = {
-        "longstring": indices["longstring"] >= rule.longstring * answered_alike,
-        "irv": indices["irv"] < rule.irv * sheets.span,
-        "mahalanobis": indices["mahalanobis_p"] < rule.mahalanobis,
-        "even_odd": indices["even_odd"] < rule.even_odd,
+        "longstring": (indices["longstring"] >= rule.longstring * answered_alike) & ~honest,
+        "irv": (indices["irv"] < rule.irv * sheets.span) & ~honest,
+        "mahalanobis": (indices["mahalanobis_p"] < rule.mahalanobis) & far,
+        "even_odd": (indices["even_odd"] < rule.even_odd) & as_random,
+        "scatter": scattered,
         "seconds_per_item": indices["seconds_per_item"] < rule.seconds,
         "instructed": indices["instructed"] >= 1,
         "duplicate": indices["duplicate"] >= 1,
     }
-    if signs["even_odd"].sum() > rule.contradicting * judged["even_odd"].sum():
+    if (indices["even_odd"] < rule.even_odd).sum() > rule.contradicting * judged["even_odd"].sum():
         signs["even_odd"] = judged["even_odd"] = np.zeros_like(judged["even_odd"])
     return judged, signs
+
+
+def _behaviours(signs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Count the behaviours each sheet shows signs of."""
+    shown = [np.any([signs[name] for name in names], axis=0) for names in BEHAVIOURS]
+    return np.asarray(np.sum(shown, axis=0), dtype=np.int64)
 
 
 def _reasons(signs: Mapping[str, np.ndarray], too_little: np.ndarray) -> np.ndarray:
@@ -319,7 +397,7 @@ def _reasons(signs: Mapping[str, np.ndarray], too_little: np.ndarray) -> np.ndar
 
 def _summary(survey: Survey, signs: Mapping[str, np.ndarray], judged: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Count the sheets that show each sign, and those with two signs or more."""
-    flags, looked_at = np.sum(list(signs.values()), axis=0), np.any(list(judged.values()), axis=0)
+    flags, looked_at = _behaviours(signs), np.any(list(judged.values()), axis=0)
     counts = {name: (int(signs[name].sum()), int(judged[name].sum())) for name in SIGNS}
     counts["at_least_2"] = (int((flags >= 2).sum()), int(looked_at.sum()))
     table = pd.DataFrame(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,8 @@ def validity(survey: Survey, *, dimensions: Sequence[str] | None = None, form: F
 
     Composite reliability CR = (Σλ)²/((Σλ)² + Σ(1 − λ²)) and average variance extracted AVE = Σλ²/k from completely standardised
     loadings; a dimension is distinct where √AVE exceeds its correlation with every other one (Fornell & Larcker 1981, whose
-    conventions are CR ≥ .70, AVE ≥ .50).
+    conventions are CR ≥ .70, AVE ≥ .50). That criterion seldom sees two dimensions that are one; the heterotrait–monotrait ratio
+    does (:func:`htmt`, conventions .85 and .90).
 
     Parameters
     ----------
@@ -43,8 +44,9 @@ def validity(survey: Survey, *, dimensions: Sequence[str] | None = None, form: F
     -------
     Result
         period, level, unit (the whole), form, scale, n, cr, ave, root_ave, nearest (the dimension it correlates with most),
-        correlation, distinct, reason. ``.parts["loadings"]``: scale, code, loading. ``.parts["fit"]``: chi2, df, p, cfi, tli,
-        rmsea, srmr. With an improper solution (a loading above 1) only the fit is reported.
+        correlation, distinct, htmt (the largest with any other dimension), reason. ``.parts["loadings"]``: scale, code,
+        loading. ``.parts["fit"]``: chi2, df, p, cfi, tli, rmsea, srmr. With an improper solution (a loading above 1) only the
+        fit and htmt are reported.
 
     Raises
     ------
@@ -57,11 +59,20 @@ def validity(survey: Survey, *, dimensions: Sequence[str] | None = None, form: F
     n, codes = int(data.n[0]), list(data.structure)
     reason = NO_DIMENSION if not codes else TOO_FEW_PEOPLE if data.effective[0] < LEAST else ""
     table = pd.DataFrame({"scale": codes}).assign(
-        n=n, cr=np.nan, ave=np.nan, root_ave=np.nan, nearest="", correlation=np.nan, distinct=pd.NA, reason=reason
+        n=n,
+        cr=np.nan,
+        ave=np.nan,
+        root_ave=np.nan,
+        nearest="",
+        correlation=np.nan,
+        distinct=pd.NA,
+        htmt=np.nan,
+        reason=reason,
     )
     rows = [(code, item, np.nan) for code in codes for item in data.structure[code]]
     fit_values = dict.fromkeys(_FIT, np.nan)
     if not reason:
+        table["htmt"] = _largest(htmt(_correlations(np.asarray(data.covariances)[0]), data.structure))
         fitted = cfa.fit(Model(data.structure, with_means=False), data.effective, data.means, data.covariances)
         table["reason"] = str(np.ravel(fitted.reason)[0]) or (cfa.IMPROPER if np.ravel(fitted.improper)[0] else "")
         fit_values = {name: float(np.ravel(getattr(fitted, name))[0]) for name in _FIT}
@@ -77,7 +88,7 @@ def validity(survey: Survey, *, dimensions: Sequence[str] | None = None, form: F
     }  # fmt: skip
     keyed = {name: _keyed(frame, keys) for name, frame in {"": table, "loadings": loadings, "fit": fit_table}.items()}
     return Result(
-        keyed[""], (*keys, "scale"), ("n", "cr", "ave", "root_ave", "nearest", "correlation", "distinct"),
+        keyed[""], (*keys, "scale"), ("n", "cr", "ave", "root_ave", "nearest", "correlation", "distinct", "htmt"),
         parts={
             "loadings": Result(keyed["loadings"], (*keys, "scale", "code"), ("loading", "n"), **common),
             "fit": Result(keyed["fit"], tuple(keys), ("n", *_FIT), **common),
@@ -108,6 +119,46 @@ def split_half(covariance: np.ndarray, first: Sequence[int] | None = None) -> tu
         return float("nan"), float("nan")
     r = between / np.sqrt(a * b)
     return float(2 * r / (1 + r)), float(4 * between / covariance.sum())
+
+
+def htmt(correlation: np.ndarray, structure: Mapping[str, Sequence[str]]) -> np.ndarray:
+    """Return heterotrait–monotrait ratios of dimensions (Henseler, Ringle & Sarstedt 2015).
+
+    The mean correlation of items of two dimensions by the geometric mean of the mean correlations within each. With
+    parallel items it is the correlation of the dimensions without their errors; .85 (.90 for neighbouring concepts) and above
+    says that they are hardly two.
+
+    Parameters
+    ----------
+    correlation
+        k × k, items in the order of ``structure``, in the scored direction.
+    structure
+        Dimension → its items, two or more.
+
+    Returns
+    -------
+    array
+        m × m, diagonal 1; NaN where the items within a dimension do not correlate positively.
+    """
+    member = np.array([[float(item in items) for item in _items(structure)] for items in structure.values()])
+    size = member.sum(axis=1)
+    total = member @ correlation @ member.T
+    within = (np.diag(total) - member @ np.diag(correlation)) / (size * (size - 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.sqrt(np.where(within > 0, within, np.nan))
+        ratio = total / np.outer(size, size) / np.outer(scale, scale)
+    np.fill_diagonal(ratio, 1.0)
+    return np.asarray(ratio)
+
+
+def _items(structure: Mapping[str, Sequence[str]]) -> list[str]:
+    return [item for items in structure.values() for item in items]
+
+
+def _largest(ratio: np.ndarray) -> np.ndarray:
+    others = np.where(np.eye(len(ratio)) > 0, -np.inf, ratio)
+    largest = others.max(axis=1, initial=-np.inf)
+    return np.where(np.isfinite(largest), largest, np.nan)
 
 
 def composite_reliability(loadings: np.ndarray) -> tuple[float, float]:
