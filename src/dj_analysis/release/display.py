@@ -115,7 +115,7 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
         return cells.map(lambda level: spec.level_label(str(level)))
     if name == "type":
         return cells.map(lambda kind: spec.type_label(str(kind)))
-    if name == "reason":
+    if name in ("reason", "checks"):
         return cells.map(lambda reason: reason_words(str(reason), spec))
     if kind_of(name).form == "text" and not pd.api.types.is_numeric_dtype(cells):
         return cells.map(lambda word: "" if pd.isna(word) else value_word(name, str(word), language))

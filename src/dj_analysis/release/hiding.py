@@ -120,10 +120,19 @@ def _add_hidden_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan:
         judge = _earlier_verdict if name == "before_period" else _verdict
         for levels, units in places:
             row_of, keys = combined(periods, levels, units, (idle.astype(int), [False, True]))
-            waves = {period: plan.waves.get((result.programme, period)) for period in periods[1]}
-            verdicts = np.array([judge(waves[key[0]], key[1:3], key[3]) for key in keys] or [""], dtype=object)
+            waves = {period: _waves_in(plan, result.programme, period) for period in periods[1]}
+            judged = [next(filter(None, (judge(one, key[1:3], key[3]) for one in waves[key[0]])), "") for key in keys]
+            verdicts = np.array(judged or [""], dtype=object)
             said = verdicts[row_of]
             why[why == ""] = said[why == ""]
+
+
+def _waves_in(plan: ReleasePlan, programme: str, period: str) -> list[WavePlan | None]:
+    """Return the waves a period stands for: its own, or all of a span, in each of which a row must be shown; None where unknown."""
+    if not isinstance(period, str) or not period:
+        return [None]
+    known = [one for name, one in plan.waves if name == programme]
+    return [plan.waves[programme, one] for one in within(period, known)] or [None]
 
 
 def _uses_before(table: pd.DataFrame) -> np.ndarray:

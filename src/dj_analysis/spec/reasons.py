@@ -28,6 +28,7 @@ VALUE_CORRECTED = "value_corrected"
 OTHERS_CORRECTED = "others_corrected"
 VERSIONS_NOT_LINKED = "versions_not_linked"
 TOO_FEW_COMMON_ITEMS = "too_few_common_items"
+DESCRIPTION_ONLY = "description_only"
 
 HIDING = (SMALL_GROUP, COMPLEMENT, NO_COUNT_OF_PEOPLE)  # hidden by rule
 
@@ -56,6 +57,47 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     SUPPRESSED_AT_SOURCE: ("来源已隐去", "hidden by its source"),
     MISSING_VALUE: ("无数据", "no data"),
+    DESCRIPTION_ONLY: ("仅作情况描述", "description only"),
+    "too_few_points": (
+        "实施前不足8期或实施后不足3期，不作推断",
+        "fewer than 8 periods before or 3 after, nothing is inferred",
+    ),
+    "too_few_units": ("单位太少，无法估计误差", "too few units, no error can be estimated"),
+    "too_few_others": (
+        "未选中的单位不足10个，不能区分回归均值",
+        "fewer than 10 other units, regression to the mean cannot be told apart",
+    ),
+    "periods_missing": ("中间有缺失的时期", "periods are missing in between"),
+    "season_not_in_model": (
+        "实施前不满两年，季节变化未排除",
+        "less than two years before, the season is not taken out",
+    ),
+    "autocorrelated": ("前后期误差相关，区间偏窄", "errors are autocorrelated, the interval is too narrow"),
+    "units_incomplete": ("有缺期的单位未纳入", "units with missing periods are left out"),
+    "few_treated": (
+        "一方不足4个单位，区间假定各单位波动相同，只供参考",
+        "fewer than 4 units on a side: the interval takes the scatter of all units as equal, for orientation only",
+    ),
+    "equal_variances": (
+        "有的批次只有一个单位，区间假定各单位波动相同",
+        "a start with a single unit: the interval takes the scatter of all units as equal",
+    ),
+    "earlier_trend": (
+        "实施前走势已有差别，不宜作为措施的效果",
+        "the units moved apart before the start already: no effect of the measure should be read from it",
+    ),
+    "earlier_trend_untested": ("实施前走势无法检验", "whether they moved alike before cannot be tested"),
+    "is_regression_to_mean": (
+        "在回归均值的范围之内：没有措施也会有这样的变化",
+        "regression to the mean: it would be expected without any measure",
+    ),
+    "beyond_regression_to_mean": ("超出回归均值的范围", "beyond regression to the mean"),
+    "earlier_version_left_out": (
+        "题目变化之前的各期未纳入",
+        "periods before a change of the questions are left out",
+    ),
+    "values_missing": ("缺数的时期未纳入", "periods without a value are left out"),
+    "reference_period": ("对照的基期", "the period compared with"),
     "audit_ceiling": ("多数满分，建议调整", "nearly all at the ceiling"),
     "audit_floor": ("多数零分，建议调整", "nearly all at the floor"),
     "audit_still": ("连续三个月无变化", "unchanged for three months"),
