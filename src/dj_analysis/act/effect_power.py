@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 
 from ..errors import UsageError
 from ..measure.inference.planning import SD
@@ -67,7 +67,7 @@ def effect_power(
     >>> dj.methods.effect_power(40, 12, 60, before=4, after=2, effect=5).round(2).to_dict("records")[0]["power"]
     1.0
     >>> dj.methods.effect_power(40, 2, 60, before=4, after=2, effect=3)[["power", "smallest"]].round(2).values.tolist()
-    [[0.44, 4.58]]
+    [[0.41, 4.87]]
     """
     if (
         not 2 <= treated <= units - 2
@@ -97,14 +97,13 @@ def effect_power(
 
 
 def _power(distance: float, quantile: float, df: float) -> float:
-    return float(stats.nct.sf(quantile, df, distance) + stats.nct.cdf(-quantile, df, distance))
+    other_side = np.nan_to_num(stats.nct.cdf(-quantile, df, distance))  # far out it cannot be computed, and is 0
+    return float(stats.nct.sf(quantile, df, distance) + other_side)
 
 
 def _reaching(power: float, quantile: float, df: float) -> float:
     """Return how many standard errors an effect must have to be found with this power."""
-    from scipy.optimize import brentq
-
-    return float(brentq(lambda distance: _power(distance, quantile, df) - power, 0.0, 60.0))
+    return float(optimize.brentq(lambda distance: _power(distance, quantile, df) - power, 0.0, 2 * quantile + 5))
 
 
 def _found(units: int, treated: int, sd: float, effect: float, confidence: float, draws: int, seed: int) -> int:

@@ -77,7 +77,7 @@ def expected_return(
     --------
     >>> selected, points = dj.methods.expected_return([40, 50, 55, 60, 65, 70], [5] * 6, lowest=1)
     >>> selected.tolist().index(True), round(points, 1)
-    (0, 4.5)
+    (0, 2.1)
     """
     x = np.asarray(values, dtype=float)
     if (lowest is None) == (below is None):
