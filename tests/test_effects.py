@@ -276,7 +276,7 @@ def test_units_that_miss_a_period_are_left_out_and_counted():
     lost = frame[~((frame["unit"] == "u20") & (frame["period"] == "2025Q2"))]
     told = dj.evaluate(lost, "did")
     assert told.table["checks"].iloc[0] == "units_incomplete"
-    assert told.checked.table.set_index("check")["value"]["units_incomplete"] == 1
+    assert told.checked.table.set_index("check")["count"]["units_incomplete"] == 1
     without = dj.evaluate(frame[frame["unit"] != "u20"], "did").table
     assert told.table["effect"].iloc[0] == pytest.approx(without["effect"].iloc[0])
 

@@ -15,7 +15,6 @@ from .differences_in_differences import PanelEstimate
 from .effect_source import UnitSeries
 from .effect_tables import (
     CONFIDENCE,
-    STATISTICS,
     Effect,
     check_row,
     effect_row,
@@ -56,19 +55,28 @@ def selected_effect(series: UnitSeries, lowest: int | None, start: str | None) -
     head, missing = head_of(series, "before_after", ALL), int((~known).sum())
     rows, checks = _selected_rows(told, people, int(np.sum(chosen)), len(x), missing)
     checks += [check_row(note, people[0], flag=note) for note in series.notes]
-    units = pd.DataFrame({"unit": x.index.astype("str"), "score_before": x.to_numpy(), "score": y.to_numpy()})
-    units = units.assign(
-        fitted=told.line, difference=units["score"] - units["score_before"], selected=chosen, reason=""
-    )
-    fewest = series.table.groupby("unit")["n"].min()
-    units["n"] = units["unit"].map(fewest).astype(float)
-    keys = ("period", "level", "unit", "form", "code", "design")
-    names = ["n", "score_before", "score", "fitted", "difference", "selected"]
-    units = units.assign(**{name: head[name] for name in keys if name not in ("unit", "level")}, level=series.level)
-    part = Result(units[[*keys, *names, "reason"]], keys, tuple(names), together=("fitted",), **series.common)
+    together = frozenset((series.level, str(unit)) for unit in x.index)
+    units = _units(series, head, x, y, told.line, np.asarray(chosen), together)
     return packed_effect(
-        series, [head | row for row in rows], [head | one for one in checks], {"units": part}, together=STATISTICS
+        series, [head | row for row in rows], [head | one for one in checks], {"units": units}, together
     )
+
+
+def _units(
+    series: UnitSeries, head: dict[str, Any], x: pd.Series, y: pd.Series, line: np.ndarray, chosen: np.ndarray,
+    together: frozenset[tuple[str, str]],
+) -> Result:  # fmt: skip
+    """Return the earlier and later value of each unit, and what the others make expect of it."""
+    keys, names = (
+        ("period", "level", "unit", "form", "code", "design"),
+        ("n", "score_before", "score", "fitted", "selected"),
+    )
+    table = pd.DataFrame({"unit": x.index.astype("str"), "score_before": x.to_numpy(), "score": y.to_numpy()})
+    table = table.assign(
+        fitted=line, selected=chosen, reason="", **{name: head[name] for name in ("period", "form", "code", "design")}
+    )
+    table = table.assign(level=series.level, n=table["unit"].map(series.table.groupby("unit")["n"].min()).astype(float))
+    return Result(table[[*keys, *names, "reason"]], keys, names, rests_on=together, **series.common)
 
 
 def _selected_rows(
@@ -78,9 +86,9 @@ def _selected_rows(
     explained = terms["beyond"].low <= 0 <= terms["beyond"].high
     verdict = "" if np.isnan(told.slope) else "is_regression_to_mean" if explained else "beyond_regression_to_mean"
     checks = [
-        check_row("units_with", people[0], value=selected),
-        check_row("units_without", people[0], value=units - selected),
-        check_row("units_incomplete", people[0], value=missing, flag="units_incomplete" if missing else ""),
+        check_row("units_with", people[0], count=selected),
+        check_row("units_without", people[0], count=units - selected),
+        check_row("units_incomplete", people[0], count=missing, flag="units_incomplete" if missing else ""),
         check_row("stability", people[0], value=told.slope, flag=verdict),
     ]
     reason = "too_few_others" if np.isnan(told.slope) else ""

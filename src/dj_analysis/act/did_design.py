@@ -17,7 +17,6 @@ from .effect_tables import (
     ALPHA,
     CONFIDENCE,
     HEAD,
-    STATISTICS,
     Effect,
     check_row,
     effect_row,
@@ -42,23 +41,22 @@ def difference_effect(series: UnitSeries, seed: int) -> Effect:
     f, tested, p = panel.pre_trend()
     treated = int((first < len(periods)).sum())
     checks = [
-        check_row("units_with", people[0], value=treated),
-        check_row("units_without", people[0], value=len(first) - treated),
-        check_row("units_incomplete", people[0], value=left, flag="units_incomplete" if left else ""),
-        check_row("few_treated", people[0], flag="few_treated" if contrast.method and panel.few_on_a_side else ""),
+        check_row("units_with", people[0], count=treated),
+        check_row("units_without", people[0], count=len(first) - treated),
+        check_row("units_incomplete", people[0], count=left, flag="units_incomplete" if left else ""),
         check_row("earlier_trend", people[0], value=f, p=p, flag=_trend_flag(tested, p)),
         *(check_row(note, people[0], flag=note) for note in series.notes),
     ]
-    if staggered and contrast.method == "pooled" and not panel.few_on_a_side:
-        checks.append(check_row("equal_variances", people[0], flag="equal_variances"))
+    if contrast.method == "pooled":
+        assumed = "few_treated" if panel.few_on_a_side else "equal_variances"
+        checks.append(check_row("equal_variances", people[0], flag=assumed))
     head = head_of(series, "did", ALL)
     reason = "" if contrast.method else "too_few_units"
     row = head | effect_row("average", people[0], contrast, people[1], contrast.method, checks, reason)
-    parts = {
-        "event": _events(series, panel, head, people),
-        "groups": _group_times(series, panel, periods, head, people),
-    }
-    return packed_effect(series, [row], [head | one for one in checks], parts, together=STATISTICS)
+    together = frozenset((series.level, str(unit)) for unit in wide.index)
+    tables = {"event": _events(panel), "groups": _group_times(panel, periods)}
+    parts = {name: _by_units(series, rows, head, people, together) for name, rows in tables.items()}
+    return packed_effect(series, [row], [head | one for one in checks], parts, together)
 
 
 def _trend_flag(tested: int, p: float) -> str:
@@ -114,33 +112,35 @@ def _place_of(start: str, periods: Sequence[str]) -> int:
     return len(periods) if start == "" else len(periods) - int(is_after(pd.Series(periods), start).sum())
 
 
-def _events(series: UnitSeries, panel: UnitPanel, head: dict[str, Any], people: tuple[float, float]) -> Result:
-    rows = [{"since": -1, "effect": 0.0, "reason": "reference_period"}]
-    for since, weights in panel.event_weights().items():
-        contrast = panel.contrast(weights, CONFIDENCE)
-        rows.append({"since": since, **range_of(contrast), "reason": "" if contrast.method else "too_few_units"})
-    return _by_units(series, rows, head, people, "since")
+def _events(panel: UnitPanel) -> pd.DataFrame:
+    """Effects by periods since the start, keys first."""
+    rows: list[dict[str, Any]] = [{"since": -1, "effect": 0.0, "reason": "reference_period"}]
+    rows += [{"since": since, **_told(panel, weights)} for since, weights in panel.event_weights().items()]
+    return pd.DataFrame(rows, columns=["since", *_NUMBERS]).sort_values("since", ignore_index=True)
 
 
-def _group_times(
-    series: UnitSeries, panel: UnitPanel, periods: Sequence[str], head: dict[str, Any], people: tuple[float, float]
-) -> Result:
-    rows = []
-    for (start, t), weights in panel.group_weights().items():
-        contrast = panel.contrast(weights, CONFIDENCE)
-        units = panel.sizes[panel.starts.index(start)]
-        named = {"start": periods[start], "at": periods[t], "units": units, **range_of(contrast)}
-        rows.append(named | {"reason": "" if contrast.method else "too_few_units"})
-    return _by_units(series, rows, head, people, "start", "at")
+def _group_times(panel: UnitPanel, periods: Sequence[str]) -> pd.DataFrame:
+    """Effects of each start in each period, keys first."""
+    rows = [
+        {"start": periods[start], "at": periods[t], "units": panel.sizes[panel.starts.index(start)], **_told(panel, weights)}
+        for (start, t), weights in panel.group_weights().items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["start", "at", "units", *_NUMBERS])
+
+
+_NUMBERS = ("effect", "low", "high", "p", "reason")
+
+
+def _told(panel: UnitPanel, weights: np.ndarray) -> dict[str, Any]:
+    estimate = panel.contrast(weights, CONFIDENCE)
+    return range_of(estimate) | {"reason": "" if estimate.method else "too_few_units"}
 
 
 def _by_units(
-    series: UnitSeries, rows: list[dict[str, Any]], head: dict[str, Any], people: tuple[float, float], *keys: str
-) -> Result:
+    series: UnitSeries, rows: pd.DataFrame, head: dict[str, Any], people: tuple[float, float], together: frozenset[tuple[str, str]]
+) -> Result:  # fmt: skip
     """Return a table of effects that all units took part in."""
-    names = ["n", "n_rest", *(["units"] if "start" in keys else []), "effect", "low", "high", "p"]
-    table = pd.DataFrame(rows, columns=[*keys, *names[2:], "reason"]).sort_values(
-        list(keys), kind="stable", ignore_index=True
-    )
-    table = table.assign(**head, n=people[0], n_rest=people[1])[[*HEAD, *keys, *names, "reason"]]
-    return Result(table, (*HEAD, *keys), tuple(names), together=tuple(names), **series.common)
+    keys = [*HEAD, *(name for name in ("since", "start", "at") if name in rows)]
+    names = ["n", "n_rest", *(name for name in ("units", "effect", "low", "high", "p") if name in rows)]
+    table = rows.assign(**head, n=people[0], n_rest=people[1])[[*keys, *names, "reason"]]
+    return Result(table, tuple(keys), tuple(names), rests_on=together, **series.common)

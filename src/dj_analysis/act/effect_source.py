@@ -24,6 +24,7 @@ from ..spec.units import ALL
 #: Notes on what was left out, for the column checks.
 LEFT_OUT_VERSIONS = "earlier_version_left_out"
 LEFT_OUT_MISSING = "values_missing"
+LEFT_OUT_TREATED = "treated_without_scores"
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def unit_series(
     DataError
         Everything wrong with the table, at once.
     """
+    source = getattr(source, "result", source)  # what dj.protect returned: hidden rows have no score and take no part
     read = _of_result(source, level, code, below) if isinstance(source, Result) else _of_frame(source)
     return _with_start(read, start, units)
 
@@ -234,19 +236,20 @@ def _period_text(value: Any) -> str:
 
 def _with_start(read: UnitSeries, start: str | None, units: Sequence[str] | None) -> UnitSeries:
     """Give the named units (all where none are named) the start that was given."""
-    table = read.table
+    table, notes = read.table, read.notes
     if units is not None:
         given = [units] if isinstance(units, str) else list(units)
         known = set(table["unit"])
         if read.common["spec"].units.rows:
             given = [_code_of(one, known, read.common["spec"]) for one in given]
-        for one in given:
-            if one not in known and one in read.common["spec"].units:
-                raise UsageError(
-                    f"{one}: 没有可用的得分(无数据或按规定不单列) (no scores: no data, or not shown by rule)"
-                )
-            if one not in known:
+        absent = [one for one in given if one not in known]
+        for one in absent:
+            if one not in read.common["spec"].units:
                 raise unknown("单位/unit", one, sorted(known))
+        if absent and len(absent) == len(given):
+            advice = "没有可用的得分(无数据或按规定不单列) (no scores: no data, or not shown by rule)"
+            raise UsageError(f"{'、'.join(absent)}: {advice}")
+        notes += (LEFT_OUT_TREATED,) if absent else ()
         if start is None and not table.loc[table["unit"].isin(given), "start"].any():
             raise UsageError("evaluate: 给出 start,即措施开始的时期 (give start: the first period with the measure)")
         table = table.assign(start=table["start"].where(table["unit"].isin(given), ""))
@@ -254,7 +257,7 @@ def _with_start(read: UnitSeries, start: str | None, units: Sequence[str] | None
         parse(start)
         chosen = table["unit"].isin(given) if units is not None else pd.Series(True, index=table.index)
         table = table.assign(start=table["start"].mask(chosen, start))
-    return UnitSeries(table, read.level, read.code, read.form, read.common, read.notes, read.counts)
+    return UnitSeries(table, read.level, read.code, read.form, read.common, notes, read.counts)
 
 
 def _code_of(name: str, known: set[str], spec: Specification) -> str:

@@ -39,7 +39,7 @@ class Effect(Result):
 
     @property
     def checked(self) -> Result:
-        """What was looked at: the keys without term, check, n, value, p, reason (where it limits the statement)."""
+        """What was looked at: the keys without term, check, n, count, value, p, reason (where it limits the statement)."""
         return self.parts["checked"]
 
 
@@ -95,24 +95,28 @@ def effect_row(
     return row | range_of(told) | {"se": told.se, "df": told.df}
 
 
-def check_row(check: str, people: float, *, value: float = np.nan, p: float = np.nan, flag: str = "") -> dict[str, Any]:
+def check_row(
+    check: str, people: float, *, count: float = np.nan, value: float = np.nan, p: float = np.nan, flag: str = ""
+) -> dict[str, Any]:
     """Return what was checked; ``flag`` is the code of what it limits."""
-    return {"check": check, "n": people, "value": float(value), "p": p, "flag": flag}
+    return {"check": check, "n": people, "count": float(count), "value": float(value), "p": p, "flag": flag}
 
 
 def packed_effect(
-    series: UnitSeries, rows: list[dict[str, Any]], looked: list[dict[str, Any]], parts: dict[str, Result], together: tuple[str, ...]
+    series: UnitSeries, rows: list[dict[str, Any]], looked: list[dict[str, Any]], parts: dict[str, Result],
+    rests_on: frozenset[tuple[str, str]] = frozenset(),
 ) -> Effect:  # fmt: skip
-    """Return the result of the rows of effects, with what was looked at among its parts."""
+    """Return the result of the rows of effects, with what was looked at among its parts.
+
+    ``rests_on``: the units judged together; none where each row is about its own unit.
+    """
     table = pd.DataFrame(rows)
     table["reason"] = table["reason"].where(table["reason"] == "", reasons.DESCRIPTION_ONLY + ";" + table["reason"])
-    names = ["n", "value", "p", "flag"]
+    names = ["n", "count", "value", "p", "flag"]
     checked = pd.DataFrame(looked)[[*HEAD, "check", *names]].rename(columns={"flag": "reason"})
-    part = Result(
-        checked, (*HEAD, "check"), tuple(names[:3]), together=tuple(names[:3]) if together else (), **series.common
-    )
+    part = Result(checked, (*HEAD, "check"), tuple(names[:-1]), rests_on=rests_on, **series.common)
     return Effect(
-        table[[*KEYS, *STATISTICS, "reason"]], KEYS, STATISTICS, parts={"checked": part, **parts}, together=together,
+        table[[*KEYS, *STATISTICS, "reason"]], KEYS, STATISTICS, parts={"checked": part, **parts}, rests_on=rests_on,
         **series.common,
     )  # fmt: skip
 

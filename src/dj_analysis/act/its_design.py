@@ -56,7 +56,7 @@ def interrupted_effect(series: UnitSeries, impact: Impact, season: Season) -> Ef
     names = ["n", "score", "fitted", "counterfactual", "counterfactual_low", "counterfactual_high", "with_measure"]
     drawn = pd.concat(lines, ignore_index=True)[[*keys, *names]]
     part = Result(drawn, keys, tuple(names), **series.common)
-    return packed_effect(series, rows, looked, {"series": part}, together=())
+    return packed_effect(series, rows, looked, {"series": part})
 
 
 def _one_series(
@@ -68,9 +68,9 @@ def _one_series(
     values, line = own["value"].to_numpy(float), own[["period", "n"]].assign(score=own["value"], with_measure=after)
     gaps = int(design.time[-1] - design.time[0] + 1 - len(values))
     checks = [
-        check_row("periods_before", people, value=(~after).sum()),
-        check_row("periods_after", people, value=after.sum()),
-        check_row("periods_missing", people, value=gaps, flag="periods_missing" if gaps else ""),
+        check_row("periods_before", people, count=(~after).sum()),
+        check_row("periods_after", people, count=after.sum()),
+        check_row("periods_missing", people, count=gaps, flag="periods_missing" if gaps else ""),
         *(check_row(note, people, flag=note) for note in series.notes),
     ]
     empty = dict.fromkeys(("fitted", "counterfactual", "counterfactual_low", "counterfactual_high"), np.nan)
@@ -100,13 +100,13 @@ def _segmented(series: UnitSeries, own: pd.DataFrame, design: SeriesDesign, impa
 
 def _model_checks(fitted: Interrupted, design: SeriesDesign, people: float) -> list[dict[str, Any]]:
     unmodelled = design.season == "auto" and design.steps > 1 and not fitted.season
-    checks = [check_row("season", people, value=float(fitted.season), flag="season_not_in_model" if unmodelled else "")]
+    checks = [check_row("season", people, count=float(fitted.season), flag="season_not_in_model" if unmodelled else "")]
     if fitted.method == "quasi_poisson":
         serial = fitted.serial_p < ALPHA
         checks.append(check_row("dispersion", people, value=fitted.dispersion))
         checks.append(check_row("autocorrelation", people, p=fitted.serial_p, flag="autocorrelated" if serial else ""))
     else:
-        checks.append(check_row("newey_west_lag", people, value=fitted.lag))
+        checks.append(check_row("newey_west_lag", people, count=fitted.lag))
         checks.append(check_row("autocorrelation", people, value=fitted.rho))
     return checks
 

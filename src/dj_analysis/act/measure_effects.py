@@ -46,7 +46,8 @@ def evaluate(
         Any dataframe: period, value; for ``did`` unit, and start (the first period with the measure, blank: never) unless ``start`` and
         ``units`` are given; exposure makes values counts (``its``). Such a table is about units and is for looking: it does not rest
         on a workspace's data and cannot be released. Or what :func:`dj_analysis.trend` returned, or scores of branch indicators over
-        a span, with ``start`` and ``units``: these are released as their scores are.
+        a span, with ``start`` and ``units``: these are released as their scores are, if every unit they rest on is. Give
+        ``dj.protect(scores, plan)`` to leave out the units that are not shown.
     start
         First period with the measure, of the kind of the periods or a finer one.
     units

@@ -92,8 +92,25 @@ def _why_hidden(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.nd
     if result.about == "persons":
         _add_hidden_rows(why, table, result, plan)
     _add_few(why, table, result, plan)
+    if result.rests_on and _rests_on_hidden(result, plan):
+        why[why == ""] = reasons.COMPLEMENT
     _add_closed_rows(why, table, result, plan)
     return why
+
+
+def _rests_on_hidden(result: Result, plan: ReleasePlan) -> bool:
+    """Tell whether a unit that a result is made of is hidden in one of its periods, or closed for one of its codes."""
+    codes = set(result.table["code"]) if "code" in result.table else set()
+    for period in result.periods or (result.period,):
+        wave = plan.waves.get((result.programme, period))
+        if wave is None:
+            if result.about == "persons":
+                return True
+            continue
+        closed = {(level, unit) for level, unit, _, code in wave.mask.closed if code in codes}
+        if result.rests_on & (closed | set(wave.mask.hidden)):
+            return True
+    return False
 
 
 def _add_few(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:

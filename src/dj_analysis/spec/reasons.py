@@ -96,6 +96,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "题目变化之前的各期未纳入",
         "periods before a change of the questions are left out",
     ),
+    "treated_without_scores": (
+        "有措施的单位中有的没有可用的得分，未纳入",
+        "some units with the measure have no scores that can be used, and are left out",
+    ),
     "values_missing": ("缺数的时期未纳入", "periods without a value are left out"),
     "reference_period": ("对照的基期", "the period compared with"),
     "audit_ceiling": ("多数满分，建议调整", "nearly all at the ceiling"),
