@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -210,19 +211,16 @@ class _SerialError:
 
     def __post_init__(self) -> None:
         periods, k = self.x.shape
+        content = np.ascontiguousarray(self.x, dtype=float).tobytes()
+        moments = _residual_moments(content, (periods, k), tuple(self.time.tolist()))
         self._inverse = np.linalg.inv(self.x.T @ self.x)
-        residual_maker = np.eye(periods) - self.x @ self._inverse @ self.x.T
-        steps = np.abs(np.subtract.outer(self.time, self.time))
-        left = [residual_maker @ (rho**steps) @ residual_maker for rho in _RHO]
-        whole = np.array([np.trace(one) for one in left])
-        # What the first autocorrelation of residuals is expected to be at each true one, read backwards.
-        expected = np.array([np.trace(one, 1) for one in left]) / whole
         squares = float(self.residuals @ self.residuals)
         seen = float(self.residuals[1:] @ self.residuals[:-1]) / squares if squares > 0 else 0.0
-        self.rho = float(np.interp(seen, expected, _RHO))
+        self.rho = float(np.interp(seen, moments.first, _RHO))
         place = int(np.abs(_RHO - self.rho).argmin())
-        self._correlation, self._variance = _RHO[place] ** steps, squares / whole[place]
-        self.df = float(np.clip(whole[place] ** 2 / (left[place] ** 2).sum(), 1.0, periods - k))
+        steps = np.abs(np.subtract.outer(self.time, self.time))
+        self._correlation, self._variance = _RHO[place] ** steps, squares / moments.whole[place]
+        self.df = float(np.clip(moments.df[place], 1.0, periods - k))
         scores = self.x * self.residuals[:, None]
         self._robust = self._inverse @ S_hac_simple(scores, nlags=self.lag) @ self._inverse * periods / (periods - k)
 
@@ -232,6 +230,30 @@ class _SerialError:
         serial = float(weights @ self._correlation @ weights) * self._variance
         robust = float(combination @ self._robust @ combination)
         return float(np.sqrt(max(serial, robust, 0.0))), self.df
+
+
+@dataclass(frozen=True)
+class _ResidualMoments:
+    """What residuals of a design are expected to be at each autocorrelation of the errors, whose variance is 1.
+
+    ``whole``: their sum of squares; ``first``: their first autocorrelation; ``df``: degrees of freedom of that sum.
+    """
+
+    whole: np.ndarray
+    first: np.ndarray
+    df: np.ndarray
+
+
+@lru_cache(maxsize=16)
+def _residual_moments(content: bytes, shape: tuple[int, int], time: tuple[int, ...]) -> _ResidualMoments:
+    """Return the moments of a design's residuals; units evaluated over the same periods share them."""
+    x = np.frombuffer(content).reshape(shape)
+    residual_maker = np.eye(shape[0]) - x @ np.linalg.inv(x.T @ x) @ x.T
+    steps = np.abs(np.subtract.outer(np.array(time), np.array(time)))
+    left = [residual_maker @ (rho**steps) @ residual_maker for rho in _RHO]
+    whole = np.array([np.trace(one) for one in left])
+    first = np.array([np.trace(one, 1) for one in left]) / whole
+    return _ResidualMoments(whole, first, whole**2 / np.array([(one**2).sum() for one in left]))
 
 
 def series_design(periods: pd.Series, start: int, season: Season) -> SeriesDesign:
