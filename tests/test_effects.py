@@ -415,6 +415,17 @@ def test_power_needs_units_on_both_sides():
         methods.effect_power(10, 9)
 
 
+def test_values_that_never_vary_have_no_error_and_say_so():
+    flat = months(np.where(np.arange(24) >= 14, 65.0, 60.0))
+    (row,) = dj.evaluate(flat, "its", start="2025-03", season="none").table.to_dict("records")
+    assert (row["effect"], row["reason"]) == (pytest.approx(5), "description_only;same_value_every_month")
+    assert np.isnan(row["low"])
+    still = np.full((8, 6), 60.0)
+    still[:4, 4:] = 65
+    (row,) = dj.evaluate(table_of(still, starts(4, 8)), "did").table.to_dict("records")
+    assert (row["effect"], row["reason"]) == (5, "description_only;too_few_units")
+
+
 # --- What may be seen -------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from ..errors import DataError, Problems, UsageError
 from ..result import Result
 from ..spec.units import ALL
 from .differences_in_differences import PanelEstimate
-from .effect_source import UnitSeries
+from .effect_source import UnitSeries, span_text
 from .effect_tables import (
     CONFIDENCE,
     Effect,
@@ -73,8 +73,9 @@ def _units(
     )
     table = pd.DataFrame({"unit": x.index.astype("str"), "score_before": x.to_numpy(), "score": y.to_numpy()})
     table = table.assign(
-        fitted=line, selected=chosen, reason="", **{name: head[name] for name in ("period", "form", "code", "design")}
+        fitted=line, selected=chosen, reason="", **{name: head[name] for name in ("form", "code", "design")}
     )
+    table["period"] = span_text([str(x.name), series.periods[-1]])
     table = table.assign(level=series.level, n=table["unit"].map(series.table.groupby("unit")["n"].min()).astype(float))
     return Result(table[[*keys, *names, "reason"]], keys, names, rests_on=together, **series.common)
 

@@ -98,7 +98,7 @@ class UnitPanel:
             own_variances, own_df = np.array(variances)[used], np.array(means, dtype=float)[used]
             variance = float(own_variances.sum())
             df = float(variance**2 / (own_variances**2 / own_df).sum()) if variance > 0 else float(own_df.sum())
-        if df < 1 or not variance > 0:
+        if df < 1 or not variance > 1e-18 * max(1.0, float(np.abs(self.values).max()) ** 2):  # nothing varies
             return PanelEstimate(effect, np.nan, np.nan, np.nan, np.nan, np.nan, "")
         se = float(np.sqrt(variance))
         half = float(stats.t.ppf(0.5 + confidence / 2, df)) * se

@@ -134,7 +134,7 @@ def _of_result(source: Result, level: str | None, code: str | None, below: str) 
         raise UsageError(f"evaluate: {level} {code} 没有可用的得分 (no scores that can be used)")
     common = {name: getattr(source, name) for name in ("about", "programme", "spec", "withheld", "basis", "periods")}
     return UnitSeries(
-        _ordered(series), level, code, form, common | {"period": _span(list(source.periods))}, tuple(notes)
+        _ordered(series), level, code, form, common | {"period": span_text(list(source.periods))}, tuple(notes)
     )
 
 
@@ -180,7 +180,7 @@ def _of_frame(frame: Any) -> UnitSeries:
     periods = order(list(dict.fromkeys(read["period"])))
     common: dict[str, Any] = {
         "about": "units", "programme": "indicators", "spec": Specification(), "withheld": {}, "basis": (),
-        "periods": tuple(periods), "period": _span(periods),
+        "periods": tuple(periods), "period": span_text(periods),
     }  # fmt: skip
     notes = (LEFT_OUT_MISSING,) if missing.any() else ()
     return UnitSeries(_ordered(read), "unit", "", "", common, notes, "exposure" in table)
@@ -273,7 +273,7 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[places][names].reset_index(drop=True)
 
 
-def _span(periods: list[str]) -> str:
+def span_text(periods: list[str]) -> str:
     """Return the span of some periods of one kind as text; a single one is itself."""
     periods = order(periods)
     return periods[0] if len(periods) == 1 else f"{periods[0]}/{periods[-1]}"

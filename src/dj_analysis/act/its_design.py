@@ -9,9 +9,10 @@ import pandas as pd
 
 from ..errors import DataError, Problems, UsageError
 from ..result import Result
+from ..spec import reasons
 from ..spec.periods import parse
 from ..spec.units import ALL
-from .effect_source import UnitSeries
+from .effect_source import UnitSeries, span_text
 from .effect_tables import (
     ALPHA,
     CONFIDENCE,
@@ -46,7 +47,7 @@ def interrupted_effect(series: UnitSeries, impact: Impact, season: Season) -> Ef
         if after.all() or not after.any():
             note_missing_side(problems, str(unit), own, after)
             continue
-        head = head_of(series, "its", str(unit) or ALL)
+        head = head_of(series, "its", str(unit) or ALL) | {"period": span_text(list(own["period"]))}
         table, line, checks = _one_series(series, own.reset_index(drop=True), after, impact, season)
         rows += [head | one for one in table]
         lines.append(line.assign(**{name: head[name] for name in ("level", "unit", "form", "code", "design")}))
@@ -78,6 +79,9 @@ def _one_series(
         row = effect_row("change", people, _plain_change(series, own, after), reason="too_few_points", checks=checks)
         return [row], line.assign(**empty), checks
     fitted = _segmented(series, own, design, impact)
+    if not fitted.terms[0].se > 1e-9 * max(1.0, float(np.abs(values).max())):
+        row = effect_row("level", people, fitted.terms[0].effect, reason=reasons.SAME_EVERY_MONTH, checks=checks)
+        return [row], line.assign(**empty), checks
     terms = list(fitted.terms)
     if impact == "level" and not too_few_points(design, "level_and_slope"):
         terms.append(_segmented(series, own, design, "level_and_slope").terms[1])
