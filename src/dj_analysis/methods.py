@@ -2,11 +2,13 @@
 
 from .act.effect_power import effect_power
 from .act.regression_to_mean import expected_return, regression_to_mean
+from .judge.contributions import contributions
 from .judge.corrections import corrections
 from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
 from .judge.multiple_choice import choices_of_wave
 from .judge.plane import plane
+from .judge.reconciliation import reconciliation
 from .judge.review import review_audit
 from .judge.satisfaction import satisfaction
 from .judge.tiers import tiers
@@ -64,6 +66,7 @@ __all__ = [
     "choices_of_wave",
     "comparability",
     "composite",
+    "contributions",
     "corrections",
     "design_effect",
     "differences",
@@ -97,6 +100,7 @@ __all__ = [
     "rate",
     "read_weights",
     "reciprocity",
+    "reconciliation",
     "regression_to_mean",
     "reliability",
     "review_audit",

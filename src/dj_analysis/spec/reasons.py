@@ -30,6 +30,10 @@ VERSIONS_NOT_LINKED = "versions_not_linked"
 TOO_FEW_COMMON_ITEMS = "too_few_common_items"
 DESCRIPTION_ONLY = "description_only"
 
+SAME_FIGURE = "same_figure"
+OTHER_PEOPLE = "other_people"
+OTHER_METHOD = "other_method"
+
 HIDING = (SMALL_GROUP, COMPLEMENT, NO_COUNT_OF_PEOPLE)  # hidden by rule
 
 #: Code → what is printed, in Chinese and English. Reasons that one method alone gives stand beside it; their words are here.
@@ -56,6 +60,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "fewer than half of the questions are the same, not compared",
     ),
     SUPPRESSED_AT_SOURCE: ("来源已隐去", "hidden by its source"),
+    SAME_FIGURE: ("一致", "the same"),
+    OTHER_PEOPLE: ("计入的人数不同", "other people were counted"),
+    OTHER_METHOD: ("计算口径不同", "computed in another way"),
     MISSING_VALUE: ("无数据", "no data"),
     DESCRIPTION_ONLY: ("仅作情况描述", "description only"),
     "too_few_points": (

@@ -9,6 +9,7 @@ from .plane_figures import plot_plane
 from .rank_figures import plot_ranks
 from .trend_figures import plot_linked, plot_trend
 from .unit_figures import plot_heat, plot_response, plot_scores
+from .warning_figures import plot_warnings
 
 _DRAWN = (
     plot_scores,
@@ -24,5 +25,6 @@ _DRAWN = (
     plot_choices,
     plot_its,
     plot_event,
+    plot_warnings,
 )
 PLOTS = {function.__name__: function for function in _DRAWN}

@@ -121,9 +121,10 @@ def plot_event(result: Drawable, *, ax: Axes | None = None) -> Axes:
     ax.margins(x=0.06, y=0.12)
     ax.set_xlabel(say(spec.language, "axis_since"))
     ax.set_ylabel(say(spec.language, "axis_effect"))
-    caption(
-        ax, say(spec.language, "figure_event", label=_label(spec, table)), int(np.isnan(effect).sum()), spec.language
-    )
+    after, beyond = x >= 0, (low > 0) | (high < 0)
+    counted = {"after": int(after.sum()), "beyond": int((after & beyond).sum())}
+    title = say(spec.language, "figure_event", label=_label(spec, table), **counted)
+    caption(ax, title, int(np.isnan(effect).sum()), spec.language)
     return ax
 
 
