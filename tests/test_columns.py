@@ -129,6 +129,18 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "grey_relation": lambda ws, s, now, before: methods.grey_relation(UNITS, TREE),
     "rank_sum_ratio": lambda ws, s, now, before: methods.rank_sum_ratio(UNITS, TREE),
     "composite": lambda ws, s, now, before: methods.composite(UNITS, TREE),
+    "interrupted": lambda ws, s, now, before: dj.evaluate(
+        dj.score(ws.indicators("2025-08/2026-09")), "its", start="2026-04", units=["B007", "B008"]
+    ),
+    "interrupted, too few": lambda ws, s, now, before: dj.evaluate(
+        dj.trend([before, now]), "its", start=PERIOD, units="C01", level="city"
+    ),
+    "differences in differences": lambda ws, s, now, before: dj.evaluate(
+        dj.trend([before, now]), "did", start=PERIOD, units=["B001", "B002", "B003", "B004"]
+    ),
+    "before and after": lambda ws, s, now, before: dj.evaluate(
+        dj.trend([before, now]), "before_after", start=PERIOD, lowest=3
+    ),
     "requests": lambda ws, s, now, before: _requests(),
     "track": lambda ws, s, now, before: dj.track(ws.obligations(kind="measure"), asof="2026-09-30"),
     "propose": lambda ws, s, now, before: dj.propose(_all_orange(now), None, now, start="2026-10-08"),

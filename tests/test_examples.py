@@ -24,6 +24,7 @@ B2,,branch,二支部,Branch 2
 B3,,branch,三支部,Branch 3
 """
 WAVES = {"2026Q2": 4, "2026Q3": 5}
+MONTHS = [f"{year}-{month:02d}" for year in (2024, 2025) for month in range(1, 13)]
 NAMES = [name for name in dj.__all__ if callable(getattr(dj, name))]
 
 
@@ -41,7 +42,15 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         sheets.to_csv(folder / "responses" / f"{period}.csv", index=False, encoding="utf-8-sig")
     ws = dj.open_workspace(folder)
     scores = ws.scores("2026Q3")
+    rates = pd.DataFrame({"period": MONTHS, "value": [60 + i % 3 + 9 * (i >= 14) for i in range(24)]})
+    drawn = np.random.default_rng(1).normal(60, 3, (30, 6)) + 5 * (np.arange(30) < 12)[:, None] * (np.arange(6) >= 4)
+    panel = (
+        pd.DataFrame(drawn).melt(ignore_index=False, var_name="period", value_name="value").reset_index(names="unit")
+    )
+    panel = panel.assign(period=[f"2025-{month + 1:02d}" for month in panel["period"]])
     return {
+        "effect": dj.evaluate(rates, "its", start="2025-03"),
+        "did": dj.evaluate(panel.assign(start=np.where(panel["unit"] < 12, "2025-05", "")), "did"),
         "dj": dj, "np": np, "pd": pd, "ws": ws, "folder": folder, "survey": ws.survey("2026Q3"), "scores": scores,
         "before": ws.scores("2026Q2"), "plan": ws.release_plan("2026Q3"),
         "safe": dj.protect(scores, ws.release_plan("2026Q3")), "methods": methods,

@@ -388,6 +388,43 @@ def rank_changes(office):
     }
 
 
+#: Each design of the report of effects: period, language, parameters, and what it says.
+EFFECTS = {
+    "did": ("2026-09", "zh", {"start": "2026-04", "units": "B001、B002，B003,B004,B005", "measure": "结对帮扶"},
+            ("结对帮扶成效的报告", "比其他单位", "双重差分", "实施前走势的联合检验")),
+    "its": ("2026-09", "en", {"start": "2026-04", "units": "B007", "design": "its", "measure": "pairing"},
+            ("What changed with pairing", "against its own course", "less than two years before", "Newey–West")),
+    "before_after": ("2026Q3", "en", {"start": "2026Q3", "lowest": 5, "design": "before_after"},
+                     ("regression to the mean", "The units selected are", "line of later on earlier scores")),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def effect_reports(office):
+    out = office / "reports" / "effects"
+    return {
+        design: dj.run_report("effects", office, period=period, lang=lang, formats=["pdf"], out=out / design, **given)
+        for design, (period, lang, given, _) in EFFECTS.items()
+    }
+
+
+@pytest.mark.parametrize("design", EFFECTS)
+def test_the_effect_of_a_measure_is_told_with_its_design_and_its_limits(effect_reports, design):
+    _, lang, _, words = EFFECTS[design]
+    run = effect_reports[design]
+    assert run.manifest["dropped"] == []
+    text = re.sub(r"\s+", "" if lang == "zh" else " ", text_of(run.files["pdf"]))
+    for said in words:
+        assert (said.replace(" ", "") if lang == "zh" else said) in text, said
+    assert lang == "zh" or not [c for c in text if "\u4e00" <= c <= "\u9fff"]
+    assert not re.search(r"\bnan\b", text)
+
+
+def test_the_report_of_effects_says_what_it_needs(office):
+    with pytest.raises(dj.DjError, match="start"):
+        dj.run_report("effects", office, period="2026-09", formats=["html"])
+
+
 def test_the_benchmark_of_a_month_names_the_help_and_the_error(branch_reports):
     run = branch_reports["benchmark", "zh"]
     text = text_of(run.files["pdf"]).replace("\r\n", "").replace("\n", "")
@@ -456,10 +493,11 @@ GRADES = ("grade", "star_granted", "awarded", "quadrant")
 
 
 @pytest.fixture(scope="module")
-def every_report(branch_reports, rank_changes, run, office):
+def every_report(branch_reports, rank_changes, effect_reports, run, office):
     """One run of every report there is, with all its optional sections."""
     done = [("quarterly", run), *((name, one) for (name, _), one in branch_reports.items())]
     done += [("rank-change", one) for one in rank_changes.values()]
+    done += [("effects", one) for one in effect_reports.values()]
     out = office / "reports" / "every"
     return [*done, ("methods", dj.run_report("methods", office, period="2026Q3", out=out, formats=["html"]))]
 

@@ -1,5 +1,6 @@
 from . import methods as methods
 from .act.care import self_check as self_check
+from .act.measure_effects import evaluate as evaluate
 from .act.obligations import track as track
 from .act.proposals import propose as propose
 from .demo import make_company as make_company
@@ -37,7 +38,9 @@ from .publish.blocks import table as table
 from .publish.blocks import text as text
 from .publish.plots import plot_choices as plot_choices
 from .publish.plots import plot_clusters as plot_clusters
+from .publish.plots import plot_event as plot_event
 from .publish.plots import plot_heat as plot_heat
+from .publish.plots import plot_its as plot_its
 from .publish.plots import plot_linked as plot_linked
 from .publish.plots import plot_plane as plot_plane
 from .publish.plots import plot_profiles as plot_profiles

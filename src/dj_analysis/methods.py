@@ -1,5 +1,7 @@
 """Specialist methods by field; the functions needed every quarter are in the package itself."""
 
+from .act.effect_power import effect_power
+from .act.regression_to_mean import expected_return, regression_to_mean
 from .judge.contributions import contributions
 from .judge.corrections import corrections
 from .judge.differences import differences, enps
@@ -69,8 +71,10 @@ __all__ = [
     "design_effect",
     "differences",
     "efa",
+    "effect_power",
     "effective_weights",
     "enps",
+    "expected_return",
     "first_probability",
     "fit",
     "fuzzy",
@@ -98,6 +102,7 @@ __all__ = [
     "read_weights",
     "reciprocity",
     "reconciliation",
+    "regression_to_mean",
     "reliability",
     "review_audit",
     "robustness",

@@ -58,6 +58,9 @@ class Result:
     together
         Statistics computed from several units together; they are shown only where no further unit is hidden than
         ``withheld`` names.
+    rests_on
+        The (level, unit) rows whose values every row is made of at once, as the effect of a measure is of all units compared; it
+        is shown only where each of them may be, in every period and for its code.
     basis
         What was counted in each wave (:class:`dj_analysis.measure.basis.Basis`): sheets, weights, units, categories.
     mark
@@ -82,6 +85,7 @@ class Result:
     family: tuple[str, ...] = ()
     withheld: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict, repr=False)
     together: tuple[str, ...] = ()
+    rests_on: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False)
     basis: tuple[Any, ...] = field(default=(), repr=False)
     mark: str = field(default="", repr=False, compare=False)
     purpose: str = PURPOSE

@@ -31,6 +31,7 @@ MONTH = "2026-09"
 BRANCHES = 16
 FEW, UNHEARD = "B02", "B05"  # a branch whose rate rests on four people; one of which four people were asked
 ID, COMMENT, RATER, TEAM = "Zq7idMark", "Zq7said", "Zq7rater", "Zq7team"
+MEASURE = {"units": f"B01,{FEW},B07,B08,B09", "start": "2026-06"}  # among them the branch of few
 WORK = (("N", "活动", "Activity", "数量"), ("G", "成效", "Result", "质量"))
 
 
@@ -135,6 +136,7 @@ def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         ("clusters", "en", "ALL"),
         ("assessment", "zh", "ALL"),
         ("rank-change", "en", "B07"),
+        ("effects", "zh", "ALL"),
     ]
     if ALL_OF_THEM:
         runs += [(name, {"zh": "en", "en": "zh"}[lang], unit) for name, lang, unit in runs]
@@ -142,7 +144,7 @@ def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         runs += [("rank-change", "zh", FEW), ("rank-change", "en", FEW)]
     files = {}
     for name, lang, unit in runs:
-        more = {"reduction": True} if name == "benchmark" else {}
+        more = {"benchmark": {"reduction": True}, "effects": MEASURE}.get(name, {})
         run = dj.run_report(
             name, ws.folder, period=MONTH, unit=unit, lang=lang, formats=list(FORMATS), out=place / "out" / lang, **more
         )
@@ -167,7 +169,7 @@ def tables_of(path: Path) -> list[tuple[str, pd.DataFrame]]:
 
 def test_every_report_is_attacked_here_or_with_the_survey():
     survey = {"quarterly", "methods"}
-    assert set(reports()) == survey | {"benchmark", "clusters", "assessment", "rank-change"}, (
+    assert set(reports()) == survey | {"benchmark", "clusters", "assessment", "rank-change", "effects"}, (
         "a new report needs its attack"
     )
 
@@ -202,6 +204,24 @@ def test_a_branch_whose_rate_is_of_few_people_is_not_alone_and_has_no_score_anyw
             seen_rows += len(rows)
             assert (rows[judged] == "—").all(axis=None), (report, caption)
     assert seen_rows >= 4
+
+
+def test_no_effect_rests_on_a_branch_that_is_not_shown(attacked: Attacked):
+    """With one unit against all the others, the effect would tell its score."""
+    ws, span = attacked.ws, "2026-02/2026-09"
+    plan, marks, shut = ws.release_plan(MONTH), dj.score(ws.indicators(span), by="branch"), sorted(closed(attacked))
+    for unit in shut:
+        told = dj.evaluate(marks, "did", start="2026-06", units=[unit])
+        for part in (told, *told.parts.values()):
+            safe = dj.protect(part, plan).table
+            assert safe["n"].isna().all()
+            assert not [name for name in ("effect", "low", "value") if name in safe and safe[name].notna().any()]
+            assert "complement" in set(safe["reason"])
+        with pytest.raises(dj.DjError, match=unit):
+            dj.evaluate(dj.protect(marks, plan), "did", start="2026-06", units=[unit])
+    rest = dj.evaluate(dj.protect(marks, plan), "did", start="2026-06", units=["B07", "B08", "B09", "B10"])
+    assert dj.protect(rest, plan).table["effect"].notna().all()
+    assert rest.rests_on.isdisjoint({("branch", unit) for unit in shut})
 
 
 def test_no_hidden_branch_is_named_in_a_sentence_or_a_figure_of_scores(attacked: Attacked):

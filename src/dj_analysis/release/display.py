@@ -137,7 +137,7 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
         return pd.Series([spec.state_label(str(kind), str(state)) for kind, state in pairs], cells.index, dtype="str")
     if name in WORDED and "measure" in source:
         return cells.map(lambda text: spec.intervention_word(name, str(text)))
-    if name == "reason":
+    if name in ("reason", "checks"):
         return cells.map(lambda reason: reason_words(str(reason), spec))
     if kind_of(name).form == "text" and not pd.api.types.is_numeric_dtype(cells):
         return cells.map(lambda word: "" if pd.isna(word) else value_word(name, str(word), language))

@@ -93,8 +93,25 @@ def _why_hidden(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.nd
     if result.about == "persons":
         _add_hidden_rows(why, table, result, plan)
     _add_few(why, table, result, plan)
+    if result.rests_on and _rests_on_hidden(result, plan):
+        why[why == ""] = reasons.COMPLEMENT
     _add_closed_rows(why, table, result, plan)
     return why
+
+
+def _rests_on_hidden(result: Result, plan: ReleasePlan) -> bool:
+    """Tell whether a unit that a result is made of is hidden in one of its periods, or closed for one of its codes."""
+    codes = set(result.table["code"]) if "code" in result.table else set()
+    for period in result.periods or (result.period,):
+        wave = plan.waves.get((result.programme, period))
+        if wave is None:
+            if result.about == "persons":
+                return True
+            continue
+        closed = {(level, unit) for level, unit, _, code in wave.mask.closed if code in codes}
+        if result.rests_on & (closed | set(wave.mask.hidden)):
+            return True
+    return False
 
 
 def _add_few(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
@@ -121,10 +138,19 @@ def _add_hidden_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan:
         judge = _earlier_verdict if name == "before_period" else _verdict
         for levels, units in places:
             row_of, keys = combined(periods, levels, units, (idle.astype(int), [False, True]))
-            waves = {period: plan.waves.get((result.programme, period)) for period in periods[1]}
-            verdicts = np.array([judge(waves[key[0]], key[1:3], key[3]) for key in keys] or [""], dtype=object)
+            waves = {period: _waves_in(plan, result.programme, period) for period in periods[1]}
+            judged = [next(filter(None, (judge(one, key[1:3], key[3]) for one in waves[key[0]])), "") for key in keys]
+            verdicts = np.array(judged or [""], dtype=object)
             said = verdicts[row_of]
             why[why == ""] = said[why == ""]
+
+
+def _waves_in(plan: ReleasePlan, programme: str, period: str) -> list[WavePlan | None]:
+    """Return the waves a period stands for: its own, or all of a span, in each of which a row must be shown; None where unknown."""
+    if not isinstance(period, str) or not period:
+        return [None]
+    known = [one for name, one in plan.waves if name == programme]
+    return [plan.waves[programme, one] for one in within(period, known)] or [None]
 
 
 def _uses_before(table: pd.DataFrame) -> np.ndarray:

@@ -41,7 +41,7 @@ def _rounded(table: pd.DataFrame, result: Result) -> pd.DataFrame:
         if pd.api.types.is_bool_dtype(table[name]):
             continue
         if kind.by_people:
-            printed[name] = _to(points, table[name])
+            printed[name] = _to(points if counted or not kind.of_units else kind.of_units + 0 * points, table[name])
         elif kind.step or kind.form == "text":
             given = kind.step or kinds()["value"].step  # a number that is named like a text
             few = np.where(points > 0.1, kind.coarse or given, given)

@@ -28,6 +28,8 @@ class Kind:
         Points by people (0 here), or multiples of this.
     coarse
         The step where few people stand behind a row; 0: the same.
+    of_units
+        Of what is by people: the step where no people stand behind the table; 0: the finest of those by people.
     guards
         A count of people that must reach min_group.
     """
@@ -37,6 +39,7 @@ class Kind:
     step: float = 0.0
     coarse: float = 0.0
     by_people: bool = False
+    of_units: float = 0.0
     guards: bool = False
 
 
@@ -75,6 +78,8 @@ def kind_of(name: str, beside: Collection[str] = ()) -> Kind:
     """Return the kind of a column; interval bounds and errors have the kind of their estimate."""
     declared = column(name)
     kind = declared.kind if declared is not None else kinds()["text"]
+    if "design" in beside and (name == "effect" or kind.name in ("end", "width")):
+        return kinds()["effect"]  # of a measure: points, a slope or a ratio
     if kind.name in ("end", "width"):
         for other in _CENTRES:
             if other in beside:
@@ -176,7 +181,13 @@ def kinds() -> Mapping[str, Kind]:
         by_people = entry.get("step") == "people"
         points = 0.0 if by_people else float(entry.get("step", 0.0))
         kinds_by_name[name] = Kind(
-            name, entry["form"], points, float(entry.get("coarse", 0.0)), by_people, entry.get("guards", False)
+            name,
+            entry["form"],
+            points,
+            float(entry.get("coarse", 0.0)),
+            by_people,
+            float(entry.get("of_units", 0.0)),
+            entry.get("guards", False),
         )
     return kinds_by_name
 

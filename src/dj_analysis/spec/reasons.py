@@ -34,6 +34,7 @@ OTHER_DIMENSIONS = "other_dimensions"
 NO_UNIT_ABOVE = "no_unit_above"
 NO_SURE_GAP = "no_sure_gap"
 NO_MEASURE_FOR_ITEMS = "no_measure_for_items"
+DESCRIPTION_ONLY = "description_only"
 
 SAME_FIGURE = "same_figure"
 OTHER_PEOPLE = "other_people"
@@ -87,6 +88,51 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "措施库中没有针对这些题目的措施",
         "the library has no measure for these questions",
     ),
+    DESCRIPTION_ONLY: ("仅作情况描述", "description only"),
+    "too_few_points": (
+        "实施前不足8期或实施后不足3期，不作推断",
+        "fewer than 8 periods before or 3 after, nothing is inferred",
+    ),
+    "too_few_units": ("单位太少，无法估计误差", "too few units, no error can be estimated"),
+    "too_few_others": (
+        "未选中的单位不足10个，不能区分回归均值",
+        "fewer than 10 other units, regression to the mean cannot be told apart",
+    ),
+    "periods_missing": ("中间有缺失的时期", "periods are missing in between"),
+    "season_not_in_model": (
+        "实施前不满两年，季节变化未排除",
+        "less than two years before, the season is not taken out",
+    ),
+    "autocorrelated": ("前后期误差相关，区间偏窄", "errors are autocorrelated, the interval is too narrow"),
+    "units_incomplete": ("有缺期的单位未纳入", "units with missing periods are left out"),
+    "few_treated": (
+        "一方不足4个单位，区间假定各单位波动相同，只供参考",
+        "fewer than 4 units on a side: the interval takes the scatter of all units as equal, for orientation only",
+    ),
+    "equal_variances": (
+        "有的批次只有一个单位，区间假定各单位波动相同",
+        "a start with a single unit: the interval takes the scatter of all units as equal",
+    ),
+    "earlier_trend": (
+        "实施前走势已有差别，不宜作为措施的效果",
+        "the units moved apart before the start already: no effect of the measure should be read from it",
+    ),
+    "earlier_trend_untested": ("实施前走势无法检验", "whether they moved alike before cannot be tested"),
+    "is_regression_to_mean": (
+        "在回归均值的范围之内：没有措施也会有这样的变化",
+        "regression to the mean: it would be expected without any measure",
+    ),
+    "beyond_regression_to_mean": ("超出回归均值的范围", "beyond regression to the mean"),
+    "earlier_version_left_out": (
+        "题目变化之前的各期未纳入",
+        "periods before a change of the questions are left out",
+    ),
+    "treated_without_scores": (
+        "有措施的单位中有的没有可用的得分，未纳入",
+        "some units with the measure have no scores that can be used, and are left out",
+    ),
+    "values_missing": ("缺数的时期未纳入", "periods without a value are left out"),
+    "reference_period": ("对照的基期", "the period compared with"),
     "audit_ceiling": ("多数满分，建议调整", "nearly all at the ceiling"),
     "audit_floor": ("多数零分，建议调整", "nearly all at the floor"),
     "audit_still": ("连续三个月无变化", "unchanged for three months"),

@@ -193,7 +193,7 @@ def shrunken(
     )  # fmt: skip
 
 
-def left_out(table: pd.DataFrame, scores: Scores, leave_out: Collection[tuple[str, str]]) -> pd.Series:
+def left_out(table: pd.DataFrame, scores: Result, leave_out: Collection[tuple[str, str]]) -> pd.Series:
     """Flag rows of a score table with too few persons or under suppression; no statistic uses them."""
     suppressed = set(leave_out).union(*scores.withheld.values())
     rows = pd.Series(list(zip(table["level"], table["unit"], strict=True)), index=table.index, dtype=object)
