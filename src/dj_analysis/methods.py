@@ -28,9 +28,10 @@ from .measure.inference.ranks import overlap_intervals, p_top, rank_sets
 from .measure.inference.shrinkage import shrink, shrunken
 from .measure.leaf_values import leaf_values
 from .measure.linked_series import link_versions
+from .measure.raters.checklist import checklist
 from .measure.raters.concordance import bland_altman, icc, kendall_w
 from .measure.raters.rating import rate
-from .measure.raters.reciprocity import reciprocity
+from .measure.raters.reciprocity import judge_each_other, reciprocity
 from .measure.raters.two_way import first_probability, severity, win_probability
 from .measure.raters.yearly import self_against_final
 from .measure.scales.agreement import agreement
@@ -59,6 +60,7 @@ __all__ = [
     "borda",
     "chain_link",
     "chance_guard",
+    "checklist",
     "choices_of_wave",
     "comparability",
     "composite",
@@ -76,6 +78,7 @@ __all__ = [
     "indicator_audit",
     "influence",
     "invariance",
+    "judge_each_other",
     "kendall_w",
     "keying",
     "leaf_values",

@@ -16,7 +16,15 @@ from ..spec.columns import base_of, header, kind_of, value_word, written
 from ..spec.specification import Specification
 
 _DEFAULT = ("unit", "code", "n", "score", "low", "high", "favourable", "reason")
-_NAMES = {"code", "into", "scale", "parent", "nearest"}  # hold codes of the codebook or of the indicators
+_NAMES = {
+    "code",
+    "code_second",
+    "outcome",
+    "into",
+    "scale",
+    "parent",
+    "nearest",
+}  # hold codes of the codebook or of the indicators
 
 
 @dataclass(frozen=True)
@@ -107,11 +115,17 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
             index=cells.index,
             dtype="str",
         )
+    if name == "from_unit":
+        pairs = zip(cells, source["from_level"], strict=True)
+        return pd.Series([spec.unit_label(str(u), str(lv)) for u, lv in pairs], index=cells.index, dtype="str")
     if name == "tied_with":
         return cells.map(lambda units: _some([spec.unit_label(one) for one in str(units).split("、") if one], language))
+    if name == "lacking":
+        comma = ", " if language == "en" else "、"
+        return cells.map(lambda codes: comma.join(spec.code_label(one) for one in str(codes).split("、") if one))
     if name in _NAMES:
         return cells.map(lambda code: spec.code_label(str(code)))
-    if name in ("level", "by"):
+    if name in ("level", "by", "from_level"):
         return cells.map(lambda level: spec.level_label(str(level)))
     if name == "type":
         return cells.map(lambda kind: spec.type_label(str(kind)))
