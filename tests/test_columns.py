@@ -74,6 +74,8 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "keying": lambda ws, s, now, before: methods.keying(s),
     "choices": lambda ws, s, now, before: dj.choices(s, "C3", by="age_band"),
     "ranking": lambda ws, s, now, before: dj.choices(s, "C4", by="city"),
+    "drivers": lambda ws, s, now, before: dj.drivers(s, by="branch", draws=50),
+    "priority": lambda ws, s, now, before: methods.priority(dj.drivers(s, by="branch", draws=50), now, "branch"),
     "enps": lambda ws, s, now, before: dj.enps(s, "O4"),
     "alerts": lambda ws, s, now, before: dj.alerts(now, change=dj.compare(now, before)),
     "reliability": lambda ws, s, now, before: dj.reliability(s, by="age_band"),

@@ -10,6 +10,7 @@ from .judge.clusters import cluster as cluster
 from .judge.contrast import contrast as contrast
 from .judge.differences import differences as differences
 from .judge.differences import enps as enps
+from .judge.drivers import drivers as drivers
 from .judge.explain import explain as explain
 from .judge.multiple_choice import choices as choices
 from .judge.ranking import rank as rank
@@ -35,6 +36,7 @@ from .publish.blocks import table as table
 from .publish.blocks import text as text
 from .publish.plots import plot_choices as plot_choices
 from .publish.plots import plot_clusters as plot_clusters
+from .publish.plots import plot_drivers as plot_drivers
 from .publish.plots import plot_heat as plot_heat
 from .publish.plots import plot_linked as plot_linked
 from .publish.plots import plot_plane as plot_plane

@@ -5,6 +5,7 @@ from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
 from .judge.multiple_choice import choices_of_wave
 from .judge.plane import plane
+from .judge.priorities import priority
 from .judge.review import review_audit
 from .judge.satisfaction import satisfaction
 from .judge.tiers import tiers
@@ -21,6 +22,7 @@ from .measure.composites.robustness import robustness, sobol_shares
 from .measure.composites.weighting import weigh
 from .measure.composites.weights import read_weights
 from .measure.inference.bootstrap import bootstrap_interval, bootstrapped, skewed_interval
+from .measure.inference.importance import lmg
 from .measure.inference.nonresponse import nonresponse_bound, weigh_to_headcount
 from .measure.inference.planning import influence, precision
 from .measure.inference.raking import design_effect, rake
@@ -83,12 +85,14 @@ __all__ = [
     "keying",
     "leaf_values",
     "link_versions",
+    "lmg",
     "months_last",
     "nonresponse_bound",
     "overlap_intervals",
     "p_top",
     "plane",
     "precision",
+    "priority",
     "priority_weights",
     "rake",
     "rank_sets",

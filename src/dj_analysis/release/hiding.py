@@ -16,7 +16,7 @@ from ..spec.columns import guarding_columns
 from ..spec.periods import within
 from ..spec.units import ALL
 from .plan import ReleasePlan, WavePlan
-from .rows import alike, among, combined, distinct, in_order, levels_of, root_level
+from .rows import Distinct, alike, among, combined, distinct, in_order, levels_of, root_level
 
 #: The mark of a table on its way through the gate: no function of the package made it.
 MASKED = "masked"
@@ -93,6 +93,10 @@ def _why_hidden(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.nd
         _add_hidden_rows(why, table, result, plan)
     _add_few(why, table, result, plan)
     _add_closed_rows(why, table, result, plan)
+    if "explained" in table:  # shares of one whole: the others would tell the one that is hidden
+        whole = table.groupby([name for name in result.keys if name != "code"], sort=False).ngroup().to_numpy()
+        part_hidden = np.isin(whole, whole[why != ""])
+        why[part_hidden & (why == "")] = reasons.COMPLEMENT
     return why
 
 
@@ -109,7 +113,7 @@ def _add_few(why: np.ndarray, table: pd.DataFrame, result: Result, plan: Release
 
 def _add_hidden_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
     """Add the rows that the plan hides or does not know."""
-    places = [(levels_of(table, result), distinct(table[who])) for who in ("unit", "other") if who in table]
+    places = _places(table, result)
     places = places or [(alike(root_level(result), len(table)), alike(ALL, len(table)))]
     for name in ("period", "before_period"):
         if name not in table.columns and name == "before_period":
@@ -124,6 +128,13 @@ def _add_hidden_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan:
             verdicts = np.array([judge(waves[key[0]], key[1:3], key[3]) for key in keys] or [""], dtype=object)
             said = verdicts[row_of]
             why[why == ""] = said[why == ""]
+
+
+def _places(table: pd.DataFrame, result: Result) -> list[tuple[Distinct, Distinct]]:
+    """Return the (level, unit) columns a row is about: the unit, the one it is held against, the one whose people tell."""
+    places = [(levels_of(table, result), distinct(table[who])) for who in ("unit", "other") if who in table]
+    whose = [(distinct(table["from_level"]), distinct(table["from_unit"]))] if "from_unit" in table else []
+    return places + whose
 
 
 def _uses_before(table: pd.DataFrame) -> np.ndarray:
@@ -165,9 +176,9 @@ def _add_closed_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan:
             inside = (table[name] == period).to_numpy() & (why == "")
             forms = distinct(table["form"]) if "form" in table.columns else alike("", len(table))
             shut = closed | {(level, unit, "", code) for level, unit, _, code in closed}
-            for who in (who for who in ("unit", "other") if who in table.columns):
+            for place in _places(table, result):
                 for code in codes:
-                    keys = (levels_of(table, result), distinct(table[who]), forms, distinct(table[code]))
+                    keys = (*place, forms, distinct(table[code]))
                     why[inside & among(shut, *keys)] = reasons.COMPLEMENT
 
 

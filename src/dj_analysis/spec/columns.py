@@ -75,9 +75,15 @@ def kind_of(name: str, beside: Collection[str] = ()) -> Kind:
     """Return the kind of a column; interval bounds and errors have the kind of their estimate."""
     declared = column(name)
     kind = declared.kind if declared is not None else kinds()["text"]
+    if name == "share" and {"explained", "priority"} & set(beside):
+        return kinds()["importance"]
     if kind.name in ("end", "width"):
         for other in _CENTRES:
             if other in beside:
+                if other == "share" and "shrunken" in beside:
+                    continue
+                if other == "share" and kind.name == "end" and "explained" in beside:
+                    return kinds()["importance"]
                 return kinds()[_CENTRES[other]] if kind.name == "end" or other == "estimate" else kind
         return kinds()["score"] if kind.name == "end" else kind
     if name == "difference" and "rate_before" in beside:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .choice_figures import plot_choices
 from .cluster_figures import plot_clusters, plot_profiles, plot_stability
+from .driver_figures import plot_drivers
 from .plane_figures import plot_plane
 from .rank_figures import plot_ranks
 from .trend_figures import plot_linked, plot_trend
@@ -21,5 +22,6 @@ _DRAWN = (
     plot_stability,
     plot_plane,
     plot_choices,
+    plot_drivers,
 )
 PLOTS = {function.__name__: function for function in _DRAWN}
