@@ -1,5 +1,6 @@
 """Specialist methods by field; the functions needed every quarter are in the package itself."""
 
+from .judge.contributions import contributions
 from .judge.corrections import corrections
 from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
@@ -66,6 +67,7 @@ __all__ = [
     "choices_of_wave",
     "comparability",
     "composite",
+    "contributions",
     "corrections",
     "design_effect",
     "differences",

@@ -63,11 +63,12 @@ from .spec.periods import order, parse, up_to, within
 from .spec.settings import FLOOR, Language, Source
 from .spec.units import Units
 from .unit_tables import UnitTables
+from .warning_history import WarningHistory
 
 WAVES_KEPT = 2  # read waves held in memory: a report looks at a wave and the one before it
 
 
-class Workspace(UnitTables):
+class Workspace(UnitTables, WarningHistory):
     """One office's folder: declarations, waves, indicators, the confidential store and the record.
 
     Parameters
@@ -207,7 +208,7 @@ class Workspace(UnitTables):
         waves = [period] if correct else [*(w for w in self.until(period) if self.is_draft(w) and w != period), period]
         for wave in waves:  # a report shows the waves before it: they leave with it
             closing.close_wave(self._read(wave), self.history, self.settings.consent, correct=correct)
-        for kept in (self._plans, self._after_sent, self._masks):
+        for kept in (self._plans, self._after_sent, self._masks, self._scores_of_units):
             kept.clear()
         self.__dict__.pop("periods", None)
 

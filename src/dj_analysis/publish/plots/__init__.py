@@ -9,6 +9,7 @@ from .plane_figures import plot_plane
 from .rank_figures import plot_ranks
 from .trend_figures import plot_linked, plot_trend
 from .unit_figures import plot_heat, plot_response, plot_scores
+from .warning_figures import plot_warnings
 
 _DRAWN = (
     plot_scores,
@@ -23,5 +24,6 @@ _DRAWN = (
     plot_plane,
     plot_choices,
     plot_drivers,
+    plot_warnings,
 )
 PLOTS = {function.__name__: function for function in _DRAWN}
