@@ -57,6 +57,12 @@ def _round_robin() -> pd.DataFrame:
     return pd.DataFrame(pairs, columns=["unit", "rater", "score"]).assign(period="2026", kind="inspection")
 
 
+def _four_ones() -> pd.DataFrame:
+    """Two units, one of which lacks something."""
+    marks = pd.DataFrame({"unit": list("AABB"), "code": ["大会", "表格"] * 2, "score": [1, 1, 0, 1]})
+    return marks.assign(period="2026", rater="T1", kind="inspection")
+
+
 @pytest.fixture(scope="module")
 def ws(tmp_path_factory: pytest.TempPathFactory) -> dj.Workspace:
     made = dj.make_company(employees=900, branches=20, quarters=2, seed=3)
@@ -75,6 +81,8 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "keying": lambda ws, s, now, before: methods.keying(s),
     "choices": lambda ws, s, now, before: dj.choices(s, "C3", by="age_band"),
     "ranking": lambda ws, s, now, before: dj.choices(s, "C4", by="city"),
+    "drivers": lambda ws, s, now, before: dj.drivers(s, by="branch", draws=50),
+    "priority": lambda ws, s, now, before: methods.priority(dj.drivers(s, by="branch", draws=50), now, "branch"),
     "enps": lambda ws, s, now, before: dj.enps(s, "O4"),
     "alerts": lambda ws, s, now, before: dj.alerts(now, change=dj.compare(now, before)),
     "contributions": lambda ws, s, now, before: methods.contributions(now, before),
@@ -121,6 +129,7 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "award": lambda ws, s, now, before: dj.award(dj.score(ws.indicators(YEAR)), {"供电企业": 1}, draws=100),
     "ahp": lambda ws, s, now, before: dj.ahp(pd.DataFrame([[1, 2], [0.5, 1]], index=["a", "b"], columns=["a", "b"])),
     "reciprocity": lambda ws, s, now, before: methods.reciprocity(_round_robin(), officials=True),
+    "checklist": lambda ws, s, now, before: methods.checklist(_four_ones()),
     "rate": lambda ws, s, now, before: dj.rate(RATINGS, officials=True),
     "robustness": lambda ws, s, now, before: dj.robustness(UNITS, 200, tree=TREE),
     "what_if": lambda ws, s, now, before: dj.robustness(UNITS, 200, tree=TREE).what_if("x", "b", 1),
@@ -159,6 +168,7 @@ OWN_FRAMES = {
     "composite",
     "satisfaction",
     "reciprocity",
+    "checklist",
 }
 PROVISIONAL = OWN_FRAMES | {"requests", "sensitivity"}
 

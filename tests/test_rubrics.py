@@ -142,7 +142,9 @@ def test_what_was_rated_in_the_months_before(tmp_path):
 def test_a_small_company_has_sheets_too(tmp_path, branches):
     ws = dj.open_workspace(make_company(employees=200, branches=branches, quarters=1).write(tmp_path / "demo"))
     assert len(ws.check().table) == 0
-    assert len(ws.rated("2026-09")) == 3
+    rated = ws.rated("2026-09")
+    assert [rubric for rubric, _ in rated if rubric in ("KP", "JB")] == ["KP", "JB", "JB"]
+    assert [rubric for rubric, _ in rated if rubric == "HC"] == ["HC", "HC"] * (branches >= 8), "sets of four and more"
     for rubric, period in ws.rated("2026-09"):
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -159,7 +159,7 @@ def test_what_is_planted_in_the_demo_is_found_and_nothing_where_nothing_is(tmp_p
         inspection, bids = (
             {period: dj.rate(ws.ratings(period), rubric=rubric, seed=1) for period in company.periods
              if rubric in ws.ratings(period).rubrics}
-            for rubric in ws.ratings().rubrics
+            for rubric in ("KP", "JB")
         )  # fmt: skip
         (sheet,) = inspection.values()
         lead = pd.concat([one.lead.table for one in bids.values()]).set_index("period")

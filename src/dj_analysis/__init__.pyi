@@ -13,6 +13,7 @@ from .judge.clusters import cluster as cluster
 from .judge.contrast import contrast as contrast
 from .judge.differences import differences as differences
 from .judge.differences import enps as enps
+from .judge.drivers import drivers as drivers
 from .judge.explain import explain as explain
 from .judge.multiple_choice import choices as choices
 from .judge.ranking import rank as rank
@@ -38,6 +39,7 @@ from .publish.blocks import table as table
 from .publish.blocks import text as text
 from .publish.plots import plot_choices as plot_choices
 from .publish.plots import plot_clusters as plot_clusters
+from .publish.plots import plot_drivers as plot_drivers
 from .publish.plots import plot_event as plot_event
 from .publish.plots import plot_heat as plot_heat
 from .publish.plots import plot_its as plot_its

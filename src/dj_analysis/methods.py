@@ -8,6 +8,7 @@ from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
 from .judge.multiple_choice import choices_of_wave
 from .judge.plane import plane
+from .judge.priorities import priority
 from .judge.reconciliation import reconciliation
 from .judge.review import review_audit
 from .judge.satisfaction import satisfaction
@@ -25,6 +26,7 @@ from .measure.composites.robustness import robustness, sobol_shares
 from .measure.composites.weighting import weigh
 from .measure.composites.weights import read_weights
 from .measure.inference.bootstrap import bootstrap_interval, bootstrapped, skewed_interval
+from .measure.inference.importance import lmg
 from .measure.inference.nonresponse import nonresponse_bound, weigh_to_headcount
 from .measure.inference.planning import influence, precision
 from .measure.inference.raking import design_effect, rake
@@ -32,9 +34,10 @@ from .measure.inference.ranks import overlap_intervals, p_top, rank_sets
 from .measure.inference.shrinkage import shrink, shrunken
 from .measure.leaf_values import leaf_values
 from .measure.linked_series import link_versions
+from .measure.raters.checklist import checklist
 from .measure.raters.concordance import bland_altman, icc, kendall_w
 from .measure.raters.rating import rate
-from .measure.raters.reciprocity import reciprocity
+from .measure.raters.reciprocity import judge_each_other, reciprocity
 from .measure.raters.two_way import first_probability, severity, win_probability
 from .measure.raters.yearly import self_against_final
 from .measure.scales.agreement import agreement
@@ -63,6 +66,7 @@ __all__ = [
     "borda",
     "chain_link",
     "chance_guard",
+    "checklist",
     "choices_of_wave",
     "comparability",
     "composite",
@@ -84,16 +88,19 @@ __all__ = [
     "indicator_audit",
     "influence",
     "invariance",
+    "judge_each_other",
     "kendall_w",
     "keying",
     "leaf_values",
     "link_versions",
+    "lmg",
     "months_last",
     "nonresponse_bound",
     "overlap_intervals",
     "p_top",
     "plane",
     "precision",
+    "priority",
     "priority_weights",
     "rake",
     "rank_sets",

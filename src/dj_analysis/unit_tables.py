@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
+from typing import Literal
 
 import pandas as pd
 
@@ -100,10 +101,15 @@ class UnitTables:
             raise unknown("评分时期/period of ratings", period, known)
         return replace(every, table=every.table[every.table["period"] == period].reset_index(drop=True))
 
-    def rated(self, period: str, months: int = 12) -> list[tuple[str, str]]:
+    def rated(self, period: str, months: int = 12, kind: Literal["checklist", ""] = "") -> list[tuple[str, str]]:
         """Return (rubric, period) of every set of score sheets of the latest months up to a period, in their declared order.
 
         A year's or quarter's sheets count from its last day on; there are none without a table ``ratings``.
+
+        Parameters
+        ----------
+        kind
+            ``checklist``: those of checklists, for :func:`dj_analysis.methods.checklist`; by default those with points.
         """
         every, until = self._all_ratings, parse(period).end
         if every is None:
@@ -111,7 +117,9 @@ class UnitTables:
         since = parse(f"{until:%Y-%m}").shift(1 - months).start
         in_span = [p for p in order(sorted(every.table["period"].unique())) if since <= parse(p).end <= until]
         by_period = {one: replace(every, table=every.table[every.table["period"] == one]).rubrics for one in in_span}
-        return [(rubric, one) for rubric in every.rubrics for one in in_span if rubric in by_period[one]]
+        declared = {code: rubric.kind for code, rubric in self.spec.rubrics.items()}
+        wanted = [rubric for rubric in every.rubrics if declared.get(rubric, "") == kind]
+        return [(rubric, one) for rubric in wanted for one in in_span if rubric in by_period[one]]
 
     def legacy(self, until: str = "") -> Result | None:
         """Return earlier figures made by hand (legacy.csv, 原口径), None where there are none.

@@ -89,7 +89,8 @@ def inflated(content: bytes) -> Iterator[bytes]:
 
 def members(content: bytes) -> Iterator[bytes]:
     if zipfile.is_zipfile(stream := io.BytesIO(content)) and content[:2] == b"PK":
-        with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(stream) as archive:
+        # A copy with signs unescaped is no archive any more: places in it may lie before its beginning. The file itself is read too.
+        with contextlib.suppress(zipfile.BadZipFile, ValueError), zipfile.ZipFile(stream) as archive:
             yield "\n".join(archive.namelist()).encode()
             yield from (archive.read(name) for name in archive.namelist())
 

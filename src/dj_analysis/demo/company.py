@@ -30,7 +30,9 @@ from .score_marks import draw_marks
 from .staff import cell_labels
 from .truth import wave_truth
 
-STREAM = 1  # of random numbers; exports take the second, branch indicators the third, score sheets the fourth, choices the fifth
+# Of random numbers; exports take the second, branch indicators the third, score sheets the fourth, choices the fifth, mutual
+# inspection the sixth, opinions the seventh.
+STREAM = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,9 @@ class Company:
         released was wrong, in the unit of the indicator, at most. ``measure_done``, ``measure_started``, ``measure_late``,
         ``measure_overdue``, ``measure_dropped`` (code: that of the library): what became of a measure for a unit planted low.
         Among score sheets, in points: ``team_severity`` (code: the team; positive is
-        strict), ``self_bias`` of all, ``inflated_self`` of one branch beyond it, ``clear_bid`` (lead over the second), ``equal_bids``. In the review of
+        strict), ``self_bias`` of all, ``inflated_self`` of one branch beyond it, ``clear_bid`` (lead over the second), ``equal_bids``,
+        ``strict_inspector`` (a branch among those that inspect each other), ``low_satisfaction`` of people; ``returned_marks``: correlation of
+        what two branches give each other; ``lacks_item``: of the four ones. In the review of
         the values ``often_revised``: share that the department raises; ``late_reporter``: days later than others; ``heaped_digits``:
         multiples of this are reported.
     """

@@ -261,5 +261,32 @@ RUBRICS: tuple[tuple[str, str, str, tuple[str, ...], tuple[tuple[str, str, str],
             ("JB3", "解决路径", "Way to a solution"),
         ),
     ),
+    (
+        "HC",
+        "支部互学互查",
+        "Mutual inspection of branches",
+        ("党支部",),
+        (("HC1", "组织生活", "Party life"), ("HC2", "作用发挥", "What it does for work")),
+    ),
+    (
+        "QZ",
+        "群众评议",
+        "Opinion of the people served",
+        ("党支部",),
+        (("QZ1", "服务态度", "How it serves"), ("QZ2", "办事成效", "What it gets done")),
+    ),
+    (
+        "SY",
+        "四个一",
+        "The four ones",
+        ("党支部",),
+        (("SY1", "大会", "Meeting"), ("SY2", "表格", "Form"), ("SY3", "汇报", "Report"), ("SY4", "数据", "Data")),
+    ),
 )
-TEAM_ROLE, JURY_ROLE, SELF_ROLE = "检查组", "评委", "自评"
+INSPECTION, BIDDING, MUTUAL, OPINION, FOUR_ONES = (row[0] for row in RUBRICS)
+TEAM_ROLE, JURY_ROLE, SELF_ROLE, BRANCH_ROLE, PEOPLE_ROLE = "检查组", "评委", "自评", "互查支部", "群众"
+
+
+def items_of(rubric: str) -> list[str]:
+    """Return the items of a rubric."""
+    return [item for code, *_, items in RUBRICS if code == rubric for item, _, _ in items]

@@ -1,6 +1,8 @@
-"""Score sheets of the synthetic enterprise: self-assessment, two inspection teams, bids before a jury."""
+"""Score sheets of the synthetic enterprise: inspection teams, bids before a jury, branches of each other, people, a checklist."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,9 @@ from ..spec.rubrics import Rubric
 from ..spec.tree import Node
 from ..spec.units import Units
 from . import names
+from .indicators import kinds_of
+from .mutual_marks import mutual_marks, planted_mutual
+from .opinion_marks import opinion_marks, planted_opinions
 
 STREAM = 4  # of random numbers; answers take the first, exports the second, branch indicators the third
 INSPECTED = 30  # branches looked at, at most
@@ -24,11 +29,14 @@ EQUAL = (4.0, 4.0, -2.0, -4.0, -6.0)  # two that are equally good
 
 
 def demo_rubrics() -> dict[str, Rubric]:
-    """Return the two rubrics: the yearly assessment of branches, and bids for projects."""
+    """Return the rubrics: yearly assessment, bids for projects, mutual inspection, opinion of the people, the four ones."""
     rubrics = {}
     for code, zh, en, types, items in names.RUBRICS:
-        nodes = tuple(Node(item, code, zh_, en_, minimum=0.0, maximum=100.0) for item, zh_, en_ in items)
-        rubrics[code] = Rubric(code, zh, en, nodes, types, "officials")
+        listed = code == names.FOUR_ONES
+        most = 1.0 if listed else 100.0
+        nodes = tuple(Node(item, code, zh_, en_, minimum=0.0, maximum=most) for item, zh_, en_ in items)
+        raters: Literal["people", "officials"] = "people" if code == names.OPINION else "officials"
+        rubrics[code] = Rubric(code, zh, en, nodes, types, raters, "checklist" if listed else "")
     return rubrics
 
 
@@ -36,7 +44,7 @@ def planted_marks(units: Units, last: str, planted: bool) -> list[tuple[str, str
     """Return what is planted among score sheets: kind of effect, unit, rubric or team, period, points."""
     if not planted:
         return []
-    (inspection, _, *_), (bids, _, *_) = names.RUBRICS
+    inspection, bids = names.INSPECTION, names.BIDDING
     inspected, bidders = _inspected(units, last), _bidders(units, last)
     effects = [("team_severity", "ALL", team, last, points) for team, points in TEAMS.items()]
     effects.append(("self_bias", "ALL", inspection, last, SELF_BIAS))
@@ -45,11 +53,12 @@ def planted_marks(units: Units, last: str, planted: bool) -> list[tuple[str, str
     if len(bidders) == BIDS:
         effects.append(("clear_bid", bidders[0], bids, parse(last).shift(-1).text, CLEAR[0] - CLEAR[1]))
         effects += [("equal_bids", unit, bids, last, 0.0) for unit in bidders[:2]]
-    return effects
+    effects += [("lacks_item", unit, item, last, 1.0) for unit, item in _lacking(inspected)]
+    return effects + planted_mutual(units, last) + planted_opinions(_poor(units, last, planted), last)
 
 
 def draw_marks(units: Units, last: str, seed: int, planted: bool) -> pd.DataFrame:
-    """Draw the score sheets of the last quarter, and of the bids of the one before.
+    """Draw the score sheets of the last quarter, and of bids and mutual inspection of the one before.
 
     A third of the inspected branches are seen by both teams, so that how strict they are can be told from how good the branches
     are.
@@ -57,7 +66,8 @@ def draw_marks(units: Units, last: str, seed: int, planted: bool) -> pd.DataFram
     Parameters
     ----------
     planted
-        False: every branch and bid is equally good, teams and judges are equally strict, nobody flatters itself.
+        False: every branch and bid is equally good, teams, judges and branches are equally strict, nobody flatters itself, no
+        branch returns marks, people say the same of all, nothing is lacking.
 
     Returns
     -------
@@ -68,7 +78,34 @@ def draw_marks(units: Units, last: str, seed: int, planted: bool) -> pd.DataFram
     tables = [_inspection(_inspected(units, last), units, last, rng, planted)]
     for period, standing in ((parse(last).shift(-1).text, CLEAR), (last, EQUAL)):
         tables.append(_bids(_bidders(units, last), period, standing if planted else (0.0,) * BIDS, rng, planted))
+    tables.append(_marks(mutual_marks(units, last, seed, planted)))
+    poor = _poor(units, last, planted)
+    tables.append(_marks(opinion_marks(_inspected(units, last), poor, last, seed, planted)))
+    tables.append(_marks(_flags(_inspected(units, last), last, planted), "{:.0f}"))
     return pd.concat(tables, ignore_index=True)
+
+
+def _poor(units: Units, last: str, planted: bool) -> list[str]:
+    """Return the branch that does much but poorly, where one is planted and still there."""
+    there = units.at(last)
+    return [unit for kind, unit, *_ in kinds_of(units, planted) if kind == "much_but_poor" and unit in there]
+
+
+def _lacking(branches: list[str]) -> list[tuple[str, str]]:
+    """Return (branch, item) of what inspection does not find of the four ones."""
+    _, form, report, data = names.items_of(names.FOUR_ONES)
+    missing = ((2, report), (5, report), (5, data), (9, form))
+    return [(branches[place], item) for place, item in missing if place < len(branches)]
+
+
+def _flags(branches: list[str], last: str, planted: bool) -> list[tuple[str, str, str, str, str, float]]:
+    """What a team found of the four ones, by item; the branches say of themselves that they have all."""
+    lacking = set(_lacking(branches)) if planted else set()
+    return [
+        (rater, role, unit, last, item, float(role == names.SELF_ROLE or (unit, item) not in lacking))
+        for i, unit in enumerate(branches) for rater, role in ((f"T{i % 2 + 1}", names.TEAM_ROLE), ("SELF", names.SELF_ROLE))
+        for item in names.items_of(names.FOUR_ONES)
+    ]  # fmt: skip
 
 
 def _inspected(units: Units, last: str) -> list[str]:
@@ -121,8 +158,8 @@ def _bids(
     return _marks(rows)
 
 
-def _marks(rows: list[tuple[str, str, str, str, str, float]]) -> pd.DataFrame:
+def _marks(rows: list[tuple[str, str, str, str, str, float]], written: str = "{:.1f}") -> pd.DataFrame:
     """Write marks as text cells, within 0 to 100."""
     table = pd.DataFrame(rows, columns=["rater", "role", "unit", "period", "code", "value"])
-    table["value"] = table["value"].clip(0, 100).map("{:.1f}".format)
+    table["value"] = table["value"].clip(0, 100).map(written.format)
     return table

@@ -17,7 +17,7 @@ from ..spec.settings import FLOOR
 from .plane import AXES, Plane
 
 KEYS = ("period", "level", "unit")
-STATISTICS = ("n", "satisfaction", "se", "low", "high", "se_source", "quadrant")
+STATISTICS = ("n", "satisfaction", "se", "low", "high", "se_source", "quadrant", "probability")
 LEAST_UNITS = 5  # fewer units show no association
 
 
@@ -38,7 +38,7 @@ def satisfaction(placed: Plane, rating: Rating) -> Result:
     -------
     Result
         A row a unit of the plane: period (of the sheets), level, unit, n (raters), satisfaction (mean mark, adjusted for strictness
-        where raters judged several units), se, low, high (95 %), se_source, quadrant (as in the plane), reason. It is about persons:
+        where raters judged several units), se, low, high (95 %), se_source, quadrant and probability (as in the plane), reason. It is about persons:
         units with fewer than min_group raters are hidden by ``dj.protect``.
         ``.parts["association"]``: period, level, statistic (``quantity`` or ``quality``), estimate (Spearman's ρ of satisfaction
         with it over units with enough raters), low, high (Bonett and Wright 2000), p (Student's t), units, n (raters of these
@@ -77,7 +77,7 @@ def satisfaction(placed: Plane, rating: Rating) -> Result:
         {
             "n": own["n"].fillna(0).astype(int), "satisfaction": own["adjusted"].fillna(own["score"]),
             **{name: own[name] for name in ("se", "low", "high")}, "se_source": own["se_source"].fillna("none"),
-            "quadrant": units["quadrant"], "reason": unexplained,
+            "quadrant": units["quadrant"], "probability": units["probability"], "reason": unexplained,
         }, index=units.index,
     ).reset_index()  # fmt: skip
     table.insert(0, "period", rating.period)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,3 +52,38 @@ def person_scores(survey: Survey) -> pd.DataFrame:
     names = {cell: cell[1] if cell[1] in leaves else f"{cell[0]}__{cell[1]}" for cell in plan.cells}
     values = columns_of(frame, list(dict.fromkeys(names.values())))
     return pd.DataFrame({cell: values[name] for cell, name in names.items()})
+
+
+def scored_codes(survey: Survey, form: str) -> list[str]:
+    """Return the codes that a form of a wave scores: questions that were asked, and what is averaged of them."""
+    trees = {form: survey.trees()[form]}
+    return [code for _, code in plan_cells(trees, nw.from_native(survey.frame).collect_schema().names()).cells]
+
+
+def scored_persons(survey: Survey, form: str, codes: Sequence[str]) -> pd.DataFrame:
+    """Return one row a person, read in one pass: the score of each code (0–100, NaN), the weight, the unit on every axis.
+
+    Confidential, and discarded once it is summed.
+
+    Returns
+    -------
+    DataFrame
+        A column a code, ``_weight``, and ``@axis`` with the finest unit (or category) on each axis, "" where unknown.
+    """
+    trees = {form: survey.trees()[form]}
+    scored, units = nw.from_native(score_frame(survey.frame, trees)), survey.spec.units.at(survey.period)
+    leaves = {leaf.code: leaf for leaf in trees[form].leaves}
+    columns: dict[str, Any] = {
+        code: 100 * nw.col(f"_r:{code}") / (leaves[code].maximum - leaves[code].minimum)
+        if code in leaves
+        else nw.col(f"{form}__{code}")
+        for code in codes
+    }
+    columns["_weight"] = nw.col(survey.weight).cast(nw.Float64) if survey.weight else nw.lit(1.0)
+    columns |= {f"@{axis}": nw.col(column) for axis, column in survey.axes.items()}
+    table = collected(scored.select(**columns)).to_pandas()
+    for axis in survey.axes:
+        names = table[f"@{axis}"]
+        text = whole_numbers(names.where(names.notna(), ""))
+        table[f"@{axis}"] = resolved(text, units) if axis in units.trees else text
+    return table.astype(dict.fromkeys((*codes, "_weight"), "float64"))

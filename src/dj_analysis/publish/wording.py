@@ -134,6 +134,8 @@ class View:
                 row["type_name"] = spec.type_label(str(row["type"]))
             if "unit" in row:
                 row["name"] = spec.unit_label(row["unit"], row.get("level", ""))
+            if "lacking" in row:
+                row["lacking_labels"] = [spec.code_label(one) for one in str(row["lacking"]).split("、") if one]
             if "other" in row:
                 row["other_name"] = spec.unit_label(row["other"], row.get("level", ""))
             if "reason" in row:

@@ -20,6 +20,8 @@ from ..spec.specification import Specification
 _DEFAULT = ("unit", "code", "n", "score", "low", "high", "favourable", "reason")
 _NAMES = {
     "code",
+    "code_second",
+    "outcome",
     "into",
     "scale",
     "parent",
@@ -117,6 +119,10 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
             index=cells.index,
             dtype="str",
         )
+    if name == "from_unit":
+        levels = source["from_level"] if "from_level" in source else [""] * len(source)
+        pairs = zip(cells, levels, strict=True)
+        return pd.Series([spec.unit_label(str(u), str(lv)) for u, lv in pairs], index=cells.index, dtype="str")
     if name in ("covered_by", "child"):
         rest = "其余单位" if language == "zh" else "other units"
         return cells.map(
@@ -124,9 +130,12 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
         )
     if name == "tied_with":
         return cells.map(lambda units: _some([spec.unit_label(one) for one in str(units).split("、") if one], language))
+    if name == "lacking":
+        comma = ", " if language == "en" else "、"
+        return cells.map(lambda codes: comma.join(spec.code_label(one) for one in str(codes).split("、") if one))
     if name in _NAMES:
         return cells.map(lambda code: spec.code_label(str(code)))
-    if name in ("level", "by"):
+    if name in ("level", "by", "from_level"):
         return cells.map(lambda level: spec.level_label(str(level)))
     if name == "type":
         return cells.map(lambda kind: spec.type_label(str(kind)))

@@ -17,7 +17,7 @@ from ..spec.periods import within
 from ..spec.units import ALL
 from .mask import ClosedCell
 from .plan import ReleasePlan, WavePlan
-from .rows import alike, among, combined, distinct, in_order, levels_of, root_level
+from .rows import Distinct, alike, among, combined, distinct, in_order, levels_of, root_level
 
 #: The mark of a table on its way through the gate: no function of the package made it.
 MASKED = "masked"
@@ -96,6 +96,10 @@ def _why_hidden(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.nd
     if result.rests_on and _rests_on_hidden(result, plan):
         why[why == ""] = reasons.COMPLEMENT
     _add_closed_rows(why, table, result, plan)
+    if "explained" in table:  # shares of one whole: the others would tell the one that is hidden
+        whole = table.groupby([name for name in result.keys if name != "code"], sort=False).ngroup().to_numpy()
+        part_hidden = np.isin(whole, whole[why != ""])
+        why[part_hidden & (why == "")] = reasons.COMPLEMENT
     return why
 
 
@@ -127,7 +131,7 @@ def _add_few(why: np.ndarray, table: pd.DataFrame, result: Result, plan: Release
 
 def _add_hidden_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
     """Add the rows that the plan hides or does not know."""
-    places = [(levels_of(table, result), distinct(table[who])) for who in ("unit", "other") if who in table]
+    places = _places(table, result)
     places = places or [(alike(root_level(result), len(table)), alike(ALL, len(table)))]
     for name in ("period", "before_period"):
         if name not in table.columns and name == "before_period":
@@ -151,6 +155,23 @@ def _waves_in(plan: ReleasePlan, programme: str, period: str) -> list[WavePlan |
         return [None]
     known = [one for name, one in plan.waves if name == programme]
     return [plan.waves[programme, one] for one in within(period, known)] or [None]
+
+
+def _places(table: pd.DataFrame, result: Result) -> list[tuple[Distinct, Distinct]]:
+    """Return the (level, unit) columns a row is about: the unit, the one it is held against, the one whose people tell."""
+    places = [(levels_of(table, result), distinct(table[who])) for who in ("unit", "other") if who in table]
+    if "from_unit" not in table:
+        return places
+    levels = table["from_level"] if "from_level" in table else _levels_of_units(table, result)
+    whose = table["from_unit"].where(table["from_unit"] != "", table["unit"])  # nobody else's: its own
+    return [*places, (distinct(levels), distinct(whose))]
+
+
+def _levels_of_units(table: pd.DataFrame, result: Result) -> pd.Series:
+    """Return the level of each unit whose people tell; of one that is not known, that of the row."""
+    units = result.spec.units.at(result.period)
+    levels = {unit.unit: unit.level for unit in units.rows} | {ALL: units.root.level}
+    return table["from_unit"].map(levels).fillna(table["level"])
 
 
 def _uses_before(table: pd.DataFrame) -> np.ndarray:
@@ -193,9 +214,9 @@ def _add_closed_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan:
             forms = distinct(table["form"]) if "form" in table.columns else alike("", len(table))
             closed |= _closed_drivers(closed, result, str(period)) if "driver" in table.columns else set()
             shut = closed | {(level, unit, "", code) for level, unit, _, code in closed}
-            for who in (who for who in ("unit", "other") if who in table.columns):
+            for place in _places(table, result):
                 for code in codes:
-                    keys = (levels_of(table, result), distinct(table[who]), forms, distinct(table[code]))
+                    keys = (*place, forms, distinct(table[code]))
                     why[inside & among(shut, *keys)] = reasons.COMPLEMENT
 
 

@@ -80,9 +80,15 @@ def kind_of(name: str, beside: Collection[str] = ()) -> Kind:
     kind = declared.kind if declared is not None else kinds()["text"]
     if "design" in beside and (name == "effect" or kind.name in ("end", "width")):
         return kinds()["effect"]  # of a measure: points, a slope or a ratio
+    if name == "share" and {"explained", "priority"} & set(beside):
+        return kinds()["importance"]
     if kind.name in ("end", "width"):
         for other in _CENTRES:
             if other in beside:
+                if other == "share" and "shrunken" in beside:
+                    continue
+                if other == "share" and kind.name == "end" and "explained" in beside:
+                    return kinds()["importance"]
                 return kinds()[_CENTRES[other]] if kind.name == "end" or other == "estimate" else kind
         return kinds()["score"] if kind.name == "end" else kind
     if name == "difference" and "rate_before" in beside:

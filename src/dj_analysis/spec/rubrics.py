@@ -16,6 +16,8 @@ from .tables import load_table, rows_text
 from .tree import Node, check_tree, read_nodes
 from .units import Units
 
+CHECKLIST = "checklist"
+
 
 @dataclass(frozen=True)
 class Rubric:
@@ -32,6 +34,8 @@ class Rubric:
     raters
         ``officials`` (inspection teams, juries in their role) or ``people`` (asked for their opinion, protected); empty:
         as ``[tables.ratings]`` declares.
+    kind
+        ``checklist``: each item is there (1) or not (0), and sheets are never averaged; empty: points.
     """
 
     code: str
@@ -40,6 +44,7 @@ class Rubric:
     items: tuple[Node, ...] = field(default=(), repr=False)
     types: tuple[str, ...] = ()
     raters: Literal["officials", "people", ""] = ""
+    kind: Literal["checklist", ""] = ""
 
     def label(self, language: str = "zh") -> str:
         """Name for a reader; the code where none is given."""
@@ -57,6 +62,7 @@ class _Row(Node):
 
     types: str = ""
     raters: str = ""
+    kind: str = ""
 
 
 def load_rubrics(settings: Settings, units: Units, problems: Problems) -> Mapping[str, Rubric]:
@@ -73,6 +79,13 @@ def load_rubrics(settings: Settings, units: Units, problems: Problems) -> Mappin
         if row.parent and row.parent not in heads:
             advice = "评分项直接归在细则之下 (items stand right below their rubric)"
             problems.add(where, "item_below_item", row.parent, "、".join(heads), advice)
+        if row.kind == CHECKLIST and row.raters != "officials":
+            advice = "由检查组核对 (a checklist is what officials saw)"
+            problems.add(where, "checklist_raters", row.raters or "(空)", "raters = officials", advice)
+        of_checklist = row.parent in heads and heads[row.parent].kind == CHECKLIST
+        if of_checklist and (row.minimum, row.maximum) != (0, 1):
+            advice = "核对清单的项只有 1(有)和 0(无) (an item of a checklist is there or not)"
+            problems.add(where, "checklist_range", f"{row.minimum:g}–{row.maximum:g}", "0–1", advice)
         unknown_types = set(_types(row)) - known_types
         if unknown_types and known_types:
             found, allowed = "、".join(sorted(unknown_types)), "、".join(sorted(known_types))
@@ -85,7 +98,8 @@ def _rubric(head: _Row, rows: list[_Row]) -> Rubric:
     raters: Literal["officials", "people", ""] = (
         "officials" if head.raters == "officials" else "people" if head.raters == "people" else ""
     )
-    return Rubric(head.code, head.label_zh, head.label_en, items, tuple(_types(head)), raters)
+    kind: Literal["checklist", ""] = "checklist" if head.kind == CHECKLIST else ""
+    return Rubric(head.code, head.label_zh, head.label_en, items, tuple(_types(head)), raters, kind)
 
 
 def _types(row: _Row) -> list[str]:
@@ -124,7 +138,17 @@ def note_rubrics(
                 f"{place}: {code}", "out_of_range", found, f"{item.minimum:g}–{item.maximum:g}", "改正 (correct it)"
             )
     for rubric in rubrics.values():
+        if rubric.kind == CHECKLIST:
+            _note_between(place, marks[marks["code"].isin(rubric.codes)], rubric, problems)
         _note_types(place, marks[marks["code"].isin(rubric.codes)], rubric, units, problems)
+
+
+def _note_between(place: str, marks: pd.DataFrame, rubric: Rubric, problems: Problems) -> None:
+    """Note marks of a checklist that are neither yes nor no; those outside 0 to 1 are noted as out of range."""
+    between = marks[(marks["score"] > 0) & (marks["score"] < 1)]
+    if len(between):
+        found = f"{between['score'].iloc[0]:g} ({rows_text(between.index)})"
+        problems.add(f"{place}: {rubric.code}", "neither_yes_nor_no", found, "1, 0", "1 = 有, 0 = 无 (there, or not)")
 
 
 def _note_types(place: str, marks: pd.DataFrame, rubric: Rubric, units: Units, problems: Problems) -> None:

@@ -300,6 +300,12 @@ RUBRICS = Schema(
             "choice",
             allowed=("officials", "people", ""),
         ),
+        TableColumn(
+            "kind",
+            "空=打分;checklist=核对清单(如四个一),每项只填 1(有)或 0(无),评分项的最低分、最高分写 0、1",
+            "choice",
+            allowed=("checklist", ""),
+        ),
     ),
     ("code",),
 )

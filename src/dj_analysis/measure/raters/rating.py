@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ...errors import DjWarning
+from ...errors import DjWarning, UsageError
 from ...result import Result
 from ...spec.periods import order
+from ...spec.rubrics import CHECKLIST
 from ...spec.settings import FLOOR
 from ...spec.specification import Specification
 from ..basis import Basis, digest_of
@@ -155,6 +156,8 @@ def rate(
     rows = checked_sheets(ratings.table if isinstance(ratings, Ratings) else ratings, spec)
     bases = tuple(Basis("ratings", p, spec, values=digest_of(part)) for p, part in rows.groupby("period"))
     rows, name_of_rubric = of_rubric(rows, spec, rubric)
+    if name_of_rubric in spec.rubrics and spec.rubrics[name_of_rubric].kind == CHECKLIST:
+        raise UsageError(f"{name_of_rubric}: 核对清单不计平均分,用 methods.checklist (a checklist is not averaged)")
     if declared is not None:
         officials = declared.by_officials(name_of_rubric)
         bases = tuple(basis for basis in declared.basis if basis.period in set(rows["period"]))

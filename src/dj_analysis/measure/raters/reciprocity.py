@@ -101,6 +101,24 @@ def reciprocity(
     )  # fmt: skip
 
 
+def judge_each_other(ratings: Ratings, rubric: str | None = None) -> bool:
+    """Tell whether units that were judged are raters of others under a rubric, so that :func:`reciprocity` has something to look at.
+
+    Examples
+    --------
+    >>> methods.judge_each_other(ws.ratings("2026Q3"), "HC")  # doctest: +SKIP
+    True
+    """
+    rows, _ = of_rubric(ratings.table, ratings.spec, rubric)
+    for period, part in rows[rows["kind"] == "inspection"].groupby("period"):
+        units, names = ratings.spec.units.at(str(period)), [*part["rater"], *part["unit"]]
+        codes = units.resolve([str(name) for name in names]) if ratings.spec.units.rows else {}
+        judged = {codes.get(unit, unit) for unit in part["unit"]}
+        if judged & {codes.get(rater, rater) for rater in part["rater"]}:
+            return True
+    return False
+
+
 def dyadic(marks: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
     """Return reciprocity with interval and p, and the relations, of a square matrix of marks (raters × targets, diagonal unused)."""
     k = len(marks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .choice_figures import plot_choices
 from .cluster_figures import plot_clusters, plot_profiles, plot_stability
+from .driver_figures import plot_drivers
 from .effect_figures import plot_event, plot_its
 from .plane_figures import plot_plane
 from .rank_figures import plot_ranks
@@ -25,6 +26,7 @@ _DRAWN = (
     plot_choices,
     plot_its,
     plot_event,
+    plot_drivers,
     plot_warnings,
 )
 PLOTS = {function.__name__: function for function in _DRAWN}
