@@ -23,6 +23,7 @@ ORDER = [
     "publish",
     "folder",
     "unit_tables",
+    "warning_history",
     "workspace",
     "audit",
     "proposal",

@@ -173,7 +173,7 @@ def _digest(result: Result) -> str:
 
 _ABOUT = {
     "survey": ("persons",), "ratings": ("persons", "units"), "requests": ("persons",), "indicators": ("units",),
-    "events": ("units",), "obligations": ("units",),
+    "events": ("units",), "legacy": ("units",), "obligations": ("units",),
 }  # fmt: skip
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 from ..errors import DataError
 from ..measure.basis import Basis, bases_of
-from ..measure.intake.obligation_tables import Obligations
 from ..measure.intake.score_sheets import Ratings
+from ..measure.obligation_states import Obligations
 from ..measure.survey import Indicators
+from ..result import Result
 from ..spec.periods import parse
 from ..spec.settings import FLOOR
 from ..spec.specification import Specification
@@ -112,6 +113,13 @@ def obligation_plans(obligations: Obligations, period: str) -> dict[Wave, WavePl
     months = [end.shift(step).text for step in range(-MONTHS_BEFORE, MONTHS_AFTER + 1)]
     bases = (Basis("obligations", month, obligations.spec, values=obligations.digest) for month in months)
     return {("obligations", basis.period): WavePlan(Mask(None, {}), basis) for basis in bases}
+
+
+def legacy_plans(legacy: Result | None) -> dict[Wave, WavePlan]:
+    """Return what may be seen of figures made by hand before: all but those of fewer people than min_group."""
+    if legacy is None:
+        return {}
+    return {("legacy", basis.period): WavePlan(Mask(None, {}), basis) for basis in legacy.basis}
 
 
 def _closed_indicators(given: Indicators) -> frozenset[ClosedCell]:

@@ -35,6 +35,10 @@ NO_UNIT_ABOVE = "no_unit_above"
 NO_SURE_GAP = "no_sure_gap"
 NO_MEASURE_FOR_ITEMS = "no_measure_for_items"
 
+SAME_FIGURE = "same_figure"
+OTHER_PEOPLE = "other_people"
+OTHER_METHOD = "other_method"
+
 HIDING = (SMALL_GROUP, COMPLEMENT, NO_COUNT_OF_PEOPLE)  # hidden by rule
 
 #: Code → what is printed, in Chinese and English. Reasons that one method alone gives stand beside it; their words are here.
@@ -61,6 +65,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "fewer than half of the questions are the same, not compared",
     ),
     SUPPRESSED_AT_SOURCE: ("来源已隐去", "hidden by its source"),
+    SAME_FIGURE: ("一致", "the same"),
+    OTHER_PEOPLE: ("计入的人数不同", "other people were counted"),
+    OTHER_METHOD: ("计算口径不同", "computed in another way"),
     MISSING_VALUE: ("无数据", "no data"),
     FEWER_THAN_HALF_CLOSED: ("办结不足一半，中位数尚不能估计", "fewer than half would have closed, no median yet"),
     RAISE_PARTICIPATION: (

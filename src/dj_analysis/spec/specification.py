@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from typing import Self
 
@@ -42,6 +43,8 @@ class Specification:
         Code → what a kind of score sheet asks, of which units.
     interventions
         The library of measures that proposals are taken from.
+    fieldwork
+        First and last day of a wave's survey, where they are declared.
     cross
         Cross-classifications that may be published: a unit level or group column, then group columns.
     types_en
@@ -67,6 +70,7 @@ class Specification:
     purpose: str = ""
     fonts: str = ""
     official: Official = field(default_factory=Official)
+    fieldwork: Mapping[str, tuple[date, date]] = field(default_factory=dict)
     cross: tuple[tuple[str, ...], ...] = ()
     types_en: Mapping[str, str] = field(default_factory=dict)
 
