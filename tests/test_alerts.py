@@ -20,7 +20,8 @@ from dj_analysis import methods
 from dj_analysis.errors import Problems, UsageError
 from dj_analysis.judge.alerts import Alerts, reason_words
 from dj_analysis.measure.inference import uncertainty
-from dj_analysis.measure.intake.obligation_tables import Obligations, obligations_of
+from dj_analysis.measure.intake.obligation_tables import obligations_of
+from dj_analysis.measure.obligation_states import Obligations
 from dj_analysis.spec.bands import Band, Bands, default_bands, read_bands
 from dj_analysis.spec.codebook import Codebook
 from dj_analysis.spec.schemas import OBLIGATION_EVENTS, OBLIGATIONS

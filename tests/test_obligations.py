@@ -7,6 +7,7 @@ with no upper end (survival in R with conf.type "log-log": median 23, lower 13, 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,12 @@ def test_where_each_measure_stands(tracked):
     assert rows.loc[["M4", "M6"], "due"].tolist() == ["2026-09-30", ""]
     assert rows.loc["M6", "unit"] == "B2"
     assert tracked.overdue.table[["number", "obligation"]].values.tolist() == [[1, "M2"]]
+
+
+def test_warnings_are_told_which_units_have_overdue_measures(office):
+    work = dj.open_workspace(office()).obligations(kind="measure")
+    assert work.overdue_units(date(2026, 9, 30)) == {"B1"}
+    assert work.overdue_units(date(2026, 7, 20)) == frozenset()
 
 
 def test_the_summary_counts_what_has_fallen_due(tracked):

@@ -12,9 +12,10 @@ from .errors import Problems, UsageError, unknown
 from .folder import questions_of_indicators
 from .measure.intake.indicator_values import ReleasedValues, indicators_of, load_teams, load_values, periods_of
 from .measure.intake.legacy import load_legacy
-from .measure.intake.obligation_tables import Obligations, load_obligations
+from .measure.intake.obligation_tables import load_obligations
 from .measure.intake.score_sheets import Ratings, load_ratings
 from .measure.intake.sources import raise_for
+from .measure.obligation_states import Obligations
 from .measure.survey import Indicators
 from .result import Result
 from .spec.periods import order, parse, up_to

@@ -14,8 +14,7 @@ from statsmodels.duration.survfunc import SurvfuncRight
 from ..errors import UsageError
 from ..measure.basis import Basis
 from ..measure.inference.uncertainty import shares_interval
-from ..measure.intake.obligation_tables import Obligations
-from ..measure.obligation_states import day_of, standing
+from ..measure.obligation_states import Obligations, day_of, where_they_stand
 from ..measure.scores import joined
 from ..result import Result
 from ..spec import reasons
@@ -100,7 +99,7 @@ def track(obligations: Obligations, asof: str | date) -> Tracked:
         )
     day, spec = day_of(asof), obligations.spec
     month = f"{day:%Y-%m}"
-    rows = standing(obligations, asof)
+    rows = where_they_stand(obligations, asof)
     units = spec.units
     levels = {unit: units[unit].level if unit in units else units.root.level for unit in rows["unit"].unique()}
     common: dict[str, Any] = {

@@ -195,7 +195,7 @@ def _by_item(library: InterventionLibrary, codebook: Codebook) -> ByItem:
 def _flagged(alerts: Result, now: Scores, levels: Collection[str]) -> pd.DataFrame:
     """Return the alerts of units that may be shown and have a warning, or too low a participation to be judged."""
     table = alerts.table
-    hidden = set().union(*now.withheld.values(), *alerts.withheld.values())
+    hidden = {row for result in (now, alerts) for row in result.withheld.get(now.period, ())}
     shown = np.array([row not in hidden for row in zip(table["level"], table["unit"], strict=True)], dtype=bool)
     wanted = (table["warning"] != "") | table["reason"].isin(SILENT)
     return table[wanted & table["level"].isin(levels) & shown]

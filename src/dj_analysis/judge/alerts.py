@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import UsageError
-from ..measure.intake.obligation_tables import Obligations
-from ..measure.obligation_states import overdue_units
+from ..measure.obligation_states import Obligations
 from ..measure.scores import Scores
 from ..result import Result
 from ..spec import reasons
@@ -150,7 +149,7 @@ def alerts(
     findings.append(persistent(grades, before, _improved(change, keys, index), chance, index))
     grades = gravest(findings)
     if work is not None:
-        late = np.isin([unit for _, unit in keys], sorted(overdue_units(work, parse(now.period).end)))
+        late = np.isin([unit for _, unit in keys], sorted(work.overdue_units(parse(now.period).end)))
         findings.append(overdue(grades, before, late, chance, index))
         grades = gravest(findings)
     table = pd.DataFrame({"period": now.period, "level": units["level"], "unit": units["unit"]})

@@ -2,19 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from ..errors import UsageError
+from ..errors import UsageError, unknown
 from ..spec import workdays
-from .intake.obligation_tables import Obligations
+from ..spec.kinds import ObligationKind
+from ..spec.specification import Specification
 
 NEVER = np.datetime64("NaT", "s")
 
 
-def standing(obligations: Obligations, asof: str | date) -> pd.DataFrame:
+@dataclass(frozen=True, repr=False)
+class Obligations:
+    """Things promised or due, of the kinds that rules.toml declares, with what became of them.
+
+    Attributes
+    ----------
+    table
+        obligation, kind, unit, opened, due (days; not a time where none is given), label, subject, owner_role, class,
+        orientation, parent, cycle, weight, satisfaction; one row an obligation.
+    events
+        place (row of ``table``), state (code), time; in order within each obligation.
+    digest
+        Hash of everything that was read: what a report of them rests on.
+    """
+
+    table: pd.DataFrame = field(repr=False)
+    events: pd.DataFrame = field(repr=False)
+    spec: Specification = field(repr=False)
+    digest: str = ""
+
+    def __repr__(self) -> str:
+        counts = self.table["kind"].value_counts()
+        return f"Obligations({', '.join(f'{kind}: {count}' for kind, count in counts.items()) or 'none'})"
+
+    def of_kind(self, kind: str) -> Obligations:
+        """Return those of one kind; they rest on the same files.
+
+        Raises
+        ------
+        UsageError
+            No such kind is declared; names those that are.
+        """
+        if kind not in self.kinds:
+            raise unknown("事项类别/kind of obligation", kind, self.kinds)
+        chosen = np.flatnonzero((self.table["kind"] == kind).to_numpy())
+        place = np.full(len(self.table), -1)
+        place[chosen] = np.arange(len(chosen))
+        events = self.events.assign(place=place[self.events["place"].to_numpy()])
+        events = events[events["place"] >= 0].reset_index(drop=True)
+        return replace(self, table=self.table.iloc[chosen].reset_index(drop=True), events=events)
+
+    @cached_property
+    def kinds(self) -> Mapping[str, ObligationKind]:
+        """The declared kinds by code."""
+        return self.spec.rules.kinds
+
+    def overdue_units(self, asof: date) -> frozenset[str]:
+        """Return the units with an overdue obligation on a day; what :func:`dj_analysis.alerts` asks of measures."""
+        rows = where_they_stand(self, asof)
+        return frozenset(rows.loc[rows["overdue"], "unit"])
+
+
+def where_they_stand(obligations: Obligations, asof: str | date) -> pd.DataFrame:
     """Return the state of every obligation opened until a day, of what was entered until that day.
 
     Parameters
@@ -65,12 +121,6 @@ def standing(obligations: Obligations, asof: str | date) -> pd.DataFrame:
         overdue_days=np.where(overdue, days, np.nan), fallen_due=past & ~given_up,
         on_time=past & ~given_up & (fulfilled <= due), colour=facts.colours(current, overdue),
     )  # fmt: skip
-
-
-def overdue_units(obligations: Obligations, asof: str | date) -> set[str]:
-    """Return the units with an obligation that is past its day and not done."""
-    rows = standing(obligations, asof)
-    return set(rows.loc[rows["overdue"], "unit"])
 
 
 def day_of(asof: str | date) -> pd.Timestamp:

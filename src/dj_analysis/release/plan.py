@@ -69,14 +69,18 @@ class ReleasePlan:
     @property
     def id(self) -> str:
         """Short hash of everything the plan decides, and of what it rests on; a wave in which nothing was counted decides nothing."""
-        counted = [(wave, plan) for wave, plan in sorted(self.waves.items()) if plan.basis.sums or plan.basis.values]
-        decided = [(wave, *_told(plan)) for wave, plan in counted]
+        decided = [(wave, *_told(plan)) for wave, plan in sorted(self._counted.items())]
         return hashlib.sha256(repr((self.period, self.min_group, decided)).encode()).hexdigest()[:16]
 
     @property
     def hidden(self) -> Mapping[Wave, frozenset[Row]]:
         """(programme, period) → the rows that are not shown."""
-        return {wave: frozenset(plan.mask.hidden) for wave, plan in self.waves.items()}
+        return {wave: frozenset(plan.mask.hidden) for wave, plan in self._counted.items()}
+
+    @property
+    def _counted(self) -> Mapping[Wave, WavePlan]:
+        """The waves in which something was counted: a workspace without obligations has nothing to decide about them."""
+        return {wave: plan for wave, plan in self.waves.items() if plan.basis.sums or plan.basis.values}
 
     @property
     def official(self) -> bool:

@@ -209,7 +209,8 @@ def _check_basis(name: str, result: Result, plan: ReleasePlan) -> None:
     for period in result.periods or (result.period,):
         wave = (result.programme, period)
         if wave not in plan.waves:
-            known = ", ".join(sorted({period for _, period in plan.waves}))
+            own = {period for programme, period in plan.waves if programme == result.programme}
+            known = ", ".join(sorted(own or {period for _, period in plan.waves}))
             raise UsageError(f"{where}发布方案不含 {period} (the release plan does not cover it);有/has: {known}")
         if wave not in bases:
             if result.about == "persons":

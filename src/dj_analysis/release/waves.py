@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from ..errors import DataError
 from ..measure.basis import Basis, bases_of
-from ..measure.intake.obligation_tables import Obligations
 from ..measure.intake.score_sheets import Ratings
+from ..measure.obligation_states import Obligations
 from ..measure.survey import Indicators
 from ..result import Result
 from ..spec.periods import parse

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from ...errors import DjError, Problems, unknown
+from ...errors import DjError, Problems
 from ...spec.kinds import OWN_RULES, ObligationKind
 from ...spec.periods import bound
 from ...spec.schemas import OBLIGATION_EVENTS, OBLIGATIONS, Schema
@@ -17,56 +15,10 @@ from ...spec.settings import Settings
 from ...spec.specification import Specification
 from ...spec.tables import Table, load_table, numbers, once_a_value, rows_text, whole_numbers
 from ..basis import digest_of
+from ..obligation_states import Obligations
 from .identifiers import check_names, shown_path
 
 TEXTS = ("label", "subject", "owner_role", "class", "orientation", "parent", "cycle")
-
-
-@dataclass(frozen=True, repr=False)
-class Obligations:
-    """Things promised or due, of the kinds that rules.toml declares, with what became of them.
-
-    Attributes
-    ----------
-    table
-        obligation, kind, unit, opened, due (days; not a time where none is given), label, subject, owner_role, class,
-        orientation, parent, cycle, weight, satisfaction; one row an obligation.
-    events
-        place (row of ``table``), state (code), time; in order within each obligation.
-    digest
-        Hash of everything that was read: what a report of them rests on.
-    """
-
-    table: pd.DataFrame = field(repr=False)
-    events: pd.DataFrame = field(repr=False)
-    spec: Specification = field(repr=False)
-    digest: str = ""
-
-    def __repr__(self) -> str:
-        counts = self.table["kind"].value_counts()
-        return f"Obligations({', '.join(f'{kind}: {count}' for kind, count in counts.items()) or 'none'})"
-
-    def of_kind(self, kind: str) -> Obligations:
-        """Return those of one kind; they rest on the same files.
-
-        Raises
-        ------
-        UsageError
-            No such kind is declared; names those that are.
-        """
-        if kind not in self.kinds:
-            raise unknown("事项类别/kind of obligation", kind, self.kinds)
-        chosen = np.flatnonzero((self.table["kind"] == kind).to_numpy())
-        place = np.full(len(self.table), -1)
-        place[chosen] = np.arange(len(chosen))
-        events = self.events.assign(place=place[self.events["place"].to_numpy()])
-        events = events[events["place"] >= 0].reset_index(drop=True)
-        return replace(self, table=self.table.iloc[chosen].reset_index(drop=True), events=events)
-
-    @cached_property
-    def kinds(self) -> Mapping[str, ObligationKind]:
-        """The declared kinds by code."""
-        return self.spec.rules.kinds
 
 
 def load_obligations(settings: Settings, spec: Specification, problems: Problems) -> Obligations:
