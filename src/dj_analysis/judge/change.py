@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,8 @@ from statsmodels.stats.multitest import multipletests
 
 from ..errors import UsageError
 from ..measure.common_items import asked_items, common_items, enough_in_common, on_common_items
+from ..measure.inference import uncertainty
+from ..measure.inference.unitlaws import unit_laws
 from ..measure.linked_series import brought_to
 from ..measure.members import finest, members, merged_parts
 from ..measure.scores import Scores
@@ -22,6 +24,7 @@ from ..spec import reasons
 from ..spec.purpose import check_purposes
 from ..spec.specification import Specification
 from ..spec.units import ALL, NO_UNIT
+from .moderated import chance, too_skewed
 
 COLUMNS = (
     "items",
@@ -111,12 +114,13 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     changes["difference"] = changes["now"] - changes["before"]
     changes = _with_interval(changes, table, spec.rules.change.confidence)
     withheld = {**before.withheld, **now.withheld}
+    changes["p"], piled = _of_all_units(changes, now, before, withheld)
     changes["q"] = changes.groupby(["level", "code"])["p"].transform(q_values, told_apart(changes, withheld))
     changes["mix"], changes["within"] = _decomposition(changes, *_of_shown_units(now, earlier))
     changes["real"] = (changes["q"] <= spec.rules.change.false_discovery) & (
         (changes["low"] > 0) | (changes["high"] < 0)
     )
-    changes["reason"] = _reasons(changes)
+    changes["reason"] = _reasons(changes, piled)
     changes.loc[apart, "reason"] = reasons.TOO_FEW_COMMON_ITEMS
     return Change(
         table=changes, keys=("period", "before_period", *keys), statistics=("n", "n_before", *COLUMNS), period=now.period,
@@ -218,30 +222,69 @@ def _of_shown_units(now: Scores, before: Scores) -> tuple[Scores, Scores]:
     return waves[0], waves[1]
 
 
-def _decomposition(changes: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.ndarray, np.ndarray]:
-    mix, within = np.full(len(changes), np.nan), np.full(len(changes), np.nan)
-    if not now.sums or not before.sums:
-        return mix, within
+@dataclass(frozen=True)
+class _Level:
+    """Both waves' sums of one level, the earlier first: the finest units, and which of them each unit of now held."""
+
+    blocks: list[UnitSums]
+    held: dict[str, tuple[list[str], list[str]]]
+
+
+def _levels(levels: Iterable[str], now: Scores, before: Scores) -> Iterator[tuple[str, str, _Level]]:
+    """Yield each level that both waves have sums of, with its axis; units merged since are put together of their parts."""
     later, before_units = now.spec.units.at(now.period), now.spec.units.at(before.period)
-    successors = now.spec.units.successors
-    position = {key: i for i, key in enumerate(zip(changes["level"], changes["unit"], changes["code"], strict=True))}
-    for level in changes["level"].unique():
+    for level in levels:
         axis = later.tree_of(level) if level in later.levels else level
         if axis not in now.sums or axis not in before.sums:
             continue
-        names = successors if axis in later.trees else {}
         cells = [cell for cell in now.sums[axis].cells if cell[0] == "anchors" and cell in before.sums[axis].cells]
         blocks = [wave.sums[axis].laid_out(wave.sums[axis].units, cells) for wave in (before, now)]
         known = level in before_units.levels or axis not in before_units.trees
         prior = members(level, axis, before_units, blocks[0]) if known else {}
+        held = {}
         for unit, inside in members(level, axis, later, blocks[1]).items():
             parts = merged_parts(unit, now.spec, before.period)
-            earlier = finest(parts, before_units, blocks[0]) if parts else prior.get(unit, [])
-            held: list[dict[str, list[str]]] = [{names.get(u, u): [] for u in group} for group in (earlier, inside)]
-            for group, labels in zip((earlier, inside), held, strict=True):
+            held[unit] = (finest(parts, before_units, blocks[0]) if parts else prior.get(unit, []), list(inside))
+        yield level, axis, _Level(blocks, held)
+
+
+def _of_all_units(
+    changes: pd.DataFrame, now: Scores, before: Scores, withheld: Mapping[str, frozenset[tuple[str, str]]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return p with the law of each mean learned from all units, and where a mean is too skewed for one."""
+    p, piled = changes["p"].to_numpy(float).copy(), np.zeros(len(changes), dtype=bool)
+    if now.about != "persons" or not now.sums or not before.sums:
+        return p, piled
+    hidden = set().union(*withheld.values())
+    rows = {key: i for i, key in enumerate(zip(changes["level"], changes["unit"], changes["code"], strict=True))}
+    for level, _, part in _levels(changes["level"].unique(), now, before):
+        waves = [block.rolled_up({u: both[k] for u, both in part.held.items()}) for k, block in enumerate(part.blocks)]
+        kept = np.array([(level, unit) not in hidden for unit in part.held])
+        means = [uncertainty.means(wave.sums) for wave in waves]
+        laws = [unit_laws(wave.sums, mean, kept) for wave, mean in zip(waves, means, strict=True)]
+        judged, skewed = chance(means[1].mean - means[0].mean, laws[1], laws[0]), too_skewed(laws[1], laws[0])
+        for i, unit in enumerate(part.held):
+            for j, (_, code) in enumerate(waves[1].cells):
+                row = rows.get((level, unit, code))
+                if row is not None and np.isfinite(p[row]):
+                    p[row], piled[row] = judged[i, j], skewed[i, j]
+    return p, piled
+
+
+def _decomposition(changes: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.ndarray, np.ndarray]:
+    mix, within = np.full(len(changes), np.nan), np.full(len(changes), np.nan)
+    if not now.sums or not before.sums:
+        return mix, within
+    later, successors = now.spec.units.at(now.period), now.spec.units.successors
+    position = {key: i for i, key in enumerate(zip(changes["level"], changes["unit"], changes["code"], strict=True))}
+    for level, axis, part in _levels(changes["level"].unique(), now, before):
+        names = successors if axis in later.trees else {}
+        for unit, groups in part.held.items():
+            held: list[dict[str, list[str]]] = [{names.get(u, u): [] for u in group} for group in groups]
+            for group, labels in zip(groups, held, strict=True):
                 for u in group:
                     labels[names.get(u, u)].append(u)
-            for code, (change_mix, change_within) in _kitagawa(blocks, held).items():
+            for code, (change_mix, change_within) in _kitagawa(part.blocks, held).items():
                 i = position.get((level, unit, code))
                 if i is not None:
                     mix[i], within[i] = change_mix, change_within
@@ -269,8 +312,9 @@ def _kitagawa(blocks: list[UnitSums], held: list[dict[str, list[str]]]) -> Mappi
     return {code: (mix[j], within[j]) for j, (_, code) in enumerate(blocks[1].cells)}
 
 
-def _reasons(changes: pd.DataFrame) -> pd.Series:
+def _reasons(changes: pd.DataFrame, piled: np.ndarray) -> pd.Series:
     reason = pd.Series("", index=changes.index, dtype="str")
+    reason[piled] = reasons.PILED_UP
     reason[changes["p"].notna() & changes["q"].isna()] = reasons.TOO_FEW_TO_JUDGE
     reason[changes["se"].isna()] = reasons.NO_ERROR_SOURCE
     reason[changes["difference"].isna()] = reasons.NOT_IN_BOTH

@@ -28,6 +28,7 @@ VALUE_CORRECTED = "value_corrected"
 OTHERS_CORRECTED = "others_corrected"
 VERSIONS_NOT_LINKED = "versions_not_linked"
 TOO_FEW_COMMON_ITEMS = "too_few_common_items"
+PILED_UP = "piled_up"
 
 HIDING = (SMALL_GROUP, COMPLEMENT, NO_COUNT_OF_PEOPLE)  # hidden by rule
 
@@ -53,6 +54,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     TOO_FEW_COMMON_ITEMS: (
         "两期相同的题不足一半，不作比较",
         "fewer than half of the questions are the same, not compared",
+    ),
+    PILED_UP: (
+        "作答集中于一端而人数较少，不作判断",
+        "answers pile up at one end and respondents are few, not judged",
     ),
     SUPPRESSED_AT_SOURCE: ("来源已隐去", "hidden by its source"),
     MISSING_VALUE: ("无数据", "no data"),
