@@ -137,3 +137,18 @@ def compare_p(before: dict[str, np.ndarray], now: dict[str, np.ndarray]) -> np.n
     everybody = np.ones(len(before["n"]), dtype=bool)
     laws = [unit_laws(wave, mean, everybody) for wave, mean in zip((before, now), estimates, strict=True)]
     return chance(estimates[1].mean - estimates[0].mean, laws[1], laws[0])
+
+
+def planted(sums: dict[str, np.ndarray], points: float, units: int) -> dict[str, np.ndarray]:
+    """Lower everybody of the first units by so many points."""
+    moved = {name: values.copy() for name, values in sums.items()}
+    old, c = {name: values[:units] for name, values in sums.items()}, -points
+    moved["wx"][:units] = old["wx"] + c * old["w"]
+    moved["wxx"][:units] = old["wxx"] + 2 * c * old["wx"] + c**2 * old["w"]
+    moved["wxxx"][:units] = old["wxxx"] + 3 * c * old["wxx"] + 3 * c**2 * old["wx"] + c**3 * old["w"]
+    moved["wxxxx"][:units] = (
+        old["wxxxx"] + 4 * c * old["wxxx"] + 6 * c**2 * old["wxx"] + 4 * c**3 * old["wx"] + c**4 * old["w"]
+    )
+    moved["wwx"][:units] = old["wwx"] + c * old["ww"]
+    moved["wwxx"][:units] = old["wwxx"] + 2 * c * old["wwx"] + c**2 * old["ww"]
+    return moved

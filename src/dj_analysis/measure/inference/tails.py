@@ -62,11 +62,14 @@ def two_weights(n: np.ndarray, w: np.ndarray, ww: np.ndarray, www: np.ndarray) -
     Returns
     -------
     list
-        (persons, what one of them adds to the standardised mean for one standard deviation), twice.
+        (persons, what one of them adds to the standardised mean for one standard deviation), twice; once where all weights
+        are equal.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         mean, variance = w / n, ww / n - (w / n) ** 2
         unequal = variance > 1e-9 * mean**2
+        if not unequal.any():
+            return [(n, 1 / np.sqrt(n))]
         variance = np.where(unequal, variance, 1.0)
         skewness = (www / n - 3 * mean * ww / n + 2 * mean**3) / variance**1.5
         root = np.sqrt(skewness**2 + 4)
@@ -140,13 +143,15 @@ def _cumulants(t: np.ndarray, parts: Sequence[tuple[np.ndarray, ...]]) -> tuple[
     """Cumulant generating function of the sum at t and its two derivatives."""
     value, first, second = np.zeros_like(t), np.zeros_like(t), np.zeros_like(t)
     for persons, scale, at, share in parts:
-        exponent = at * (scale * t)
-        top = exponent.max(axis=0)
-        weight = share * np.exp(exponent - top)
-        total = weight.sum(axis=0)
-        weight /= total
-        mean = (weight * at).sum(axis=0)
+        step = scale * t
+        exponents = [point * step for point in at]
+        top = np.maximum(np.maximum(exponents[0], exponents[1]), exponents[2])
+        weights = [part * np.exp(exponent - top) for part, exponent in zip(share, exponents, strict=True)]
+        total = weights[0] + weights[1] + weights[2]
+        weighed = [weight * point for weight, point in zip(weights, at, strict=True)]
+        mean = (weighed[0] + weighed[1] + weighed[2]) / total
+        square = (weighed[0] * at[0] + weighed[1] * at[1] + weighed[2] * at[2]) / total
         value += persons * (np.log(total) + top)
         first += persons * scale * mean
-        second += persons * scale**2 * ((weight * at**2).sum(axis=0) - mean**2)
+        second += persons * scale**2 * (square - mean**2)
     return value, first, second
