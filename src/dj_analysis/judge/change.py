@@ -64,7 +64,9 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
 
     Respondents of two waves are not linked, so the waves are independent: se² = se₁² + se₂², the interval is Student's t with
     Welch–Satterthwaite degrees of freedom. p of a survey's change rests on the laws of both means, learned from all units of
-    the level (:mod:`dj_analysis.judge.moderated`): with unequal numbers of respondents skewness does not cancel. A change is ``real`` where its interval excludes 0 and its q-value (BH 1995
+    the level (:mod:`dj_analysis.judge.moderated`): with unequal numbers of respondents skewness does not cancel.
+
+    A change is ``real`` where its interval excludes 0 and its q-value (BH 1995
     over the units of its level and code) is at most the declared false discovery rate; otherwise it is within error.
     ``mix`` and ``within`` split the difference by finest units (Kitagawa 1955): within = Σ½(w₁+w₂)(m₂−m₁), mix =
     Σ½(m₁+m₂)(w₂−w₁); a unit present in one wave only counts as mix, people of a unit that a release hides count right at
