@@ -128,7 +128,7 @@ def alerts(
     Examples
     --------
     >>> dj.alerts(scores).where(level="branch").table[["unit", "warning"]].values.tolist()
-    [['B1', 'red'], ['B2', 'black'], ['B3', '']]
+    [['B1', 'red'], ['B2', ''], ['B3', '']]
     """
     if now.about != "persons":
         raise UsageError("预警只用于问卷 (warnings are for surveys)")

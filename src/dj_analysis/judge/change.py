@@ -12,6 +12,8 @@ from statsmodels.stats.multitest import multipletests
 
 from ..errors import UsageError
 from ..measure.common_items import asked_items, common_items, enough_in_common, on_common_items
+from ..measure.inference import uncertainty
+from ..measure.inference.unitlaws import unit_laws
 from ..measure.linked_series import brought_to
 from ..measure.scores import Scores
 from ..measure.survey_scores import restated
@@ -19,7 +21,8 @@ from ..result import Result
 from ..spec import reasons
 from ..spec.purpose import check_purposes
 from ..spec.specification import Specification
-from .decomposition import decomposition, of_shown_units
+from .decomposition import decomposition, levels_of_change, of_shown_units
+from .moderated import chance, too_skewed
 
 COLUMNS = (
     "items",
@@ -59,8 +62,11 @@ class Change(Result):
 def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     """Compare two waves unit by unit.
 
-    Respondents of two waves are not linked, so the waves are independent: se² = se₁² + se₂², Student's t with
-    Welch–Satterthwaite degrees of freedom. A change is ``real`` where its interval excludes 0 and its q-value (BH 1995
+    Respondents of two waves are not linked, so the waves are independent: se² = se₁² + se₂², the interval is Student's t with
+    Welch–Satterthwaite degrees of freedom. p of a survey's change rests on the laws of both means, learned from all units of
+    the level (:mod:`dj_analysis.judge.moderated`): with unequal numbers of respondents skewness does not cancel.
+
+    A change is ``real`` where its interval excludes 0 and its q-value (BH 1995
     over the units of its level and code) is at most the declared false discovery rate; otherwise it is within error.
     ``mix`` and ``within`` split the difference by finest units (Kitagawa 1955): within = Σ½(w₁+w₂)(m₂−m₁), mix =
     Σ½(m₁+m₂)(w₂−w₁); a unit present in one wave only counts as mix, people of a unit that a release hides count right at
@@ -111,12 +117,13 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     changes["difference"] = changes["now"] - changes["before"]
     changes = _with_interval(changes, table, spec.rules.change.confidence)
     withheld = {**before.withheld, **now.withheld}
+    changes["p"], piled = _of_all_units(changes, now, before, withheld)
     changes["q"] = changes.groupby(["level", "code"])["p"].transform(q_values, told_apart(changes, withheld))
     changes["mix"], changes["within"] = decomposition(changes, *of_shown_units(now, earlier))
     changes["real"] = (changes["q"] <= spec.rules.change.false_discovery) & (
         (changes["low"] > 0) | (changes["high"] < 0)
     )
-    changes["reason"] = _reasons(changes)
+    changes["reason"] = _reasons(changes, piled)
     changes.loc[apart, "reason"] = reasons.TOO_FEW_COMMON_ITEMS
     return Change(
         table=changes, keys=("period", "before_period", *keys), statistics=("n", "n_before", *COLUMNS), period=now.period,
@@ -198,8 +205,32 @@ def q_values(p: pd.Series, shown: pd.Series | None = None) -> pd.Series:
     return pd.Series(q, index=p.index)
 
 
-def _reasons(changes: pd.DataFrame) -> pd.Series:
+def _of_all_units(
+    changes: pd.DataFrame, now: Scores, before: Scores, withheld: Mapping[str, frozenset[tuple[str, str]]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return p with the law of each mean learned from all units, and where a mean is too skewed for one."""
+    p, piled = changes["p"].to_numpy(float).copy(), np.zeros(len(changes), dtype=bool)
+    if now.about != "persons" or not now.sums or not before.sums:
+        return p, piled
+    hidden = set().union(*withheld.values())
+    rows = {key: i for i, key in enumerate(zip(changes["level"], changes["unit"], changes["code"], strict=True))}
+    for part in levels_of_change(changes["level"].unique(), now, before):
+        waves = [block.rolled_up({u: both[k] for u, both in part.held.items()}) for k, block in enumerate(part.blocks)]
+        kept = np.array([(part.level, unit) not in hidden for unit in part.held])
+        means = [uncertainty.means(wave.sums) for wave in waves]
+        laws = [unit_laws(wave.sums, mean, kept) for wave, mean in zip(waves, means, strict=True)]
+        judged, skewed = chance(means[1].mean - means[0].mean, laws[1], laws[0]), too_skewed(laws[1], laws[0])
+        for i, unit in enumerate(part.held):
+            for j, (_, code) in enumerate(waves[1].cells):
+                row = rows.get((part.level, unit, code))
+                if row is not None and np.isfinite(p[row]):
+                    p[row], piled[row] = judged[i, j], skewed[i, j]
+    return p, piled
+
+
+def _reasons(changes: pd.DataFrame, piled: np.ndarray) -> pd.Series:
     reason = pd.Series("", index=changes.index, dtype="str")
+    reason[piled] = reasons.PILED_UP
     reason[changes["p"].notna() & changes["q"].isna()] = reasons.TOO_FEW_TO_JUDGE
     reason[changes["se"].isna()] = reasons.NO_ERROR_SOURCE
     reason[changes["difference"].isna()] = reasons.NOT_IN_BOTH

@@ -11,13 +11,15 @@ from scipy import stats
 from ..errors import UsageError
 from ..measure.crossnames import is_cross
 from ..measure.inference import uncertainty
+from ..measure.inference.unitlaws import laws_of_rest, unit_laws
 from ..measure.members import members
 from ..measure.scores import KEYS, Scores
 from ..measure.unitsums import UnitSums
 from ..result import Result
+from ..spec import reasons
 from ..spec.units import ALL
 from .change import q_values, told_apart
-from .moderated import chance, moderated
+from .moderated import chance, too_skewed
 
 STATISTICS = ("n", "n_rest", "score", "whole", "difference", "se", "low", "high", "p", "q", "real")
 
@@ -27,8 +29,8 @@ class Contrast(Result):
     """Differences of units from the whole.
 
     ``.table``: period, level, unit, form, code, n, n_rest, score, whole, difference (unit − whole, points), se, low, high
-    (95 %), p (moderated t, Smyth 2004, corrected for skewness: :mod:`dj_analysis.judge.moderated`), q (Benjamini–Hochberg
-    over the units and codes of a level and role), real.
+    (95 %), p (law of the mean learned from all units: :mod:`dj_analysis.judge.moderated`), q (Benjamini–Hochberg over the
+    units and codes of a level and role), real, reason (why there is no error, or no p where answers pile up among too few).
     """
 
 
@@ -91,7 +93,7 @@ def _level_table(scores: Scores, level: str, rolled: UnitSums, whole: UnitSums) 
         df = variance**2 / (unit.se**4 / unit.df + rest.se**4 / rest.df)
         difference, se = unit.mean - all_.mean, outside * np.sqrt(variance)
         half = stats.t.ppf(0.5 + scores.spec.rules.change.confidence / 2, df) * se
-        p = _chances(difference, rolled, whole, (unit, rest), outside, kept)
+        p, piled = chances(rolled, whole, kept)
     cells = rolled.cells
     shape = (len(rolled.units), len(cells))
     table = pd.DataFrame(
@@ -107,25 +109,22 @@ def _level_table(scores: Scores, level: str, rolled: UnitSums, whole: UnitSums) 
     }  # fmt: skip
     for name, values in columns.items():
         table[name] = np.asarray(values, dtype=float).ravel()
-    return table.astype({"unit": "str", "n": int, "n_rest": int})
+    table["reason"] = np.where(piled & np.isfinite(se), reasons.PILED_UP, unit.reason).ravel()
+    return table.astype({"unit": "str", "n": int, "n_rest": int, "reason": "str"})
 
 
-def _chances(
-    difference: np.ndarray,
-    rolled: UnitSums,
-    whole: UnitSums,
-    means: tuple[uncertainty.Means, uncertainty.Means],
-    outside: np.ndarray,
-    kept: np.ndarray,
-) -> np.ndarray:
-    """P of every difference: its unit's variance moderated, the skewness of both means taken into account."""
-    unit, rest = means
-    spread = moderated(rolled.sums, unit, kept)
-    cubes, squares = (rolled.sums.get("www", rolled.sums["n"]), rolled.sums["ww"])
-    all_cubes = whole.sums.get("www", whole.sums["n"])
-    lean = cubes / squares**1.5, (all_cubes - cubes) / (whole.sums["ww"] - squares) ** 1.5
-    own, other = unit.se**2 * spread.ratio, rest.se**2
-    df = (own + other) ** 2 / (own**2 / spread.df + other**2 / rest.df)
-    skewness = spread.skewness * (lean[0] * own**1.5 - lean[1] * other**1.5) / (own + other) ** 1.5
-    share = spread.own * own / (own + other)
-    return chance(difference / (outside * np.sqrt(own + other)), df, skewness, share)
+def chances(rolled: UnitSums, whole: UnitSums, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return p of every unit against the rest, and whether it is missing because a mean is too skewed.
+
+    Parameters
+    ----------
+    rolled, whole
+        Sums by unit, and of all together.
+    kept
+        Units that may be learned from.
+    """
+    others = {name: whole.sums[name] - values for name, values in rolled.sums.items()}
+    unit, rest = uncertainty.means(rolled.sums), uncertainty.means(others)
+    own = unit_laws(rolled.sums, unit, kept)
+    other = laws_of_rest(own, others, rest)
+    return chance(unit.mean - rest.mean, own, other), too_skewed(own, other)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -49,31 +49,49 @@ def decomposition(changes: pd.DataFrame, now: Scores, before: Scores) -> tuple[n
     return mix, within
 
 
+@dataclass(frozen=True)
+class LevelOfChange:
+    """Both waves' sums of one level, the earlier first: the finest units, and which of them each unit of now held."""
+
+    level: str
+    axis: str
+    blocks: list[UnitSums]
+    held: dict[str, tuple[list[str], list[str]]]
+
+
+def levels_of_change(levels: Iterable[str], now: Scores, before: Scores) -> Iterator[LevelOfChange]:
+    """Yield each level that both waves have sums of; units merged since are put together of their parts."""
+    later, before_units = now.spec.units.at(now.period), now.spec.units.at(before.period)
+    for level in levels:
+        axis = later.tree_of(level) if level in later.levels else level
+        if axis not in now.sums or axis not in before.sums:
+            continue
+        cells = [cell for cell in now.sums[axis].cells if cell[0] == "anchors" and cell in before.sums[axis].cells]
+        blocks = [wave.sums[axis].laid_out(wave.sums[axis].units, cells) for wave in (before, now)]
+        known = level in before_units.levels or axis not in before_units.trees
+        prior = members(level, axis, before_units, blocks[0]) if known else {}
+        held = {}
+        for unit, inside in members(level, axis, later, blocks[1]).items():
+            parts = merged_parts(unit, now.spec, before.period)
+            held[unit] = (finest(parts, before_units, blocks[0]) if parts else prior.get(unit, []), list(inside))
+        yield LevelOfChange(level, axis, blocks, held)
+
+
 def units_of_change(
     levels: Sequence[str], now: Scores, before: Scores
 ) -> Iterator[tuple[str, str, list[UnitSums], list[dict[str, list[str]]]]]:
     """Yield level, unit, the sums of both waves, and of which finest units each wave's whole consisted."""
     if not now.sums or not before.sums:
         return
-    later, before_units = now.spec.units.at(now.period), now.spec.units.at(before.period)
-    successors = now.spec.units.successors
-    for level in levels:
-        axis = later.tree_of(level) if level in later.levels else level
-        if axis not in now.sums or axis not in before.sums:
-            continue
-        names = successors if axis in later.trees else {}
-        cells = [cell for cell in now.sums[axis].cells if cell[0] == "anchors" and cell in before.sums[axis].cells]
-        blocks = [wave.sums[axis].laid_out(wave.sums[axis].units, cells) for wave in (before, now)]
-        known = level in before_units.levels or axis not in before_units.trees
-        prior = members(level, axis, before_units, blocks[0]) if known else {}
-        for unit, inside in members(level, axis, later, blocks[1]).items():
-            parts = merged_parts(unit, now.spec, before.period)
-            earlier = finest(parts, before_units, blocks[0]) if parts else prior.get(unit, [])
-            held: list[dict[str, list[str]]] = [{names.get(u, u): [] for u in group} for group in (earlier, inside)]
-            for group, labels in zip((earlier, inside), held, strict=True):
+    later, successors = now.spec.units.at(now.period), now.spec.units.successors
+    for part in levels_of_change(levels, now, before):
+        names = successors if part.axis in later.trees else {}
+        for unit, groups in part.held.items():
+            held: list[dict[str, list[str]]] = [{names.get(u, u): [] for u in group} for group in groups]
+            for group, labels in zip(groups, held, strict=True):
                 for u in group:
                     labels[names.get(u, u)].append(u)
-            yield level, unit, blocks, held
+            yield part.level, unit, part.blocks, held
 
 
 def kitagawa_parts(

@@ -110,7 +110,11 @@ def _moments(sums: Mapping[str, np.ndarray], j: int) -> dict[str, np.ndarray]:
         mean = sums["wx"][:, j] / w
         variance = np.maximum(sums["wxx"][:, j] / w - mean**2, 0)
         third = sums["wxxx"][:, j] / w - 3 * mean * sums["wxx"][:, j] / w + 2 * mean**3 if "wxxx" in sums else 0 * w
-    return {"mean": mean, "variance": variance, "third": third}
+        fourth = 3 * variance**2 + 0 * w
+        if "wxxxx" in sums:
+            cubes, squares = sums["wxxx"][:, j] / w, sums["wxx"][:, j] / w
+            fourth = sums["wxxxx"][:, j] / w - 4 * mean * cubes + 6 * mean**2 * squares - 3 * mean**4
+    return {"mean": mean, "variance": variance, "third": third, "fourth": fourth}
 
 
 def _replace(
@@ -135,13 +139,15 @@ def _replace(
     variance = np.maximum(own + (1 - (b**2).sum(axis=0)) * covariance, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         skewness = np.where(whole["variance"] > 0, whole["third"] / whole["variance"] ** 1.5, 0.0)
-    third = np.nan_to_num(skewness) * variance**1.5
+        kurtosis = np.where(whole["variance"] > 0, whole["fourth"] / whole["variance"] ** 2, 0.0)
+    third, fourth = np.nan_to_num(skewness) * variance**1.5, np.nan_to_num(kurtosis) * variance**2
     there = b.sum(axis=0) > 0
     n, w, ww = (np.where(there, sums[name][:, j], 0) for name in ("n", "w", "ww"))
     square = variance + mean**2
     written = {
         "n": n, "w": w, "ww": ww, "wx": w * mean, "wxx": w * square, "wwx": ww * mean, "wwxx": ww * square,
         "wxxx": w * (third + 3 * mean * square - 2 * mean**3),
+        "wxxxx": w * (fourth + 4 * mean * third + 6 * mean**2 * variance + mean**4),
     }  # fmt: skip
     for name in (name for name in written if name in sums):
         sums[name][:, j] = written[name]

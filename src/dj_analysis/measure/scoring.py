@@ -264,24 +264,30 @@ def _moments(name: str, x: Any, w: Any) -> dict[str, Any]:
     """Return the summands of one score but its number of people."""
     present, filled = (~x.is_null()).cast(_INT), x.fill_null(0)
     if w is None:
-        return {f"{name}:wx": filled, f"{name}:wxx": filled * filled, f"{name}:wxxx": filled * filled * filled}
+        powers = {"wx": filled, "wxx": filled * filled, "wxxx": filled * filled * filled}
+        powers["wxxxx"] = filled * filled * filled * filled
+        return {f"{name}:{power}": value for power, value in powers.items()}
     summands: dict[str, Any] = {}
     for power, prefix in ((w, "w"), (w * w, "ww")):
         summands |= {f"{name}:{prefix}": present * power, f"{name}:{prefix}x": filled * power}
         summands[f"{name}:{prefix}xx"] = filled * filled * power
-    return summands | {f"{name}:www": present * w * w * w, f"{name}:wxxx": filled * filled * filled * w}
+    cubes = {f"{name}:www": present * w * w * w, f"{name}:wxxx": filled * filled * filled * w}
+    return summands | cubes | {f"{name}:wxxxx": filled * filled * filled * filled * w}
+
+
+_FINE = {2: 19, 3: 13, 4: 6}
 
 
 def _halved(columns: Iterable[str]) -> dict[str, Any]:
     """Split columns of floats into a coarse and a fine half, so that their sums do not depend on the order of the rows.
 
     Engines add in parallel, in another order at each run. The coarse half is a multiple of 2⁻²⁶ (2⁻¹⁹ for squares, 2⁻¹³ for
-    cubes): sums of a million of them are exact. What the order does to the fine half is lost when the two are put together again.
+    cubes, 2⁻⁶ for fourth powers): sums of a million of them are exact. What the order does to the fine half is lost when the two are put together again.
     """
     halves = {}
     for name in columns:
         value = nw.col(name)
-        unit = float(2 ** (13 if name.endswith("xxx") else 19 if name.endswith("xx") else 26))
+        unit = float(2 ** _FINE.get(len(name) - len(name.rstrip("x")), 26))
         coarse = (value * unit).floor() / unit
         halves[name], halves[f"{name}~"] = coarse, value - coarse
     return halves

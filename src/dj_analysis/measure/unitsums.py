@@ -12,7 +12,7 @@ from scipy import sparse
 ONE_PERSON = 1e-9  # share of the weight others than the heaviest person hold, where rounding alone leaves any
 
 #: What is summed over persons, for each cell (form, code); x is the score 0-100, w the respondent's weight.
-STATISTICS = ("n", "w", "ww", "www", "wx", "wxx", "wxxx", "wwx", "wwxx", "answers", "favourable", "low")
+STATISTICS = ("n", "w", "ww", "www", "wx", "wxx", "wxxx", "wxxxx", "wwx", "wwxx", "answers", "favourable", "low")
 
 Cell = tuple[str, str]
 
@@ -51,8 +51,9 @@ class UnitSums:
     persons
         Number of respondents by unit, length U.
     sums
-        Statistic → array U × C: ``n`` persons with a score (and a weight above 0), Σw, Σw², Σw³, Σwx, Σwx², Σwx³, Σw²x, Σw²x², weighted answers
-        given, favourable ones among them, and persons below the low cut. Sums kept by an earlier version lack the cubes.
+        Statistic → array U × C: ``n`` persons with a score (and a weight above 0), Σw, Σw², Σw³, Σwx, Σwx², Σwx³, Σwx⁴, Σw²x, Σw²x²,
+        weighted answers given, favourable ones among them, and persons below the low cut. Sums kept by an earlier version
+        lack the cubes or the fourth powers.
     heaviest
         Largest weight of a respondent by unit, length U; None without weights, and in sums kept by an earlier version.
     """

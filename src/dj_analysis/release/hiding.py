@@ -151,6 +151,8 @@ def _add_hidden_rows(why: np.ndarray, table: pd.DataFrame, result: Result, plan:
 
 def _waves_in(plan: ReleasePlan, programme: str, period: str) -> list[WavePlan | None]:
     """Return the waves a period stands for: its own, or all of a span, in each of which a row must be shown; None where unknown."""
+    if (programme, period) in plan.waves:
+        return [plan.waves[programme, period]]
     if not isinstance(period, str) or not period:
         return [None]
     known = [one for name, one in plan.waves if name == programme]

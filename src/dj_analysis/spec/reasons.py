@@ -35,6 +35,7 @@ NO_UNIT_ABOVE = "no_unit_above"
 NO_SURE_GAP = "no_sure_gap"
 NO_MEASURE_FOR_ITEMS = "no_measure_for_items"
 DESCRIPTION_ONLY = "description_only"
+PILED_UP = "piled_up"
 
 SAME_FIGURE = "same_figure"
 OTHER_PEOPLE = "other_people"
@@ -64,6 +65,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     TOO_FEW_COMMON_ITEMS: (
         "两期相同的题不足一半，不作比较",
         "fewer than half of the questions are the same, not compared",
+    ),
+    PILED_UP: (
+        "作答集中于一端而人数较少，不作判断",
+        "answers pile up at one end and respondents are few, not judged",
     ),
     SUPPRESSED_AT_SOURCE: ("来源已隐去", "hidden by its source"),
     SAME_FIGURE: ("一致", "the same"),

@@ -37,7 +37,7 @@ def plot_warnings(result: Drawable, *, level: str | None = None, ax: Axes | None
     --------
     >>> axes = dj.plot_warnings(dj.alerts(scores), level="branch")
     >>> [label.get_text() for label in axes.get_yticklabels()]
-    ['第一支部', '第二支部']
+    ['一支部']
     """
     spec, table = result.spec, result.table
     units = spec.units.at(result.period)
