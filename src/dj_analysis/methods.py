@@ -5,6 +5,7 @@ from .act.regression_to_mean import expected_return, regression_to_mean
 from .judge.contributions import contributions
 from .judge.corrections import corrections
 from .judge.differences import differences, enps
+from .judge.drivers import asks_outcome
 from .judge.months_last import chance_guard, months_last
 from .judge.multiple_choice import choices_of_wave
 from .judge.plane import plane
@@ -58,6 +59,7 @@ __all__ = [
     "ScreeningRule",
     "agreement",
     "ahp",
+    "asks_outcome",
     "attributes",
     "auditable",
     "bland_altman",

@@ -144,6 +144,15 @@ def drivers(
     return Drivers(pd.concat(tables, ignore_index=True), KEYS, STATISTICS, parts=parts, **common)
 
 
+def asks_outcome(survey: Survey) -> bool:
+    """Tell whether a wave asked an outcome that its dimensions can be set beside."""
+    try:
+        _asked(survey, None)
+    except UsageError:
+        return False
+    return True
+
+
 def _asked(survey: Survey, outcome: str | None) -> tuple[str, str, tuple[Node, ...]]:
     """Return form, outcome and dimensions; the anchors where they ask the outcome."""
     codebook, trees = survey.codebook, survey.trees()

@@ -15,11 +15,14 @@ from ..measure.intake.appeals import GRANTED
 from ..measure.scores import Scores
 from ..release.protect import Protected
 from ..result import Result
+from ..spec import workdays
 from ..spec.periods import parse
 from ..spec.specification import Specification
 from ..spec.tree import Form, Tree
 from ..spec.units import ALL
 from .wording import fill, say
+
+WORKDAYS_AFTER = 8  # working days after a quarter on which new measures begin to count
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ class Scope:
         return {
             "period": parse(self.period).label(language),
             "in_year": str(parse(self.period).year),
+            "asof": self.asof,
             "last": self.period_label(self.before) if self._skipped else say(language, "wave_before"),
             "skipped": self._skipped,
             **self._fieldwork,
@@ -201,19 +205,45 @@ class Scope:
         filled = fill(sentence, None, {"unit": self.unit, "lang": self.spec.language, **self.names, **more})
         return filled.replace("|", "\n")
 
-    def annexes(self, scores: Protected, warned: Protected) -> dict[str, int]:
-        """What is attached to the first page, in order, with its number: units warned, tables of units and questions, notes.
+    def annexes(self, scores: Protected, warned: Protected, measures: Protected) -> dict[str, int]:
+        """What is attached to the first page, in order, with its number: units warned, measures, tables of units and questions, notes.
 
         A table in which nothing may be shown is no annex.
         """
         index = scores.where(unit=self.below, code=self.names["index"]) if self.below else None
         listed = [
             *(["a_alerts"] if len(warned.table) else []),
+            *(["a_measures"] if len(measures.table) else []),
             *(["a_units"] if index is not None and self.has_values(index) else []),
             *(["a_items"] if self.is_shown(scores) else []),
             "a_notes",
         ]
         return {key: number for number, key in enumerate(listed, start=1)}
+
+    @property
+    def asof(self) -> str:
+        """The day as of which work is told: the last of the period."""
+        return parse(self.period).end.isoformat()
+
+    @property
+    def work_start(self) -> str:
+        """The day from which new measures are counted: the eighth working day after the period."""
+        return workdays.after(parse(self.period).end, WORKDAYS_AFTER).isoformat()
+
+    def brief_items(self, summary: Protected, measures: Protected) -> list[str]:
+        """Items that the first page has beside its lasting ones: what became of earlier measures, what is put forward."""
+        return [
+            *(["followed_brief"] if self.is_followed(summary) else []),
+            *(["put_forward"] if len(measures.table) else []),
+        ]
+
+    def is_followed(self, summary: Protected) -> bool:
+        """Tell whether measures of the unit, or of those below it, were entered before."""
+        return bool((summary.table["unit"] == self.unit).any())
+
+    def ordinal(self, number: int) -> str:
+        """Return how an item of the first page is numbered: 五、 or 5."""
+        return f"{'一二三四五六七八九'[number - 1]}、" if self.spec.language == "zh" else f"{number}. "
 
     def annex_label(self, number: int) -> str:
         """Return what heads an annex: 附件1."""

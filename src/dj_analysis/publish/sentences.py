@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 from ..judge.alerts import ORDER
@@ -54,6 +55,44 @@ def warning_turns(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
         counts["graver"] += bool(before and now > before)
         counts["ended"] += bool(before and not now and row.get("rule") != "response")
     return {turn: count for turn, count in counts.items() if count}
+
+
+def most_common(rows: Iterable[Mapping[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Order the values of a column by the number of units they are told of; those of as many stay in their order.
+
+    Returns
+    -------
+    list
+        word, units (how many), row (the first), code (the driver of the first row).
+
+    Examples
+    --------
+    >>> rows = [{"unit": "A", "measure": "M1"}, {"unit": "A", "measure": "M2"}, {"unit": "B", "measure": "M2"}]
+    >>> [(one["word"], one["units"]) for one in most_common(rows, "measure")]
+    [('M2', 2), ('M1', 1)]
+    """
+    first: dict[Any, Mapping[str, Any]] = {}
+    units: dict[Any, set[str]] = {}
+    for row in rows:
+        first.setdefault(row[name], row)
+        units.setdefault(row[name], set()).add(row["unit"])
+    ordered = sorted(first, key=lambda word: -len(units[word]))
+    return [
+        {"word": word, "units": len(units[word]), "row": first[word], "code": first[word].get("driver")}
+        for word in ordered
+    ]
+
+
+def day_words(day: str, language: str) -> str:
+    """Write an ISO day as a reader does.
+
+    Examples
+    --------
+    >>> day_words("2026-10-08", "zh"), day_words("2026-10-08", "en")
+    ('10月8日', '8 October')
+    """
+    one = date.fromisoformat(day)
+    return f"{one.month}月{one.day}日" if language == "zh" else f"{one.day} {one:%B}"
 
 
 def question_words(node: Node, language: str) -> str:

@@ -13,11 +13,12 @@ import pandas as pd
 
 from ..errors import UsageError, unknown
 from ..judge.alerts import reason_words
+from ..judge.contributions import REST
 from ..release.protect import Protected
 from ..spec.columns import ALMOST_NEVER, SMALLEST_P, base_of, bounded, in_form, kind_of, written
 from ..spec.interventions import WORDED
 from ..spec.reasons import printed_reason
-from .sentences import moved, question_words, warning_turns
+from .sentences import day_words, most_common, moved, question_words, warning_turns
 
 
 def say(language: str, key: str, **values: Any) -> str:
@@ -136,6 +137,10 @@ class View:
                 row["name"] = spec.unit_label(row["unit"], row.get("level", ""))
             if "lacking" in row:
                 row["lacking_labels"] = [spec.code_label(one) for one in str(row["lacking"]).split("、") if one]
+            if "child" in row:
+                row["child_name"] = (
+                    spec.unit_label(row["child"]) if row["child"] != REST else say(spec.language, "rest")
+                )
             if "other" in row:
                 row["other_name"] = spec.unit_label(row["other"], row.get("level", ""))
             if "reason" in row:
@@ -186,6 +191,8 @@ def _environment(language: str) -> Any:
     environment.filters["moved"] = lambda value, against="": moved(value, language, against)
     environment.filters["moved_share"] = lambda value, against="": moved(value, language, against, share=True)
     environment.filters["warning_turns"] = warning_turns
+    environment.filters["most_common"] = most_common
+    environment.filters["day"] = lambda day: day_words(str(day), language)
     environment.filters["verdict"] = lambda real: say(language, "beyond_error" if real else "within_error")
     environment.filters["reason"] = lambda reason: printed_reason(str(reason), language)
     environment.tests["known"] = lambda value: not pd.isna(value) and value != ""
