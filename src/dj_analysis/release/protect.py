@@ -160,7 +160,11 @@ def _tables(result: Result, name: str = "") -> Iterator[tuple[str, Result]]:
 
 
 def _sealed(result: Result, plan: ReleasePlan) -> Protected:
-    return Protected(result, plan, plan.seal(_digest(result)))
+    """Seal what was passed a moment ago: it is not hashed again to see whether it fits, as what is made by hand is."""
+    safe = object.__new__(Protected)
+    for name, value in (("result", result), ("plan", plan), ("seal", plan.seal(_digest(result)))):
+        object.__setattr__(safe, name, value)
+    return safe
 
 
 def _digest(result: Result) -> str:
