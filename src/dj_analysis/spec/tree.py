@@ -10,8 +10,6 @@ from datetime import date
 from functools import cached_property
 from typing import Literal, Self
 
-import pandas as pd
-
 from ..errors import Problems, unknown
 from .periods import bound, parse
 from .tables import Table, numbers, whole_numbers
