@@ -148,10 +148,14 @@ class Result:
                 if name not in present and not _declared(self.spec, column, name):
                     raise unknown(f"{column} 的值/value", name, sorted(present, key=str))
 
-    def chosen(self, values: Mapping[str, Any]) -> Self:
-        """Return only the rows with these values, without looking whether they exist."""
-        parts = {name: part.chosen(values) for name, part in self.parts.items()}
-        return self.remade(_rows_with(self.table, values), parts=parts)
+    def chosen(self, values: Mapping[str, Any], **fields: Any) -> Self:
+        """Return only the rows with these values, without looking whether they exist; ``fields`` are set in its parts too."""
+        parts = {name: part.chosen(values, **fields) for name, part in self.parts.items()}
+        return replace(self, **{"table": self.rows(values), "parts": parts, "mark": ""} | fields)
+
+    def rows(self, values: Mapping[str, Any]) -> pd.DataFrame:
+        """Return the rows of its own table with these values."""
+        return _rows_with(self.table, values)
 
     def __len__(self) -> int:
         return len(self.table)
