@@ -70,6 +70,7 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "ranking": lambda ws, s, now, before: dj.choices(s, "C4", by="city"),
     "enps": lambda ws, s, now, before: dj.enps(s, "O4"),
     "alerts": lambda ws, s, now, before: dj.alerts(now, change=dj.compare(now, before)),
+    "contributions": lambda ws, s, now, before: methods.contributions(now, before),
     "reliability": lambda ws, s, now, before: dj.reliability(s, by="age_band"),
     "agreement": lambda ws, s, now, before: dj.agreement(s, "city", draws=200),
     "invariance": lambda ws, s, now, before: dj.invariance(s, by="position"),

@@ -234,7 +234,7 @@ def test_R10_a_warning_is_a_proposal_that_needs_a_persons_check(tmp_path: Path):
     warned = dj.alerts(ws.scores(PERIOD))
     assert {"red", "black"} & set(warned.table["warning"])
     assert set(warned.table.columns) <= {
-        "period", "level", "unit", "warning", "rule", "code", "probability", "n", "response", "reason", "form",
+        "period", "level", "unit", "warning", "warning_before", "rule", "code", "score", "probability", "n", "response", "covered_by", "reason",
     }  # fmt: skip
     assert ws.record.head == before
     assert "预警是提请关注的建议，须经人工核实后使用。" in words("zh")["alert_text"]

@@ -44,6 +44,7 @@ from .publish.plots import plot_response as plot_response
 from .publish.plots import plot_scores as plot_scores
 from .publish.plots import plot_stability as plot_stability
 from .publish.plots import plot_trend as plot_trend
+from .publish.plots import plot_warnings as plot_warnings
 from .publish.recomputation import recomputation as recomputation
 from .publish.wording import words as words
 from .release.protect import protect as protect

@@ -1,10 +1,12 @@
 """Specialist methods by field; the functions needed every quarter are in the package itself."""
 
+from .judge.contributions import contributions
 from .judge.corrections import corrections
 from .judge.differences import differences, enps
 from .judge.months_last import chance_guard, months_last
 from .judge.multiple_choice import choices_of_wave
 from .judge.plane import plane
+from .judge.reconciliation import reconciliation
 from .judge.review import review_audit
 from .judge.satisfaction import satisfaction
 from .judge.tiers import tiers
@@ -62,6 +64,7 @@ __all__ = [
     "choices_of_wave",
     "comparability",
     "composite",
+    "contributions",
     "corrections",
     "design_effect",
     "differences",
@@ -93,6 +96,7 @@ __all__ = [
     "rate",
     "read_weights",
     "reciprocity",
+    "reconciliation",
     "reliability",
     "review_audit",
     "robustness",

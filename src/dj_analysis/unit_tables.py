@@ -10,9 +10,11 @@ import pandas as pd
 from .errors import Problems, UsageError, unknown
 from .folder import questions_of_indicators
 from .measure.intake.indicator_values import ReleasedValues, indicators_of, load_teams, load_values, periods_of
+from .measure.intake.legacy import load_legacy
 from .measure.intake.score_sheets import Ratings, load_ratings
 from .measure.intake.sources import raise_for
 from .measure.survey import Indicators
+from .result import Result
 from .spec.periods import order, parse, up_to
 from .spec.settings import Settings, Source
 from .spec.specification import Specification
@@ -109,6 +111,28 @@ class UnitTables:
         in_span = [p for p in order(sorted(every.table["period"].unique())) if since <= parse(p).end <= until]
         by_period = {one: replace(every, table=every.table[every.table["period"] == one]).rubrics for one in in_span}
         return [(rubric, one) for rubric in every.rubrics for one in in_span if rubric in by_period[one]]
+
+    def legacy(self, until: str = "") -> Result | None:
+        """Return earlier figures made by hand (legacy.csv, 原口径), None where there are none.
+
+        They are drawn apart (``dj.trend(waves, legacy=ws.legacy())``) and set beside what this package computes
+        (``dj.methods.reconciliation``); they are never joined with scores and never tested.
+
+        Parameters
+        ----------
+        until
+            Only figures of periods that end with this one or before.
+        """
+        problems = Problems()
+        legacy = load_legacy(self.settings, self.spec, problems)
+        raise_for(problems)
+        if legacy is None or not until:
+            return legacy
+        kept = up_to(legacy.periods, until)
+        table = legacy.table[legacy.table["period"].isin(kept)].reset_index(drop=True)
+        basis = tuple(one for one in legacy.basis if one.period in kept)
+        same = {"period": kept[-1] if kept else "", "periods": tuple(kept), "basis": basis}
+        return legacy.remade(table, **same) if kept else None
 
     def teams(self, period: str | None = None) -> pd.DataFrame:
         """Return teams and their stars (team, branch, period, star), for :func:`dj_analysis.stars`: of one period, or of all."""

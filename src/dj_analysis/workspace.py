@@ -58,16 +58,17 @@ from .release.plan import ReleasePlan, what_differs
 from .release.protect import Protected, protect
 from .release.sheets import row_table, rows_holding, tally
 from .release.store import Kept, Store
-from .release.waves import indicator_plans, rating_plans, survey_mask, survey_plans
+from .release.waves import indicator_plans, legacy_plans, rating_plans, survey_mask, survey_plans
 from .spec.periods import order, parse, up_to, within
 from .spec.settings import FLOOR, Language, Source
 from .spec.units import Units
 from .unit_tables import UnitTables
+from .warning_history import WarningHistory
 
 WAVES_KEPT = 2  # read waves held in memory: a report looks at a wave and the one before it
 
 
-class Workspace(UnitTables):
+class Workspace(UnitTables, WarningHistory):
     """One office's folder: declarations, waves, indicators, the confidential store and the record.
 
     Parameters
@@ -168,6 +169,7 @@ class Workspace(UnitTables):
             months = up_to(self.indicator_periods, period)
             plans |= indicator_plans([indicators_of(self._indicator_values.now, self.spec, one) for one in months])
             plans |= rating_plans(self._all_ratings, period)
+            plans |= legacy_plans(self.legacy())
             self._plans[period] = ReleasePlan(period, max(self.spec.min_group, FLOOR), plans, self.store.secret)
         return self._plans[period]
 
@@ -207,7 +209,7 @@ class Workspace(UnitTables):
         waves = [period] if correct else [*(w for w in self.until(period) if self.is_draft(w) and w != period), period]
         for wave in waves:  # a report shows the waves before it: they leave with it
             closing.close_wave(self._read(wave), self.history, self.settings.consent, correct=correct)
-        for kept in (self._plans, self._after_sent, self._masks):
+        for kept in (self._plans, self._after_sent, self._masks, self._scores_of_units):
             kept.clear()
         self.__dict__.pop("periods", None)
 

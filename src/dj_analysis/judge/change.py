@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -13,15 +13,13 @@ from statsmodels.stats.multitest import multipletests
 from ..errors import UsageError
 from ..measure.common_items import asked_items, common_items, enough_in_common, on_common_items
 from ..measure.linked_series import brought_to
-from ..measure.members import finest, members, merged_parts
 from ..measure.scores import Scores
 from ..measure.survey_scores import restated
-from ..measure.unitsums import UnitSums
 from ..result import Result
 from ..spec import reasons
 from ..spec.purpose import check_purposes
 from ..spec.specification import Specification
-from ..spec.units import ALL, NO_UNIT
+from .decomposition import decomposition, of_shown_units
 
 COLUMNS = (
     "items",
@@ -47,8 +45,10 @@ class Change(Result):
     ``.table``: period, before_period, level, unit, form, code, n, n_before, items (questions of the code in the later wave),
     common_items (those both waves asked, on which now and before rest), now, before, difference (points), se, low, high
     (95 %), p, q (Benjamini–Hochberg within level and code), mix, within (they add up to the difference), real (True where
-    it is beyond error), reason.
+    it is beyond error), reason. ``before_scores``: the earlier wave on the questions and units of the later one.
     """
+
+    before_scores: Scores | None = field(default=None, repr=False)
 
     @property
     def response(self) -> Result:
@@ -93,7 +93,7 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     if now.about != before.about or now.programme != before.programme:
         raise UsageError(f"不能比较 {now.programme} 与 {before.programme} (not the same programme)")
     spec: Specification = now.spec
-    counts, now, before = _like_with_like(now, before)
+    counts, now, before = like_with_like(now, before)
     earlier = brought_to(now, restated(before, now))
     keys = ["level", "unit", "form", "code"]
     form = "anchors" if now.about == "persons" else "full"
@@ -112,7 +112,7 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
     changes = _with_interval(changes, table, spec.rules.change.confidence)
     withheld = {**before.withheld, **now.withheld}
     changes["q"] = changes.groupby(["level", "code"])["p"].transform(q_values, told_apart(changes, withheld))
-    changes["mix"], changes["within"] = _decomposition(changes, *_of_shown_units(now, earlier))
+    changes["mix"], changes["within"] = decomposition(changes, *of_shown_units(now, earlier))
     changes["real"] = (changes["q"] <= spec.rules.change.false_discovery) & (
         (changes["low"] > 0) | (changes["high"] < 0)
     )
@@ -122,11 +122,11 @@ def compare(now: Scores, before: Scores, pairs: None = None) -> Change:
         table=changes, keys=("period", "before_period", *keys), statistics=("n", "n_before", *COLUMNS), period=now.period,
         about=now.about, programme=now.programme, periods=(before.period, now.period), spec=spec,
         parts={"response": _response(now, earlier, before.period)}, withheld=withheld, basis=(*before.basis, *now.basis),
-        family=("level", "code"), together=("mix", "within"),
+        family=("level", "code"), together=("mix", "within"), before_scores=earlier,
     )  # fmt: skip
 
 
-def _like_with_like(now: Scores, before: Scores) -> tuple[dict[str, tuple[int, int]], Scores, Scores]:
+def like_with_like(now: Scores, before: Scores) -> tuple[dict[str, tuple[int, int]], Scores, Scores]:
     """Return code → number of questions of the later wave and of those in common, and both waves on those in common.
 
     The number in common is 0 where it is less than half of either wave's: such a code is not compared.
@@ -196,77 +196,6 @@ def q_values(p: pd.Series, shown: pd.Series | None = None) -> pd.Series:
     if known.any():
         q[known] = multipletests(values[known], method="fdr_bh")[1]
     return pd.Series(q, index=p.index)
-
-
-def _of_shown_units(now: Scores, before: Scores) -> tuple[Scores, Scores]:
-    """Count people of hidden units right at the unit above: what is printed then tells nothing about a hidden unit."""
-    hidden = set().union(*now.withheld.values(), *before.withheld.values())
-    if not hidden:
-        return now, before
-    codes, waves = {unit for _, unit in hidden}, []
-    for scores in (now, before):
-        units, shown = scores.spec.units.at(scores.period), {}
-        for axis, block in scores.sums.items():
-            if axis not in units.trees:
-                shown[axis] = block.renamed({unit: NO_UNIT for unit in block.units if (axis, unit) in hidden})
-                continue
-            above = {
-                u: next((a for a in [u, *units.ancestors(u)] if a not in codes), ALL) if u else u for u in block.units
-            }
-            shown[axis] = block.renamed({u: NO_UNIT if home == ALL else home for u, home in above.items()})
-        waves.append(replace(scores, sums=shown))
-    return waves[0], waves[1]
-
-
-def _decomposition(changes: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.ndarray, np.ndarray]:
-    mix, within = np.full(len(changes), np.nan), np.full(len(changes), np.nan)
-    if not now.sums or not before.sums:
-        return mix, within
-    later, before_units = now.spec.units.at(now.period), now.spec.units.at(before.period)
-    successors = now.spec.units.successors
-    position = {key: i for i, key in enumerate(zip(changes["level"], changes["unit"], changes["code"], strict=True))}
-    for level in changes["level"].unique():
-        axis = later.tree_of(level) if level in later.levels else level
-        if axis not in now.sums or axis not in before.sums:
-            continue
-        names = successors if axis in later.trees else {}
-        cells = [cell for cell in now.sums[axis].cells if cell[0] == "anchors" and cell in before.sums[axis].cells]
-        blocks = [wave.sums[axis].laid_out(wave.sums[axis].units, cells) for wave in (before, now)]
-        known = level in before_units.levels or axis not in before_units.trees
-        prior = members(level, axis, before_units, blocks[0]) if known else {}
-        for unit, inside in members(level, axis, later, blocks[1]).items():
-            parts = merged_parts(unit, now.spec, before.period)
-            earlier = finest(parts, before_units, blocks[0]) if parts else prior.get(unit, [])
-            held: list[dict[str, list[str]]] = [{names.get(u, u): [] for u in group} for group in (earlier, inside)]
-            for group, labels in zip((earlier, inside), held, strict=True):
-                for u in group:
-                    labels[names.get(u, u)].append(u)
-            for code, (change_mix, change_within) in _kitagawa(blocks, held).items():
-                i = position.get((level, unit, code))
-                if i is not None:
-                    mix[i], within[i] = change_mix, change_within
-    unknown = changes["difference"].isna().to_numpy()
-    mix[unknown], within[unknown] = np.nan, np.nan
-    return mix, within
-
-
-def _kitagawa(blocks: list[UnitSums], held: list[dict[str, list[str]]]) -> Mapping[str, tuple[float, float]]:
-    """Split a difference by finest units; ``held`` says of which units each wave's whole consisted, merged ones as one."""
-    labels = list(dict.fromkeys([*held[0], *held[1]]))
-    parts = [
-        block.rolled_up({label: own.get(label, []) for label in labels})
-        for block, own in zip(blocks, held, strict=True)
-    ]
-    w = [part.sums["w"] for part in parts]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = [weights / weights.sum(axis=0) for weights in w]
-        m = [part.sums["wx"] / part.sums["w"] for part in parts]
-    # A unit that belonged to the whole in one wave only changes the mix: its mean is held constant.
-    m = [np.where(np.isnan(own), other, own) for own, other in ((m[0], m[1]), (m[1], m[0]))]
-    m = [np.nan_to_num(values) for values in m]
-    within = (0.5 * (share[0] + share[1]) * (m[1] - m[0])).sum(axis=0)
-    mix = (0.5 * (m[0] + m[1]) * (share[1] - share[0])).sum(axis=0)
-    return {code: (mix[j], within[j]) for j, (_, code) in enumerate(blocks[1].cells)}
 
 
 def _reasons(changes: pd.DataFrame) -> pd.Series:

@@ -26,13 +26,15 @@ class Trend(Result):
     """
 
 
-def trend(waves: Sequence[Scores]) -> Trend:
+def trend(waves: Sequence[Scores], legacy: Result | None = None) -> Trend:
     """Put waves in one table, anchors only: the full form is a level of its own wave and never joined to a pulse.
 
     Parameters
     ----------
     waves
         Scores in order of time; at least one.
+    legacy
+        Earlier figures made by hand (``ws.legacy()``): they come along as part ``legacy`` and are drawn as a line of their own.
 
     Returns
     -------
@@ -82,6 +84,7 @@ def trend(waves: Sequence[Scores]) -> Trend:
         periods=tuple(scores.period for scores in waves), about=last.about, programme=last.programme, spec=last.spec,
         withheld={period: rows for scores in waves for period, rows in scores.withheld.items()},
         basis=tuple(basis for scores in waves for basis in scores.basis),
+        parts={"legacy": legacy} if legacy is not None and len(legacy.table) else {},
     )  # fmt: skip
 
 

@@ -1,7 +1,11 @@
-"""Rules of wording that every sentence keeps: how a change is told, and how a question is question_words."""
+"""Rules of wording that every sentence keeps: how a change is told, how a question is quoted, which warnings are new."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..judge.alerts import ORDER
 from ..spec.columns import in_form
 from ..spec.tree import Node
 
@@ -33,6 +37,23 @@ def moved(difference: float, language: str, against: str = "", *, share: bool = 
         return f"about the same as {against}" if against else "about the same"
     points = f"{'percentage ' if share else ''}point{'' if size == '1.0' else 's'}"
     return f"{'up' if up else 'down'} {size} {points}{f' on {against}' if against else ''}"
+
+
+def warning_turns(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Count the units whose warning is new, has become graver, or has ended since the wave before; what did not occur is left out.
+
+    Examples
+    --------
+    >>> warning_turns([{"warning": "red", "warning_before": ""}, {"warning": "", "warning_before": "orange"}])
+    {'new': 1, 'ended': 1}
+    """
+    counts = {"new": 0, "graver": 0, "ended": 0}
+    for row in rows:
+        now, before = (ORDER.index(row[name]) if row[name] in ORDER else 0 for name in ("warning", "warning_before"))
+        counts["new"] += bool(now and not before)
+        counts["graver"] += bool(before and now > before)
+        counts["ended"] += bool(before and not now and row.get("rule") != "response")
+    return {turn: count for turn, count in counts.items() if count}
 
 
 def question_words(node: Node, language: str) -> str:

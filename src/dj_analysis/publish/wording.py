@@ -16,7 +16,7 @@ from ..judge.alerts import reason_words
 from ..release.protect import Protected
 from ..spec.columns import ALMOST_NEVER, SMALLEST_P, base_of, bounded, in_form, kind_of, written
 from ..spec.reasons import printed_reason
-from .sentences import moved, question_words
+from .sentences import moved, question_words, warning_turns
 
 
 def say(language: str, key: str, **values: Any) -> str:
@@ -176,6 +176,7 @@ def _environment(language: str) -> Any:
     environment.filters["p_value"] = _p_value
     environment.filters["moved"] = lambda value, against="": moved(value, language, against)
     environment.filters["moved_share"] = lambda value, against="": moved(value, language, against, share=True)
+    environment.filters["warning_turns"] = warning_turns
     environment.filters["verdict"] = lambda real: say(language, "beyond_error" if real else "within_error")
     environment.filters["reason"] = lambda reason: printed_reason(str(reason), language)
     environment.tests["known"] = lambda value: not pd.isna(value) and value != ""

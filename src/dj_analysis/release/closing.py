@@ -19,6 +19,7 @@ from ..measure.intake.roles import RESPONDENT
 from ..measure.places import chosen
 from ..measure.survey import Survey
 from ..spec.consent import PLACEHOLDER, Consent
+from ..spec.cut_points import cut_points
 from ..spec.platforms import number_header
 from ..spec.settings import FLOOR
 from ..spec.tables import read_text, whole_numbers
@@ -92,6 +93,7 @@ def snapshot(survey: Survey, history: History, notice: Consent | None = None) ->
         "late": counted.late, "hidden": sorted(mask.hidden), "mask": digest, "left_out": [one.name for one in mask.left_out],
         "ruling": ruling(survey.spec, period), "as_before": counted.mask is not None,
         "min_group": survey.spec.min_group, "codebook": survey.spec.codebook.version, "units": survey.spec.units.version,
+        "cut_points": cut_points(survey.spec),
     }  # fmt: skip
 
 

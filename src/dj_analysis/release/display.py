@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..errors import unknown
 from ..judge.alerts import reason_words
+from ..judge.contributions import REST
 from ..spec.columns import base_of, header, kind_of, value_word, written
 from ..spec.specification import Specification
 
@@ -106,6 +107,11 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
             [spec.unit_label(str(u), str(lv)) for u, lv in zip(cells, levels, strict=True)],
             index=cells.index,
             dtype="str",
+        )
+    if name in ("covered_by", "child"):
+        rest = "其余单位" if language == "zh" else "other units"
+        return cells.map(
+            lambda unit: "" if pd.isna(unit) or not unit else rest if unit == REST else spec.unit_label(str(unit))
         )
     if name == "tied_with":
         return cells.map(lambda units: _some([spec.unit_label(one) for one in str(units).split("、") if one], language))

@@ -99,7 +99,7 @@ def _why_hidden(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.nd
 def _add_few(why: np.ndarray, table: pd.DataFrame, result: Result, plan: ReleasePlan) -> None:
     """Add the rows whose own people are too few, or not counted."""
     persons, least = result.about == "persons", plan.min_group
-    if not persons and result.programme != "indicators":
+    if not persons and result.programme not in ("indicators", "legacy"):
         return
     for name in (name for name in guarding_columns() if name in table.columns):
         n = pd.to_numeric(table[name], errors="coerce")

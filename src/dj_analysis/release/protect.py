@@ -177,7 +177,7 @@ def _digest(result: Result) -> str:
 
 _ABOUT = {
     "survey": ("persons",), "ratings": ("persons", "units"), "requests": ("persons",), "indicators": ("units",),
-    "events": ("units",),
+    "events": ("units",), "legacy": ("units",),
 }  # fmt: skip
 
 

@@ -161,6 +161,15 @@ class Store:
             unfinished.write_bytes(content)
         return hashlib.sha256(content).hexdigest()
 
+    def warnings(self, key: str) -> pd.DataFrame | None:
+        """Return the warnings of a closed wave, None where it was not judged yet."""
+        path = self.folder / f"{key}.warnings.parquet"
+        return pd.read_parquet(path) if path.exists() else None
+
+    def keep_warnings(self, key: str, table: pd.DataFrame) -> None:
+        """Keep the warnings of a closed wave: what is said of later waves rests on them."""
+        self._write(table, f"{key}.warnings.parquet")
+
     def waiting(self, key: str) -> pd.DataFrame | None:
         """Return the answer sheets that came too late for a release, None where there were none."""
         path = self.folder / f"{key}.waiting.rows.parquet"

@@ -8,6 +8,7 @@ from ..errors import DataError
 from ..measure.basis import Basis, bases_of
 from ..measure.intake.score_sheets import Ratings
 from ..measure.survey import Indicators
+from ..result import Result
 from ..spec.periods import parse
 from ..spec.settings import FLOOR
 from ..spec.specification import Specification
@@ -98,6 +99,13 @@ def rating_plans(ratings: Ratings | None, period: str) -> dict[Wave, WavePlan]:
     until = parse(period).end
     bases = [basis for basis in ratings.basis if parse(basis.period).end <= until]
     return {("ratings", basis.period): WavePlan(Mask(None, {}), basis) for basis in bases}
+
+
+def legacy_plans(legacy: Result | None) -> dict[Wave, WavePlan]:
+    """Return what may be seen of figures made by hand before: all but those of fewer people than min_group."""
+    if legacy is None:
+        return {}
+    return {("legacy", basis.period): WavePlan(Mask(None, {}), basis) for basis in legacy.basis}
 
 
 def _closed_indicators(given: Indicators) -> frozenset[ClosedCell]:

@@ -88,7 +88,7 @@ def kind_of(name: str, beside: Collection[str] = ()) -> Kind:
 #: What a range belongs to, the first of these there is, and the kind its ends are of.
 _CENTRES = {
     "estimate": "coefficient", "enps": "difference", "difference": "difference", "share": "share", "score": "score",
-    "adjusted": "score", "shrunken": "score", "satisfaction": "score",
+    "adjusted": "score", "shrunken": "score", "satisfaction": "score", "untrue": "value",
 }  # fmt: skip
 
 

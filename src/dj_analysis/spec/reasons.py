@@ -29,6 +29,10 @@ OTHERS_CORRECTED = "others_corrected"
 VERSIONS_NOT_LINKED = "versions_not_linked"
 TOO_FEW_COMMON_ITEMS = "too_few_common_items"
 
+SAME_FIGURE = "same_figure"
+OTHER_PEOPLE = "other_people"
+OTHER_METHOD = "other_method"
+
 HIDING = (SMALL_GROUP, COMPLEMENT, NO_COUNT_OF_PEOPLE)  # hidden by rule
 
 #: Code → what is printed, in Chinese and English. Reasons that one method alone gives stand beside it; their words are here.
@@ -55,6 +59,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "fewer than half of the questions are the same, not compared",
     ),
     SUPPRESSED_AT_SOURCE: ("来源已隐去", "hidden by its source"),
+    SAME_FIGURE: ("一致", "the same"),
+    OTHER_PEOPLE: ("计入的人数不同", "other people were counted"),
+    OTHER_METHOD: ("计算口径不同", "computed in another way"),
     MISSING_VALUE: ("无数据", "no data"),
     "audit_ceiling": ("多数满分，建议调整", "nearly all at the ceiling"),
     "audit_floor": ("多数零分，建议调整", "nearly all at the floor"),

@@ -44,6 +44,13 @@ class ChangeRule:
 
 
 @dataclass(frozen=True)
+class AlertsRule:
+    """A warning once given ends only when the unit is better than its cut point by ``hysteresis`` points."""
+
+    hysteresis: float = field(metadata=POINTS)
+
+
+@dataclass(frozen=True)
 class SelfCheckRule:
     """Thresholds of the self-check page's levels orange, red and black, and response times of the help service.
 
@@ -140,6 +147,7 @@ class Rules:
 
     response: ResponseRule
     change: ChangeRule
+    alerts: AlertsRule
     self_check: SelfCheckRule
     months: MonthsRule
     linking: LinkingRule
@@ -182,6 +190,7 @@ def default_rules() -> Rules:
     return Rules(
         response=ResponseRule(**raw["response"]),
         change=ChangeRule(**raw["change"]),
+        alerts=AlertsRule(**raw["alerts"]),
         self_check=SelfCheckRule(**raw["self_check"]),
         months=MonthsRule(**raw["months"]),
         linking=LinkingRule(**raw["linking"]),

@@ -188,6 +188,21 @@ TEAMS = Schema(
     ),
     ("team", "period"),
 )
+LEGACY = Schema(
+    "legacy",
+    "以往手工计算的数字:另画虚线(原口径),不接续、不检验",
+    (
+        TableColumn("unit", "单位代码,ALL 为全体", required=True, example="ALL"),
+        TableColumn("period", "时期", "period", required=True, example="2026Q2"),
+        TableColumn("code", "代码(指数、维度或题目)", required=True, example="INDEX"),
+        TableColumn("value", "手工计算的得分 0–100", "number", required=True, example="66.9"),
+        TableColumn("n", "人数", "count"),
+        TableColumn("se", "标准误", "number"),
+        TableColumn("method", "计算方法"),
+        TableColumn("source", "出处"),
+    ),
+    ("unit", "period", "code"),
+)
 #: The four stages of the review of a value: 支部上报, 管理部门审查, 专责汇总, 领导审核发布.
 REVIEW_STAGES = ("reported", "checked", "compiled", "released")
 INDICATOR_VALUES = Schema(
@@ -296,7 +311,7 @@ RESPONSES = Schema(
 SCHEMAS = {
     s.name: s
     for s in (
-        CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, TEAMS, RUBRICS, RATINGS, OBLIGATIONS, OBLIGATION_EVENTS,
+        CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, TEAMS, LEGACY, RUBRICS, RATINGS, OBLIGATIONS, OBLIGATION_EVENTS,
         RESPONSES,
     )
 }  # fmt: skip

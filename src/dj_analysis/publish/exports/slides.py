@@ -18,7 +18,7 @@ TITLE_EMS = 122.0  # three lines of 18 points
 POINT_EMS = 112.0  # of a paragraph on a slide; in full it stands in the notes
 SPOKEN_EMS = 2400.0  # ten minutes of speech: 240 Chinese characters a minute
 #: Figures that put units in the colours of warnings; on a slide no unit stands beside such a colour.
-COLOURED = ("plot_heat", "plot_response")
+COLOURED = ("plot_heat", "plot_response", "plot_warnings")
 TALLEST = 1.1  # height by width of a figure that can still be read on a slide
 _WARNING_WORDS = re.compile(r"[黑红橙]色|\b(?:black|red|orange)\b", re.IGNORECASE)
 

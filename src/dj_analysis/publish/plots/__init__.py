@@ -8,6 +8,7 @@ from .plane_figures import plot_plane
 from .rank_figures import plot_ranks
 from .trend_figures import plot_linked, plot_trend
 from .unit_figures import plot_heat, plot_response, plot_scores
+from .warning_figures import plot_warnings
 
 _DRAWN = (
     plot_scores,
@@ -21,5 +22,6 @@ _DRAWN = (
     plot_stability,
     plot_plane,
     plot_choices,
+    plot_warnings,
 )
 PLOTS = {function.__name__: function for function in _DRAWN}

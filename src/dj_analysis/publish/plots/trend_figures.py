@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...release.protect import Protected
+from ...spec.periods import order as periods_in_order
 from .. import theme
 from ..wording import say
 from .common import Drawable, caption, new_axes, rows_of_code, shortened, themed
@@ -36,7 +38,10 @@ def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, 
     code = code or spec.codebook.index or result.table["code"].iloc[0]
     table = rows_of_code(result, code)
     table = table[table["unit"] == unit]
-    order = list(dict.fromkeys(table["period"]))
+    by_hand = _made_by_hand(result, unit, code)
+    order = periods_in_order(list(dict.fromkeys([*by_hand, *table["period"]])))
+    table = table.set_index("period").reindex(order).reset_index()
+    table["version"] = table["version"].fillna("")
     ax = ax or new_axes(height=2.9)
     x = np.arange(len(order))
     mean, low, high = (table[name].astype(float).to_numpy() for name in ("score", "low", "high"))
@@ -50,14 +55,29 @@ def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, 
         )
     ax.set_xticks(x, [_short_period(period, spec.language) for period in order])
     ax.grid(axis="x", visible=False)
-    known = np.concatenate([low, high, mean])
+    if by_hand:
+        hand = np.array([by_hand.get(period, np.nan) for period in order])
+        ax.plot(x, hand, "--s", color=theme.MUTED, ms=4, lw=1.2, label=say(spec.language, "by_hand"))
+        ax.legend(fontsize=8, loc="best", frameon=False)
+    known = np.concatenate([low, high, mean, list(by_hand.values())])
     known = known[~np.isnan(known)]
     if len(known):
         ax.set_ylim(max(0, known.min() - 4), min(100, known.max() + 5))
     ax.set_ylabel(say(spec.language, "points"))
     title = say(spec.language, "figure_trend", label=spec.code_label(code), unit=spec.unit_label(unit))
-    caption(ax, title, int(np.isnan(mean).sum()), spec.language, "figure_hidden_waves")
+    scored = table["code"].notna().to_numpy()
+    caption(ax, title, int(np.isnan(mean[scored]).sum()), spec.language, "figure_hidden_waves")
     return ax
+
+
+def _made_by_hand(result: Drawable, unit: str, code: str) -> dict[str, float]:
+    """Return period → earlier figure made by hand of this unit and code; empty where the result brings none."""
+    held = result.result if isinstance(result, Protected) else result
+    if "legacy" not in held.parts:
+        return {}
+    table = (result.part("legacy") if isinstance(result, Protected) else held.parts["legacy"]).table
+    rows = table[(table["unit"] == unit) & (table["code"] == code) & table["value"].notna()]
+    return dict(zip(rows["period"], rows["value"].astype(float), strict=True))
 
 
 @themed("methods.link_versions(…)", needs=("unit", "code", "period", "version", "score", "as_scored", "low", "high"))

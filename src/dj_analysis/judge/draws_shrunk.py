@@ -1,0 +1,62 @@
+"""Shrinkage of many simulated waves at once, as :func:`dj_analysis.measure.inference.shrinkage.shrink` shrinks one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..measure.inference.shrinkage import LEAST_UNITS
+
+STEPS = 24  # halvings of the interval that holds τ²: seven digits
+
+
+def shrink_draws(y: np.ndarray, se: np.ndarray, df: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shrink drawn means towards the mean of their draw: τ² of Paule and Mandel (1982), error of Morris (1983).
+
+    Parameters
+    ----------
+    y
+        Means, draws × units × codes.
+    se
+        Their standard errors, of the same shape; a code of a unit without an error keeps its mean.
+    df
+        Degrees of freedom of the errors, units × codes.
+
+    Returns
+    -------
+    tuple
+        Shrunken means, their standard errors and degrees of freedom, each draws × units × codes. With fewer than four
+        units the means as they are.
+    """
+    usable = np.isfinite(se) & (se > 0)
+    v = np.where(usable, se**2, np.inf)
+    k = usable.sum(axis=1)
+    known = np.where(usable, y, 0.0)
+
+    def pooled(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        w = 1 / (v + t[:, None, :])
+        return w, (w * known).sum(axis=1) / np.maximum(w.sum(axis=1), np.finfo(float).tiny)
+
+    def excess(t: np.ndarray) -> np.ndarray:
+        w, mu = pooled(t)
+        return np.asarray((w * (known - mu[:, None, :]) ** 2 * usable).sum(axis=1) - (k - 1))
+
+    low = np.zeros((y.shape[0], y.shape[2]))
+    centre = known.sum(axis=1) / np.maximum(k, 1)
+    high = ((known - centre[:, None, :]) ** 2 * usable).sum(axis=1) + 1e-12
+    differ = excess(low) > 0
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        above = excess(middle) > 0
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    t = np.where(differ, (low + high) / 2, 0.0)
+    w, mu = pooled(t)
+    share = w / np.maximum(w.sum(axis=1), np.finfo(float).tiny)[:, None, :]
+    variance = np.where(usable, se**2, 0.0)
+    enough = usable & (k >= LEAST_UNITS)[:, None, :]
+    fewer = np.maximum(k - 3, 1)[:, None, :]
+    shrinkage = np.where(enough, fewer / np.maximum(k - 1, 1)[:, None, :] * variance * w, 0.0)
+    of_shrinkage = 2 / fewer * shrinkage**2 * ((share * variance).sum(axis=1) + t)[:, None, :] * w
+    squared = variance * (1 - (1 - share) * shrinkage) + of_shrinkage * (known - mu[:, None, :]) ** 2
+    estimate = np.where(enough, mu[:, None, :] + (1 - shrinkage) * (known - mu[:, None, :]), y)
+    error = np.sqrt(np.where(enough, squared, se**2))
+    return estimate, error, df / np.maximum(1 - shrinkage, 1e-6) ** 2
