@@ -31,7 +31,7 @@ LONG = (
     "reports", "attacks_files", "versions", "attacks_releases", "methods_report", "branches", "review",
     "interrupted", "attacks_work", "thirty_exports", "truth", "demo", "appeals", "attacks_random", "properties",
     "engines", "audit", "columns", "kernels", "attacks", "closing", "moderated", "proposal", "sources",
-    "score_sheets", "ranks", "rubrics", "check", "rules", "differences", "office_files", "edits", "keying",
+    "score_sheets", "ranks", "rubrics", "check", "rules", "differences", "office_files", "edits", "keying", "short_reports",
 )  # fmt: skip
 
 #: Modules that run reports: their kernels are forked from one process that has imported the libraries.
@@ -39,7 +39,7 @@ RUN_REPORTS = frozenset(
     {
         "appeals", "methods_report", "reports", "attacks", "attacks_basis", "attacks_files", "attacks_releases", "attacks_work", "audit",
         "closing",
-        "expected", "interrupted", "review", "rules", "satisfaction", "score_sheets", "versions",
+        "expected", "interrupted", "review", "rules", "satisfaction", "score_sheets", "short_reports", "versions",
     }
 )  # fmt: skip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +28,7 @@ from dj_analysis.publish.alignment import aligned
 from dj_analysis.publish.blocks import Block
 from dj_analysis.publish.exports.document import numbered
 from dj_analysis.publish.exports.docx_reading import read_paragraphs
+from dj_analysis.publish.exports.formats import FORMATS
 from dj_analysis.publish.named_numbers import NamedNumbers
 from dj_analysis.publish.placed_texts import arranged
 from dj_analysis.publish.report_diff import diff_reports
@@ -353,6 +356,41 @@ def test_edits_of_a_word_file_survive_a_rerun(folder: Path, capsys: pytest.Captu
     assert any(place.startswith("分单位: 东城公司") for place in changed["place"])
     assert not [place for place in changed["place"] if "西城公司" in place], "only the corrected unit changed"
     assert diff_reports(again["ipynb"], again["ipynb"]).empty
+
+
+def test_a_correction_of_a_closed_wave_keeps_the_edits_and_lists_what_changed(folder: Path):
+    ws = dj.open_workspace(folder)
+    ws.close(PERIOD)
+    files = run(folder, *FORMATS)
+    assert "drafts" not in files["docx"].parts
+    edit(files["docx"], five_edits)
+    dj.open_workspace(folder).take_edits(files["docx"])
+
+    answers = people()
+    answers.loc[answers["unit"] == "B11", "Q1"] = 6 - answers["Q1"]  # read in the wrong direction
+    write_wave(folder, answers)
+    dj.open_workspace(folder).close(PERIOD, correct="东城公司一支部答卷录入有误")
+    with pytest.warns(DjWarning):
+        again = run(folder, *FORMATS)
+    text, _ = read_paragraphs(again["docx"])
+    for words in ("公司党委、工会：", "全部改写了的一段，与原来不同。", "新加的一段：#1 {{不是数}}。"):
+        assert words in text
+    assert any("东城公司一支部答卷录入有误" in line for line in text), "the correction is told (更正说明)"
+    changed = diff_reports(files["ipynb"], again["ipynb"])
+    assert [place for place in changed["place"] if "东城公司" in place], changed.to_string()
+    assert not [place for place in changed["place"] if "西城公司" in place], "only the corrected unit changed"
+    assert set(again) == set(files)
+
+
+def test_two_runs_of_the_same_files_are_the_same_bytes_in_every_format(folder: Path, tmp_path: Path):
+    copied = shutil.copytree(folder, tmp_path / "copy" / folder.name)
+    first, second = (run(place, *FORMATS) for place in (folder, copied))
+    for kind in FORMATS:
+        one, two = (files[kind].read_bytes() for files in (first, second))
+        assert one == two, f"{kind}: not the same bytes"
+    third = run(folder, *FORMATS)  # the record is longer by one run: its head is printed, and nothing else differs
+    one, three = (re.sub(r"[0-9a-f]{16}", "", files["html"].read_text("utf-8")) for files in (second, third))
+    assert one == three
 
 
 def test_numbers_named_in_an_authors_paragraph_are_filled_in_each_run(folder: Path):

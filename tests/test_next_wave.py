@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,9 @@ def test_the_command_does_it(office: Path, tmp_path: Path) -> None:
     done = runner.invoke(app, ["add", str(office), "--from", str(following), "--same", f"5={code}"])
     assert done.exit_code == 0, done.output
     assert "2026Q4" in done.output
+    declared = tomllib.loads((office / "workspace.toml").read_text(encoding="utf-8"))["waves"]
+    assert declared["2026Q4"]["from"] < declared["2026Q4"]["to"], "the days of submission"
+    assert declared["2026Q4"]["from"].year == 2026
 
 
 def test_a_wave_is_not_closed_on_a_placeholder(office: Path) -> None:

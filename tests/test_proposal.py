@@ -150,6 +150,9 @@ def test_the_export_is_kept_without_what_leads_to_a_person(tmp_path: Path):
     settings = tomllib.loads((tmp_path / "office" / "workspace.toml").read_text(encoding="utf-8"))
     assert (settings["name"], settings["min_group"]) == ("office", 10)
     assert settings["tables"]["responses"]["columns"]["unit"] == "1、您所在的党支部"
+    days = pd.to_datetime(came.frame["提交答卷时间"]).dt.date
+    assert settings["waves"] == {"2026Q3": {"form": "pulse", "from": days.min(), "to": days.max()}}
+    assert days.min() < days.max()
 
 
 # Questions of one's own.

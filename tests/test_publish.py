@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 import dj_analysis as dj
 from dj_analysis.errors import FontError, UsageError
@@ -476,3 +478,43 @@ def test_every_column_that_can_be_printed_has_a_name(language):
     assert len(columns()) > 150
     assert all(column.labels[language] for column in columns().values())
     assert all(column.kind.form != "flag" or column.words[True][language] for column in columns().values())
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_gaps_of_sentences_are_of_the_kind_that_is_filled(language):
+    """A gap of a phrase ({name}) in a sentence would be printed as it stands."""
+    printed = {key: re.findall(r"(?<!\{)\{\w+\}(?!\})", text) for key, text in dj.words(language).items()}
+    assert not {key: gaps for key, gaps in printed.items() if gaps}
+
+
+def lightness(colour):
+    """How light a colour is in black-and-white print, 0 to 1 (Rec. 709)."""
+    red, green, blue = to_rgb(colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_participation_below_the_mark_is_told_without_colour(scores):
+    low = scores.response
+    table = low.table.assign(rate=[0.8, 0.7, 0.3, 0.4][: len(low.table)])
+    axes = dj.plot_response(dataclasses.replace(low, table=table))
+    hatched = {bool(bar.get_hatch()): lightness(bar.get_facecolor()) for bar in axes.patches}
+    assert set(hatched) == {True, False}
+
+
+def test_clusters_have_marks_of_their_own():
+    assert len(set(theme.MARKERS)) == len(theme.SERIES)
+
+
+def test_cells_of_a_heat_map_carry_their_number(safe):
+    """The scale is dark at both ends: in black and white the number tells which."""
+    axes = dj.plot_heat(safe)
+    written = [float(text.get_text()) for text in axes.texts if text.get_text().isdigit()]
+    shown = safe.printed().table
+    drawn = shown[(shown["form"] == "anchors") & shown["code"].isin([n.code for n in safe.spec.codebook.dimensions])]
+    assert len(written) == drawn["score"].notna().sum()
+
+
+def test_words_and_lines_of_figures_are_dark_enough_on_white():
+    for colour in (theme.INK, theme.MUTED, theme.ACCENT):
+        assert lightness(colour) < 0.55
+    assert lightness(theme.MUTED) - lightness(theme.ACCENT) > 0.1, "a line of the whole beside that of a unit"

@@ -277,6 +277,21 @@ def test_settings_and_their_defaults(tmp_path: Path):
     assert not settings.inside(tmp_path / ".." / "data-elsewhere" / "r.csv")
 
 
+def test_the_days_of_a_wave_stand_beside_its_form(tmp_path: Path):
+    text = """
+        [waves]
+        2026Q1 = "pulse"
+        2026Q2 = { form = "pulse" }
+        2026Q3 = { form = "full", from = 2026-08-10, to = 2026-08-23 }
+        2026Q4 = { from = 2026-11-02, to = 2026-11-02 }
+        """
+    settings, problems = settings_of(tmp_path, text)
+    assert len(problems) == 0
+    assert dict(settings.waves) == {"2026Q1": "pulse", "2026Q2": "pulse", "2026Q3": "full"}
+    day = date(2026, 11, 2)
+    assert dict(settings.fieldwork) == {"2026Q3": (date(2026, 8, 10), date(2026, 8, 23)), "2026Q4": (day, day)}
+
+
 @pytest.mark.parametrize(
     ("text", "rule", "place"),
     [
@@ -290,6 +305,12 @@ def test_settings_and_their_defaults(tmp_path: Path):
         ("waves = 'full'", "wrong_type", "waves"),
         ("[waves]\n2026Q5 = 'full'", "choice", "[waves]"),
         ("[waves]\n2026Q3 = 'half'", "choice", "[waves]"),
+        ("[waves]\n2026Q3 = { form = 'half' }", "choice", "[waves]"),
+        ("[waves]\n2026Q3 = { from = 2026-08-23, to = 2026-08-10 }", "days", "[waves.2026Q3]"),
+        ("[waves]\n2026Q3 = { from = 2026-08-10 }", "days", "[waves.2026Q3]"),
+        ("[waves]\n2026Q3 = { from = 2025-08-10, to = 2025-08-20 }", "days", "[waves.2026Q3]"),
+        ("[waves]\n2026Q3 = { from = '8月10日', to = 2026-08-20 }", "wrong_type", "[waves.2026Q3] from"),
+        ("[waves]\n2026Q3 = { shape = 'full' }", "unknown_setting", "[waves.2026Q3]"),
         ("[units]\nexclude_types = 'summary'", "wrong_type", "[units] exclude_types"),
         ("[units]\nexclude = ['summary']", "unknown_setting", "[units]"),
         ("[codebook]\nnot_applicable = 1", "wrong_type", "[codebook] not_applicable"),

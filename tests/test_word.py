@@ -11,6 +11,8 @@ import zipfile
 from pathlib import Path
 
 import docx
+import openpyxl
+import pypdfium2
 import pytest
 from docx.oxml.ns import qn
 
@@ -19,7 +21,10 @@ from dj_analysis.errors import Problems, UsageError
 from dj_analysis.publish.blocks import Block
 from dj_analysis.publish.exports.document import Appearance, Document, numbered
 from dj_analysis.publish.exports.docx import to_docx
+from dj_analysis.publish.exports.html import to_html
 from dj_analysis.publish.exports.official_parts import correction_blocks, end_blocks, head_blocks
+from dj_analysis.publish.exports.pdf import to_pdf
+from dj_analysis.publish.exports.xlsx import to_xlsx
 from dj_analysis.spec.official import Official, read_official
 
 META = {
@@ -299,3 +304,61 @@ def test_a_correction_has_a_page_of_its_own() -> None:
     assert title.style.name == "Title"
     assert title.paragraph_format.page_break_before
     assert any("原因：两个支部的人数登记有误" in line.text for line in lines)
+
+
+def long_table(rows: int, marked: tuple[int, ...] = ()) -> Block:
+    """A table of so many units, some of them with a warning."""
+    columns = [
+        {"name": "unit", "label": "单位", "kind": "text", "width": 12.0},
+        {"name": "score", "label": "得分", "kind": "number", "width": 8.0},
+        {"name": "warning", "label": "预警", "kind": "text", "width": 8.0},
+    ]
+    cells = [[f"第{i}支部", f"{i}.0", "红色" if i in marked else ""] for i in range(1, rows + 1)]
+    values = [[name, float(score), warning] for name, score, warning in cells]
+    content = {"caption": "分单位得分", "columns": columns, "rows": cells, "values": values, "note": "一句说明。"}
+    return Block("table", content | {"waves": [["survey", "2026Q3"]]})
+
+
+def test_a_table_of_thirty_rows_is_printed_whole() -> None:
+    (table,) = opened(to_docx(document(dj.heading("情况"), long_table(30)))).tables
+    assert [row.cells[0].text for row in table.rows[1:]] == [f"第{i}支部" for i in range(1, 31)]
+
+
+def test_on_paper_a_long_table_keeps_its_ends_and_what_is_marked_and_says_where_the_rest_is() -> None:
+    report = document(dj.heading("情况"), long_table(300, marked=(150, 151, 295)))
+    whole = to_docx(report)
+    (table,) = opened(whole).tables
+    names = [row.cells[0].text for row in table.rows[1:]]
+    first, last = [f"第{i}支部" for i in range(1, 21)], [f"第{i}支部" for i in range(291, 301)]
+    assert names == [*first, "…", "第150支部", "第151支部", "…", *last]
+    told = "一句说明。本表共300行，此处列前20行、后10行和有标记的行；全表见本报告的Excel文件或网页（表1）。"
+    assert told in [p.text for p in opened(whole).paragraphs]
+    pages = pypdfium2.PdfDocument(to_pdf(report))
+    printed = "".join(page.get_textpage().get_text_range() for page in pages)
+    assert "第150支部" in printed
+    assert "第149支部" not in printed
+    assert "本表共300行" in re.sub(r"\s", "", printed)
+    assert len(pages) == 2
+
+
+def test_excel_and_the_page_hold_all_rows_of_a_long_table() -> None:
+    report = document(dj.heading("情况"), long_table(300))
+    sheet = openpyxl.load_workbook(io.BytesIO(to_xlsx(report)))["表1 分单位得分"]
+    assert [f"第{i}支部" for i in range(1, 301)] == [
+        str(cell.value) for (cell,) in sheet.iter_rows(max_col=1) if re.match("第.*支部", str(cell.value))
+    ]
+    assert "第149支部" in to_html(report).decode()
+
+
+def test_a_list_of_warned_units_is_never_shortened() -> None:
+    (table,) = opened(to_docx(document(long_table(90, marked=tuple(range(1, 91)))))).tables
+    assert len(table.rows) == 91
+
+
+def test_a_flag_marks_a_row_only_where_it_says_yes() -> None:
+    table = long_table(90)
+    table.content["columns"][2]["name"] = "real"
+    for row, cells in enumerate(table.content["rows"]):
+        cells[2] = "超出误差范围" if row == 40 else "在误差范围内"
+    (printed,) = opened(to_docx(document(table))).tables
+    assert [row.cells[0].text for row in printed.rows][21:25] == ["…", "第41支部", "…", "第81支部"]

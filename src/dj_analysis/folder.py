@@ -151,6 +151,7 @@ def declarations(folder: Path, problems: Problems) -> tuple[Settings, Specificat
         recipient=settings.recipient,
         recipient_en=settings.recipient_en,
         official=settings.official,
+        fieldwork=settings.fieldwork,
         purpose=settings.purpose,
         fonts=settings.fonts,
         cross=settings.cross,

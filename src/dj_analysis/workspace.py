@@ -408,7 +408,8 @@ class Workspace(UnitTables, WarningHistory):
         if period not in self.periods:
             return Scope(self.unit(unit), period, self.spec)
         groups = tuple(a for a in self._kept(period).sums if a not in self.units.trees and not is_cross(a))
-        return Scope(self.unit(unit), period, self.spec, self._shell(period).forms[-1], len(self.until(period)), groups)
+        form, waves = self._shell(period).forms[-1], len(self.until(period))
+        return Scope(self.unit(unit), period, self.spec, form, waves, groups, self.earlier(period) or "")
 
     def earlier(self, period: str, *, years: int = 0) -> str | None:
         """Return the wave before (or that of the same quarter ``years`` ago), None where there is none.

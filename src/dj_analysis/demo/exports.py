@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -94,11 +94,18 @@ def _with_refusals(table: pl.DataFrame, rng: np.random.Generator) -> pl.DataFram
     return joined.with_columns(pl.Series("序号", np.arange(1, len(joined) + 1)).cast(pl.String))
 
 
+def fieldwork(period: str) -> tuple[date, date]:
+    """Return the first and last day on which a wave's answers came in."""
+    first = parse(period).start + timedelta(40)
+    return first, first + timedelta(13)
+
+
 def _meta(frame: pl.DataFrame, units: Units, period: str, rng: np.random.Generator) -> dict[str, pl.Series]:
     """Return the six leading columns of an export."""
     n = len(frame)
-    opened = np.datetime64(parse(period).start, "s") + np.timedelta64(40, "D")
-    after = np.sort(rng.integers(0, 14, n) * 86_400 + rng.integers(7 * 3600, 22 * 3600, n))
+    first, last = fieldwork(period)
+    opened = np.datetime64(first, "s")
+    after = np.sort(rng.integers(0, (last - first).days + 1, n) * 86_400 + rng.integers(7 * 3600, 22 * 3600, n))
     split = rng.random(n) < 0.5
     source = rng.integers(0, len(names.SOURCES), n)
     durations = [_duration(int(s), m) for s, m in zip(frame["seconds"], split, strict=True)]

@@ -17,6 +17,7 @@ from ..spec.specification import Specification
 from ..spec.tree import Node
 from ..spec.units import Unit, Units
 from . import names
+from .exports import fieldwork
 from .layout import Layout, is_full
 
 README = """# {name} · 合成数据
@@ -76,7 +77,7 @@ def _readme(layout: Layout, seed: int) -> str:
 
 
 def _settings(spec: Specification, periods: Sequence[str]) -> str:
-    full = "\n".join(f'{period} = "full"' for period in periods if is_full(period))
+    waves = "\n".join(_wave(period) for period in periods)
     types = "\n".join(f'"{kind}" = "{english}"' for kind, english in spec.types_en.items())
     columns = f'unit = "{names.UNIT_QUESTION}"\nline = "{names.LINE_QUESTION}"'
     return f"""# 合成数据:本工作区由程序生成,不对应任何真实单位 (synthetic data, no real enterprise)
@@ -89,8 +90,8 @@ recipient_en = "{spec.recipient_en}"
 language = "{spec.language}"
 min_group = {spec.min_group}
 
-[waves]  # 其余各期只问锚题 (the other waves ask the anchors only)
-{full}
+[waves]  # 问卷和起止日期 (the form, and the first and last day)
+{waves}
 
 [units.types_en]  # 英文报告中单位类别的名称 (names of the types of units in English reports)
 {types}
@@ -109,6 +110,12 @@ recall = "{spec.codebook.recall}"
 [tables.responses.columns]  # 其余各列按题干对应 (the other columns are matched by their wording)
 {columns}
 """
+
+
+def _wave(period: str) -> str:
+    first, last = fieldwork(period)
+    form = "full" if is_full(period) else "pulse"
+    return f'{period} = {{ form = "{form}", from = {first.isoformat()}, to = {last.isoformat()} }}'
 
 
 def _rules(spec: Specification) -> str:

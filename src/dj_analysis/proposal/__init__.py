@@ -106,7 +106,7 @@ def propose_workspace(
         unfinished = Path(place) / "workspace"
         (unfinished / "responses").mkdir(parents=True)
         write_table(unfinished / "responses" / f"{wave}{kept_kind(source)}", kept)
-        write_proposed_tables(unfinished, wave, export.last or parse(wave).end, columns, units, folder.name)
+        write_proposed_tables(unfinished, wave, export.days, columns, units, folder.name)
         notices = (*notices, *_against_others(unfinished))
         nodes, scales, _ = proposed_nodes(columns)
         ProposalPage(columns, answers, export.identifying, nodes, scales, units, notices).write(unfinished)

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -20,14 +20,14 @@ from ..measure.intake.copies import write_table
 from ..measure.intake.row_consent import consent_columns
 from ..measure.intake.sources import raise_for
 from ..spec.periods import Period, parse
-from ..spec.settings import Settings, Source
+from ..spec.settings import Source
 from ..spec.specification import Specification
 from ..spec.tables import read_responses
 from ..spec.tree import CHOICE_ROLES, Node
 from .export import Export, read_export
 from .named_units import NamedUnits, WaveDecisions, write_units
 from .proposed_columns import LEFT_OUT, Decisions, ProposedColumn, propose_columns
-from .proposed_tables import read_rows, toml_text, write_rows
+from .proposed_tables import read_rows, toml_text, wave_line, write_rows
 from .question_headers import header_names
 
 _LATE = timedelta(days=45)  # after the end of a period in which its answers still come in
@@ -94,7 +94,7 @@ def add_wave(
     notices = [*export.table.notices, *export.notices]
     left = [header for header in answers.columns if header not in columns.headers and header not in wjx.META]
     notices += [f"未声明的列未存 (undeclared columns not stored): {'、'.join(left)}"] if left else []
-    _write(folder, settings, wave, answers, columns, units)
+    _write(folder, wave, answers, columns, units, export.days)
     rows = [(header, code, columns.why[code]) for header, code in columns.headers.items()]
     return AddedWave(folder, wave.text, pd.DataFrame(rows, columns=["column", "code", "why"]), tuple(notices))
 
@@ -263,7 +263,7 @@ def _unit_names(columns: _Columns, answers: pd.DataFrame) -> list[str]:
 
 
 def _write(
-    folder: Path, settings: Settings, wave: Period, answers: pd.DataFrame, columns: _Columns, units: NamedUnits
+    folder: Path, wave: Period, answers: pd.DataFrame, columns: _Columns, units: NamedUnits, days: Sequence[date]
 ) -> None:
     """Write the new files beside the old ones, read them as the workspace would, and only then put them in place."""
     renamed = {header: columns.own_headers.get(code, header) for header, code in columns.headers.items()}
@@ -276,7 +276,7 @@ def _write(
         (trial / "responses").mkdir()
         write_table(trial / "responses" / f"{wave.text}.csv", answers[kept].rename(columns=renamed))
         changed = ["workspace.toml", *_write_codebook(trial, wave, columns), *write_units(trial, units)]
-        _write_settings(trial / "workspace.toml", settings, wave, columns)
+        _write_settings(trial / "workspace.toml", wave, columns, days)
         problems = Problems()
         declared, spec = declarations(trial, problems)
         if not problems:
@@ -309,13 +309,13 @@ def _write_codebook(trial: Path, wave: Period, columns: _Columns) -> list[str]:
     return [path.name]
 
 
-def _write_settings(path: Path, settings: Settings, wave: Period, columns: _Columns) -> None:
+def _write_settings(path: Path, wave: Period, columns: _Columns, days: Sequence[date]) -> None:
     """Add the form of the wave and the headers of new questions to workspace.toml; every other line stays."""
     lines = path.read_text(encoding="utf-8").splitlines()
     anchors = [node for node in columns.unasked if node.role == "item" and node.form != "both"]
     missing = [node for node in columns.unasked if node.role == "item"]
     pulse = bool(missing) and len(anchors) == len(missing)
-    _append(lines, "[waves]", [f'{wave.text} = "{"pulse" if pulse else "full"}"'])
+    _append(lines, "[waves]", [wave_line(wave.text, "pulse" if pulse else "full", days)])
     headers = [f"{node.code} = {toml_text(header)}" for node, header in columns.new_nodes.values()]
     if headers:
         _append(lines, "[tables.responses.columns]", headers)

@@ -16,6 +16,8 @@ from ..measure.intake.row_consent import USE
 from ..spec import schemas
 from ..spec.codebook import Codebook, Scale, default_codebook
 from ..spec.consent import PLACEHOLDER
+from ..spec.periods import parse
+from ..spec.settings import is_fieldwork
 from ..spec.tree import CHOICE_ROLES, Node
 from .proposed_columns import OUTCOME, ProposedColumn
 
@@ -79,9 +81,9 @@ def unit_names(columns: Sequence[ProposedColumn], frame: pd.DataFrame) -> list[s
 
 
 def write_proposed_tables(
-    folder: Path, period: str, informed: date, columns: Sequence[ProposedColumn], units: Sequence[str], name: str
+    folder: Path, period: str, days: Sequence[date], columns: Sequence[ProposedColumn], units: Sequence[str], name: str
 ) -> None:
-    """Write codebook.csv, scales.csv, units.csv and workspace.toml into a folder."""
+    """Write codebook.csv, scales.csv, units.csv and workspace.toml into a folder; days are those of submission, if known."""
     nodes, scales, asked = proposed_nodes(columns)
     names = schemas.CODEBOOK.names
     if not any(node.role == "ask" for node in nodes):
@@ -92,10 +94,18 @@ def write_proposed_tables(
         write_rows(folder / "scales.csv", *scale_rows(scales))
     if units:
         write_rows(folder / "units.csv", *unit_rows(units))
-    (folder / "workspace.toml").write_text(_toml(name, period, asked, informed, columns), encoding="utf-8")
+    (folder / "workspace.toml").write_text(_toml(name, period, asked, days, columns), encoding="utf-8")
 
 
-def _toml(name: str, period: str, asked: str, informed: date, columns: Sequence[ProposedColumn]) -> str:
+def wave_line(period: str, asked: str, days: Sequence[date]) -> str:
+    """Declare a wave: its form, with the first and last day of submission where they are known and near its period."""
+    if not days or not is_fieldwork(period, min(days), max(days)):
+        return f'{period} = "{asked}"'
+    return f'{period} = {{ form = "{asked}", from = {min(days).isoformat()}, to = {max(days).isoformat()} }}'
+
+
+def _toml(name: str, period: str, asked: str, days: Sequence[date], columns: Sequence[ProposedColumn]) -> str:
+    informed = max(days, default=parse(period).end)
     mapped = {c.node.code: c.header for c in columns if c.node is not None}
     if "unit" in mapped:
         mapped = {"unit": mapped.pop("unit"), **mapped}
@@ -113,7 +123,7 @@ def _toml(name: str, period: str, asked: str, informed: date, columns: Sequence[
         "min_group = 10",
         "",
         "[waves]",
-        f'{period} = "{asked}"',
+        wave_line(period, asked, days),
         *([] if asks_consent(columns) else notice),
         "",
         "[tables.responses.columns]",

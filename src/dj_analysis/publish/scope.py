@@ -34,6 +34,8 @@ class Scope:
         ``full`` where the wave asked the full form, else ``anchors``.
     waves
         Number of waves up to this one.
+    before
+        The wave that this one is compared with; ``""`` where there is none.
     """
 
     unit: str
@@ -42,6 +44,7 @@ class Scope:
     form: Form = "anchors"
     waves: int = 1
     groups: tuple[str, ...] = ()
+    before: str = ""
 
     @cached_property
     def below(self) -> list[str]:
@@ -115,6 +118,9 @@ class Scope:
         return {
             "period": parse(self.period).label(language),
             "in_year": str(parse(self.period).year),
+            "last": self.period_label(self.before) if self._skipped else say(language, "wave_before"),
+            "skipped": self._skipped,
+            **self._fieldwork,
             "name": self.spec.unit_label(self.unit),
             "office": office or {"zh": "调查工作组", "en": "the survey team"}[language],
             "recipient": recipient or {"zh": "公司领导", "en": "the management"}[language],
@@ -129,6 +135,19 @@ class Scope:
             "peer_levels": self.tiers,
             "level_names": {name: self.spec.level_label(name) for name in (*self._units.levels, *self.groups)},
         }
+
+    @property
+    def _skipped(self) -> str:
+        """The period just before, where no wave was asked in it and an older one is compared with; else ``""``."""
+        just_before = parse(self.period).previous
+        return "" if self.before in ("", just_before.text) else just_before.label(self.spec.language)
+
+    @property
+    def _fieldwork(self) -> dict[str, str]:
+        """First and last day of the survey as they are printed; empty where the office did not declare them."""
+        days = self.spec.fieldwork.get(self.period, ("", ""))
+        printed = [say(self.spec.language, "fieldwork_day", day=day) if day else "" for day in days]
+        return dict(zip(("from_day", "to_day"), printed, strict=True))
 
     @cached_property
     def benchmark(self) -> str:
@@ -182,12 +201,16 @@ class Scope:
         filled = fill(sentence, None, {"unit": self.unit, "lang": self.spec.language, **self.names, **more})
         return filled.replace("|", "\n")
 
-    def annexes(self, warned: Protected) -> dict[str, int]:
-        """What is attached to the first page, in order, with its number: units warned, tables of units and questions, notes."""
+    def annexes(self, scores: Protected, warned: Protected) -> dict[str, int]:
+        """What is attached to the first page, in order, with its number: units warned, tables of units and questions, notes.
+
+        A table in which nothing may be shown is no annex.
+        """
+        index = scores.where(unit=self.below, code=self.names["index"]) if self.below else None
         listed = [
             *(["a_alerts"] if len(warned.table) else []),
-            *(["a_units"] if self.below else []),
-            "a_items",
+            *(["a_units"] if index is not None and self.has_values(index) else []),
+            *(["a_items"] if self.is_shown(scores) else []),
             "a_notes",
         ]
         return {key: number for number, key in enumerate(listed, start=1)}
@@ -201,10 +224,22 @@ class Scope:
         table = alerts.table
         return alerts.where(unit=list(table.loc[table["warning"].fillna("") != "", "unit"]))
 
-    def knows_response(self, response: Protected) -> bool:
-        """Tell whether participation is known for some unit below."""
-        table = response.table
-        return bool(table.loc[table["unit"].isin(self.below), "rate"].notna().any())
+    def is_shown(self, scores: Protected) -> bool:
+        """Tell whether the index of the unit reported may be printed."""
+        return self.has_values(scores.where(unit=self.unit, code=self.names["index"]))
+
+    def has_values(self, result: Protected, column: str = "score") -> bool:
+        """Tell whether any row of a result has a value that may be printed."""
+        return bool(result.table[column].notna().any())
+
+    def compared(self, result: Protected, column: str = "score") -> list[str]:
+        """Levels right below with two units or more that have a value: one alone has nothing to be compared with."""
+        table = result.table[result.table["unit"].isin(self.below) & result.table[column].notna()]
+        return [level for level in self.tiers if table.loc[table["level"] == level, "unit"].nunique() > 1]
+
+    def knows_response(self, response: Protected, unit: str) -> bool:
+        """Tell whether the participation of a unit is known."""
+        return self.has_values(response.where(unit=unit), "rate")
 
     @property
     def _units(self) -> Any:

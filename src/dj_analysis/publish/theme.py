@@ -19,6 +19,8 @@ HEAT = "RdYlBu"  # readable with the common colour vision deficiencies
 DIVERGING = "RdBu"  # deviations: blue above, red below
 #: Colours of clusters, told apart with the common colour vision deficiencies (Okabe and Ito 2008).
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000", "#7F7F7F", "#8C564B")
+#: Marks of clusters, so that they are told apart in black-and-white print as well.
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*", "<", ">")
 HEAT_RANGE = (40.0, 90.0)  # absolute: a colour means the same score in every report
 
 _FILES = {".otf", ".ttf", ".ttc"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from .assessment import FILE as ASSESSMENT
 from .consent import Consent, Door, read_consent
 from .expected import Expected, read_expected
 from .official import ENTRIES, Official, read_official
-from .periods import ALLOWED, is_period
+from .periods import ALLOWED, is_period, parse
 from .purpose import ALLOWED as UNMIXED
 from .purpose import BY_TABLE, PURPOSES, RESTRICTED, label, restricted_tables
 from .schemas import SCHEMAS
@@ -108,6 +108,8 @@ class Settings:
         Smallest number of people about whom a result may leave; at least 5.
     waves
         Form of each period (``full`` or ``pulse``).
+    fieldwork
+        First and last day on which the answers of a wave were taken, where ``[waves]`` says them.
     roots
         Further folders that may be read.
     consent
@@ -133,6 +135,7 @@ class Settings:
     min_group: int = DEFAULT_MIN_GROUP
     purpose: str = ""
     waves: Mapping[str, str] = field(default_factory=dict)
+    fieldwork: Mapping[str, tuple[date, date]] = field(default_factory=dict)
     roots: Mapping[str, str] = field(default_factory=dict)
     exclude_types: tuple[str, ...] = ()
     types_en: Mapping[str, str] = field(default_factory=dict)
@@ -181,6 +184,7 @@ def read_settings(folder: str | Path, problems: Problems) -> Settings:
     raw = _typed(path.name, raw, _TOP, problems)
     for section, types in _SECTIONS.items():
         raw[section] = _typed(f"{path.name} [{section}]", raw.get(section, {}), types, problems)
+    fieldwork = _fieldwork(path.name, raw, problems)
     _check_values(path.name, raw, problems)
     tables = {name: _source(path.name, name, source, problems) for name, source in raw.get("tables", {}).items()}
     _check_purposes(path.name, tables, problems)
@@ -195,6 +199,7 @@ def read_settings(folder: str | Path, problems: Problems) -> Settings:
         retention=raw["retention"].get("months", RETENTION),
         expected=read_expected(path.name, raw.get("expect", {}), problems),
         official=read_official(path.name, raw["document"], problems),
+        fieldwork=fieldwork,
         tables=tables,
         **{key: raw[key] for key in _TOP if key in raw and key not in (*_SECTIONS, "expect", "tables")},
     )
@@ -313,6 +318,38 @@ def _check_values(place: str, raw: dict[str, Any], problems: Problems) -> None:
         if not isinstance(source, dict):
             problems.add(f"{place} [tables.{name}]", "wrong_type", source, "table", "改正类型 (correct its type)")
             del raw["tables"][name]
+
+
+def _fieldwork(place: str, raw: dict[str, Any], problems: Problems) -> dict[str, tuple[date, date]]:
+    """Take the days of each wave out of ``[waves]``, so that its form alone is left there; wrong ones are noted."""
+    days: dict[str, tuple[date, date]] = {}
+    for period, entry in list(raw.get("waves", {}).items()):
+        if not isinstance(entry, dict):
+            continue
+        where = f"{place} [waves.{period}]"
+        known = _typed(where, entry, {"form": str, "from": date, "to": date}, problems)
+        first, last = known.get("from"), known.get("to")
+        raw["waves"][period] = known.get("form", "")
+        if "form" not in known:
+            raw["waves"].pop(period)
+        told_already = any(name in entry and name not in known for name in ("from", "to"))
+        if told_already or (first is None and last is None):
+            continue
+        if first is not None and last is not None and is_fieldwork(period, first, last):
+            days[period] = (first, last)
+        else:
+            told = f"{first or '—'} – {last or '—'}"
+            allowed = "from = 2026-09-01, to = 2026-09-12,先后为序,在本期或其后三个月内 (in order, in the period or within three months after)"
+            problems.add(where, "days", told, allowed, "改正,或都不写 (correct them, or leave out both)")
+    return days
+
+
+def is_fieldwork(period: str, first: Any, last: Any) -> bool:
+    """Tell whether two plain dates are in order and near the period they are told of."""
+    if type(first) is not date or type(last) is not date or not is_period(period):
+        return False
+    asked = parse(period)
+    return asked.start - timedelta(31) <= first <= last <= asked.end + timedelta(92)
 
 
 def _check_purposes(place: str, tables: Mapping[str, Source], problems: Problems) -> None:

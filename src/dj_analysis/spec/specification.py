@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from typing import Self
 
@@ -39,6 +40,8 @@ class Specification:
         The branch indicators' tree, if there is one.
     rubrics
         Code → what a kind of score sheet asks, of which units.
+    fieldwork
+        First and last day of a wave's survey, where they are declared.
     cross
         Cross-classifications that may be published: a unit level or group column, then group columns.
     types_en
@@ -63,6 +66,7 @@ class Specification:
     purpose: str = ""
     fonts: str = ""
     official: Official = field(default_factory=Official)
+    fieldwork: Mapping[str, tuple[date, date]] = field(default_factory=dict)
     cross: tuple[tuple[str, ...], ...] = ()
     types_en: Mapping[str, str] = field(default_factory=dict)
 

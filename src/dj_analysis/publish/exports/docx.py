@@ -10,6 +10,7 @@ from ..blocks import Block
 from .document import Appearance, Document
 from .docx_page import TEXT_WIDTH, prepare
 from .docx_parts import add_border, paragraph, repeat_header, set_cell_widths, three_lines, write_text
+from .on_paper import on_paper
 from .packages import legible, repacked
 from .pictures import png_of
 
@@ -25,12 +26,14 @@ def to_docx(document: Document, appearance: Appearance | None = None) -> bytes:
     appearance
         ``template``: a Word file whose page, styles, head and foot are kept; the report follows its text.
     """
+    document = on_paper(document)
     report = prepare(document, appearance or Appearance())
     first = True
     for sheet in document.sheets:
         for block in sheet:
             begins_page = not first and block.kind == "heading" and block.content["depth"] == 0
             _WRITERS[block.kind](report, block, document.language, begins_page)
+        _keep_last_lines(report)
         first = False
     _add_ending(report, document)
     for block in document.imprint:
@@ -38,6 +41,13 @@ def to_docx(document: Document, appearance: Appearance | None = None) -> bytes:
     stream = io.BytesIO()
     report.save(stream)
     return repacked(stream.getvalue())
+
+
+def _keep_last_lines(report: Any) -> None:
+    """Keep the last paragraphs of a sheet whole and together, so that no page has a single line of text."""
+    for left, added in enumerate(reversed(report.paragraphs[-2:])):
+        added.paragraph_format.keep_together = True
+        added.paragraph_format.keep_with_next = left == 1 or None
 
 
 def _add_heading(report: Any, block: Block, language: str, begins_page: bool) -> None:

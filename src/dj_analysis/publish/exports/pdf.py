@@ -12,6 +12,7 @@ from ...errors import FontError
 from ..blocks import Block
 from ..theme import font_folders
 from .document import Appearance, Document
+from .on_paper import on_paper
 
 
 def to_pdf(document: Document, appearance: Appearance | None = None) -> bytes:
@@ -33,13 +34,14 @@ def to_pdf(document: Document, appearance: Appearance | None = None) -> bytes:
     folders: list[str | Path] = list(font_folders((appearance or Appearance()).fonts))
     if not folders:
         raise FontError("没有找到中文字体文件夹 (no folder with Chinese fonts);安装 pylopdf-fonts-zh-cn")
+    document = on_paper(document)
     sheets, imprint = [_plain(sheet) for sheet in document.sheets], _plain(document.imprint)
     data = json.dumps({"meta": dict(document.meta), "sheets": sheets, "imprint": imprint}, ensure_ascii=False)
     source = resources.files(__package__).joinpath("report.typ").read_bytes()
     compiler: Any = typst
-    document = compiler.compile(source, font_paths=folders, ignore_system_fonts=True, sys_inputs={"document": data})
-    assert isinstance(document, bytes), "one PDF is one file"
-    return document
+    typeset = compiler.compile(source, font_paths=folders, ignore_system_fonts=True, sys_inputs={"document": data})
+    assert isinstance(typeset, bytes), "one PDF is one file"
+    return typeset
 
 
 def _plain(blocks: Iterable[Block]) -> list[dict[str, Any]]:

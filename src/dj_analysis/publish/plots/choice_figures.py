@@ -46,12 +46,15 @@ def plot_choices(result: Drawable, *, unit: str = "ALL", ax: Axes | None = None)
         )  # fmt: skip
         ax.invert_xaxis()
     else:
-        ax.barh(y, values, height=0.6, color=theme.ACCENT, xerr=np.nan_to_num(error), ecolor=theme.MUTED, capsize=2.5)
+        ax.barh(y, values, height=0.6, color=theme.ACCENT, xerr=np.nan_to_num(error), ecolor=theme.INK, capsize=2.5)
         ax.set_xlim(0, min(100, 1.1 * float((values + error[1]).max())) if len(shown) else 100)
     ax.set_yticks(y, [shortened(spec.code_label(code)) for code in shown["code"]])
     ax.grid(axis="y", visible=False)
     ax.set_xlabel(say(spec.language, "axis_mean_place" if ranked else "axis_people"))
     question = spec.code_label(str(table["parent"].iloc[0])) if len(table) else ""
-    title = say(spec.language, "figure_choices", question=question, period=period_label(result))
+    leading = shown[shown[value] == shown[value].iloc[-1]] if len(shown) else shown
+    key = "figure_choices" if len(leading) != 1 else "figure_choices_ranked" if ranked else "figure_choices_first"
+    option = spec.code_label(str(leading["code"].iloc[0])) if len(leading) else ""
+    title = say(spec.language, key, question=question, period=period_label(result), option=option)
     caption(ax, title, int(table[value].isna().sum()), spec.language, key="figure_hidden_options")
     return ax

@@ -41,7 +41,8 @@ def plot_clusters(result: Drawable, *, ax: Axes | None = None) -> Axes:
         inside = numbers == number
         colour = theme.SERIES[(int(number) - 1) % len(theme.SERIES)]
         name = say(spec.language, "cluster_name", number=int(number))
-        ax.scatter(x[inside], y[inside], s=14, color=colour, label=name, zorder=3)
+        marker = theme.MARKERS[(int(number) - 1) % len(theme.MARKERS)]
+        ax.scatter(x[inside], y[inside], s=16, color=colour, marker=marker, label=name, zorder=3)
         try:
             corners = ConvexHull(np.column_stack([x[inside], y[inside]])).vertices
             ax.fill(x[inside][corners], y[inside][corners], color=colour, alpha=0.10, lw=0)
@@ -68,7 +69,8 @@ def plot_clusters(result: Drawable, *, ax: Axes | None = None) -> Axes:
     if stable:
         ax.legend(loc="best", fontsize=8, frameon=False)
     key = "figure_clusters" if stable else "figure_no_clusters"
-    caption(ax, say(spec.language, key, period=period_label(result)), 0, spec.language)
+    count = len(np.unique(numbers[np.isfinite(numbers)]))
+    caption(ax, say(spec.language, key, period=period_label(result), count=count), 0, spec.language)
     return ax
 
 
@@ -129,11 +131,12 @@ def plot_stability(result: Drawable, *, ax: Axes | None = None) -> Axes:
     k, jaccard = table["k"].astype(int).to_numpy(), table["jaccard"].astype(float).to_numpy()
     ax.plot(k, jaccard, "-o", color=theme.MUTED, ms=4.5, lw=1.4)
     held = table["holds"].fillna(False).astype(bool).to_numpy()
-    ax.plot(k[held], jaccard[held], "o", color=theme.ACCENT, ms=7)
+    ax.plot(k[held], jaccard[held], "D", color=theme.ACCENT, ms=7)
     ax.axhline(0.75, color=theme.INK, lw=1, ls="--")
     ax.set_xticks(k)
     ax.set_ylim(0, 1.05)
     ax.set_xlabel(say(spec.language, "axis_k"))
     ax.set_ylabel(say(spec.language, "axis_jaccard"))
-    caption(ax, say(spec.language, "figure_stability"), 0, spec.language)
+    named = ("、" if spec.language == "zh" else ", ").join(str(number) for number in k[held])
+    caption(ax, say(spec.language, "figure_stability" if named else "figure_not_stable", k=named), 0, spec.language)
     return ax

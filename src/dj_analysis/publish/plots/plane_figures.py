@@ -56,20 +56,21 @@ def plot_plane(result: Drawable, *, ax: Axes | None = None) -> Axes:
     ax = ax or new_axes(height=4.8)
     _draw_intervals(ax, shown if len(shown) <= MOST_ROWS else poor)
     stated = shown["quadrant"].isin([*_CORNERS])
-    for rows, face, edge, label in (
-        (poor, _POOR, _POOR, value_word("quadrant", "many_poor", spec.language)),
+    for rows, face, edge, marker, label in (
+        (poor, _POOR, _POOR, "D", value_word("quadrant", "many_poor", spec.language)),
         (
             shown[stated & (shown["quadrant"] != "many_poor")],
             theme.ACCENT,
             theme.ACCENT,
+            "o",
             say(spec.language, "plane_stated"),
         ),
-        (shown[~stated], "white", theme.MUTED, say(spec.language, "plane_open")),
+        (shown[~stated], "white", theme.MUTED, "o", say(spec.language, "plane_open")),
     ):
         if len(rows):
             ax.scatter(
-                rows["quantity"], rows["quality"], s=22, facecolor=face, edgecolor=edge, lw=1, zorder=3, label=label
-            )
+                rows["quantity"], rows["quality"], s=22, marker=marker, facecolor=face, edgecolor=edge, lw=1, zorder=3, label=label
+            )  # fmt: skip
     ax.set_xlabel(say(spec.language, "axis_quantity"))
     ax.set_ylabel(say(spec.language, "axis_quality"))
     _set_limits(ax, shown)
@@ -85,10 +86,11 @@ def plot_plane(result: Drawable, *, ax: Axes | None = None) -> Axes:
         ax.legend(
             loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, fontsize=8, frameon=False, handletextpad=0.2
         )
-    key = "figure_plane" if (shown["quadrant"] != "").any() else "figure_plane_described"
+    judged = (shown["quadrant"] != "").any()
+    key = "figure_plane_described" if not judged else "figure_plane" if len(poor) else "figure_plane_none"
     caption(
         ax,
-        say(spec.language, key, period=period_label(result)),
+        say(spec.language, key, period=period_label(result), count=len(poor)),
         len(table) - len(shown),
         spec.language,
         "figure_missing",

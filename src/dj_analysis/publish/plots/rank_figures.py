@@ -57,9 +57,11 @@ def plot_ranks(result: Drawable, *, most: int = 12, ax: Axes | None = None) -> A
     ax.set_xlim(0, len(ranked) + 1)
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
-    ax.set_xlabel(say(spec.language, "ranks_axis"))
+    ranged = bool(np.isfinite(low).any())
+    ax.set_xlabel(say(spec.language, "ranks_axis" if ranged else "ranks_axis_described"))
     label = spec.code_label(str(table["code"].iloc[0])) if len(table) else ""
-    key = "figure_ranks" if cut else "figure_ranks_all"
-    title = say(spec.language, key, label=label, period=period_label(result), most=most)
+    key = "figure_ranks_described" if not ranged else "figure_ranks" if cut else "figure_ranks_all"
+    first = int((ranked["rank_low"].astype(float) == 1).sum())
+    title = say(spec.language, key, label=label, period=period_label(result), most=most, first=first)
     caption(ax, title, int(table["rank"].isna().sum()), spec.language)
     return ax

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...release.protect import Protected
+from ...spec.columns import in_form
 from ...spec.periods import order as periods_in_order
+from ...spec.periods import parse
 from .. import theme
 from ..wording import say
 from .common import Drawable, caption, new_axes, rows_of_code, shortened, themed
@@ -43,7 +45,8 @@ def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, 
     table = table.set_index("period").reindex(order).reset_index()
     table["version"] = table["version"].fillna("")
     ax = ax or new_axes(height=2.9)
-    x = np.arange(len(order))
+    starts = [parse(period).start for period in order]
+    x = np.array([12 * day.year + day.month for day in starts])  # a quarter without a wave leaves its place empty
     mean, low, high = (table[name].astype(float).to_numpy() for name in ("score", "low", "high"))
     for start, stop in _runs(table["version"].tolist()):
         part = slice(start, stop)
@@ -64,8 +67,13 @@ def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, 
     if len(known):
         ax.set_ylim(max(0, known.min() - 4), min(100, known.max() + 5))
     ax.set_ylabel(say(spec.language, "points"))
-    title = say(spec.language, "figure_trend", label=spec.code_label(code), unit=spec.unit_label(unit))
+    told = {"label": spec.code_label(code), "unit": spec.unit_label(unit)}
+    title = say(spec.language, "figure_trend", **told)
     scored = table["code"].notna().to_numpy()
+    if scored.sum() > 1 and np.isfinite(mean[-1]):
+        ends = {"now": mean[-1], "low": np.nanmin(mean), "high": np.nanmax(mean)}
+        ends = {name: in_form(float(value), "number") for name, value in ends.items()}
+        title = say(spec.language, "figure_trend_now", **told, **ends)
     caption(ax, title, int(np.isnan(mean[scored]).sum()), spec.language, "figure_hidden_waves")
     return ax
 

@@ -73,10 +73,10 @@ def plot_scores(result: Drawable, *, level: str | None = None, code: str | None 
         )  # fmt: skip
     _score_axis(ax, shown, spec.language)
     hidden = int(table["score"].isna().sum())
-    key = "figure_scores" if len(shown) > 1 else "figure_one_score"
+    ends = _ends(shown["score"])
     title = say(
-        spec.language, key, label=spec.code_label(code), period=period_label(result), level=spec.level_label(level),
-        **_ends(shown["score"]),
+        spec.language, _finding(ends, "figure_one_score", "figure_equal_scores", "figure_scores", units=len(shown)),
+        label=spec.code_label(code), period=period_label(result), level=spec.level_label(level), **ends,
     )  # fmt: skip
     caption(ax, title, hidden, spec.language)
     return ax
@@ -128,7 +128,10 @@ def plot_heat(result: Drawable, *, level: str | None = None, ax: Axes | None = N
     ax.set_ylabel("")
     ax.grid(visible=False)
     hidden = int(wide.isna().all(axis=1).sum())
-    title = say(spec.language, "figure_heat", period=period_label(result), level=spec.level_label(level))
+    known = pd.Series(wide.to_numpy().ravel()).dropna()
+    title = say(
+        spec.language, "figure_heat", period=period_label(result), level=spec.level_label(level), **_ends(known)
+    )
     caption(ax, title, hidden, spec.language)
     return ax
 
@@ -157,8 +160,9 @@ def plot_response(result: Drawable, *, level: str | None = None, ax: Axes | None
     ax = ax or new_axes(height=1.2 + 0.24 * max(len(shown), 3))
     y, rate = np.arange(len(shown)), 100 * shown["rate"].astype(float).to_numpy()
     minimum = 100 * spec.rules.response.minimum
-    # Grey, not a colour of the warnings: a low participation is no warning.
-    ax.barh(y, rate, color=np.where(rate < minimum, theme.MUTED, theme.ACCENT), height=0.66)
+    # Grey and hatched, not in a colour of the warnings: a low participation is no warning.
+    for low, colour, hatch in ((rate < minimum, theme.MUTED, "////"), (rate >= minimum, theme.ACCENT, "")):
+        ax.barh(y[low], rate[low], color=colour, hatch=hatch, edgecolor="white", lw=0, height=0.66)
     for i, value in enumerate(rate):
         ax.annotate(f"{value:.0f}%", (value, y[i]), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8)
     ax.axvline(minimum, color=theme.INK, lw=1, ls="--")
@@ -166,13 +170,21 @@ def plot_response(result: Drawable, *, level: str | None = None, ax: Axes | None
     ax.set_xlim(0, 105)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel(say(spec.language, "percent"))
-    key = "figure_response" if len(shown) > 1 else "figure_one_response"
+    ends, low = _ends(shown["rate"], "percent"), int((rate < minimum).sum())
+    enough = "figure_response" if low else "figure_enough_response"
     title = say(
-        spec.language, key, period=period_label(result), level=spec.level_label(level), least=f"{minimum:.0f}%",
-        count=int((rate < minimum).sum()), **_ends(shown["rate"], "percent"),
+        spec.language, _finding(ends, "figure_one_response", "figure_equal_response", enough, units=len(shown)),
+        period=period_label(result), level=spec.level_label(level), least=f"{minimum:.0f}%", count=low, **ends,
     )  # fmt: skip
     caption(ax, title, int(table["rate"].isna().sum()), spec.language)
     return ax
+
+
+def _finding(ends: dict[str, str], one: str, equal: str, apart: str, *, units: int) -> str:
+    """Return what a title says of units: there is one, all have the same value, or they lie between two values."""
+    if units < 2:
+        return one
+    return equal if ends["low"] == ends["high"] else apart
 
 
 def _ends(values: pd.Series, form: str = "number") -> dict[str, str]:
