@@ -132,7 +132,7 @@ def proved_by_rank(
         [part[there] for part in absorbed] or [np.zeros(int(there.sum()), dtype=bool)] * len(further),
     )
     kind, design = _kinds([part[there] for part in further], left_out)
-    block = _numbered(large[there].T)
+    block = _numbered(list(large[there].T))
     order = np.argsort(block, kind="stable")
     starts = np.flatnonzero(np.diff(block[order], prepend=-1))
     sizes = np.diff(np.append(starts, len(order)))
