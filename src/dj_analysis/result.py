@@ -152,10 +152,14 @@ class Result:
                 if name not in present and not _declared(self.spec, column, name):
                     raise unknown(f"{column} 的值/value", name, sorted(present, key=str))
 
-    def chosen(self, values: Mapping[str, Any]) -> Self:
-        """Return only the rows with these values, without looking whether they exist."""
-        parts = {name: part.chosen(values) for name, part in self.parts.items()}
-        return self.remade(_rows_with(self.table, values), parts=parts)
+    def chosen(self, values: Mapping[str, Any], **fields: Any) -> Self:
+        """Return only the rows with these values, without looking whether they exist; ``fields`` are set in its parts too."""
+        parts = {name: part.chosen(values, **fields) for name, part in self.parts.items()}
+        return replace(self, **{"table": self.rows(values), "parts": parts, "mark": ""} | fields)
+
+    def rows(self, values: Mapping[str, Any]) -> pd.DataFrame:
+        """Return the rows of its own table with these values."""
+        return _rows_with(self.table, values)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -174,11 +178,24 @@ def digest(result: Result) -> str:
     head = [list(result.table.columns), result.period, result.about, result.programme]
     content = hashlib.sha256(json.dumps(head, ensure_ascii=False).encode())
     for _, column in result.table.items():
-        values = column.to_numpy()
-        numbers = values.dtype.kind in "iufb"
-        written = values.tobytes() if numbers else repr(values.tolist()).encode("utf-8", "surrogatepass")
-        content.update(f"{values.dtype} {len(written)}:".encode() + written)
+        kind, written = _written(column)
+        content.update(f"{kind} {len(written)}:".encode() + written)
     return content.hexdigest()
+
+
+def _written(column: pd.Series) -> tuple[str, bytes]:
+    """Return a column as bytes that no other column has, and what they are; of text each word once, and its places."""
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.StringDtype):
+        places, known = pd.factorize(column)
+        return f"text {len(known)}", places.astype("int32").tobytes() + repr(known.tolist()).encode(
+            "utf-8", "surrogatepass"
+        )
+    values = column.to_numpy()
+    numbers = values.dtype.kind in "iufb"
+    written = values.tobytes() if numbers else repr(values.tolist()).encode("utf-8", "surrogatepass")
+    return str(values.dtype), written
 
 
 #: Columns whose values name something declared.

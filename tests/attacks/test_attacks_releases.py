@@ -68,6 +68,7 @@ class Office:
     story: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
+    _scored: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def axes(self) -> list[str]:
@@ -109,9 +110,11 @@ class Office:
         return found
 
     def scores(self) -> pd.DataFrame:
-        """Scores of every sheet, by the rules of the domain and not by the package."""
-        every = Company(**(vars(self.company) | {"people": {NOW: self.sheets}}))
-        return attacker.person_scores(every, NOW)
+        """Scores of every sheet, by the rules of the domain and not by the package; sheets are added and never changed."""
+        if len(self._scored) != len(self.sheets):
+            every = Company(**(vars(self.company) | {"people": {NOW: self.sheets}}))
+            self._scored = attacker.person_scores(every, NOW)
+        return self._scored
 
 
 def axes_of(office: Office) -> dict[str, str]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..spec.specification import Specification
-from .engines import collected
+from .engines import collected, expressed
 from .scoring import plan_cells
 from .survey import Indicators, Survey
 from .unitsums import UnitSums
@@ -95,20 +95,20 @@ def totals(survey: Survey) -> UnitSums:
 
     One pass over the columns; on a lazy frame only the totals are collected.
     """
-    frame = nw.from_native(survey.frame)
+    frame, lib = expressed(survey.frame)
     plan = plan_cells(survey.counted_trees(), frame.collect_schema().names())
-    answers = {f"x:{leaf.code}": nw.col(leaf.code).cast(nw.Float64) for leaf in plan.leaves}
-    weight = nw.col(survey.weight).cast(nw.Float64) if survey.weight else None
-    columns: dict[str, Any] = {"_rows": nw.lit(1)}
+    answers = {f"x:{leaf.code}": lib.col(leaf.code).cast(lib.Float64) for leaf in plan.leaves}
+    weight = lib.col(survey.weight).cast(lib.Float64) if survey.weight else None
+    columns: dict[str, Any] = {"_rows": lib.lit(1)}
     for leaf in plan.leaves:
-        value = nw.col(f"x:{leaf.code}")
-        value = nw.when(~value.is_nan()).then(value)
-        columns[f"n:{leaf.code}"] = (~value.is_null()).cast(nw.Float64)
+        value = lib.col(f"x:{leaf.code}")
+        value = lib.when(~value.is_nan()).then(value)
+        columns[f"n:{leaf.code}"] = (~value.is_null()).cast(lib.Float64)
         columns[f"wx:{leaf.code}"] = value.fill_null(0.0) if weight is None else value.fill_null(0.0) * weight
         if weight is not None:
             columns[f"w:{leaf.code}"] = columns[f"n:{leaf.code}"] * weight
-    summed = frame.with_columns(**answers).with_columns(**columns).select(*(nw.col(name).sum() for name in columns))
-    row = collected(summed).to_pandas().iloc[0]
+    summed = frame.with_columns(**answers).with_columns(**columns).select(*(lib.col(name).sum() for name in columns))
+    row = collected(nw.from_native(summed, pass_through=True)).to_pandas().iloc[0]
     leaves = {leaf.code: leaf for leaf in plan.leaves}
     cells = tuple(cell for cell in plan.cells if cell[1] in leaves)
     sums = {name: np.zeros((1, len(cells))) for name in ("n", "w", "wx")}

@@ -7,6 +7,7 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 import pandas as pd
+import polars as pl
 from narwhals.exceptions import ComputeError
 
 from ..errors import DataError, UsageError
@@ -34,6 +35,15 @@ def wrapped_frame(frame: Any, place: str = "dataframe") -> Any:
 
 #: Running numbers and the like: numbers of a row, never values of a unit.
 RUNNING_NUMBERS = ("序号", "编号", "行号", "id", "index", "no", "no.", "number", "unnamed: 0")
+
+
+def expressed(frame: Any) -> tuple[Any, Any]:
+    """Return a frame and the library that writes its expressions: polars for its own frames, narwhals for all others.
+
+    The two write them alike. What narwhals does around each of a thousand expressions is most of the time of a small wave.
+    """
+    native = nw.to_native(frame, pass_through=True)
+    return (native, pl) if isinstance(native, (pl.DataFrame, pl.LazyFrame)) else (nw.from_native(native), nw)
 
 
 def collected(frame: Any) -> Any:

@@ -17,11 +17,12 @@ from ..spec.bands import SLACK, Bands
 from ..spec.specification import CROSS
 from ..spec.tables import whole_numbers
 from ..spec.tree import Node, Tree
-from .engines import collected
+from .engines import collected, expressed
 from .unitsums import STATISTICS, UnitSums
 
-#: Sums of squares over millions of rows leave 32 bits, and some engines do not widen them by themselves.
-_INT = nw.Int64
+#: What writes the expressions of a frame, see :func:`.engines.expressed`. Numbers are cast to its Int64: sums of squares over
+#: millions of rows leave 32 bits, and some engines do not widen them by themselves.
+Library = Any
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ def score_frame(frame: Any, trees: Mapping[str, Tree]) -> Any:
     frame
         The same kind of frame with the score columns (0–100) added.
     """
-    wrapped = nw.from_native(frame)
+    wrapped, lib = expressed(frame)
     plan = plan_cells(trees, wrapped.collect_schema().names())
-    return nw.to_native(_with_scores(wrapped, plan))
+    return nw.to_native(_with_scores(wrapped, plan, lib), pass_through=True)
 
 
 def sum_frames(
@@ -102,16 +103,18 @@ def sum_frames(
     DataError
         An answer outside its range, a negative or missing weight.
     """
-    wrapped = nw.from_native(frame)
+    wrapped, lib = expressed(frame)
     schema = wrapped.collect_schema()
     plan = plan_cells(trees, schema.names())
     needed = [leaf.code for leaf in plan.leaves] + [c for c in (*columns.values(), weight) if c]
-    scored = _with_scores(wrapped.select(dict.fromkeys(needed)) if needed else wrapped, plan)
+    scored = _with_scores(wrapped.select(list(dict.fromkeys(needed))) if needed else wrapped, plan, lib)
     keys = [
-        (nw.col(column).cast(nw.String).fill_null("") if column else nw.lit("")).alias(f"_key:{number}")
+        (lib.col(column).cast(lib.String).fill_null("") if column else lib.lit("")).alias(f"_key:{number}")
         for number, column in enumerate(columns.values())
     ]
-    summed = _with_summands(scored, plan, weight, favourable, low, index, counts_only=counts_only).with_columns(*keys)
+    summed = _with_summands(scored, plan, lib, weight, favourable, low, index, counts_only=counts_only).with_columns(
+        *keys
+    )
     sums = [name for name in summed.collect_schema().names() if name.startswith(("_s:", "_rows", "_lost"))]
     ranges = [*(f"_r:{leaf.code}" for leaf in plan.leaves), *(["_w"] if weight else [])]
     sums_by_axis = {}
@@ -121,11 +124,11 @@ def sum_frames(
             # pandas' own group-by of many columns warns about its own layout; nothing a caller could correct.
             warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
             aggregated = summed.group_by(key).agg(
-                *(nw.col(name).sum() for name in sums),
-                *(nw.col(name).min().alias(f"_min:{name}") for name in ranges),
-                *(nw.col(name).max().alias(f"_max:{name}") for name in ranges),
+                *(lib.col(name).sum() for name in sums),
+                *(lib.col(name).min().alias(f"_min:{name}") for name in ranges),
+                *(lib.col(name).max().alias(f"_max:{name}") for name in ranges),
             )
-        grouped = collected(aggregated).rename({key: "_key"}).to_pandas()
+        grouped = collected(nw.from_native(aggregated, pass_through=True)).rename({key: "_key"}).to_pandas()
         table = _as_floats(grouped, whole_keys=bool(column) and schema[column].is_float())
         _check_ranges(table, plan, weight)
         sums_by_axis[axis] = _laid_out(table, plan, axis, weight)
@@ -152,10 +155,10 @@ def _as_floats(table: pd.DataFrame, *, whole_keys: bool) -> pd.DataFrame:
     return pd.concat([key.rename("_key"), floats], axis=1).sort_values("_key", ignore_index=True)
 
 
-def _with_scores(frame: Any, plan: Plan) -> Any:
+def _with_scores(frame: Any, plan: Plan, lib: Library) -> Any:
     """Add leaves counted from the unfavourable end (0) and node scores, level by level."""
     schema = frame.collect_schema()
-    cleaned = [_clean(leaf, schema[leaf.code]) for leaf in plan.leaves]
+    cleaned = [_clean(leaf, schema[leaf.code], lib) for leaf in plan.leaves]
     frame = frame.with_columns(*cleaned) if cleaned else frame
     leaves = {leaf.code for leaf in plan.leaves}
     done: set[str] = set()
@@ -166,47 +169,47 @@ def _with_scores(frame: Any, plan: Plan) -> Any:
         if any(f"{form}__{child.code}" in waiting for child in children):
             frame, done, waiting = frame.with_columns(**waiting), done | set(waiting), {}
         if all(child.code in leaves for child in children):
-            score = _mean_of_leaves(children, tree.least(tree[code]))
+            score = _mean_of_leaves(children, tree.least(tree[code]), lib)
         else:
-            score = _mean_of_nodes(children, form, leaves, tree.least(tree[code]))
+            score = _mean_of_nodes(children, form, leaves, tree.least(tree[code]), lib)
         waiting[f"{form}__{code}"] = score
     return frame.with_columns(**waiting) if waiting else frame
 
 
-def _clean(leaf: Node, dtype: Any) -> Any:
+def _clean(leaf: Node, dtype: Any, lib: Library) -> Any:
     """Return the distance from the unfavourable end in raw steps: null where missing, integral where the column is."""
-    value = nw.col(leaf.code)
+    value = lib.col(leaf.code)
     if dtype.is_float():
-        value = nw.when(~value.is_nan()).then(value)
-        value = value.cast(nw.Float64)
+        value = lib.when(~value.is_nan()).then(value)
+        value = value.cast(lib.Float64)
     elif dtype.is_integer():
-        value = value.cast(_INT)
+        value = value.cast(lib.Int64)
     elif dtype.is_decimal():
-        value = value.cast(nw.Float64)
+        value = value.cast(lib.Float64)
     else:
         raise UsageError(f"列 {leaf.code} 的类型是 {dtype},应为数字 (a number column is needed)")
     low, high = _whole(leaf.minimum), _whole(leaf.maximum)
     return ((value - low) if leaf.direction == 1 else (high - value)).alias(f"_r:{leaf.code}")
 
 
-def _mean_of_leaves(leaves: list[Node], least: int) -> Any:
+def _mean_of_leaves(leaves: list[Node], least: int, lib: Library) -> Any:
     multiples, unit = _multiples(leaves)
-    present = [(~nw.col(f"_r:{leaf.code}").is_null()).cast(_INT) for leaf in leaves]
-    total = _sum(nw.col(f"_r:{leaf.code}").fill_null(0) * m for leaf, m in zip(leaves, multiples, strict=True))
+    present = [(~lib.col(f"_r:{leaf.code}").is_null()).cast(lib.Int64) for leaf in leaves]
+    total = _sum(lib.col(f"_r:{leaf.code}").fill_null(0) * m for leaf, m in zip(leaves, multiples, strict=True))
     weight = _sum(p * _whole(leaf.weight) for p, leaf in zip(present, leaves, strict=True))
-    return nw.when(_sum(present) >= least, weight > 0).then(100 * total / (weight * unit))
+    return lib.when(_sum(present) >= least, weight > 0).then(100 * total / (weight * unit))
 
 
-def _mean_of_nodes(children: list[Node], form: str, leaves: set[str], least: int) -> Any:
-    scores = [_leaf_score(c) if c.code in leaves else nw.col(f"{form}__{c.code}") for c in children]
-    present = [(~score.is_null()).cast(_INT) for score in scores]
+def _mean_of_nodes(children: list[Node], form: str, leaves: set[str], least: int, lib: Library) -> Any:
+    scores = [_leaf_score(c, lib) if c.code in leaves else lib.col(f"{form}__{c.code}") for c in children]
+    present = [(~score.is_null()).cast(lib.Int64) for score in scores]
     total = _sum(score.fill_null(0.0) * float(c.weight) for score, c in zip(scores, children, strict=True))
     weight = _sum(p * float(c.weight) for p, c in zip(present, children, strict=True))
-    return nw.when(_sum(present) >= least, weight > 0).then(total / weight)
+    return lib.when(_sum(present) >= least, weight > 0).then(total / weight)
 
 
-def _leaf_score(leaf: Node) -> Any:
-    return 100 * nw.col(f"_r:{leaf.code}") / _whole(leaf.maximum - leaf.minimum)
+def _leaf_score(leaf: Node, lib: Library) -> Any:
+    return 100 * lib.col(f"_r:{leaf.code}") / _whole(leaf.maximum - leaf.minimum)
 
 
 def _multiples(leaves: list[Node]) -> tuple[list[float | int], float | int]:
@@ -220,49 +223,57 @@ def _multiples(leaves: list[Node]) -> tuple[list[float | int], float | int]:
 
 
 def _with_summands(
-    frame: Any, plan: Plan, weight: str | None, favourable: Bands, low: Bands, index: str | None, *, counts_only: bool
+    frame: Any,
+    plan: Plan,
+    lib: Library,
+    weight: str | None,
+    favourable: Bands,
+    low: Bands,
+    index: str | None,
+    *,
+    counts_only: bool,
 ) -> Any:
     """Make every summand a column of its own: engines differ in how they aggregate expressions, not columns."""
     w = None
     if weight:
-        raw_weight = nw.col(weight).cast(nw.Float64)
-        frame = frame.with_columns(nw.when(~raw_weight.is_nan()).then(raw_weight).alias("_w"))
-        w = nw.col("_w")
-    columns: dict[str, Any] = {"_rows": nw.lit(1)} | ({} if w is None else {"_lost": w.is_null().cast(_INT)})
+        raw_weight = lib.col(weight).cast(lib.Float64)
+        frame = frame.with_columns(lib.when(~raw_weight.is_nan()).then(raw_weight).alias("_w"))
+        w = lib.col("_w")
+    columns: dict[str, Any] = {"_rows": lib.lit(1)} | ({} if w is None else {"_lost": w.is_null().cast(lib.Int64)})
     point, schema = favourable.bands[0].point / 100, frame.collect_schema()
     rounded: list[str] = []
     for leaf in plan.leaves:
-        r = nw.col(f"_r:{leaf.code}")
-        good = (r > point * (leaf.maximum - leaf.minimum) + SLACK).cast(_INT).fill_null(0)
-        summands = _moments(f"_s:{leaf.code}", r, w)
+        r = lib.col(f"_r:{leaf.code}")
+        good = (r > point * (leaf.maximum - leaf.minimum) + SLACK).cast(lib.Int64).fill_null(0)
+        summands = _moments(f"_s:{leaf.code}", r, w, lib)
         rounded += (
             [] if w is None and schema[f"_r:{leaf.code}"].is_integer() else summands
         )  # sums of integers are exact
-        columns |= summands | _present(f"_s:{leaf.code}", r, w)
+        columns |= summands | _present(f"_s:{leaf.code}", r, w, lib)
         columns[f"_s:{leaf.code}:favourable"] = good if w is None else good * w
     for form, code in plan.nodes:
-        x = nw.col(f"{form}__{code}")
-        summands = _moments(f"_s:{form}__{code}", x, w)
+        x = lib.col(f"{form}__{code}")
+        summands = _moments(f"_s:{form}__{code}", x, w, lib)
         rounded += summands
-        columns |= summands | _present(f"_s:{form}__{code}", x, w)
+        columns |= summands | _present(f"_s:{form}__{code}", x, w, lib)
         if code == index and low.of is not None:
-            flag = (x < low.of - SLACK).cast(_INT).fill_null(0)
+            flag = (x < low.of - SLACK).cast(lib.Int64).fill_null(0)
             columns[f"_s:{form}__{code}:low"] = flag if w is None else flag * w
     if counts_only:
         columns = {name: value for name, value in columns.items() if not name.startswith("_s:") or name.endswith(":n")}
     frame = frame.with_columns(**columns)
-    halves = _halved(name for name in rounded if name in columns)
+    halves = _halved((name for name in rounded if name in columns), lib)
     return frame.with_columns(**halves) if halves else frame
 
 
-def _present(name: str, x: Any, w: Any) -> dict[str, Any]:
+def _present(name: str, x: Any, w: Any, lib: Library) -> dict[str, Any]:
     """Return the summand that counts people: one whose weight is 0 is in no mean and protects nobody."""
-    return {f"{name}:n": (~x.is_null() if w is None else ~x.is_null() & (w > 0)).cast(_INT)}
+    return {f"{name}:n": (~x.is_null() if w is None else ~x.is_null() & (w > 0)).cast(lib.Int64)}
 
 
-def _moments(name: str, x: Any, w: Any) -> dict[str, Any]:
+def _moments(name: str, x: Any, w: Any, lib: Library) -> dict[str, Any]:
     """Return the summands of one score but its number of people."""
-    present, filled = (~x.is_null()).cast(_INT), x.fill_null(0)
+    present, filled = (~x.is_null()).cast(lib.Int64), x.fill_null(0)
     if w is None:
         powers = {"wx": filled, "wxx": filled * filled, "wxxx": filled * filled * filled}
         powers["wxxxx"] = filled * filled * filled * filled
@@ -278,7 +289,7 @@ def _moments(name: str, x: Any, w: Any) -> dict[str, Any]:
 _FINE = {2: 19, 3: 13, 4: 6}
 
 
-def _halved(columns: Iterable[str]) -> dict[str, Any]:
+def _halved(columns: Iterable[str], lib: Library) -> dict[str, Any]:
     """Split columns of floats into a coarse and a fine half, so that their sums do not depend on the order of the rows.
 
     Engines add in parallel, in another order at each run. The coarse half is a multiple of 2⁻²⁶ (2⁻¹⁹ for squares, 2⁻¹³ for
@@ -286,7 +297,7 @@ def _halved(columns: Iterable[str]) -> dict[str, Any]:
     """
     halves = {}
     for name in columns:
-        value = nw.col(name)
+        value = lib.col(name)
         unit = float(2 ** _FINE.get(len(name) - len(name.rstrip("x")), 26))
         coarse = (value * unit).floor() / unit
         halves[name], halves[f"{name}~"] = coarse, value - coarse

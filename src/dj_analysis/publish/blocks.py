@@ -233,16 +233,38 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
         title = ("" if safe.spec.language == "zh" else " ").join(lines)
         for place in ("left", "center"):  # the caption says it, once
             axes.set_title("", loc=place)
-        content = _drawn(axes.get_figure())
+        content = _drawn_once(axes.get_figure())
     return sealed_block("figure", content | {"plot": name, "alt": title, "caption": caption or title}, safe)
 
 
+_BARE = {"Date": None, "Creator": None}  # the same figure is the same bytes
+
+
+def _drawn_once(figure_: Any) -> dict[str, Any]:
+    """Return a figure of the package as an SVG: laid out first, then drawn once, where ``savefig`` draws twice."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    stream, canvas = io.StringIO(), FigureCanvasSVG(figure_)
+    figure_.dpi = canvas.fixed_dpi
+    figure_.get_layout_engine().execute(figure_)
+    figure_.set_layout_engine("none")
+    figure_.dpi = mpl.rcParams["savefig.dpi"]
+    canvas.print_svg(stream, metadata=_BARE)
+    return _closed(figure_, stream)
+
+
 def _drawn(figure_: Any) -> dict[str, Any]:
-    """Return a figure as an SVG with its size, and close it: the block shows it, the notebook must not show it again."""
+    """Return any figure as an SVG."""
+    stream = io.StringIO()
+    figure_.savefig(stream, format="svg", metadata=_BARE)
+    return _closed(figure_, stream)
+
+
+def _closed(figure_: Any, stream: io.StringIO) -> dict[str, Any]:
+    """Return what was drawn with its size, and close the figure: the block shows it, the notebook must not show it again."""
     import matplotlib.pyplot as plt
 
-    stream = io.StringIO()
-    figure_.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure_)
     width, height = (float(side) for side in figure_.get_size_inches())
     svg = stream.getvalue()

@@ -102,7 +102,7 @@ class View:
     ) -> list[dict[str, Any]]:
         """Return rows with these key values, visible ones first when sorted, each with printed names."""
         self._safe.result.check_values(values, strict=False)
-        table = self._safe.result.chosen(values).table
+        table = self._safe.result.rows(values)
         if "form" in table and "form" not in values and "anchors" in set(table["form"]):
             table = table[table["form"] == "anchors"]
         if sort is not None:

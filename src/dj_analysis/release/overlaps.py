@@ -131,20 +131,23 @@ def proved_by_rank(
         n[there],
         [part[there] for part in absorbed] or [np.zeros(int(there.sum()), dtype=bool)] * len(further),
     )
-    design = np.hstack([_centred(part[there], out) for part, out in zip(further, left_out, strict=True)])
-    _, block = np.unique(large[there], axis=0, return_inverse=True)
-    order = np.argsort(block.ravel(), kind="stable")
-    starts = np.flatnonzero(np.diff(block.ravel()[order], prepend=-1))
+    kind, design = _kinds([part[there] for part in further], left_out)
+    block = _numbered(list(large[there].T))
+    order = np.argsort(block, kind="stable")
+    starts = np.flatnonzero(np.diff(block[order], prepend=-1))
     sizes = np.diff(np.append(starts, len(order)))
-    # What is the same throughout every part of a single large breakdown is a sum of its parts.
-    contrasts = design[order] - design[np.repeat(order[starts], sizes)] if large.shape[1] == 1 else design
+    contrasts = design
+    if large.shape[1] == 1:  # what is the same throughout every part of a single large breakdown is a sum of its parts
+        against = kind[order[np.repeat(starts, sizes)]]
+        pairs = np.unique(kind[order] * len(design) + against)
+        contrasts = design[pairs // len(design)] - design[pairs % len(design)]
     rank = len(_span(_distinct(contrasts.round(9))))
     people, batch_least, spanned = 0.0, np.inf, np.zeros((0, design.shape[1]))
     for number in np.argsort(-sizes, kind="stable") if rank else ():
         if sizes[number] < 2:
             break
         rows = order[starts[number] : starts[number] + sizes[number]]
-        apart = design[rows[1:]] - design[rows[0]]
+        apart = design[np.unique(kind[rows[1:]])] - design[kind[rows[0]]]
         apart = apart - (apart @ spanned.T) @ spanned  # what the batch does not span yet; mostly nothing
         if np.abs(apart).max() < 1e-9:
             continue
@@ -166,11 +169,30 @@ def absorbed_by(cross: np.ndarray, category: np.ndarray) -> np.ndarray:
     return (table.groupby("part")["category"].transform("nunique") == 1).to_numpy() & (cross != UNCOVERED)
 
 
-def _centred(part: np.ndarray, left_out: np.ndarray) -> np.ndarray:
-    """Return a column a part, 1 where the people belong to it, less its mean; 0 where the breakdown is left out."""
-    columns = (part[:, None] == np.unique(part)[None]).astype(float)
-    kept = ~left_out
-    return np.where(kept[:, None], columns - columns[kept].mean(axis=0) if kept.any() else 0.0, 0.0)
+def _kinds(further: Sequence[np.ndarray], left_out: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Number the combinations that further breakdowns do not tell apart; return the numbers, and a row of columns for each.
+
+    There is a column a part, 1 where the people belong to it, less its mean over all combinations; 0 where the breakdown is
+    left out.
+    """
+    kind = _numbered([*further, *left_out])
+    _, first = np.unique(kind, return_index=True)
+    columns = []
+    for part, out in zip(further, left_out, strict=True):
+        parts, place = np.unique(part, return_inverse=True)
+        means = np.bincount(place[~out], minlength=len(parts)) / max(int((~out).sum()), 1)
+        belongs = (part[first][:, None] == parts[None]).astype(float)
+        columns.append(np.where(out[first][:, None], 0.0, belongs - means))
+    return kind, np.hstack(columns)
+
+
+def _numbered(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Number the different rows of some columns of whole numbers, in their order."""
+    number = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        known, place = np.unique(column, return_inverse=True)
+        number = np.unique(number * len(known) + place, return_inverse=True)[1]
+    return number
 
 
 def _distinct(rows: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from ..errors import UsageError, unknown
 from ..result import Result, digest
 from ..spec import reasons
 from ..spec.specification import CROSS, Specification
-from .hiding import masked
+from .hiding import MASKED, masked
 from .plan import ReleasePlan, provisional_plan, what_differs
 from .rounding import as_printed
 
@@ -84,7 +84,7 @@ class Protected:
         """Return only the rows with these values, of any column; a list means any of them."""
         self.verify()
         self.result.check_values(values, strict=False)
-        return _sealed(self.result.chosen(values), self.plan)
+        return _sealed(self.result.chosen(values, mark=MASKED), self.plan)
 
     def printed(self) -> Protected:
         """Return the same rows as they may be printed, rounded as ``columns.toml`` says."""
@@ -160,7 +160,11 @@ def _tables(result: Result, name: str = "") -> Iterator[tuple[str, Result]]:
 
 
 def _sealed(result: Result, plan: ReleasePlan) -> Protected:
-    return Protected(result, plan, plan.seal(_digest(result)))
+    """Seal what was passed a moment ago: it is not hashed again to see whether it fits, as what is made by hand is."""
+    safe = object.__new__(Protected)
+    for name, value in (("result", result), ("plan", plan), ("seal", plan.seal(_digest(result)))):
+        object.__setattr__(safe, name, value)
+    return safe
 
 
 def _digest(result: Result) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from ..result import Result
 from ..spec.columns import base_of, bounded, guarding_columns, kind_of, kinds, step
 from ..spec.units import ALL
+from .hiding import MASKED
 from .plan import ReleasePlan
 from .skipped import row_shifts
 
@@ -24,7 +25,7 @@ def as_printed(result: Result, plan: ReleasePlan) -> Result:
     """
     parts = {name: as_printed(part, plan) for name, part in result.parts.items()}
     table = _moved(result, plan) if result.about == "persons" else result.table
-    return replace(result, table=_rounded(table, result), parts=parts, mark="")
+    return replace(result, table=_rounded(table, result), parts=parts, mark=MASKED)
 
 
 def _rounded(table: pd.DataFrame, result: Result) -> pd.DataFrame:

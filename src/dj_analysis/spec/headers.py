@@ -114,7 +114,8 @@ def _rows(frame: pd.DataFrame) -> list[tuple[int, list[str]]]:
     """Return the rows that hold a word for a total anywhere, as their filled cells."""
     said = pd.Series(False, index=frame.index)
     for name in frame.columns:
-        said |= frame[name].str.fullmatch(_TOTAL.pattern, case=False).fillna(False).astype(bool)
+        words = [text for text in frame[name].unique() if isinstance(text, str) and _TOTAL.fullmatch(text)]
+        said |= frame[name].isin(words) if words else False
     return [(i, [cell.strip() for cell in frame.loc[i] if cell.strip()]) for i in frame.index[said]]
 
 

@@ -296,14 +296,23 @@ def conform(table: Table, schema: Schema, problems: Problems) -> Table:
 
 def numbers(values: pd.Series) -> pd.Series:
     """Convert text cells to float64, empty and unreadable cells to NaN."""
-    return once_a_value(
-        values, lambda v: pd.to_numeric(v.str.strip().replace("", None), errors="coerce").astype("float64")
-    )
+    return once_a_value(values, lambda v: pd.to_numeric(v.str.strip(), errors="coerce").astype("float64"))
 
 
 def whole_numbers(values: pd.Series) -> pd.Series:
     """Write whole numbers without their decimals (``1022.0`` → ``1022``) and leave other text alone."""
-    return once_a_value(values.astype("str"), lambda v: v.str.strip().str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True))
+    return once_a_value(values.astype("str"), _without_decimals)
+
+
+_DECIMALS = re.compile(r"^(-?\d+)\.0+$")
+_FEW = 500  # texts: so many are sooner done one by one than as a column
+
+
+def _without_decimals(texts: pd.Series) -> pd.Series:
+    if len(texts) > _FEW:
+        return texts.str.strip().str.replace(_DECIMALS.pattern, r"\1", regex=True)
+    plain = [_DECIMALS.sub(r"\1", text.strip()) if isinstance(text, str) else text for text in texts]
+    return pd.Series(plain, index=texts.index, name=texts.name, dtype=texts.dtype)
 
 
 def once_a_value(values: pd.Series, function: Callable[[pd.Series], pd.Series]) -> pd.Series:

@@ -10,8 +10,6 @@ from datetime import date
 from functools import cached_property
 from typing import Literal, Self
 
-import pandas as pd
-
 from ..errors import Problems, unknown
 from .periods import bound, parse
 from .tables import Table, numbers, whole_numbers
@@ -294,6 +292,8 @@ class Tree:
 def read_nodes(table: Table, problems: Problems, kind: type[Node] = Node) -> list[Node]:
     """Build nodes from a checked table; invalid cells were noted by the schema check and take their default."""
     frame, nodes = table.frame, []
+    if "direction" in frame:
+        frame = frame.assign(direction=whole_numbers(frame["direction"]))
     numeric = ("weight", "minimum", "maximum", "min_share", "expected", "points_each", "target", "minutes")
     figures = {name: numbers(frame[name]) for name in numeric if name in frame and name in kind.__dataclass_fields__}
     for row, cells in enumerate(frame.to_dict("records")):
@@ -302,7 +302,7 @@ def read_nodes(table: Table, problems: Problems, kind: type[Node] = Node) -> lis
             continue
         values = {name: float(figures[name].iloc[row]) for name in figures}
         text = {name: str(cells[name]) for name in kind.__dataclass_fields__ if name in cells and name not in values}
-        direction = -1 if whole_numbers(pd.Series([text.pop("direction", "")])).iloc[0] == "-1" else 1
+        direction = -1 if text.pop("direction", "") == "-1" else 1
         values["weight"] = 1.0 if values["weight"] != values["weight"] else values["weight"]
         role = text.pop("role", "") or "item"
         nodes.append(kind(**text, role=role, direction=direction, **values))  # type: ignore[arg-type]
