@@ -141,7 +141,10 @@ def told(company: Company, tables: Mapping[str, Iterable[pd.DataFrame]], kinds: 
 
 
 def _keys_shown(table: pd.DataFrame) -> pd.DataFrame:
-    return _shown(table).reindex(columns=_KEYS).astype("object").fillna("")
+    shown = _shown(table).reindex(columns=_KEYS).astype("object").fillna("")
+    if "form" not in table:  # warnings tell of the anchors score they judged
+        shown.loc[shown["code"] != "", "form"] = "anchors"
+    return shown
 
 
 _KEYS = ["period", "before_period", "level", "unit", "form", "code"]

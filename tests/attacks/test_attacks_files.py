@@ -46,13 +46,14 @@ from offices import office as small_office
 from offices import people as small_people
 
 import dj_analysis as dj
+from dj_analysis import methods
 from dj_analysis.judge.alerts import reason_words
 from dj_analysis.publish import theme
 from dj_analysis.publish.blocks import MIME
 from dj_analysis.publish.exports.formats import FORMATS
 from dj_analysis.publish.parameters import reports
 from dj_analysis.spec import assessment
-from dj_analysis.spec.columns import columns, header, in_form, kind_of, written
+from dj_analysis.spec.columns import columns, header, in_form, kind_of, value_word, written
 
 NOW, BEFORE = "2026Q3", "2026Q2"
 ITEMS = (("QA", "QB", "QC", "QD"), ("QE", "QF", "QG", "QH"), ("QI", "QJ", "QK", "QL"))
@@ -265,7 +266,7 @@ def read_notebook(content: bytes) -> Seen:
     for output in outputs_of(nbformat.reads(content.decode(), as_version=4)):
         shown = output["data"][MIME]["content"]
         figures += [shown["svg"]] if "svg" in shown else []
-        words += [text for name, value in shown.items() if name != "svg" for text in texts_of(value)]
+        words += [text for name, value in shown.items() if name not in ("svg", "waves") for text in texts_of(value)]
         page = Page()
         page.feed(re.sub(r"<svg.*?</svg>", "", output["data"]["text/html"], flags=re.DOTALL))
         words += [output["data"]["text/plain"], *page.parts[False]]
@@ -544,7 +545,11 @@ def state_of(folder: Path) -> State:
     ws = dj.open_workspace(folder)
     plan, scores = ws.release_plan(NOW), ws.scores(NOW)
     change = dj.compare(scores, ws.scores(BEFORE))
-    results = {"scores": scores, "change": change, "alerts": dj.alerts(scores, change=change)}
+    alerts = dj.alerts(
+        scores, change=change, history=ws.alerts(before=NOW), work=ws.obligations(kind="measure"), seed=1
+    )
+    results = {"scores": scores, "change": change, "alerts": alerts}
+    results |= {"parts": methods.contributions(scores, ws.scores(BEFORE), change)}
     results |= {"contrast": dj.contrast(scores), "trend": dj.trend([ws.scores(wave) for wave in ws.until(NOW)])}
     if ws.has_answers(NOW):
         answers = ws.released(NOW)
@@ -552,6 +557,7 @@ def state_of(folder: Path) -> State:
         results |= {"seen": screened.parts["summary"], "without": screened.sensitivity(answers)}
     safe = {name: dj.protect(result, plan) for name, result in results.items()}
     safe |= {"response": safe["scores"].part("response"), "change_response": safe["change"].part("response")}
+    safe |= {"untrue": safe["alerts"].part("expected")}
     return State({name: part.printed().table for name, part in safe.items()}, scores.table, plan)
 
 
@@ -560,7 +566,10 @@ def may_tell(state: State, folder: Path, unit: str, lang: str) -> Told:
     ws = dj.open_workspace(folder, lang)
     scope = ws.scope(unit, NOW).units
     units = [*scope, *(["青年", "中年", "老年"] if unit == "ALL" else [])]
-    tables = {name: table[table["unit"].isin(units)].reset_index(drop=True) for name, table in state.tables.items()}
+    tables = {
+        name: table[table["unit"].isin(units)].reset_index(drop=True) if "unit" in table else table
+        for name, table in state.tables.items()
+    }
     hidden = {row[1] for row in state.plan.hidden["survey", NOW]}
     return Told(ws.spec, unit, scope, hidden, tables, state.truth, state.plan)
 
@@ -659,7 +668,7 @@ def report_here(office: Office, name: str, told: Told) -> None:
 
 TOKEN = re.compile(r"(?<![A-Za-z0-9.])\d+(?:\.\d+)*%?(?![A-Za-z\d])")
 COUNTS = re.compile(  # how many units, and numbers of lists: no statistics
-    r"\d+(?=家|个单位|期填答| units\b| more not shown| waves have)|(?<=\(black )\d+|(?<=, red )\d+|(?<=, orange )\d+"
+    r"\d+(?:\.\d+)?(?=\s*家|\s*个单位|期填答|\s+units\b| more not shown| waves have)|(?<=\(black )\d+|(?<=, red )\d+|(?<=, orange )\d+"
     r"|\(\d\)(?=\s*[题“])|(?<=附表)\d|(?<=附件)\d|(?<=[表图])\d+|(?<=Table )\d+|(?<=Figure )\d+|\d+(?=行见报告|\s+more rows)"
     r"|(?<=单列（)[2-9](?=）)|(?<=rule \()[2-9](?=\))"
 )
@@ -678,7 +687,8 @@ def numbers_in(text: str) -> set[str]:
 SPOKEN = {  # what of each result a report says in words or tables
     "scores": ("n", "score", "low", "high", "favourable"), "response": ("n", "headcount", "rate"), "trend": ("score",),
     "change": ("before", "now", "difference", "low", "high", "mix", "within", "items", "common_items"), "contrast": ("difference",),
-    "alerts": ("probability", "n", "response"), "seen": ("n", "share"), "without": ("difference",),
+    "alerts": ("score", "probability", "n", "response"), "parts": ("contribution",),
+    "untrue": ("units", "untrue", "low", "high"), "seen": ("n", "share"), "without": ("difference",),
 }  # fmt: skip
 
 
@@ -693,7 +703,14 @@ def may_stand(told: Told) -> set[str]:
         f"{rules.response.minimum:.0%}",
         in_form(rules.change.false_discovery, "percent"),
     }
-    made |= {str(told.plan.min_group), "2026"}
+    made |= {
+        str(told.plan.min_group),
+        "2026",
+        in_form(rules.alerts.hysteresis, "number"),
+        f"{rules.alerts.hysteresis:g}",
+    }
+    untrue = told.tables["untrue"].groupby(["level", "null"])["untrue"].sum()
+    made |= {in_form(value, "number") for value in untrue}
     for name, spoken in SPOKEN.items():
         if name not in told.tables:  # sheets were withdrawn: nothing is computed from single ones any more
             continue
@@ -721,7 +738,20 @@ def rows_told(told: Told, head: list[str], row: list[str]) -> tuple[pd.Series, d
     """The row of the results that a row of a table shows, and where its numbers stand: column → place."""
     say_column = {name: header(name, told.spec.language) for name in ("unit", "code", "difference", "warning")}
     kind = "change" if say_column["difference"] in head else "alerts" if say_column["warning"] in head else "scores"
+    kind = "untrue" if header("null", told.spec.language) in head else kind
     table = told.tables[kind]
+    if kind == "untrue":
+        keys = {header(name, told.spec.language): name for name in ("level", "null", "warning")}
+        said = {name: row[head.index(label)] for label, name in keys.items()}
+        level = table["level"].map(told.spec.level_label) == said["level"]
+        words = [
+            table[name].map(lambda word, name=name: value_word(name, word, told.spec.language))
+            for name in ("null", "warning")
+        ]
+        wanted = level & (words[0] == said["null"]) & (words[1] == said["warning"])
+        assert wanted.sum() == 1, (kind, head, row)
+        places = {header(name, told.spec.language, list(table.columns)): name for name in numbered(table)}
+        return table[wanted].iloc[0], {places[label]: place for place, label in enumerate(head) if label in places}
     table = table[table["form"] == "anchors"] if "form" in table else table
     names = [told.spec.unit_label(unit, level) for unit, level in zip(table["unit"], table["level"], strict=True)]
     wanted = pd.Series(table["unit"] == told.unit)
@@ -812,9 +842,11 @@ def corners(path: str) -> list[tuple[float, float]]:
 
 
 def figures_of(left: Left) -> dict[str, Drawing]:
-    svgs = seen(left.files["html"]).figures
-    kinds = ["response", "trend", "scores", "heat"] if left.told.unit in ("ALL", "CA") else ["trend"]
-    return dict(zip(kinds, map(drawing, svgs), strict=True))
+    """Figures of the page by kind, in the order in which the notebook made them; a hidden unit's report has none."""
+    notebook = nbformat.read(left.files["ipynb"], as_version=4)
+    made = [output["data"][MIME]["content"] for output in outputs_of(notebook)]
+    kinds = [content["plot"].removeprefix("plot_") for content in made if "svg" in content]
+    return dict(zip(kinds, map(drawing, seen(left.files["html"]).figures), strict=True))
 
 
 def shown_in(kind: str, told: Told, level: str = "") -> pd.DataFrame:
@@ -1037,7 +1069,7 @@ def test_bare_numbers_of_a_notebook_are_those_it_prints(office):
                 for column, shown, value in zip(table["columns"], row, values, strict=True):
                     if isinstance(value, float):
                         assert in_form(value, column["kind"]) == shown or shown[0] in "≤≥<>"
-                        parts = value * (1000 if column["kind"] == "percent" else 10)
+                        parts = value * {"percent": 1000, "value": 100}.get(column["kind"], 10)
                         assert abs(parts - round(parts)) < 1e-6, (left.name, column["label"], value)
                     else:
                         assert value is None or value == shown
@@ -1068,7 +1100,7 @@ def test_what_two_reports_say_of_a_unit_differs_by_nobody_or_by_enough(office):
 def test_nothing_is_drawn_where_no_printed_number_is(office):
     for left in office.reports:
         for kind, drawn in figures_of(left).items():
-            if kind != "heat":
+            if kind not in ("heat", "warnings"):  # colours and letters; names and words are looked at below
                 rows = shown_in(kind, left.told)
                 assert strays(kind, drawn, left.told).size == 0, (left.name, kind)
                 marks = len(drawn.points) / (3 if kind == "scores" else 1)  # a point and the two ends of its range
@@ -1095,7 +1127,7 @@ def test_no_name_of_a_hidden_unit_is_on_an_axis(office):
     for left in office.reports:
         names = {left.told.spec.unit_label(unit) for unit in left.told.hidden}
         drawn = figures_of(left)
-        for kind in {"scores", "response"} & set(drawn):
+        for kind in {"scores", "response", "warnings"} & set(drawn):
             assert not names & {label for _, label in drawn[kind].ticks["y"]}
             assert not [word for word, _, _ in drawn[kind].words if any(name in word for name in names)]
 
@@ -1150,8 +1182,9 @@ def test_the_figures_of_a_pdf_are_those_of_the_page_and_nothing_more(office):
         figures = [[path for path in filled(svg) if len(path) > 2 and np.ptp(path, axis=0).all()] for svg in svgs]
         paths = filled_in_pdf(left.files["pdf"].read_bytes())
         bars = [place for place, path in enumerate(paths) if len(path) <= 5 and abs(np.ptp(path[:, 0]) - 2.5) < 0.01]
-        assert len(bars) >= 3, "the line beside each key figure"
-        paths = [path for place, path in enumerate(paths) if place not in bars[:3]]
+        keys = 0 if left.told.unit in left.told.hidden else 3
+        assert len(bars) >= keys, "the line beside each key figure"
+        paths = [path for place, path in enumerate(paths) if place not in bars[:keys]]
         assert [len(path) for path in paths] == [len(path) for figure in figures for path in figure]
         for figure in figures:
             mine, paths = paths[: len(figure)], paths[len(figure) :]
@@ -1382,7 +1415,8 @@ def typeset(source: str) -> bytes:
 
 @pytest.mark.parametrize("kind", sorted({*FORMATS, "ipynb"}))
 def test_what_is_planted_in_a_file_is_found(office, kind):
-    file, marks = office.reports[-1].files[kind].read_bytes(), office.marks
+    drawn = [left for left in office.reports if seen(left.files["html"]).figures]
+    file, marks = drawn[-1].files[kind].read_bytes(), office.marks
     for way, plant in plants(kind).items():
         assert found(plant(file, f"{ID}0001 {COMMENT}0003"), marks) == ["an id", "a comment"], (kind, way)
     assert found(file + str(office.folder).encode(), marks) == ["the place"]

@@ -252,7 +252,7 @@ def _shares_before(before: Scores, keys: Keys, pooled: float) -> np.ndarray:
     known = np.isfinite(share) & (n > 0)
     if known.sum() < LEAST_UNITS:
         return np.where(known, share, pooled)
-    noise = pooled * (1 - pooled) / n
+    noise = pooled * (1 - pooled) / np.where(known, n, np.nan)
     between = max(float(np.var(share[known], ddof=1) - noise[known].mean()), 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         weight = between / (between + noise) if between else np.zeros(len(share))
