@@ -129,6 +129,9 @@ class View:
                 row[f"{name}_label"] = spec.code_label(str(row[name]))
             if "measure" in row:
                 row |= {name: spec.intervention_word(name, str(row[name])) for name in WORDED if name in row}
+            if "obligation" in row:
+                row |= {"owner_role": spec.intervention_word("owner_role", str(row.get("owner_role", "")))}
+                row |= {"label": spec.intervention_word("measure", str(row.get("label", "")))}
             if "status" in row and "kind" in row:
                 row["status_label"] = spec.state_label(str(row["kind"]), str(row["status"]))
             if "type" in row:

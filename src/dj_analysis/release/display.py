@@ -144,8 +144,10 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
     if name == "status" and "kind" in source:
         pairs = zip(source["kind"], cells, strict=True)
         return pd.Series([spec.state_label(str(kind), str(state)) for kind, state in pairs], cells.index, dtype="str")
-    if name in WORDED and "measure" in source:
+    if name in WORDED and {"measure", "obligation"} & set(source):
         return cells.map(lambda text: spec.intervention_word(name, str(text)))
+    if name == "label" and "obligation" in source:  # an office's own words stay as they are
+        return cells.map(lambda text: spec.intervention_word("measure", str(text)))
     if name in ("reason", "checks"):
         return cells.map(lambda reason: reason_words(str(reason), spec))
     if kind_of(name).form == "text" and not pd.api.types.is_numeric_dtype(cells):
