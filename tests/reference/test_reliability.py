@@ -155,7 +155,7 @@ def test_attitude_minres_two_factors(correlation: np.ndarray):
 
 
 def test_attitude_efa_of_a_wave_gives_the_same(wave: Survey, correlation: np.ndarray):
-    table = efa(wave, factors=2, scale="ATT").table
+    table = efa(wave, factors=2, rotation="varimax", scale="ATT").table  # as R was asked
     np.testing.assert_allclose(table.query("factor == 1")["loading"], MR1, atol=4e-4)
     np.testing.assert_allclose(table.query("factor == 2")["loading"], MR2, atol=4e-4)
     np.testing.assert_allclose(table.query("factor == 1")["uniqueness"], UNIQUE, atol=2e-4)
