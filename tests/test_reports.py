@@ -25,7 +25,18 @@ from dj_analysis.publish.parameters import parameters, reports
 from dj_analysis.spec.columns import header
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-SECTIONS = ["基本情况", "总体指数", "分维度情况", "分单位情况", "分人群情况", "选择题情况", "预警情况"]
+SECTIONS = [
+    "基本情况",
+    "总体指数",
+    "分维度情况",
+    "分单位情况",
+    "分人群情况",
+    "选择题情况",
+    "预警情况",
+    "归因",
+    "路径与措施",
+    "上季措施",
+]
 ANNEXES = ["预警单位名单", "措施建议", "分单位数据表", "分题目数据表", "有关说明"]
 NUMBERS = "一二三四五六七八九十"
 
