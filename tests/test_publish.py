@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,10 @@ from dj_analysis.publish.blocks import MIME, Block
 from dj_analysis.publish.exports.document import Document, markdown_blocks, numbered, read_document, stripped
 from dj_analysis.publish.exports.html import to_html
 from dj_analysis.publish.exports.pdf import to_pdf
+from dj_analysis.publish.wording import say
 from dj_analysis.release.plan import ReleasePlan
 from dj_analysis.release.protect import Protected
+from dj_analysis.result import Programme
 from dj_analysis.spec import reasons
 from dj_analysis.spec.codebook import default_codebook
 from dj_analysis.spec.columns import columns, in_form, step
@@ -518,3 +521,9 @@ def test_words_and_lines_of_figures_are_dark_enough_on_white():
     for colour in (theme.INK, theme.MUTED, theme.ACCENT):
         assert lightness(colour) < 0.55
     assert lightness(theme.MUTED) - lightness(theme.ACCENT) > 0.1, "a line of the whole beside that of a unit"
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_every_programme_has_a_name_for_readers(lang):
+    for programme in get_args(Programme):
+        assert say(lang, f"programme_{programme}")
