@@ -21,7 +21,7 @@ from ..spec.specification import Specification
 from ..spec.units import ALL
 from .change import Change
 from .false_alerts import expected_false_alerts
-from .shrunk_means import SHARE_CONFIDENCE, Keys, lowest_shares, shrunk_means
+from .shrunk_means import SHARE_CONFIDENCE, Keys, low_shares, shrunk_means
 from .warning_rules import GRADES, Finding, dimension_low, fall, gravest, index_low, low_share, overdue, persistent
 
 ORDER = ("", *GRADES)
@@ -182,7 +182,7 @@ def _findings(
     """Return what the rules of one wave find, and which units keep the level of the wave before."""
     spec, dimensions = now.spec, [node.code for node in now.spec.codebook.dimensions]
     of_index, of_dimensions = shrunk_means(now, [index], keys), shrunk_means(now, dimensions, keys)
-    lowest = lowest_shares(now, keys)
+    lowest = low_shares(now, keys)["low"].to_numpy(float)
 
     def rules(ease: float) -> list[Finding]:
         return [

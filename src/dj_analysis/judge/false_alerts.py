@@ -15,12 +15,12 @@ from ..measure.inference import uncertainty
 from ..measure.inference.shrinkage import LEAST_UNITS, left_out
 from ..measure.scores import Scores
 from ..result import Result
-from ..spec.bands import SLACK, Bands, beyond
+from ..spec.bands import SLACK, beyond
 from ..spec.specification import Specification
 from .change import Change
 from .draws_shrunk import shrink_draws
-from .shrunk_means import Keys, laid_out, shrunk_means
-from .warning_rules import GRADES
+from .shrunk_means import Keys, laid_out, low_shares, shrunk_means
+from .warning_rules import GRADES, graded
 
 NULLS = ("no_unit_differs", "no_unit_changed")
 RANGE = (0.025, 0.975)  # of the number of untrue warnings from one wave to another
@@ -114,9 +114,7 @@ def truths(now: Scores, before: Scores | None, change: Change | None, keys: Keys
     anchors = now.table[(now.table["form"] == "anchors") & now.table["code"].isin(codes)].reset_index(drop=True)
     usable = anchors[~left_out(anchors, now, ()) & anchors["se"].notna()]
     wide = laid_out(usable, keys, codes, {name: usable[name] for name in ("score", "se", "df", "sd", "n")})
-    shares = now.shares.table
-    shares = shares[(shares["statistic"] == "below") & (shares["form"] == "anchors")].set_index(["level", "unit"])
-    low, people = shares["share"].reindex(keys).to_numpy(float), wide["n"][:, 0]
+    low, people = low_shares(now, keys)["share"].to_numpy(float), wide["n"][:, 0]
     weights = _weights(now.spec, index, dimensions)
     taken = np.isfinite(wide["score"][:, 0])
     common = {
@@ -153,16 +151,16 @@ def untrue_warnings(truth: Truth, spec: Specification, draws: int, rng: np.rando
         holds[grade] |= met
         untrue[grade] |= met & ~true
 
-    for grade, band in _graded(spec.bands["warning"]):
+    for grade, band in graded(spec.bands["warning"]):
         met = (band.point - estimate[..., 0]) / error[..., 0] >= _t_quantile(band.sure, df_shrunk[..., 0])
         enter(grade, met, beyond(means[:, 0], band.point, band.side))
-    for grade, band in _graded(spec.bands["warning_dimension"]):
+    for grade, band in graded(spec.bands["warning_dimension"]):
         sure = (band.point - estimate[..., 1:]) / error[..., 1:] >= _t_quantile(band.sure, df_shrunk[..., 1:])
         true = beyond(means[:, 1:], band.point, band.side).sum(axis=1) >= band.at_least
         enter(grade, sure.sum(axis=2) >= band.at_least, true)
     people, low = truth.people[drawn].astype(int), np.nan_to_num(truth.low[drawn])
     lowest = uncertainty.exact_interval(rng.binomial(people, low, size=(draws, len(drawn))), np.broadcast_to(people, (draws, len(drawn))))[0]  # fmt: skip
-    for grade, band in _graded(spec.bands["low_answers"]):
+    for grade, band in graded(spec.bands["low_answers"]):
         enter(grade, beyond(lowest, band.point, band.side), beyond(low, band.point, band.side))
     enter(0, _falls(truth, drawn, se[:, 0] * errors[..., 0], spec, rng), np.zeros(len(drawn), dtype=bool))
     graver = np.cumsum(holds[::-1], axis=0)[::-1] - holds > 0  # a graver warning of the unit takes its place
@@ -196,10 +194,6 @@ def _falls(
     beyond_error = (q <= rule.false_discovery) & (p <= 1 - rule.confidence)
     fell[:, known] = beyond_error & ~beyond(difference[:, known], -rule.smallest, "above")
     return fell
-
-
-def _graded(bands: Bands) -> list[tuple[int, Any]]:
-    return [(GRADES.index(band.code), band) for band in bands.bands if band.code in GRADES]
 
 
 def _t_quantile(confidence: float, df: np.ndarray) -> np.ndarray:
@@ -246,9 +240,8 @@ def _se_change(change: Change | None, keys: Keys, index: str) -> np.ndarray:
 
 def _shares_before(before: Scores, keys: Keys, pooled: float) -> np.ndarray:
     """Shares of the wave before, drawn towards the pooled one as far as they differ by chance."""
-    shares = before.shares.table
-    shares = shares[(shares["statistic"] == "below") & (shares["form"] == "anchors")].set_index(["level", "unit"])
-    share, n = (shares[name].reindex(keys).to_numpy(float) for name in ("share", "n"))
+    shares = low_shares(before, keys)
+    share, n = (shares[name].to_numpy(float) for name in ("share", "n"))
     known = np.isfinite(share) & (n > 0)
     if known.sum() < LEAST_UNITS:
         return np.where(known, share, pooled)

@@ -97,8 +97,8 @@ def laid_out(
     return arrays
 
 
-def lowest_shares(scores: Scores, keys: Keys) -> np.ndarray:
-    """Lower bounds of the shares of respondents with a low index, 0–1, NaN where unknown; hidden units have none."""
+def low_shares(scores: Scores, keys: Keys) -> pd.DataFrame:
+    """Return the shares of respondents with a low index, with n and bounds, one row a key; missing where unknown."""
     shares = scores.shares.table
     shares = shares[(shares["statistic"] == "below") & (shares["form"] == "anchors")].set_index(["level", "unit"])
-    return shares["low"].reindex(keys).to_numpy(float)
+    return shares.reindex(keys)

@@ -58,7 +58,7 @@ def index_low(index: ShrunkMeans, bands: Bands, ease: float = 0.0) -> Finding:
         Points added to every cut point: a warning once given ends only beyond it.
     """
     finding = no_finding("index_low", len(index.mean))
-    for grade, band in _graded(bands):
+    for grade, band in graded(bands):
         chance = index.chance(band.point + ease, band.side)[:, 0]
         _enter(finding, grade, chance >= band.sure - SLACK, chance, index.codes[0])
     return finding
@@ -76,7 +76,7 @@ def dimension_low(dimensions: ShrunkMeans, bands: Bands, ease: float = 0.0) -> F
     """
     finding = no_finding("dimension_low", len(dimensions.mean))
     codes = np.array(dimensions.codes, dtype=object)
-    for grade, band in _graded(bands):
+    for grade, band in graded(bands):
         if len(codes) < band.at_least:
             continue
         chance = np.nan_to_num(dimensions.chance(band.point + ease, band.side))
@@ -106,7 +106,7 @@ def low_share(lowest: np.ndarray, bands: Bands, confidence: float, index: str, e
         Points of per cent taken off every cut point.
     """
     finding = no_finding("low_share", len(lowest))
-    for grade, band in _graded(bands):
+    for grade, band in graded(bands):
         holds = beyond(lowest, max(band.point - ease / 100, 0.0), band.side)
         _enter(finding, grade, holds, np.full(len(lowest), confidence), index)
     return finding
@@ -168,7 +168,8 @@ def gravest(findings: Sequence[Finding]) -> np.ndarray:
     return np.asarray(np.where(holds, np.arange(1, len(GRADES) + 1)[:, None], 0).max(axis=0))
 
 
-def _graded(bands: Bands) -> list[tuple[int, Band]]:
+def graded(bands: Bands) -> list[tuple[int, Band]]:
+    """Return the number of each grade of warning that the bands declare, with its band."""
     return [(GRADES.index(band.code), band) for band in bands.bands if band.code in GRADES]
 
 
