@@ -13,11 +13,10 @@ from ...result import Result
 from ...spec.periods import order
 from ...spec.rubrics import CHECKLIST
 from ...spec.specification import Specification
-from ..basis import Basis, digest_of
 from ..inference.uncertainty import shares_interval
 from ..intake.score_sheets import Ratings
 from .rating import Rating
-from .rubric_sheets import checked_sheets, of_rubric
+from .rubric_sheets import of_rubric, sheets_given
 
 KEYS = ("period", "level", "unit")
 STATISTICS = ("n", "held", "items", "lacking", "meets_all", "self", "inspection", "difference")
@@ -81,11 +80,7 @@ def checklist(
     >>> told.table[["unit", "held", "lacking"]].to_numpy().tolist()
     [['A', 3.0, ''], ['B', 2.0, '表格']]
     """
-    declared = ratings if isinstance(ratings, Ratings) else None
-    spec = spec or (declared.spec if declared is not None else Specification())
-    rows = checked_sheets(declared.table if declared is not None else ratings, spec)
-    bases = declared.basis if declared is not None else ()
-    bases = bases or tuple(Basis("ratings", str(p), spec, values=digest_of(part)) for p, part in rows.groupby("period"))
+    declared, spec, rows, bases = sheets_given(ratings, spec)
     rows, name = of_rubric(rows, spec, rubric)
     codes = _codes(rows, spec, name)
     if declared is not None and not declared.by_officials(name):

@@ -11,10 +11,9 @@ from scipy import stats
 from ...errors import UsageError
 from ...result import Result
 from ...spec.specification import Specification
-from ..basis import Basis, digest_of
 from ..inference.uncertainty import CONFIDENCE
 from ..intake.score_sheets import Ratings
-from .rubric_sheets import checked_sheets, item_weights, of_rubric, sheet_items, sheet_scores
+from .rubric_sheets import item_weights, of_rubric, sheet_items, sheet_scores, sheets_given
 
 LEAST = 4  # units of a round robin: with three every residual follows from the main effects
 NOT_ROUND_ROBIN = "not_every_unit_judged_every_other"
@@ -69,11 +68,7 @@ def reciprocity(
     >>> round(float(reciprocity(sheets.assign(period="2026", kind="inspection")).table["estimate"][0]), 2)
     0.98
     """
-    declared = ratings if isinstance(ratings, Ratings) else None
-    spec = spec or (declared.spec if declared is not None else Specification())
-    rows = checked_sheets(declared.table if declared is not None else ratings, spec)
-    bases = declared.basis if declared is not None else ()
-    bases = bases or tuple(Basis("ratings", str(p), spec, values=digest_of(part)) for p, part in rows.groupby("period"))
+    declared, spec, rows, bases = sheets_given(ratings, spec)
     rows, name = of_rubric(rows, spec, rubric)
     officials = declared.by_officials(name) if declared is not None else officials
     weights = item_weights(rows, spec, name)

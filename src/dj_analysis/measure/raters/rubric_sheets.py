@@ -11,6 +11,8 @@ from ...errors import DjError, DjWarning, Problems, UsageError, unknown
 from ...spec.periods import parse
 from ...spec.rubrics import note_rubrics, rubrics_of
 from ...spec.specification import Specification
+from ..basis import Basis, digest_of
+from ..intake.score_sheets import Ratings
 
 KINDS = ("inspection", "self")
 NEEDED = ("period", "unit", "rater", "score", "kind")
@@ -63,6 +65,18 @@ def sheet_scores(items: pd.DataFrame, weights: pd.Series) -> pd.Series:
     """Return the score of each sheet: the weighted mean of its items."""
     w = weights[list(items.columns)].to_numpy(float)
     return pd.Series(items.to_numpy(float) @ w / w.sum() if len(w) else np.empty(0), index=items.index, dtype="float64")
+
+
+def sheets_given(
+    ratings: Ratings | pd.DataFrame, spec: Specification | None
+) -> tuple[Ratings | None, Specification, pd.DataFrame, tuple[Basis, ...]]:
+    """Return the declared ratings (None for a plain table), the declarations that hold, checked rows, and what they rest on."""
+    declared = ratings if isinstance(ratings, Ratings) else None
+    spec = spec or (declared.spec if declared is not None else Specification())
+    rows = checked_sheets(declared.table if declared is not None else ratings, spec)
+    bases = declared.basis if declared is not None else ()
+    bases = bases or tuple(Basis("ratings", str(p), spec, values=digest_of(part)) for p, part in rows.groupby("period"))
+    return declared, spec, rows, bases
 
 
 def checked_sheets(ratings: pd.DataFrame, spec: Specification) -> pd.DataFrame:
