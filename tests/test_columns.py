@@ -75,6 +75,7 @@ YEAR = "2025-10/2026-09"
 RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result]] = {
     "score": lambda ws, s, now, before: now,
     "compare": lambda ws, s, now, before: dj.compare(now, before),
+    "pair": lambda ws, s, now, before: dj.pair(s, ws.survey(before.period)),
     "trend": lambda ws, s, now, before: dj.trend([before, now]),
     "contrast": lambda ws, s, now, before: dj.contrast(now),
     "differences": lambda ws, s, now, before: dj.differences(s, ["age_band"]),

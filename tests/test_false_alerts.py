@@ -70,7 +70,7 @@ def truth_of(means: np.ndarray, low: np.ndarray, n: int) -> Truth:
     se[:, 0] = INDEX_SD / np.sqrt(n)
     return Truth(
         np.column_stack([means.mean(axis=1), means]), se, np.full((UNITS, 9), n - 1.0), ALIKE, np.full(8, 1 / 8), low,
-        np.full(UNITS, float(n)), np.full(UNITS, np.sqrt(2) * INDEX_SD / np.sqrt(n)),
+        np.full(UNITS, float(n)), np.full(UNITS, np.sqrt(2) * INDEX_SD / np.sqrt(n)), np.full(UNITS, np.sqrt(0.5)),
     )  # fmt: skip
 
 

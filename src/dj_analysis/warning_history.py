@@ -11,6 +11,7 @@ import pandas as pd
 
 from .judge.alerts import STATISTICS, TOGETHER, Alerts, alerts
 from .judge.change import compare
+from .judge.pairs import Pairs
 from .measure.basis import Basis
 from .measure.scores import Scores
 from .release.history import History
@@ -74,7 +75,7 @@ class WarningHistory:
         scores, before = self._of_units(wave), self.earlier(wave)
         if frozen is not None:
             scores = replace(scores, spec=with_cut_points(scores.spec, frozen.get("cut_points", {})))
-        change = compare(scores, self._of_units(before)) if before is not None else None
+        change = compare(scores, self._of_units(before), self.pairs(wave, before)) if before is not None else None
         history = self._as_alerts(earlier, list(dict.fromkeys(earlier["period"])), (), {})
         judged = alerts(scores, change, history, draws=0).table
         if frozen is not None:
@@ -130,6 +131,10 @@ class WarningHistory:
 
     def earlier(self, period: str, *, years: int = 0) -> str | None:
         """Return the wave before."""
+        raise NotImplementedError
+
+    def pairs(self, period: str, before: str) -> Pairs | None:
+        """Return who linked themselves over two waves."""
         raise NotImplementedError
 
     def scores(self, period: str, by: Any = None) -> Scores:
