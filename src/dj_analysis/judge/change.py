@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,11 +22,15 @@ from ..measure.survey_scores import restated
 from ..measure.unitsums import UnitSums
 from ..result import Result
 from ..spec import reasons
+from ..spec.bands import beyond
 from ..spec.purpose import check_purposes
+from ..spec.rules import ChangeRule
 from ..spec.specification import Specification
+from ..spec.units import Units
 from .decomposition import LevelOfChange, decomposition, levels_of_change, of_shown_units
 from .moderated import chance, linked_laws, too_skewed
 from .pairs import Pairs
+from .tree_rates import tree_q_values
 
 COLUMNS = (
     "items",
@@ -39,13 +44,15 @@ COLUMNS = (
     "paired",
     "p",
     "q",
+    "q_tree",
     "mix",
     "within",
     "real",
+    "matters",
 )
 ALIKE = 1e-9  # share of the variance left where all linked people changed alike: rounding noise
 #: What rests on linked people, who are chosen from all units together.
-OF_PAIRS = ("se", "low", "high", "paired", "p", "q", "real")
+OF_PAIRS = ("se", "low", "high", "paired", "p", "q", "q_tree", "real", "matters")
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,9 @@ class Change(Result):
 
     ``.table``: period, before_period, level, unit, form, code, n, n_before, items (questions of the code in the later wave),
     common_items (those both waves asked, on which now and before rest), now, before, difference (points), se, low, high
-    (95 %), paired (True where they rest on linked people), p, q (Benjamini–Hochberg within level and code), mix, within (they add up
-    to the difference), real (True where it is beyond error), reason. ``before_scores``: the earlier wave on the questions and units
+    (95 %), paired (True where they rest on linked people), p, q (Benjamini–Hochberg within level and code), q_tree (the rate over the tree
+    of units), mix, within (they add up to the difference), real (True where it is beyond error), matters (real, and at least the smallest
+    change worth acting on), reason. ``before_scores``: the earlier wave on the questions and units
     of the later one. Part ``pairs``: the linked people, where :func:`pair` counted them.
     """
 
@@ -76,8 +84,9 @@ def compare(now: Scores, before: Scores, pairs: Pairs | None = None) -> Change:
     survey's change rests on the laws of both means, learned from all units of the level
     (:mod:`dj_analysis.judge.moderated`): with unequal numbers of respondents skewness does not cancel.
 
-    A change is ``real`` where its interval excludes 0 and its q-value (BH 1995
-    over the units of its level and code) is at most the declared false discovery rate; otherwise it is within error.
+    A change is ``real`` where its interval excludes 0 and ``q_tree`` is at most the declared false discovery rate; otherwise it is
+    within error. The highest level is judged by itself (BH 1995 over its units, by code), units below it where something changed in
+    the unit above or below that (:mod:`dj_analysis.judge.tree_rates`); ``q`` is that of all units of the level at once.
     ``mix`` and ``within`` split the difference by finest units (Kitagawa 1955): within = Σ½(w₁+w₂)(m₂−m₁), mix =
     Σ½(m₁+m₂)(w₂−w₁); a unit present in one wave only counts as mix, people of a unit that a release hides count right at
     the unit above.
@@ -129,11 +138,11 @@ def compare(now: Scores, before: Scores, pairs: Pairs | None = None) -> Change:
     changes = _with_interval(changes, table, _linked(levels, len(changes)), spec.rules.change.confidence)
     withheld = {**before.withheld, **now.withheld}
     changes["p"], piled = _of_all_units(changes, levels, pairs, withheld)
-    changes["q"] = changes.groupby(["level", "code"])["p"].transform(q_values, told_apart(changes, withheld))
-    changes["mix"], changes["within"] = decomposition(changes, *of_shown_units(now, earlier))
-    changes["real"] = (changes["q"] <= spec.rules.change.false_discovery) & (
-        (changes["low"] > 0) | (changes["high"] < 0)
+    changes["q_tree"] = np.nan
+    changes = judged_together(
+        changes, ["level", "code"], spec.units.at(now.period), spec.rules.change, told_apart(changes, withheld)
     )
+    changes["mix"], changes["within"] = decomposition(changes, *of_shown_units(now, earlier))
     changes["reason"] = _reasons(changes, piled)
     changes.loc[apart, "reason"] = reasons.TOO_FEW_COMMON_ITEMS
     return Change(
@@ -257,6 +266,33 @@ def told_apart(table: pd.DataFrame, withheld: Mapping[str, frozenset[tuple[str, 
             hidden = withheld.get(period, frozenset())
             shown &= ~((table[name] == period) & rows.isin(hidden))
     return shown
+
+
+def judged_together(
+    table: pd.DataFrame, family: Sequence[Any], units: Units, rule: ChangeRule, shown: pd.Series
+) -> pd.DataFrame:
+    """Return a table with its verdicts, corrected for the comparisons that are made at once.
+
+    ``q`` by Benjamini and Hochberg (1995) within each family. A table with a column ``q_tree``, of changes, gets that over the tree
+    of units (:mod:`dj_analysis.judge.tree_rates`), by which they are then ``real``, and ``matters``: real, and at least the
+    smallest change worth acting on.
+
+    Parameters
+    ----------
+    family
+        What is corrected together: columns, or their values.
+    shown
+        Rows that may be shown; the others take no part.
+    """
+    table["q"] = table.groupby(family, dropna=False)["p"].transform(q_values, shown)
+    over_tree = "q_tree" in table
+    if over_tree:
+        table["q_tree"] = tree_q_values(table, units, shown)
+    decisive = table["q_tree" if over_tree else "q"] <= rule.false_discovery
+    table["real"] = decisive & ((table["low"] > 0) | (table["high"] < 0))
+    if over_tree:
+        table["matters"] = table["real"] & ~beyond(table["difference"].abs().to_numpy(float), rule.smallest, "below")
+    return table
 
 
 def q_values(p: pd.Series, shown: pd.Series | None = None) -> pd.Series:
