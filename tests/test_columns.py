@@ -86,6 +86,7 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "priority": lambda ws, s, now, before: methods.priority(dj.drivers(s, by="branch", draws=50), now, "branch"),
     "enps": lambda ws, s, now, before: dj.enps(s, "O4"),
     "alerts": lambda ws, s, now, before: dj.alerts(now, change=dj.compare(now, before)),
+    "power_after": lambda ws, s, now, before: methods.power_after(dj.compare(now, before), draws=50),
     "contributions": lambda ws, s, now, before: methods.contributions(now, before),
     "reliability": lambda ws, s, now, before: dj.reliability(s, by="age_band"),
     "agreement": lambda ws, s, now, before: dj.agreement(s, "city", draws=200),

@@ -26,7 +26,7 @@ MEASURES = {
 }  # fmt: skip
 ASSESSED = {name: "2026-06-30" if name == "date" else "已说明" for name, *_ in assessment.FIELDS}
 #: Parameters of rules and confidence, which no table holds.
-DECLARED = {"2.0", "50.0%", "95%", "10.0%", "10", "0.1", "100"}
+DECLARED = {"2.0", "5.0", "50.0%", "95%", "10.0%", "10", "0.1", "100"}
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from .act.effect_power import effect_power
 from .act.regression_to_mean import expected_return, regression_to_mean
+from .judge.change_power import change_power, power_after
 from .judge.contributions import contributions
 from .judge.corrections import corrections
 from .judge.differences import differences, enps
@@ -68,6 +69,7 @@ __all__ = [
     "borda",
     "chain_link",
     "chance_guard",
+    "change_power",
     "checklist",
     "choices_of_wave",
     "comparability",
@@ -101,6 +103,7 @@ __all__ = [
     "overlap_intervals",
     "p_top",
     "plane",
+    "power_after",
     "precision",
     "priority",
     "priority_weights",
