@@ -87,6 +87,7 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "enps": lambda ws, s, now, before: dj.enps(s, "O4"),
     "alerts": lambda ws, s, now, before: dj.alerts(now, change=dj.compare(now, before)),
     "power_after": lambda ws, s, now, before: methods.power_after(dj.compare(now, before), draws=50),
+    "calibrate": lambda ws, s, now, before: methods.calibrate([before, now], "branch"),
     "contributions": lambda ws, s, now, before: methods.contributions(now, before),
     "reliability": lambda ws, s, now, before: dj.reliability(s, by="age_band"),
     "agreement": lambda ws, s, now, before: dj.agreement(s, "city", draws=200),

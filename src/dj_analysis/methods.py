@@ -2,6 +2,7 @@
 
 from .act.effect_power import effect_power
 from .act.regression_to_mean import expected_return, regression_to_mean
+from .judge.calibration import calibrate
 from .judge.change_power import change_power, power_after
 from .judge.contributions import contributions
 from .judge.corrections import corrections
@@ -67,6 +68,7 @@ __all__ = [
     "bootstrap_interval",
     "bootstrapped",
     "borda",
+    "calibrate",
     "chain_link",
     "chance_guard",
     "change_power",
