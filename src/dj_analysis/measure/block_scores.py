@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,25 +25,27 @@ class Steps:
 
     Attributes
     ----------
-    whole
-        Whole numbers of steps, 0 where there is none.
-    there
-        Rows with a whole number of steps.
+    codes
+        One more than the number of steps where this is whole, 0 where there is none.
     parts
         Numbers of steps that are not whole, NaN elsewhere; None where there are none.
     outside
         An answer lies outside the range of the question: what was read of it is of no use.
     """
 
-    whole: np.ndarray
-    there: np.ndarray
+    codes: np.ndarray
     parts: np.ndarray | None = None
     outside: bool = False
 
     @cached_property
+    def there(self) -> np.ndarray:
+        """Rows with a whole number of steps."""
+        return self.codes > 0
+
+    @cached_property
     def numbers(self) -> np.ndarray:
         """All steps as floats, NaN where missing."""
-        numbers = np.where(self.there, self.whole, np.nan)
+        numbers = np.where(self.there, self.codes - 1.0, np.nan)
         return numbers if self.parts is None else np.where(np.isnan(self.parts), numbers, self.parts)
 
     @cached_property
@@ -51,26 +54,68 @@ class Steps:
         return self.there if self.parts is None else self.there | ~np.isnan(self.parts)
 
 
-def steps_of(column: pl.Series, leaf: Node) -> Steps:
-    """Read the answers to one question; null and NaN are missing.
+def answers_of(block: pl.DataFrame, leaves: Sequence[Node]) -> dict[str, Steps]:
+    """Read the answers of a block to every question; null and NaN are missing.
 
     Raises
     ------
     UsageError
-        The column holds no numbers.
+        A column holds no numbers.
     """
-    if not column.dtype.is_numeric():
-        raise UsageError(f"列 {leaf.code} 的类型是 {column.dtype},应为数字 (a number column is needed)")
-    end = leaf.minimum if leaf.direction == 1 else leaf.maximum
-    missing = column.is_null().to_numpy() if column.null_count() else None
-    if column.dtype.is_integer() and float(end).is_integer() and leaf.maximum - leaf.minimum < MOST_CODES:
-        values = column.to_numpy() if missing is None else column.fill_null(int(end)).to_numpy()
-        outside = bool(len(values) and (values.min() < leaf.minimum or values.max() > leaf.maximum))
-        near = (values.clip(leaf.minimum, leaf.maximum) if outside else values).astype(np.int16)
-        whole = (near - np.int16(end) if leaf.direction == 1 else np.int16(end) - near).astype(np.int16)
-        return Steps(whole, np.ones(len(values), bool) if missing is None else ~missing, outside=outside)
-    values = column.cast(pl.Float64).to_numpy()
-    steps = values - end if leaf.direction == 1 else end - values
+    schema = block.schema
+    for leaf in leaves:
+        if not schema[leaf.code].is_numeric():
+            raise UsageError(f"列 {leaf.code} 的类型是 {schema[leaf.code]},应为数字 (a number column is needed)")
+    whole = {leaf.code: kind for leaf in leaves if (kind := _counting_type(schema[leaf.code], leaf)) is not None}
+    filled = block.select(  # all columns in one call: missing answers become the step before the first
+        pl.col(leaf.code).cast(whole[leaf.code]).fill_null(_before_first(leaf)) for leaf in leaves if leaf.code in whole
+    )
+    return {
+        leaf.code: _whole_steps(filled[leaf.code].to_numpy(), block[leaf.code].null_count(), leaf)
+        if leaf.code in whole
+        else _steps(block[leaf.code].cast(pl.Float64).to_numpy(), leaf)
+        for leaf in leaves
+    }
+
+
+def _code_type(most: float) -> Any:
+    """Return the type of codes up to ``most`` + 1."""
+    return np.uint8 if most < 255 else np.int16
+
+
+def _before_first(leaf: Node) -> int:
+    return int(leaf.minimum - 1 if leaf.direction == 1 else leaf.maximum + 1)
+
+
+def _counting_type(kind: pl.DataType, leaf: Node) -> pl.DataType | None:
+    """Return the signed type that holds the answers and the step before the first; None where steps are not counted as whole."""
+    ends = (leaf.minimum, leaf.maximum)
+    if not kind.is_integer() or not all(float(end).is_integer() for end in ends) or ends[1] - ends[0] >= MOST_CODES:
+        return None
+    if kind in _SIGNED[:3] and leaf.minimum > -100 and leaf.maximum < 100:
+        return kind
+    return pl.Int64() if kind != pl.UInt64 and kind in _WITHIN_INT64 else None
+
+
+_SIGNED = (pl.Int8, pl.Int16, pl.Int32, pl.Int64)
+_WITHIN_INT64 = (*_SIGNED, pl.UInt8, pl.UInt16, pl.UInt32)
+
+
+def _whole_steps(values: np.ndarray, missing: int, leaf: Node) -> Steps:
+    """Turn whole answers, with the step before the first where they are missing, into codes."""
+    low, high = sorted((_before_first(leaf), int(leaf.maximum if leaf.direction == 1 else leaf.minimum)))
+    outside = bool(len(values) and (values.min() < low or values.max() > high))
+    near = values.clip(low, high) if outside else values
+    small = np.int8 if high - low < 127 and low > -100 and high < 100 else np.int16
+    near = near.astype(small, copy=False)
+    codes = near - small(low) if leaf.direction == 1 else small(high) - near
+    codes = codes.view(np.uint8) if small is np.int8 else codes.astype(_code_type(high - low), copy=False)
+    return Steps(codes, None, outside or np.count_nonzero(codes) != len(codes) - missing)
+
+
+def _steps(values: np.ndarray, leaf: Node) -> Steps:
+    """Turn answers that may be fractions into codes and what is none; NaN is missing."""
+    steps = values - leaf.minimum if leaf.direction == 1 else leaf.maximum - values
     answered = ~np.isnan(steps)
     filled, span = np.where(answered, steps, 0.0), leaf.maximum - leaf.minimum
     outside = bool(len(filled) and (filled.min() < -SLACK or filled.max() > span + SLACK))
@@ -78,7 +123,7 @@ def steps_of(column: pl.Series, leaf: Node) -> Steps:
     near = np.rint(filled)
     there = answered & (near == filled) & (span < MOST_CODES)
     parts = None if (there == answered).all() else np.where(answered & ~there, filled, np.nan)
-    return Steps(np.where(there, near, 0.0).clip(0, MOST_CODES).astype(np.int16), there, parts, outside)
+    return Steps(np.where(there, near + 1, 0.0).clip(0, MOST_CODES).astype(_code_type(span)), parts, outside)
 
 
 @dataclass(frozen=True)
@@ -112,8 +157,8 @@ class LeafScores:
 
     def of(self, steps: Steps) -> Scored:
         """Score the answers of a block."""
-        codes = np.where(steps.there, steps.whole + np.int16(1), np.int16(0)) if len(self.values) > 1 else None
-        none = np.full(len(steps.whole), np.nan) if codes is None else None
+        codes = steps.codes if len(self.values) > 1 else None
+        none = np.full(len(steps.codes), np.nan) if codes is None else None
         return Scored(codes, none if steps.parts is None else 100 * steps.parts / _whole(self.span))
 
 
@@ -131,7 +176,8 @@ class LeafMeans:
                 int(m) * int(leaf.maximum - leaf.minimum) for m, leaf in zip(self.multiples, leaves, strict=True)
             )
             self.width = int(sum(self.weights)) + 1
-            self.whole = (most + 1) * self.width < MOST_CODES
+            self.whole = (most + 1) * self.width < MOST_CODES and len(leaves) < 256
+            self.kind: Any = _code_type(most)
             if self.whole:
                 numerator, weight = np.divmod(np.arange((most + 1) * self.width), self.width)
                 with np.errstate(divide="ignore", invalid="ignore"):
@@ -144,12 +190,18 @@ class LeafMeans:
         mine = [answers[leaf.code] for leaf in self.leaves]
         if not self.whole:
             return Scored(None, self._numbers(mine))
-        numerator, weight, count = (np.zeros(len(mine[0].whole), np.int16) for _ in range(3))
+        rows = len(mine[0].codes)
+        numerator, weight, count = np.zeros(rows, self.kind), np.zeros(rows, self.kind), np.zeros(rows, np.uint8)
         for steps, multiple, own in zip(mine, self.multiples, self.weights, strict=True):
-            numerator += steps.whole * np.int16(multiple)
-            weight += steps.there * np.int16(own)
-            count += steps.there
-        codes = numerator * np.int16(self.width) + weight + np.int16(1)
+            there = steps.there.view(np.uint8)
+            numerator += _times(steps.codes, multiple, self.kind)
+            numerator -= _times(there, multiple, self.kind)  # a code is one more than its steps
+            weight += _times(there, own, self.kind)
+            count += there
+        codes = numerator.astype(np.int16)
+        codes *= np.int16(self.width)
+        codes += weight
+        codes += np.int16(1)
         codes[(count < self.least) | (weight == 0)] = 0
         fractional = [steps for steps in mine if steps.parts is not None]
         if not fractional:
@@ -184,6 +236,11 @@ class NodeMeans:
         count = _sum(t.astype(np.int64) for t in there)
         with np.errstate(divide="ignore", invalid="ignore"):
             return Scored(None, np.where((count >= self.least) & (weight > 0), total / weight, np.nan))
+
+
+def _times(values: np.ndarray, factor: float, kind: Any) -> np.ndarray:
+    """Multiply small whole numbers within a type that holds the result."""
+    return values if factor == 1 else np.multiply(values, kind(factor), dtype=kind, casting="unsafe")
 
 
 def has_score(scored: Scored) -> np.ndarray:

@@ -38,10 +38,13 @@ class Members:
         Place of each row's unit.
     units
         Number of units known so far.
+    first
+        Number of codes → place of the first code of each row's unit.
     """
 
     place: np.ndarray
     units: int
+    first: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
     @cached_property
     def matrix(self) -> sparse.csc_array:
@@ -50,7 +53,9 @@ class Members:
 
     def of_values(self, codes: np.ndarray, many: int) -> Members:
         """Return the same rows by unit and code."""
-        return Members(self.place * many + codes, self.units * many)
+        if many not in self.first:
+            self.first[many] = self.place * many
+        return Members(self.first[many] + codes, self.units * many)
 
 
 def _membership(place: np.ndarray, many: int) -> sparse.csc_array:

@@ -13,7 +13,7 @@ import polars as pl
 from ..spec.bands import SLACK, Bands
 from ..spec.tables import whole_numbers
 from ..spec.tree import Node
-from .block_scores import LeafMeans, LeafScores, NodeMeans, Scored, Steps, has_score, numbers_of, steps_of
+from .block_scores import LeafMeans, LeafScores, NodeMeans, Scored, Steps, answers_of, has_score, numbers_of
 from .block_sums import POWERS, Members, Occurrences, RowWeights, Sums, Totals, added, together
 from .unitsums import STATISTICS, Cell, UnitSums
 
@@ -113,7 +113,7 @@ class WaveSums:
             axis: self.axes[axis].members(block[column] if column else None, block.height, w)
             for axis, column in columns.items()
         }
-        steps = {leaf.code: steps_of(block[leaf.code], leaf) for leaf in self.plan.leaves}
+        steps = answers_of(block, self.plan.leaves)
         self.outside += [leaf for leaf in self.plan.leaves if steps[leaf.code].outside and leaf not in self.outside]
         if self.counts_only:
             persons = np.ones(block.height, bool) if w is None else w > 0
