@@ -252,7 +252,7 @@ def has_score(scored: Scored) -> np.ndarray:
     return ~np.isnan(scored.x) if coded is None else coded | ~np.isnan(scored.x)
 
 
-def numbers_of(scored: Scored, values: np.ndarray) -> np.ndarray:
+def as_numbers(scored: Scored, values: np.ndarray) -> np.ndarray:
     """Return scores as numbers, NaN where there is none."""
     if scored.codes is None:
         assert scored.x is not None, "a score has codes or numbers"

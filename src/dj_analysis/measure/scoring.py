@@ -1,10 +1,9 @@
-"""Scoring of person or branch rows: dimensions, index, by one expression on any dataframe engine."""
+"""Scoring of person or branch rows: scores as columns by one expression on any engine, and their sums by unit, block by block."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -16,37 +15,12 @@ from ..spec.tree import Node, Tree
 from .answer_blocks import ROWS, blocks_of
 from .block_scores import multiples_of
 from .engines import collected, expressed
+from .scored_cells import Plan, plan_cells
 from .unitsums import UnitSums
 from .wave_sums import WaveSums
 
-#: What writes the expressions of a frame, see :func:`.engines.expressed`. Numbers are cast to its Int64: sums of squares over
-#: millions of rows leave 32 bits, and some engines do not widen them by themselves.
+#: What writes the expressions of a frame, see :func:`.engines.expressed`.
 Library = Any
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Columns of the scoring expression, by which grouped sums are arranged."""
-
-    leaves: tuple[Node, ...]
-    nodes: tuple[tuple[str, str], ...]
-    cells: tuple[tuple[str, str], ...]
-    trees: Mapping[str, Tree]
-
-
-def plan_cells(trees: Mapping[str, Tree], columns: Iterable[str]) -> Plan:
-    """Plan what can be scored from the available columns; leaves that were not asked are left out."""
-    present = set(columns)
-    asked: dict[str, Node] = {}
-    nodes: list[tuple[str, str]] = []
-    cells: list[tuple[str, str]] = []
-    for form, tree in trees.items():
-        asked.update({leaf.code: leaf for leaf in tree.leaves if leaf.code in present})
-        scored = [node.code for node in tree.inner if any(leaf.code in present for leaf in tree.leaves_of(node.code))]
-        nodes += [(form, code) for code in scored]
-        scorable = {*scored, *(leaf.code for leaf in tree.leaves if leaf.code in present)}
-        cells += [(form, code) for code in tree.codes if code in scorable]
-    return Plan(tuple(asked.values()), tuple(nodes), tuple(cells), trees)
 
 
 def score_frame(frame: Any, trees: Mapping[str, Tree]) -> Any:

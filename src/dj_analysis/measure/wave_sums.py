@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,12 +12,10 @@ import polars as pl
 from ..spec.bands import SLACK, Bands
 from ..spec.tables import whole_numbers
 from ..spec.tree import Node
-from .block_scores import LeafMeans, LeafScores, NodeMeans, Scored, Steps, answers_of, has_score, numbers_of
+from .block_scores import LeafMeans, LeafScores, NodeMeans, Scored, Steps, answers_of, as_numbers, has_score
 from .block_sums import POWERS, Members, Occurrences, RowWeights, Sums, Totals, added, together
+from .scored_cells import Plan
 from .unitsums import STATISTICS, Cell, UnitSums
-
-if TYPE_CHECKING:
-    from .scoring import Plan
 
 Scorer = LeafScores | LeafMeans | NodeMeans
 Key = str | Cell  # a question, or a node of a form
@@ -141,7 +138,7 @@ class WaveSums:
             else:
                 scored = scorer.of([numbers[one] for one in self._keys(key[0], scorer.children)])
             if key in self.summed_up:
-                numbers[key] = numbers_of(scored, scorer.scores)
+                numbers[key] = as_numbers(scored, scorer.scores)
             yield key, scored
 
     def laid_out(self, axis: str, *, whole_keys: bool) -> UnitSums:
