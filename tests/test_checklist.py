@@ -196,6 +196,7 @@ def test_the_assessment_tells_of_lists_mutual_inspection_and_people(offices, tmp
     assert {"zh": "评审：群众评议", "en": "Jury: Opinion"}[lang] not in text, "what people say ranks nobody"
 
 
+@pytest.mark.everything
 def test_without_such_sheets_nothing_is_said(tmp_path):
     company = dj.make_company(employees=600, branches=14, quarters=1, seed=2)
     folder = company.write(tmp_path / "ws", closed=False)
