@@ -59,7 +59,7 @@ def calibrate(waves: Sequence[Scores], level: str, *, capacity: Mapping[str, flo
     --------
     >>> cuts = dj.methods.calibrate([before, scores], "branch").where(rule="index_low", warning="orange").table
     >>> cuts[["point", "warned"]].round(2).values.tolist()
-    [[60.0, 0.83]]
+    [[60.0, 1.0]]
     """
     wanted = dict(CAPACITY) if capacity is None else dict(capacity)
     _check(waves, level, wanted)
