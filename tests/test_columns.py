@@ -85,6 +85,12 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "priority": lambda ws, s, now, before: methods.priority(dj.drivers(s, by="branch", draws=50), now, "branch"),
     "enps": lambda ws, s, now, before: dj.enps(s, "O4"),
     "alerts": lambda ws, s, now, before: dj.alerts(now, change=dj.compare(now, before)),
+    "after_review": lambda ws, s, now, before: methods.after_review(
+        dj.alerts(now, change=dj.compare(now, before)), ws.obligations(kind="human_review"), "2026-09-30"
+    ),
+    "notices": lambda ws, s, now, before: ws.notices(PERIOD, "2026-09-28").of(
+        ws.notices(PERIOD, "2026-09-28").table["unit"].iloc[0]
+    ),
     "contributions": lambda ws, s, now, before: methods.contributions(now, before),
     "reliability": lambda ws, s, now, before: dj.reliability(s, by="age_band"),
     "agreement": lambda ws, s, now, before: dj.agreement(s, "city", draws=200),

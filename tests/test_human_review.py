@@ -118,7 +118,9 @@ def test_a_row_that_is_not_named_looks_like_one_without_a_warning(folder: Path):
 
 
 def test_orange_needs_no_review_and_a_level_is_never_changed(folder: Path):
-    (folder / "bands.toml").write_text('[warning]\nband = [{ code = "orange", below = 99, confidence = 0.8 }]\n', "utf-8")
+    (folder / "bands.toml").write_text(
+        '[warning]\nband = [{ code = "orange", below = 99, confidence = 0.8 }]\n', "utf-8"
+    )
     ws = enter(folder, f"R1,B22,{TOLD},,未见问题,2026Q3", "R1,replied,2026-09-29\n")
     alerts = dj.alerts(ws.scores(WAVE), draws=0)  # no wave before: orange for two waves would be red
     own = alerts.table[(alerts.table["level"] == "branch") & (alerts.table["warning"] == "orange")]
@@ -266,8 +268,10 @@ def test_letters_go_to_red_and_black_units_with_the_day_of_the_reply(folder: Pat
     assert set(told.table["due"]) == {DUE}
     own = judged(ws).table
     own = own[own["warning"].isin(["red", "black"]) & own["level"].isin(["city", "branch"])]
-    assert told.table[["unit", "warning", "reason"]].values.tolist() == own[["unit", "warning", "reason"]].values.tolist()
-    with pytest.raises(UsageError, match="B22.*B11"):
+    assert (
+        told.table[["unit", "warning", "reason"]].values.tolist() == own[["unit", "warning", "reason"]].values.tolist()
+    )
+    with pytest.raises(UsageError, match=r"B22.*B11"):
         told.of("B22")
     rows, events = told.as_obligations()
     rows.to_csv(folder / "obligations.csv", index=False)
@@ -286,8 +290,10 @@ def test_item_four_of_the_first_page(folder: Path, language: str):
     safe, scope = dj.protect(named, ws.release_plan(WAVE)), ws.scope("ALL", WAVE)
     results = {"alerts": safe.where(unit=scope.below), "counts": safe.part("counts").where(level=scope.levels)}
     told = fill(words(language)["warned"], results, {"unit": "ALL", "annex": {"a_alerts": "1"}, **scope.names})
-    wanted = ("1家通气未完成，暂不列名", "已通气1家，收到反馈1家", "名单见附件1") if language == "zh" else (
-        "1 of them not named until the review is over", "1 units were notified and 1 replied", "annex 1"
+    wanted = (
+        ("1家通气未完成，暂不列名", "已通气1家，收到反馈1家", "名单见附件1")
+        if language == "zh"
+        else ("1 of them not named until the review is over", "1 units were notified and 1 replied", "annex 1")
     )
     for part in wanted:
         assert part in told
