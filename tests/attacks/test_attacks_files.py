@@ -1002,6 +1002,21 @@ def test_the_methods_report_tells_of_nobody(office, tmp_path, monkeypatch, lang)
         assert sheets_in(path.read_bytes(), office.sheets) == [], path.suffix
 
 
+def test_a_letter_tells_one_unit_of_itself(office, tmp_path, monkeypatch):
+    monkeypatch.setenv("DJ_KEY_FILE", str(office.place / "key"))
+    copy, out = tmp_path / "office", tmp_path / "out"
+    shutil.copytree(office.folder, copy, ignore=shutil.ignore_patterns("reports"))
+    run = dj.run_report("notice", copy, period=NOW, unit=HELD, start="2026-09-10", formats=FORMATS, out=out)
+    marks = {name: needles for name, needles in office.marks.items() if name != "the place"}
+    marks["the place"] = forms(str(tmp_path))
+    spec = dj.open_workspace(copy).spec
+    others = {spec.unit_label(unit) for unit in {*SIZES, "CA", "CB", "CC", "CD"} - {HELD}}
+    for path in run.files.values():
+        assert found(path.read_bytes(), marks) == [], path.suffix
+        assert not [name for name in others if name in seen(path).words], path.suffix
+    assert spec.unit_label(HELD) not in (out / NOW / "index.html").read_text(encoding="utf-8")
+
+
 def test_runs_leave_nothing_of_any_person_on_the_machine(office):
     marks = {name: needles for name, needles in office.marks.items() if name != "the place"}
     paths = [path for folder in office.machine.values() for path in folder.rglob("*") if path.is_file()]
