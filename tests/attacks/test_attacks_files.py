@@ -685,7 +685,7 @@ def report_here(office: Office, name: str, told: Told) -> None:
 
 TOKEN = re.compile(r"(?<![A-Za-z0-9.])\d+(?:\.\d+)*%?(?![A-Za-z\d])")
 COUNTS = re.compile(  # how many units, and numbers of lists: no statistics
-    r"\d+(?:\.\d+)?(?=\s*家|\s*个单位|期填答|\s+units\b| more not shown| waves have)|(?<=\(black )\d+|(?<=, red )\d+|(?<=, orange )\d+"
+    r"\d+(?:\.\d+)?(?=\s*家|\s*个单位|期填答|\s+(?:units\b|u\w*…)| more not shown| waves have)|(?<=\(black )\d+|(?<=, red )\d+|(?<=, orange )\d+"
     r"|\(\d\)(?=\s*[题“])|(?<=附表)\d|(?<=附件)\d|(?<=[表图])\d+|(?<=Table )\d+|(?<=Figure )\d+|\d+(?=行见报告|\s+more rows)"
     r"|(?<=单列（)[2-9](?=）)|(?<=rule \()[2-9](?=\))"
 )
