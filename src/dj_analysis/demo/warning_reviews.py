@@ -30,7 +30,7 @@ def planted_reviews(warnings: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd
     Parameters
     ----------
     warnings
-        period, unit; in the order of waves. Of each wave the first replies, the second does not, the third replies late.
+        period, unit; in the order of waves. Of each wave the first replies, the second does not, the third replies late, the fourth was not told.
     seed
         Of what becomes of the others.
     """
@@ -38,7 +38,7 @@ def planted_reviews(warnings: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd
     for period, own in warnings.groupby("period", sort=False):
         rng = np.random.default_rng([seed, parse(str(period)).index, STREAM])
         drawn = rng.choice(len(OUTCOMES), len(own), p=SHARES)
-        drawn[:3] = [0, 1, 2][: len(own)]
+        drawn[: len(OUTCOMES)] = np.arange(len(OUTCOMES))[: len(own)]
         for unit, place in zip(own["unit"], drawn, strict=True):
             outcome, days, said = OUTCOMES[place], int(rng.integers(1, LIMIT + 1)), int(rng.integers(len(REPLIES)))
             if outcome == "not_told":
