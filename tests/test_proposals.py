@@ -287,7 +287,7 @@ def test_a_small_or_hidden_unit_gets_no_proposal():
 def test_one_closed_question_closes_the_whole_path(cell):
     """Parts that add up to a gap tell the one that is left out: of the unit itself, and of the unit it is held against."""
     now = scored({"B1": {"D7": 1.0, "D3": 1.0}})
-    proposed = dj.propose(flagged(now, "B1"), None, now, START)
+    proposed = dj.propose(flagged(now, "B1", warning="orange"), None, now, START)
     assert {"D7", "D3"} <= set(proposed.paths.table["driver"])
     plan = provisional_plan(PERIOD, proposed.basis, proposed.spec)
     open_wave = plan.waves["survey", PERIOD]
@@ -336,7 +336,7 @@ def test_proposals_become_obligations_that_can_be_tracked(tmp_path, write_worksp
 
 def test_words_are_printed_in_the_readers_language():
     now = scored({"B1": {"D7": 1.0}})
-    proposed = dj.propose(flagged(now, "B1"), None, now, START)
+    proposed = dj.propose(flagged(now, "B1", warning="orange"), None, now, START)
     english = replace(proposed, spec=proposed.spec.speaking("en"))
     cells = dj.table(
         dj.protect(english), columns=["driver", "item", "path", "measure", "owner_role", "indicator"]

@@ -9,6 +9,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import docx
 import nbformat
 import pandas as pd
 import pypdfium2
@@ -18,6 +19,7 @@ from trials import EVERYTHING
 import dj_analysis as dj
 from dj_analysis import methods
 from dj_analysis.cli import main
+from dj_analysis.demo.warning_reviews import REPLIES
 from dj_analysis.errors import DataError, UsageError
 from dj_analysis.publish import kernels
 from dj_analysis.publish.blocks import MIME
@@ -194,6 +196,32 @@ def test_report_of_a_hidden_unit_says_so(office, tmp_path):
     assert f"{row.score:.1f}" not in page
 
 
+def test_letters_to_units_with_a_warning(office, tmp_path, dj_main):
+    """One a unit that was not told yet, in Word; the rows to enter are said; no page that others read lists them."""
+    folder = shutil.copytree(office, tmp_path / "office")
+    for name in ("obligations", "obligation_events"):
+        table = pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
+        others = table[~table["obligation"].str.startswith("human_review")]
+        others.to_csv(folder / f"{name}.csv", index=False, encoding="utf-8-sig")
+    told = dj.open_workspace(folder).notices("2026Q3", "2026-09-28")
+    assert len(told.table)
+    out = tmp_path / "out"
+    done = dj_main("notify", folder, "--period", "2026Q3", "--start", "2026-09-28", "--out", out)
+    assert done.returncode == 0, done.stderr
+    letters = sorted(path.stem for path in (out / "2026Q3" / "notice").glob("*.docx"))
+    assert letters == sorted(told.table["unit"])
+    rows = told.as_obligations()[0]
+    assert all(f"{number},human_review," in done.stdout for number in rows["obligation"])
+    words = "".join(p.text for p in docx.Document(out / "2026Q3" / "notice" / f"{letters[0]}.docx").paragraphs)
+    assert all(part in words for part in ("告知函", "预警核实反馈表", "10月8日前反馈", "不超过100字", "建议列为"))
+    page = (out / "2026Q3" / "index.html").read_text(encoding="utf-8")
+    assert "notice" not in page
+    assert "告知函" not in page
+    done = dj_main("report", "notice", folder, "--period", "2026Q3", "--out", out)
+    assert done.returncode == 2
+    assert "没有需要通气" in done.stderr
+
+
 @pytest.mark.everything
 def test_english_report(office, tmp_path):
     run = dj.run_report("quarterly", office, period="2026Q3", lang="en", out=tmp_path, formats=["pdf"])
@@ -203,7 +231,8 @@ def test_english_report(office, tmp_path):
     ):
         assert f"{number}. {section}" in text
     assert re.search(r"Annex \d\. Notes", text)
-    assert not [c for c in text if "\u4e00" <= c <= "\u9fff"], "Chinese words in the English report"
+    own = set("".join(REPLIES))  # what units replied stands as they wrote it
+    assert not [c for c in text if "\u4e00" <= c <= "\u9fff" and c not in own], "Chinese words in the English report"
 
 
 @pytest.mark.parametrize(
@@ -325,7 +354,7 @@ def test_notebook_is_clean(path):
         assert not [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef, ast.Lambda))]
 
 
-@pytest.mark.parametrize("name", ["tutorial", "02-branches"])
+@pytest.mark.parametrize("name", ["tutorial", "02-branches", "03-from-warning-to-measure"])
 def test_tutorial_runs(office, tmp_path, name):
     import papermill
 
@@ -520,6 +549,8 @@ def every_report(branch_reports, rank_changes, effect_reports, run, office):
     done += [("rank-change", one) for one in rank_changes.values()]
     done += [("effects", one) for one in effect_reports.values()]
     out = office / "reports" / "every"
+    warned = dj.open_workspace(office).notices("2026Q3", "2026-09-28").table["unit"].iloc[0]
+    done.append(("notice", dj.run_report("notice", office, period="2026Q3", unit=warned, out=out, formats=["html"])))
     return [*done, ("methods", dj.run_report("methods", office, period="2026Q3", out=out, formats=["html"]))]
 
 

@@ -1,6 +1,7 @@
 """Specialist methods by field; the functions needed every quarter are in the package itself."""
 
 from .act.effect_power import effect_power
+from .act.notices import notices
 from .act.regression_to_mean import expected_return, regression_to_mean
 from .judge.calibration import calibrate
 from .judge.change_power import change_power, power_after
@@ -8,6 +9,7 @@ from .judge.contributions import contributions
 from .judge.corrections import corrections
 from .judge.differences import differences, enps
 from .judge.drivers import asks_outcome
+from .judge.human_review import after_review
 from .judge.months_last import chance_guard, months_last
 from .judge.multiple_choice import choices_of_wave
 from .judge.plane import plane
@@ -59,6 +61,7 @@ __all__ = [
     "InvarianceRule",
     "Model",
     "ScreeningRule",
+    "after_review",
     "agreement",
     "ahp",
     "asks_outcome",
@@ -102,6 +105,7 @@ __all__ = [
     "lmg",
     "months_last",
     "nonresponse_bound",
+    "notices",
     "overlap_intervals",
     "p_top",
     "plane",
