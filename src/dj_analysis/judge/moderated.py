@@ -33,7 +33,9 @@ def chance(difference: np.ndarray, one: UnitLaws, other: UnitLaws) -> np.ndarray
         share = one.variance / variance
         df = variance**2 / (one.variance**2 / one.df + other.variance**2 / other.df)
         t = difference / np.sqrt(variance)
-        z = np.where(df < 1e6, -special.ndtri(special.stdtr(df, -np.abs(t))), np.abs(t))
+        z = np.abs(t)
+        estimated = np.isfinite(z) & (df < 1e6)
+        z[estimated] = -special.ndtri(special.stdtr(df[estimated], -z[estimated]))
     learned = np.broadcast_to(one.learned & other.learned, t.shape)
     p = 2 * special.ndtr(-z)
     for up in (True, False):
