@@ -1,4 +1,4 @@
-"""Interval of a unit's score: the wider of what its own answers and those of all units say.
+"""Interval of a unit's score: the wider of what its own answers and those of everybody say.
 
 Near an end of the scale those who by chance answer high also scatter little: the interval of ten such persons alone holds the
 truth in .89 of samples. How one person's answer scatters is learned better from everybody; how it scatters in a unit far from
@@ -14,14 +14,15 @@ import numpy as np
 from scipy import special
 
 from .uncertainty import CONFIDENCE, Means
-from .unitlaws import PooledMoments
+from .unitlaws import TIED, PooledMoments
 
 TOP = 100.0
+ROUNDING = 1e-9  # of equal weights a variance of so much is left, as a share of their mean square
 
 
 @dataclass(frozen=True)
 class PersonLaw:
-    """How one person's score scatters within units, arrays by code; not a number where nothing can be learned.
+    """How one person's score scatters, arrays by code; not a number where fewer than four persons have one.
 
     Attributes
     ----------
@@ -43,30 +44,37 @@ class PersonLaw:
 
 
 def person_law(sums: Mapping[str, np.ndarray]) -> PersonLaw:
-    """Learn how one person's score scatters within units, from all units together.
+    """Learn how one person's score scatters, from all persons together.
 
-    A code of which no unit has four persons is learned from all persons as one unit.
+    What units differ by is in it too, so that it is a little wide; in return it is the same for every level, and tells of no
+    unit.
 
     Parameters
     ----------
     sums
-        Of the finest units, as in :class:`~dj_analysis.measure.unitsums.UnitSums`, units × codes.
+        Of all units there are, as in :class:`~dj_analysis.measure.unitsums.UnitSums`, units × codes.
     """
     together = {name: values.sum(axis=0, keepdims=True) for name, values in sums.items()}
-    by_unit, as_one = _law(sums), _law(together)
-    known = np.isfinite(by_unit[0])
-    return PersonLaw(*(np.where(known, own, all_) for own, all_ in zip(by_unit, as_one, strict=True)))
-
-
-def _law(sums: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        pooled = PooledMoments(sums, np.ones(len(sums["n"]), dtype=bool))
-        mean = sums["wx"] / sums["w"]
-        binary = mean * (TOP - mean) + pooled.spread / pooled.effective  # without bias for θ(100 − θ)
-        free = np.where(pooled.usable, pooled.effective - 1, 0)
-        scattered, largest = (np.where(free > 0, free * v, 0).sum(axis=0) for v in (pooled.spread, binary))
-        squares = np.where(pooled.tied, pooled.squares, 0.0)
-        return scattered / largest, pooled.skewness, pooled.kurtosis, pooled.ratio, squares
+        pooled = PooledMoments(together, np.ones(1, dtype=bool))
+        mean = pooled.mean
+        largest = mean * (TOP - mean) + pooled.variance / pooled.effective[0]  # without bias for θ(100 − θ)
+        squares = np.where(_tied(together, pooled)[0], pooled.squares, 0.0)
+        return PersonLaw(pooled.variance / largest, pooled.skewness, pooled.kurtosis, pooled.ratio, squares)
+
+
+def _tied(sums: Mapping[str, np.ndarray], pooled: PooledMoments) -> np.ndarray:
+    """Tell whether weights go with the answers: Σw²(x − x̄) against its scatter were they unrelated.
+
+    Σw⁴, which is not summed, is the least that the other sums of weights allow (that of two weights).
+    """
+    n, w, ww = sums["n"], sums["w"], sums["ww"]
+    mean, variance, cubes = w / n, ww / n - (w / n) ** 2, sums.get("www", n) / n
+    third = cubes - 3 * mean * ww / n + 2 * mean**3
+    fourth = variance**2 + third**2 / variance + 4 * mean * third + 6 * mean**2 * variance + mean**4
+    scatter = pooled.spread * n * (fourth - 2 * ww / w * cubes + (ww / w) ** 2 * ww / n)
+    apart = sums["wwx"] - sums["wx"] / w * ww
+    return np.asarray((variance > ROUNDING * mean**2) & (apart**2 > TIED**2 * np.maximum(scatter, 0)))
 
 
 def wider_limits(
@@ -83,7 +91,7 @@ def wider_limits(
     sums, means
         Of the units, and their own means, errors and limits.
     law
-        What was learned from all units.
+        What was learned from everybody.
     confidence
         Of the interval; that of ``means`` too.
 
