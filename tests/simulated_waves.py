@@ -10,6 +10,7 @@ from scipy import sparse, special
 
 from dj_analysis.judge.contrast import chances
 from dj_analysis.judge.moderated import chance
+from dj_analysis.measure.inference.scorelimits import person_law, wider_limits
 from dj_analysis.measure.inference.uncertainty import means
 from dj_analysis.measure.inference.unitlaws import unit_laws
 from dj_analysis.measure.unitsums import UnitSums
@@ -145,6 +146,20 @@ def compare_p(before: dict[str, np.ndarray], now: dict[str, np.ndarray]) -> np.n
     everybody = np.ones(len(before["n"]), dtype=bool)
     laws = [unit_laws(wave, mean, everybody) for wave, mean in zip((before, now), estimates, strict=True)]
     return chance(estimates[1].mean - estimates[0].mean, laws[1], laws[0])
+
+
+def outside_intervals(sums: dict[str, np.ndarray], truth: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Share of units whose interval, as :func:`dj_analysis.score` gives it, lacks the truth, and share that have one, by role."""
+    low, high = wider_limits(sums, means(sums), person_law(sums))
+    true = np.tile(truth, low.shape[1] // CODES)
+    with np.errstate(invalid="ignore"):
+        outside = (true < low - 1e-9) | (true > high + 1e-9)
+    given = np.isfinite(low).reshape(len(low), -1, CODES)
+    outside = outside.reshape(given.shape)
+    return {
+        role: (float(outside[:, :, codes].sum() / given[:, :, codes].sum()), float(given[:, :, codes].mean()))
+        for role, codes in ROLES.items()
+    }
 
 
 def planted(sums: dict[str, np.ndarray], points: float, units: int) -> dict[str, np.ndarray]:
