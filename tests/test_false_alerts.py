@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from trials import trials
 
 from dj_analysis.judge.draws_shrunk import shrink_draws
 from dj_analysis.judge.false_alerts import Truth, untrue_warnings
@@ -13,7 +14,7 @@ from dj_analysis.measure.inference import uncertainty
 from dj_analysis.measure.inference.shrinkage import shrink
 from dj_analysis.spec.specification import Specification
 
-WAVES, UNITS, SD, ALIKE = 1000, 40, 20.0, 0.5
+WAVES, UNITS, SD, ALIKE = trials(1000), 40, 20.0, 0.5
 INDEX_SD = SD * np.sqrt((1 + 7 * ALIKE) / 8)
 GRADES = ("orange", "red", "black")
 

@@ -15,6 +15,7 @@ import pytest
 from scipy import stats
 from small import codebook_of, plain_table
 from test_engines import ENGINES
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
@@ -514,7 +515,7 @@ def test_the_units_hidden_are_those_hidden_for_scores():
 
 # Rates.
 
-REPLICATIONS = 2000
+REPLICATIONS = trials(2000)
 
 
 def accepted(rate: float, replications: int = REPLICATIONS) -> tuple[float, float]:
