@@ -123,7 +123,7 @@ def chances(rolled: UnitSums, whole: UnitSums, kept: np.ndarray) -> tuple[np.nda
         Units that may be learned from.
     """
     others = {name: whole.sums[name] - values for name, values in rolled.sums.items()}
-    unit, rest = uncertainty.means(rolled.sums), uncertainty.means(others)
+    unit, rest = uncertainty.means(rolled.sums, None), uncertainty.means(others, None)
     own = unit_laws(rolled.sums, unit, kept)
     other = laws_of_rest(own, others, rest)
     return chance(unit.mean - rest.mean, own, other), too_skewed(own, other)

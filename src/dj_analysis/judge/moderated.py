@@ -89,7 +89,9 @@ def chance(difference: np.ndarray, one: UnitLaws, other: UnitLaws, linked: Linke
         variance, held = variance_of_difference(one.variance, other.variance, covariance)
         df = _degrees_of_freedom(variance, held, one, other, linked)
         t = difference / np.sqrt(variance)
-        z = np.where(df < 1e6, -special.ndtri(special.stdtr(df, -np.abs(t))), np.abs(t))
+        z, df = np.abs(t), np.broadcast_to(df, t.shape)
+        estimated = np.isfinite(z) & (df < 1e6)
+        z[estimated] = -special.ndtri(special.stdtr(df[estimated], -z[estimated]))
     learned = one.learned & other.learned
     if linked is not None:
         learned = learned & (linked.changes.learned | (linked.pairs == 0))
