@@ -155,6 +155,9 @@ class Workspace(UnitTables, WarningHistory):
 
         They are counted among the answers the reports of both waves rest on (:meth:`released`).
         """
+        closed = [self.history.frozen(wave) or {} for wave in (period, before)]
+        if any(one.get("pseudonyms") is False for one in closed):  # known without reading the answers
+            return None
         if not (self.has_answers(period) and self.has_answers(before)):
             return None
         waves = [self.released(period), self.released(before)]

@@ -134,8 +134,10 @@ class Company:
         try:
             self._write(folder)
             if closed:
-                open_workspace(folder).close(self.periods[-1])
-                self._write_reviews(folder)
+                ws = open_workspace(folder)
+                ws.close(self.periods[-1])
+                if not self.planted.empty:
+                    self._write_reviews(folder, ws.alerts().table)
         except BaseException as error:  # part of an office would be taken for one
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, OSError):
@@ -161,11 +163,10 @@ class Company:
         marks = draw_marks(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
         write_csv(folder / "ratings.csv", marks)
 
-    def _write_reviews(self, folder: Path) -> None:
-        """Add what became of the warnings of every closed wave; nothing where nothing is planted or no unit is red or black."""
-        warned = open_workspace(folder).alerts().table
+    def _write_reviews(self, folder: Path, warned: pd.DataFrame) -> None:
+        """Add what became of the warnings of every closed wave; nothing where no unit is red or black."""
         warned = warned[warned["warning"].isin(REVIEWED) & warned["level"].isin(self.spec.units.levels)]
-        if self.planted.empty or warned.empty:
+        if warned.empty:
             return
         reviews = planted_reviews(warned[["period", "unit"]], self.seed)
         for name, table in zip(("obligations", "obligation_events"), reviews, strict=True):

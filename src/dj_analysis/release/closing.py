@@ -16,6 +16,7 @@ from ..errors import DataError, Problems, UsageError
 from ..file_access import accessing, check_replaceable
 from ..measure.intake.copies import kept_kind, write_table
 from ..measure.intake.roles import RESPONDENT
+from ..measure.pairing import has_pseudonyms
 from ..measure.places import chosen
 from ..measure.survey import Survey
 from ..spec.consent import PLACEHOLDER, Consent
@@ -93,7 +94,7 @@ def snapshot(survey: Survey, history: History, notice: Consent | None = None) ->
         "late": counted.late, "hidden": sorted(mask.hidden), "mask": digest, "left_out": [one.name for one in mask.left_out],
         "ruling": ruling(survey.spec, period), "as_before": counted.mask is not None,
         "min_group": survey.spec.min_group, "codebook": survey.spec.codebook.version, "units": survey.spec.units.version,
-        "cut_points": cut_points(survey.spec),
+        "cut_points": cut_points(survey.spec), "pseudonyms": has_pseudonyms(survey),
     }  # fmt: skip
 
 
