@@ -354,7 +354,8 @@ def test_edits_of_a_word_file_survive_a_rerun(folder: Path, capsys: pytest.Captu
     assert {"number"} == set(changed["what"])
     assert any(new_printed in after for after in changed["after"])
     assert any(place.startswith("分单位: 东城公司") for place in changed["place"])
-    assert not [place for place in changed["place"] if "西城公司" in place], "only the corrected unit changed"
+    others = [place for place in changed["place"] if "西城公司" in place and not place.endswith(("下限", "上限"))]
+    assert not others, "of the others only ranges, which rest on how everybody's answers scatter"
     assert diff_reports(again["ipynb"], again["ipynb"]).empty
 
 
