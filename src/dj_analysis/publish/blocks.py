@@ -59,13 +59,16 @@ class Block:
         return str(c.get("text") or c.get("alt") or f"{c.get('label')}: {c.get('value')}")
 
 
-def heading(text: str, depth: int = 1, *, label: str = "") -> Block:
+def heading(text: str, depth: int = 1, *, label: str = "", pages: int | None = None) -> Block:
     """Head a section (depth 1–4; exporters number them 一、 (一) 1. (1)); depth 0 is a title and begins a page.
 
     Parameters
     ----------
     label
         Stands in place of the number: 附件1.
+    pages
+        Of the first title: its text is set a little smaller where it would take more pages than these (GB/T 9704-2012, 5.2.3,
+        lets the grid be adjusted). A page with a salutation has 1 by default, any other text as many as it takes.
 
     Examples
     --------
@@ -74,7 +77,8 @@ def heading(text: str, depth: int = 1, *, label: str = "") -> Block:
     """
     if not 0 <= depth <= 4:
         raise UsageError(f"depth {depth}: 应为 0–4 (use 0 to 4)")
-    return Block("heading", {"text": text, "depth": depth} | ({"label": label} if label else {}))
+    asked = {"label": label} if label else {}
+    return Block("heading", {"text": text, "depth": depth} | asked | ({"pages": pages} if pages is not None else {}))
 
 
 def text(
@@ -165,6 +169,7 @@ def table(
     caption: str = "",
     most: int | None = None,
     sort: str | None = None,
+    rows_on_paper: int | None = None,
 ) -> Block:
     """Show a protected table: units and codes by name, hidden rows with the reason.
 
@@ -180,6 +185,8 @@ def table(
         Show only the first rows and say how many there are.
     sort
         Order rows by this column, the smallest first, what is hidden or missing last; by default they stand as declared.
+    rows_on_paper
+        Print only the first rows in Word and PDF, and say so; the web page and the Excel file hold all of them.
 
     Examples
     --------
@@ -202,6 +209,7 @@ def table(
         for i, (name, label, form) in enumerate(zip(printed.names, printed.headers, printed.forms, strict=True))
     ]
     content = {"caption": caption, "columns": columns_, "rows": rows, "values": values, "note": "".join(remarks)}
+    content |= {"rows_on_paper": rows_on_paper} if rows_on_paper is not None else {}
     return sealed_block("table", content, safe)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 REQUIRED = object()  # a parameter without a default
 #: Reports that read the answers of a survey; the others read branch indicators.
-OF_SURVEYS = ("quarterly", "methods")
+OF_SURVEYS = ("quarterly", "methods", "agenda")
 _TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from ..blocks import Block
 from .document import Appearance, Document
-from .docx_page import TEXT_WIDTH, prepare
-from .docx_parts import add_border, paragraph, repeat_header, set_cell_widths, three_lines, write_text
+from .docx_page import STYLES, TEXT_WIDTH, prepare, sizes_in
+from .docx_parts import add_border, off_grid, paragraph, repeat_header, set_cell_widths, three_lines, write_text
 from .on_paper import on_paper
+from .page_fit import opening_of, scale_of
 from .packages import legible, repacked
 from .pictures import png_of
 
@@ -26,13 +27,17 @@ def to_docx(document: Document, appearance: Appearance | None = None) -> bytes:
     appearance
         ``template``: a Word file whose page, styles, head and foot are kept; the report follows its text.
     """
-    document = on_paper(document)
-    report = prepare(document, appearance or Appearance())
+    document, appearance = on_paper(document), appearance or Appearance()
+    report = prepare(document, appearance)
+    opening = len(opening_of(document)) if appearance.template is None else 0
+    scale = scale_of(document, _ending(document)) if opening else 1.0
     first = True
     for sheet in document.sheets:
-        for block in sheet:
+        for place, block in enumerate(sheet):
             begins_page = not first and block.kind == "heading" and block.content["depth"] == 0
             _WRITERS[block.kind](report, block, document.language, begins_page)
+            if first and place < opening and scale < 1:
+                _set_smaller(report.paragraphs[-1], scale, document.language)
         _keep_last_lines(report)
         first = False
     _add_ending(report, document)
@@ -41,6 +46,24 @@ def to_docx(document: Document, appearance: Appearance | None = None) -> bytes:
     stream = io.BytesIO()
     report.save(stream)
     return repacked(stream.getvalue())
+
+
+def _set_smaller(added: Any, scale: float, language: str) -> None:
+    """Set a paragraph before the first section smaller, line and letters alike; small print stays as it is."""
+    from docx.shared import Pt
+
+    style = STYLES[added.style.name]
+    if added.style.name == "Note":
+        return
+    size, line = sizes_in(style, language)
+    if line:
+        added.paragraph_format.line_spacing = Pt(round(line * scale, 1))
+        off_grid(added)
+    if style.before or style.after:
+        spaces = added.paragraph_format
+        spaces.space_before, spaces.space_after = Pt(style.before * scale), Pt(style.after * scale)
+    for run in added.runs:
+        run.font.size = Pt(int(2 * size * scale) / 2)
 
 
 def _keep_last_lines(report: Any) -> None:
@@ -139,12 +162,16 @@ def _add_figure(report: Any, block: Block, language: str, begins_page: bool) -> 
 
 def _add_ending(report: Any, document: Document) -> None:
     """Say at the end what the numbers are for, their limits, and what they were made from."""
-    lines = [document.meta.get(name, "") for name in ("purpose", "correction", "limits", "footer")]
-    for number, line in enumerate(line for line in lines if line):
+    for number, line in enumerate(_ending(document)):
         added = paragraph(report, "Note")
         write_text(added, line)
         if number == 0:
             add_border(added, "top")
+
+
+def _ending(document: Document) -> list[str]:
+    lines = [document.meta.get(name, "") for name in ("purpose", "correction", "limits", "footer")]
+    return [line for line in lines if line]
 
 
 _WRITERS: Mapping[str, Callable[[Any, Block, str, bool], None]] = {
