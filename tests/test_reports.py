@@ -510,7 +510,13 @@ def every_report(branch_reports, rank_changes, effect_reports, run, office):
     done += [("rank-change", one) for one in rank_changes.values()]
     done += [("effects", one) for one in effect_reports.values()]
     out = office / "reports" / "every"
-    return [*done, ("methods", dj.run_report("methods", office, period="2026Q3", out=out, formats=["html"]))]
+    return [
+        *done,
+        *(
+            (name, dj.run_report(name, office, period="2026Q3", out=out, formats=["html"]))
+            for name in ("methods", "agenda")
+        ),
+    ]
 
 
 def test_every_ranked_table_of_every_report_carries_its_range_its_error_and_its_ties(every_report):

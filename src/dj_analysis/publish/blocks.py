@@ -209,8 +209,8 @@ def table(
         for i, (name, label, form) in enumerate(zip(printed.names, printed.headers, printed.forms, strict=True))
     ]
     content = {"caption": caption, "columns": columns_, "rows": rows, "values": values, "note": "".join(remarks)}
-    content |= {"rows_on_paper": rows_on_paper} if rows_on_paper is not None else {}
-    return sealed_block("table", content, safe)
+    asked = {"rows_on_paper": rows_on_paper} if rows_on_paper is not None else {}
+    return sealed_block("table", {**content, **asked}, safe)
 
 
 def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **options: Any) -> Block:

@@ -11,8 +11,8 @@ from .document import Appearance, Document
 from .docx_page import STYLES, TEXT_WIDTH, prepare, sizes_in
 from .docx_parts import add_border, off_grid, paragraph, repeat_header, set_cell_widths, three_lines, write_text
 from .on_paper import on_paper
-from .page_fit import opening_of, scale_of
 from .packages import legible, repacked
+from .page_fit import opening_of, scale_of
 from .pictures import png_of
 
 HIGHEST_FIGURE = 8.3  # inches: the text area less a caption

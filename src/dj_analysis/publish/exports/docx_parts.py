@@ -72,7 +72,11 @@ AFTER_BORDERS = (
 
 def off_grid(added: Any) -> None:
     """Take a paragraph off the grid of lines, to which its own smaller lines would be rounded up."""
-    put(added._p.get_or_add_pPr(), element("w:snapToGrid", val=0), before=AFTER_BORDERS[AFTER_BORDERS.index("w:spacing") :])
+    put(
+        added._p.get_or_add_pPr(),
+        element("w:snapToGrid", val=0),
+        before=AFTER_BORDERS[AFTER_BORDERS.index("w:spacing") :],
+    )
 
 
 def add_field(added: Any, instruction: str) -> None:
