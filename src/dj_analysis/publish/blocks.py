@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import re
@@ -19,8 +20,10 @@ from ..release.protect import Protected
 from ..result import Result
 from ..spec.columns import written
 from . import theme
+from .block_sources import figure_note
 from .markup import fragment
 from .plots import PLOTS
+from .plots.common import COLUMN_WIDTH, PAGE_WIDTH, drawn_wide
 from .wording import fill, say, without_our_sentences
 
 MIME = "application/vnd.dj-analysis.block+json"
@@ -213,15 +216,22 @@ def table(
     return sealed_block("table", {**content, **asked}, safe)
 
 
-def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **options: Any) -> Block:
+def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", wide: bool = True, **options: Any) -> Block:
     """Draw a figure of the package from a protected result.
 
     Parameters
     ----------
     plot
         One of the package's ``plot_*`` functions; another function cannot be checked and is refused.
+    wide
+        As wide as a page; else as a column: two such figures that follow each other stand side by side.
     options
         Passed to it (``level=…``, ``code=…``).
+
+    Returns
+    -------
+    Block
+        Beneath the figure stand how many people are behind its points, what its ranges are, and the source.
 
     Examples
     --------
@@ -235,14 +245,20 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
         raise unknown("图/plot", name, PLOTS)
     if "ax" in options:
         raise UsageError("figure: 报告的图自建坐标轴,不接受 ax;自己的图用 dj.own_figure (it draws on axes of its own)")
-    with theme.drawing(safe.spec.fonts):
+    with theme.drawing(safe.spec.fonts), drawn_wide(PAGE_WIDTH if wide else COLUMN_WIDTH):
         axes = plot(safe, **options)
         lines = (axes.get_title() or axes.get_title(loc="left")).split("\n")
         title = ("" if safe.spec.language == "zh" else " ").join(lines)
         for place in ("left", "center"):  # the caption says it, once
             axes.set_title("", loc=place)
         content = _drawn_once(axes.get_figure())
-    return sealed_block("figure", content | {"plot": name, "alt": title, "caption": caption or title}, safe)
+    asked = {one.name: one.default for one in inspect.signature(plot).parameters.values()} | options
+    asked |= {"code": asked.get("code") or safe.spec.codebook.index} if "code" in asked else {}
+    note = figure_note(safe, asked, getattr(plot, "interval", ""))
+    content |= {"plot": name, "alt": title, "caption": caption or title, "note": note} | (
+        {} if wide else {"beside": True}
+    )
+    return sealed_block("figure", content, safe)
 
 
 _BARE = {"Date": None, "Creator": None}  # the same figure is the same bytes

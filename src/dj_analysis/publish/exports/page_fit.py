@@ -9,7 +9,7 @@ from .document import Document
 from .docx_page import LINE_PITCH, STYLES, TEXT_WIDTH, Style, sizes_in
 from .sections import ems
 
-STEPS = (1.0, 0.96, 0.92, 0.88, 0.84, 0.8, 0.76, 0.72)
+STEPS = (1.0, 0.96, 0.92, 0.88, 0.84, 0.8, 0.76, 0.72, 0.68)
 POINTS_PER_MM = 72 / 25.4
 WIDTH, HEIGHT = TEXT_WIDTH * POINTS_PER_MM, 22 * LINE_PITCH / 20  # points: 156 millimetres, 22 lines
 SQUEEZED = 0.25  # points that letters of the body stand closer (Style.size 16 to 28 in a line)
@@ -18,6 +18,11 @@ _PLACED = {
     "body": "Body Text", "attachment": "Body Text", "remark": "Body Text", "salutation": "Salutation", "signature": "Signature",
     "mark": "Document Mark", "letterhead": "Letterhead", "number": "Document Number",
 }  # fmt: skip
+
+
+def half_points(size: float) -> float:
+    """Return the largest size of letters that a Word file can name, up to this one."""
+    return int(2 * size) / 2
 
 
 def opening_of(document: Document) -> list[Block]:
@@ -35,7 +40,7 @@ def pages_of(sheet: Sequence[Block]) -> int:
     return int(any(b.kind == "text" and b.content["place"] == "salutation" for b in sheet))
 
 
-def scale_of(document: Document, ending: Sequence[str] = ()) -> float:
+def opening_scale(document: Document, ending: Sequence[str] = ()) -> float:
     """Return the largest step at which the opening fits its pages; 1 where none does.
 
     Parameters
@@ -45,7 +50,7 @@ def scale_of(document: Document, ending: Sequence[str] = ()) -> float:
 
     Notes
     -----
-    Heights are estimated from the width of the letters, on the safe side: the file is laid out by the reader's program.
+    Heights are estimated from the width of the letters, and a line is left free: the file is laid out by the reader's program.
     """
     opening, language = opening_of(document), document.language
     pages = pages_of(document.sheets[0])
@@ -55,7 +60,7 @@ def scale_of(document: Document, ending: Sequence[str] = ()) -> float:
     notes = sum(_height(text, STYLES["Note"], 1.0, language) for text in ending) if alone else 0.0
     for step in STEPS:
         line = sizes_in(STYLES["Normal"], language)[1] * step
-        room = HEIGHT // line * line * pages - (pages - 1) * OPEN_LINES * line
+        room = HEIGHT * pages - line - (pages - 1) * OPEN_LINES * line
         if sum(_height_of(block, step, language) for block in opening) + notes <= room:
             return step
     return 1.0
@@ -74,7 +79,7 @@ def _height_of(block: Block, scale: float, language: str) -> float:
 
 def _height(text: str, style: Style, scale: float, language: str) -> float:
     size, line = sizes_in(style, language)
-    letter = size * scale - (SQUEEZED if language == "zh" and style.size == STYLES["Normal"].size else 0.0)
+    letter = half_points(size * scale) - (SQUEEZED if language == "zh" and style.size == STYLES["Normal"].size else 0.0)
     indent = 2.0 if language == "zh" and style.first_line else 0.0
     lines = sum(max(1, -int(-(ems(part) + indent) * letter // WIDTH)) for part in text.split("\n"))
     return lines * (line or 1.3 * size) * scale + (style.before + style.after) * scale
