@@ -43,6 +43,8 @@ def figure_note(safe: Protected, options: Mapping[str, Any], interval: str) -> s
     for name, value in options.items():
         if name in ("unit", "level", "code") and value is not None and name in table and (table[name] == value).any():
             table = table[table[name] == value]
+    if "child" in table:  # what stands beside the unit's own rows counts other people
+        table = table[table["child"] == ""]
     parts = [people for people in [_people(table, language)] if people]
     if interval and _has_ranges(table):
         parts.append(say(language, interval))

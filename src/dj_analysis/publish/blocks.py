@@ -23,7 +23,7 @@ from . import theme
 from .block_sources import figure_note
 from .markup import fragment
 from .plots import PLOTS
-from .plots.common import COLUMN_WIDTH, PAGE_WIDTH, drawn_wide
+from .plots.common import COLUMN_WIDTH, PAGE_WIDTH, drawn_wide, wrap_axis_label
 from .wording import fill, say, without_our_sentences
 
 MIME = "application/vnd.dj-analysis.block+json"
@@ -247,6 +247,8 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", wide
         raise UsageError("figure: 报告的图自建坐标轴,不接受 ax;自己的图用 dj.own_figure (it draws on axes of its own)")
     with theme.drawing(safe.spec.fonts), drawn_wide(PAGE_WIDTH if wide else COLUMN_WIDTH):
         axes = plot(safe, **options)
+        if not wide:
+            wrap_axis_label(axes, safe.spec.language)
         lines = (axes.get_title() or axes.get_title(loc="left")).split("\n")
         title = ("" if safe.spec.language == "zh" else " ").join(lines)
         for place in ("left", "center"):  # the caption says it, once

@@ -91,6 +91,11 @@ def new_axes(height: float) -> Any:
     return plt.figure(figsize=(_width.get(), min(height, 8.6))).add_subplot()
 
 
+def wrap_axis_label(ax: Axes, language: str) -> None:
+    """Break the words below a narrow figure into lines that it has room for."""
+    ax.set_xlabel(textwrap.fill(ax.get_xlabel(), 26 if language == "en" else 12))
+
+
 def hatched(column: int, row: int, filled: bool = True) -> Any:
     """Return a hatched cell: hidden, or too uncertain to read."""
     from matplotlib.patches import Rectangle
