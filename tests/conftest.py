@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from trials import EVERYTHING
 
 # Test processes share the processors: threads of linear algebra would only wait for each other. NumPy reads it when it is
 # imported, so nothing above imports it.
@@ -44,8 +45,15 @@ RUN_REPORTS = frozenset(
 )  # fmt: skip
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long modules first, mark the tests of the quick ones, give forked kernels to those that run reports."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the long modules first, mark the tests of the quick ones, give forked kernels to those that run reports.
+
+    Tests marked ``everything`` run where everything is asked for: ``DJ_EVERYTHING=1``, as ``.ci/run`` sets it.
+    """
+    later = [] if EVERYTHING else [item for item in items if item.get_closest_marker("everything")]
+    if later:
+        config.hook.pytest_deselected(items=later)
+        items[:] = [item for item in items if not item.get_closest_marker("everything")]
     places = {name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get(item.path.stem.removeprefix("test_"), len(LONG)))
     for item in items:

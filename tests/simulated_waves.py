@@ -10,6 +10,7 @@ from scipy import sparse, special
 
 from dj_analysis.judge.contrast import chances
 from dj_analysis.judge.moderated import chance
+from dj_analysis.measure.inference.scorelimits import person_law, wider_limits
 from dj_analysis.measure.inference.uncertainty import means
 from dj_analysis.measure.inference.unitlaws import unit_laws
 from dj_analysis.measure.unitsums import UnitSums
@@ -21,7 +22,7 @@ ROLES = {
     "items": slice(1 + DIMENSIONS, 1 + DIMENSIONS + ITEMS),
 }
 CODES = 1 + DIMENSIONS + ITEMS
-STATISTICS = ("w", "ww", "www", "wwww", "wx", "wxx", "wxxx", "wxxxx", "wwx", "wwxx")
+STATISTICS = ("w", "ww", "www", "wx", "wxx", "wxxx", "wxxxx", "wwx", "wwxx")
 
 #: Shares of the five options (0, 25, 50, 75, 100 points) of one question, by kind of person: (share of persons, options).
 POPULATIONS = {
@@ -38,7 +39,8 @@ WEIGHTS = ("equal", "five", "five high", "strata", "lognormal")
 class Population:
     """All persons there are: what each adds to the sums of a unit, and the true weighted mean of every code."""
 
-    summands: np.ndarray  # persons × (statistics · codes), with n first
+    summands: np.ndarray  # persons × different columns
+    column: np.ndarray  # of each statistic (n first) and code
     truth: np.ndarray
 
 
@@ -60,8 +62,14 @@ def population(kind: str, weights: str = "equal", missing: float = 0.0, seed: in
         x = np.column_stack([_mean(dimensions), dimensions, items])
     there, x = np.isfinite(x).astype(float), np.nan_to_num(x)
     w = w[:, None] * there
-    columns = [there, w, w**2, w**3, w**4, w * x, w * x**2, w * x**3, w * x**4, w**2 * x, w**2 * x**2]
-    return Population(np.hstack(columns), (w * x).sum(axis=0) / w.sum(axis=0))
+    powers = [there, w, w**2, w**3, w * x, w * x**2, w * x**3, w * x**4, w**2 * x, w**2 * x**2]
+    different: dict[bytes, int] = {}  # with equal weights most columns are the same
+    summands, column = [], []
+    for values in np.hstack(powers).T:
+        column.append(different.setdefault(values.tobytes(), len(different)))
+        if column[-1] == len(summands):
+            summands.append(values)
+    return Population(np.column_stack(summands), np.array(column), (w * x).sum(axis=0) / w.sum(axis=0))
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
@@ -97,8 +105,9 @@ def waves(
         rows = block * units
         drawn = rng.integers(0, PEOPLE, rows * n, dtype=np.int32)
         who = sparse.csr_array((np.ones(rows * n), drawn, np.arange(0, rows * n + 1, n)), shape=(rows, PEOPLE))
-        sums = (who @ people.summands).reshape(block, units, len(STATISTICS) + 1, CODES).transpose(2, 1, 0, 3)
-        yield dict(zip(("n", *STATISTICS), sums.reshape(len(STATISTICS) + 1, units, block * CODES), strict=True))
+        sums = (who @ people.summands).reshape(block, units, -1).transpose(1, 0, 2)
+        columns = people.column.reshape(-1, CODES)
+        yield {name: sums[:, :, columns[i]].reshape(units, block * CODES) for i, name in enumerate(("n", *STATISTICS))}
         done += block
 
 
@@ -133,10 +142,24 @@ def contrast_p(sums: dict[str, np.ndarray]) -> np.ndarray:
 
 def compare_p(before: dict[str, np.ndarray], now: dict[str, np.ndarray]) -> np.ndarray:
     """P of every unit's change, as :func:`dj_analysis.compare` computes it."""
-    estimates = [means(wave) for wave in (before, now)]
+    estimates = [means(wave, None) for wave in (before, now)]
     everybody = np.ones(len(before["n"]), dtype=bool)
     laws = [unit_laws(wave, mean, everybody) for wave, mean in zip((before, now), estimates, strict=True)]
     return chance(estimates[1].mean - estimates[0].mean, laws[1], laws[0])
+
+
+def outside_intervals(sums: dict[str, np.ndarray], truth: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Share of units whose interval, as :func:`dj_analysis.score` gives it, lacks the truth, and share that have one, by role."""
+    low, high = wider_limits(sums, means(sums), person_law(sums))
+    true = np.tile(truth, low.shape[1] // CODES)
+    with np.errstate(invalid="ignore"):
+        outside = (true < low - 1e-9) | (true > high + 1e-9)
+    given = np.isfinite(low).reshape(len(low), -1, CODES)
+    outside = outside.reshape(given.shape)
+    return {
+        role: (float(outside[:, :, codes].sum() / given[:, :, codes].sum()), float(given[:, :, codes].mean()))
+        for role, codes in ROLES.items()
+    }
 
 
 def planted(sums: dict[str, np.ndarray], points: float, units: int) -> dict[str, np.ndarray]:

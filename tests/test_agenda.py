@@ -17,6 +17,7 @@ from offices import ITEMS, office, people
 from test_short_reports import blocks, check_whole, told, units_csv
 
 import dj_analysis as dj
+from dj_analysis import methods
 
 MANY = 32
 LIBRARY = "\n".join([
@@ -57,6 +58,9 @@ def offices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     many = office(place / "many", *waves, periods=("2026Q2", "2026Q3"))
     (many / "units.csv").write_text("\n".join([*lines, ""]), "utf-8")
     (many / "interventions.csv").write_text(LIBRARY, "utf-8")
+    told_of = [f"R{i},human_review,{unit},2026-09-28,,,2026Q3," for i, unit in enumerate(["C1", "C2", *branches])]
+    head = "obligation,kind,unit,opened,due,label,cycle,class"
+    (many / "obligations.csv").write_text("\n".join([head, *told_of, ""]), "utf-8")
     calm = office(place / "calm", answers({"B11": 30, "B12": 26, "B21": 40, "B22": 34}, 4, 5))
     hidden = office(place / "hidden", people({"B11": 30, "B12": 26, "B21": 4, "B22": 3}))
     one_branch = office(place / "one", people({"B11": 30, "B12": 26, "B21": 40}))
@@ -75,10 +79,10 @@ CASES = [
 
 
 @cache
-def paper(folder: Path, unit: str, lang: str) -> dj.publish.notebooks.Run:
+def paper(folder: Path, unit: str, lang: str, asof: str = "2026-10-20") -> dj.publish.notebooks.Run:
     return dj.run_report(
         "agenda", folder, period="2026Q3", unit=unit, lang=lang, formats=["html", "pdf", "docx", "pptx", "xlsx"],
-        out=folder / "reports" / lang,
+        out=folder / "reports" / lang / asof, asof=asof,
     )  # fmt: skip
 
 
@@ -110,12 +114,12 @@ def test_many_warned_units_are_counted_cut_on_paper_and_whole_in_excel(offices):
     said = told(run)
     assert re.search(rf"党支部集体预警{MANY}家", said)
     assert "议题名称：审议2026年三季度员工思想动态及拟采取的措施" in said
-    assert re.search(r"1\.负荷。\d+家预警单位的主要方面，得分[\d.]+分，.*?正向评价率较低的是“题[一二]”", said)
+    assert re.search(r"1\.(?:负荷|支持)。\d+家列名预警单位的主要方面，得分[\d.]+分，.*?正向评价率较低的是“题[一二三四]”", said)
     assert re.search(
-        r"1\.针对负荷（\d+家单位）：.+?（建议由.+?牵头，\d+月\d+日前启动，20\d\d年\d+月\d+日评估成效）", said
+        r"1\.针对(?:负荷|支持)（\d+家单位）：.+?（建议由.+?牵头，\d+月\d+日前启动，20\d\d年\d+月\d+日评估成效）", said
     )
     assert re.search(
-        r"四、提请审议事项。1\.审议2026年三季度员工思想动态情况。2\.审议对\d+家预警单位拟采取的\d+项措施", said
+        r"四、提请审议事项。1\.审议2026年三季度员工思想动态情况。2\.审议对\d+家列名预警单位拟采取的\d+项措施", said
     )
     assert re.search(r"附件：1\.预警单位名单  2\.措施建议", said)
     tables = {b["content"]["caption"]: b["content"] for b in blocks(run) if b["kind"] == "table"}
@@ -155,9 +159,23 @@ def test_at_most_three_problems_those_most_units_have_in_common_first(offices):
     scores, before = ws.scores("2026Q3"), ws.scores("2026Q2")
     alerts = dj.alerts(scores, change=dj.compare(scores, before))
     plan = ws.release_plan("2026Q3")
-    proposed = dj.propose(alerts, None, scores, start="2026-10-08")
+    named = methods.after_review(alerts, ws.obligations(kind="human_review"), "2026-10-20")
+    proposed = dj.propose(named, None, scores, start="2026-10-08")
     problems = scope.problems(dj.protect(scores, plan), dj.protect(proposed, plan))
     units = proposed.table.groupby("driver")["unit"].nunique()
     assert 0 < len(problems) <= 3
     assert problems == list(units.sort_values(ascending=False, kind="stable").index[:3])
     assert scope.items_below("D1") == ["Q1", "Q2"]
+
+
+def test_no_red_or_black_unit_is_named_before_its_time_to_reply_is_over(offices):
+    run = paper(offices["many"], "ALL", "zh", "2026-09-30")
+    check_whole(run)
+    said = told(run)
+    assert "红色、黑色预警在通气后列出" in said, "that all of them are red or black would name them"
+    assert "没有可以列名的预警单位，本期不依据数据提出新的措施；通气完成后另行提出" in said
+    assert "没有预警单位" not in said
+    names = [f"第{i}党支部" for i in range(1, MANY + 1)]
+    assert not [name for name in names if name in said]
+    for path in run.files.values():
+        assert path.suffix not in (".html", ".ipynb") or not [n for n in names if n in path.read_text("utf-8")]

@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 from small import codebook_of, gated, plain_table
 from test_engines import ENGINES
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
@@ -425,7 +426,7 @@ def test_where_units_are_hidden_that_took_part_nothing_is_told_and_it_says_so(fr
 
 # Rates.
 
-REPLICATIONS = 2000
+REPLICATIONS = trials(2000)
 FIVE = (0.0, 25.0, 50.0, 75.0, 100.0)
 
 

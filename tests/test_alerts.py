@@ -16,10 +16,10 @@ from scipy import stats
 from small import DIRECT, codebook_of, plain_table, wave
 
 import dj_analysis as dj
-from dj_analysis import methods
 from dj_analysis.errors import Problems, UsageError
 from dj_analysis.judge.alerts import Alerts, reason_words
 from dj_analysis.measure.inference import uncertainty
+from dj_analysis.measure.inference.shrinkage import shrink
 from dj_analysis.measure.intake.obligation_tables import obligations_of
 from dj_analysis.measure.obligation_states import Obligations
 from dj_analysis.spec.bands import Band, Bands, default_bands, read_bands
@@ -458,11 +458,13 @@ def test_the_probability_is_that_of_the_shrunken_mean():
     assert row["warning"] == ""
     # A real difference is still found: the unit lies where chance hardly takes anybody.
     far = dj.alerts(dj.score(wave(units | {"Z": around(40, spread=10)}))).table.set_index("unit").loc["Z"]
-    shrunk = methods.shrunken(dj.score(wave(units | {"Z": around(40, spread=10)})), "unit")
-    z = shrunk.table.set_index(["unit", "code"]).loc[("Z", "INDEX")]
+    table = dj.score(wave(units | {"Z": around(40, spread=10)})).table
+    table = table[(table["level"] == "unit") & (table["code"] == "INDEX") & (table["form"] == "anchors")]
+    shrunk = shrink(table["score"], table["se"], table["n"], variance="pooled")
+    z = table["unit"].tolist().index("Z")
     assert far["warning"] == "red"
     assert far["probability"] == pytest.approx(
-        stats.t.cdf((55 - z["shrunken"]) / z["se"], 9 / z["weight"] ** 2), abs=1e-9
+        stats.t.cdf((55 - shrunk.estimate[z]) / shrunk.se[z], shrunk.df[z]), abs=1e-9
     )
 
 

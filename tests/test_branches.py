@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis import methods
@@ -201,7 +202,7 @@ def special_trigamma(x: float) -> float:
 def test_rank_sets_hold_all_true_ranks_at_their_rate_with_errors_from_months(months):
     """1,000 offices of 15 branches whose months scatter differently: all sets together hold in 95 %, with any number of draws."""
     rng = np.random.default_rng([months, 20260928])
-    draws, units, held = 1000, 15, 0
+    draws, units, held = trials(1000), 15, 0
     for draw in range(draws):
         true = rng.normal(70, 4, units)
         spread = 4 * np.sqrt(rng.chisquare(12, units) / 12)
@@ -376,7 +377,7 @@ def test_ranks_gaps_and_places_of_branches_that_differ():
 def test_of_branches_that_do_not_differ_no_place_is_decided():
     rng = np.random.default_rng(2)
     decided = 0
-    for draw in range(20):
+    for draw in range(trials(20, 8)):
         places = ranked(np.clip(rng.normal(70, 6, (12, 20, 4)), 0, 100), seed=draw, draws=500).places.table
         decided += int(places["decided"].sum())
         assert len(places[places["place"] == "first"]) >= 2
@@ -386,7 +387,9 @@ def test_of_branches_that_do_not_differ_no_place_is_decided():
 @pytest.mark.parametrize("months", [6, 12])
 def test_the_chance_to_be_first_is_true_as_often_as_it_says(months):
     """Reliability: over 1,000 simulated offices whose branches scatter differently, of the chances around p the share p comes true."""
-    claims, firsts = map(np.concatenate, zip(*(power.office(months, True, draw) for draw in range(1000)), strict=True))
+    claims, firsts = map(
+        np.concatenate, zip(*(power.office(months, True, draw) for draw in range(trials(1000))), strict=True)
+    )
     for low, high in ((0.02, 0.1), (0.1, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.01)):
         inside = (claims >= low) & (claims < high)
         first, branches, claimed = int(firsts[inside].sum()), int(inside.sum()), float(claims[inside].mean())
@@ -569,7 +572,7 @@ def test_k_means_bears_repeated_units_scales_and_offsets():
 @pytest.mark.parametrize("kinds", [3, 5])
 def test_planted_clusters_of_the_power_table_come_back(kinds):
     """A small part of benchmarks/power.py: with 800 units and two standard deviations all draws are found."""
-    for draw in range(3):
+    for draw in range(trials(3, 1)):
         k, agreement = power.decided(("pairs", kinds, 2.0, 800), draw)
         assert (k, agreement >= 0.9) == (kinds, True), (draw, k, agreement)
 

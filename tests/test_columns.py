@@ -75,6 +75,7 @@ YEAR = "2025-10/2026-09"
 RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result]] = {
     "score": lambda ws, s, now, before: now,
     "compare": lambda ws, s, now, before: dj.compare(now, before),
+    "pair": lambda ws, s, now, before: dj.pair(s, ws.survey(before.period)),
     "trend": lambda ws, s, now, before: dj.trend([before, now]),
     "contrast": lambda ws, s, now, before: dj.contrast(now),
     "differences": lambda ws, s, now, before: dj.differences(s, ["age_band"]),
@@ -85,6 +86,14 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "priority": lambda ws, s, now, before: methods.priority(dj.drivers(s, by="branch", draws=50), now, "branch"),
     "enps": lambda ws, s, now, before: dj.enps(s, "O4"),
     "alerts": lambda ws, s, now, before: dj.alerts(now, change=dj.compare(now, before)),
+    "power_after": lambda ws, s, now, before: methods.power_after(dj.compare(now, before), draws=50),
+    "calibrate": lambda ws, s, now, before: methods.calibrate([before, now], "branch"),
+    "after_review": lambda ws, s, now, before: methods.after_review(
+        dj.alerts(now, change=dj.compare(now, before)), ws.obligations(kind="human_review"), "2026-09-30"
+    ),
+    "notices": lambda ws, s, now, before: ws.notices(PERIOD, "2026-09-28").of(
+        ws.notices(PERIOD, "2026-09-28").table["unit"].iloc[0]
+    ),
     "contributions": lambda ws, s, now, before: methods.contributions(now, before),
     "reliability": lambda ws, s, now, before: dj.reliability(s, by="age_band"),
     "agreement": lambda ws, s, now, before: dj.agreement(s, "city", draws=200),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import codebook_of, plain_table, wave
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis import methods
@@ -45,7 +46,7 @@ def totals(parts: dj.Result) -> pd.DataFrame:
     return parts.table.groupby(["level", "unit", family])["contribution"].sum().unstack()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=trials(25, 5), deadline=None)
 @given(seed=st.integers(0, 10_000), missing=st.sampled_from([0.0, 0.05, 0.3]))
 def test_contributions_add_up_to_the_change_of_every_unit(seed: int, missing: float):
     now, before = scores_of("2026Q3", seed, missing), scores_of("2026Q2", seed + 1, missing)

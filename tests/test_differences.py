@@ -10,6 +10,7 @@ import pytest
 import small
 from scipy import stats
 from statsmodels.stats.oneway import anova_oneway
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
@@ -140,8 +141,8 @@ def test_samples_without_differences_are_called_different_at_the_stated_rate(rng
     from dj_analysis.judge import differences
     from dj_analysis.measure.inference import uncertainty
 
-    hits = np.zeros(3)
-    for _ in range(4000):
+    hits, samples_drawn = np.zeros(3), trials(4000)
+    for _ in range(samples_drawn):
         samples = [rng.normal(60, 15, n) for n in (20, 40, 60)]
         sums = {"n": np.array([20.0, 40, 60]), "w": np.array([20.0, 40, 60]), "ww": np.array([20.0, 40, 60]),
                 "wx": np.array([s.sum() for s in samples]), "wxx": np.array([(s**2).sum() for s in samples])}  # fmt: skip
@@ -151,8 +152,8 @@ def test_samples_without_differences_are_called_different_at_the_stated_rate(rng
         tests = [differences.welch(mean, sums), differences._anova(mean, sums, weighted=False),
                  differences._kruskal(groups, np.arange(3), weighted=False)]  # fmt: skip
         hits += [test["p"] <= 0.05 for test in tests]
-    low, high = stats.binom.interval(0.99, 4000, 0.05)
-    assert ((hits >= low) & (hits <= high)).all(), hits / 4000
+    low, high = stats.binom.interval(0.99, samples_drawn, 0.05)
+    assert ((hits >= low) & (hits <= high)).all(), hits / samples_drawn
 
 
 def test_nothing_of_a_hidden_unit_passes_the_gate(rng):

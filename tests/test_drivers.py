@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis import methods
@@ -124,11 +125,12 @@ def test_intervals_hold_the_true_share_at_their_rate():
     )
     truth = lmg(joint) / lmg(joint).sum()
     rng, held = np.random.default_rng(5), np.zeros(3)
-    for seed in range(400):
+    draws = trials(400)
+    for seed in range(draws):
         x = rng.standard_normal((300, 3)) @ root.T
         told = importance(x, x @ beta + rng.standard_normal(300), draws=300, seed=seed)
         held += (told.low <= truth) & (truth <= told.high)
-    low, high = stats.binom.interval(0.99, 400, 0.95)
+    low, high = stats.binom.interval(0.99, draws, 0.95)
     assert (held >= low).all()
     assert (held <= high).all()
 

@@ -16,6 +16,7 @@ import statsmodels.formula.api as smf
 from scipy import stats
 from small import wave
 from statsmodels.stats.multivariate import test_mvmean_2indep as hotelling
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis import methods
@@ -25,7 +26,7 @@ from dj_analysis.act.regression_to_mean import selected_change
 from dj_analysis.release.plan import provisional_plan
 
 QUARTERS = ["2025Q1", "2025Q2", "2025Q3", "2025Q4", "2026Q1", "2026Q2"]
-DRAWS, NOISE = 1000, float(np.hypot(1.5, 14 / 60**0.5))
+DRAWS, NOISE = trials(1000), float(np.hypot(1.5, 14 / 60**0.5))
 
 
 def in_binomial(rate: float, claimed: float, draws: int = DRAWS) -> bool:
@@ -240,7 +241,7 @@ def test_starts_at_different_times_are_covered_where_the_effect_grows():
     truth = (3 * 3 + 2 * 5 + 1 * 7) / 6
     told = [UnitPanel(one, first) for one in values]
     found = [one.contrast(one.average_weights()) for one in told]
-    assert np.mean([one.effect for one in found]) == pytest.approx(truth, abs=0.1)
+    assert np.mean([one.effect for one in found]) == pytest.approx(truth, abs=0.1 * np.sqrt(1000 / DRAWS))
     assert in_binomial(np.mean([one.low <= truth <= one.high for one in found]), 0.95)
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from small import codebook_of, plain_table
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
@@ -258,7 +259,7 @@ def random_correlations(replications: int, n: int, k: int, seed: int) -> np.ndar
 def test_parallel_analysis_finds_a_factor_in_noise_as_seldom_as_it_says(n: int, k: int):
     # The chance values come from Wishart draws, the data here are raw rows: a check of the draws as well.
     table = parallel(np.eye(k), n, draws=4000, seed=1)
-    replications = 1500
+    replications = trials(1500)
     low, high = (bound / replications for bound in stats.binom.interval(0.99, replications, 0.05))
     noise = random_correlations(replications, n, k, seed=2)
     first = {"factor": factor_values(noise)[:, 0], "component": np.linalg.eigvalsh(noise)[:, -1]}
@@ -308,7 +309,7 @@ def correlated(sizes: list[int], loading: float, phi: float) -> np.ndarray:
     return made
 
 
-def counted(correlation: np.ndarray, n: int, waves: int = 30) -> list[tuple[int, int]]:
+def counted(correlation: np.ndarray, n: int, waves: int = trials(30, 10)) -> list[tuple[int, int]]:
     """Number of factors taken, and of components retained, in waves of normal answers."""
     random, root = np.random.default_rng(n), np.linalg.cholesky(correlation)
     rows = []
@@ -337,9 +338,10 @@ def test_one_factor_is_not_taken_for_several():
 
 
 def test_noise_has_a_factor_as_seldom_as_the_quantile_says():
-    found = counted(np.eye(8), 200, waves=400)
+    waves = trials(400)
+    found = counted(np.eye(8), 200, waves=waves)
     assert sum(taken > 0 for taken, _ in found) <= stats.binom.ppf(
-        0.995, 400, 0.06
+        0.995, waves, 0.06
     )  # 100 draws know the quantile to .01
 
 

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 from scipy import stats
 from small import gated
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
@@ -646,7 +647,7 @@ def test_every_reason_has_its_english():
 
 # How often the check is wrong.
 
-SEED, SAMPLES = 20261121, 1000
+SEED, SAMPLES = 20261121, trials(1000)
 
 
 def binomial(rate: float, samples: int = SAMPLES) -> tuple[float, float]:

@@ -43,6 +43,7 @@ def _is_running(pid: int) -> bool:
 
 
 @needs_fork
+@pytest.mark.everything
 def test_a_forked_kernel_gives_the_report_a_plain_one_gives(tmp_path):
     waves, periods = [people(seed=seed, first=1 + 200 * seed) for seed in (1, 2)], ("2026Q2", "2026Q3")
     office = small_office(tmp_path / "office", *waves, periods=periods)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis import methods
@@ -87,9 +88,10 @@ def test_questions_without_any_relation_are_named_as_seldom_as_stated() -> None:
         points, weights = (frame - 1) * 25, np.ones(len(frame))
         return [leaf.code for leaf in leaves if against_others(points, weights, leaf, leaves, "INDEX") is not None]
 
-    waves = [answers(rng, 40, loading=0.0) for _ in range(1000)]
+    many = trials(1000)
+    waves = [answers(rng, 40, loading=0.0) for _ in range(many)]
     waves_named = [wave for wave in waves if codes_named(wave)]
-    assert len(waves_named) <= stats.binom.ppf(0.995, 1000, 0.01)
+    assert len(waves_named) <= stats.binom.ppf(0.995, many, 0.01)
     for wave in [*waves_named[:3], *waves[:3]]:  # a wave that is read is judged so
         assert named(wave)["code"].tolist() == codes_named(wave)
 

@@ -89,6 +89,7 @@ def test_without_flagged_sheets_is_what_scoring_without_them_gives(run, office):
     assert float(printed.loc["员工思想指数", "变化"]) == pytest.approx(round(gap / step) * step, abs=0.051)
 
 
+@pytest.mark.everything
 def test_english_has_no_chinese(office, tmp_path):
     made = dj.run_report("methods", office, period=PERIOD, lang="en", out=tmp_path, formats=["pdf"])
     text = text_of(made.files["pdf"])
@@ -134,6 +135,7 @@ def test_a_question_that_groups_read_differently_is_told_and_the_index_given(off
     assert set(differing["说明"]) == {"仅两题的维度，分不清是哪一题不同"}
 
 
+@pytest.mark.everything
 def test_where_questions_are_read_alike_nothing_is_said(office):
     made = dj.run_report("quarterly", office, period="2026Q2", formats=["html"])
     page = made.files["html"].read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ from scipy import special, stats
 from simulated_waves import CODES, ROLES, any_named, compare_p, contrast_p, planted, population, waves
 from small import codebook_of, plain_table
 from statsmodels.stats.multitest import multipletests
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.judge.moderated import chance
@@ -53,7 +54,7 @@ SHAPES = {
     "usual": (0.05, 0.10, 0.25, 0.40, 0.20),
     "near the end": (0.03, 0.05, 0.10, 0.25, 0.57),
 }
-RATE, WAVES = 0.10, 60
+RATE, WAVES = 0.10, trials(60, 20)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from conftest import WriteWorkspace
 from scipy import stats
 from small import gated
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis import methods
@@ -245,11 +246,12 @@ def test_no_warning_no_proposal():
 
 def test_where_units_do_not_differ_few_drivers_are_named():
     """Six alike branches: a gap is above 0 with 80 % confidence in fewer than one in five of the dimensions, shrunken as they are."""
+    waves = trials(5, 2)
     named = sum(
         len(dj.propose(flagged(now, *BRANCHES), None, now, START).drivers.table)
-        for now in (scored({}, seed=seed) for seed in range(1, 6))
+        for now in (scored({}, seed=seed) for seed in range(waves))
     )
-    assert named <= stats.binom.ppf(0.995, 5 * 6 * 8, 0.2)
+    assert named <= stats.binom.ppf(0.995, waves * 6 * 8, 0.2)
 
 
 def test_another_questionnaire_gets_no_proposal_instead_of_a_wrong_one():
@@ -285,7 +287,7 @@ def test_a_small_or_hidden_unit_gets_no_proposal():
 def test_one_closed_question_closes_the_whole_path(cell):
     """Parts that add up to a gap tell the one that is left out: of the unit itself, and of the unit it is held against."""
     now = scored({"B1": {"D7": 1.0, "D3": 1.0}})
-    proposed = dj.propose(flagged(now, "B1"), None, now, START)
+    proposed = dj.propose(flagged(now, "B1", warning="orange"), None, now, START)
     assert {"D7", "D3"} <= set(proposed.paths.table["driver"])
     plan = provisional_plan(PERIOD, proposed.basis, proposed.spec)
     open_wave = plan.waves["survey", PERIOD]
@@ -334,7 +336,7 @@ def test_proposals_become_obligations_that_can_be_tracked(tmp_path, write_worksp
 
 def test_words_are_printed_in_the_readers_language():
     now = scored({"B1": {"D7": 1.0}})
-    proposed = dj.propose(flagged(now, "B1"), None, now, START)
+    proposed = dj.propose(flagged(now, "B1", warning="orange"), None, now, START)
     english = replace(proposed, spec=proposed.spec.speaking("en"))
     cells = dj.table(
         dj.protect(english), columns=["driver", "item", "path", "measure", "owner_role", "indicator"]

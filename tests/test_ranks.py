@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from trials import trials
 
 from dj_analysis.errors import UsageError
 from dj_analysis.measure.inference import ranks as module
@@ -207,7 +208,7 @@ def test_words_of_refusal():
 
 # How often they are right. 39 draws are enough: Weibull's quantile keeps the rate at 95 % for any number.
 
-SEED, REPLICATIONS = 20261121, 1000
+SEED, REPLICATIONS = 20261121, trials(1000)
 
 
 def true_sets(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ import pytest
 from scipy import stats
 from small import codebook_of, plain_table
 from test_engines import ENGINES
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
@@ -514,7 +515,7 @@ def test_the_units_hidden_are_those_hidden_for_scores():
 
 # Rates.
 
-REPLICATIONS = 2000
+REPLICATIONS = trials(2000)
 
 
 def accepted(rate: float, replications: int = REPLICATIONS) -> tuple[float, float]:
@@ -655,3 +656,61 @@ def test_units_are_of_one_level_and_scores_of_a_survey_are_refused():
         reliability(elements(one_factor(20, 4, 0.6)), "team")
     with pytest.raises(UsageError, match="层级/level"):
         reliability(elements(one_factor(20, 4, 0.6)), ["branch", "company"])
+
+
+# --- An interval of alpha for any answers -------------------------------------------------------------------------------
+
+
+def likert(draw: np.random.Generator, options: tuple[float, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Answers 1–5 of persons with a common attitude, correlation .4 before they are cut into options."""
+    latent = np.sqrt(0.4) * draw.standard_normal((*shape[:-1], 1)) + np.sqrt(0.6) * draw.standard_normal(shape)
+    return 1.0 + np.searchsorted(stats.norm.ppf(np.cumsum(options)[:-1]), latent)
+
+
+def test_distribution_free_error_is_that_of_leaving_each_person_out():
+    """The delta method and the jackknife agree where persons are many, with weights too."""
+    draw = np.random.default_rng(21)
+    x, w = likert(draw, (0.01, 0.03, 0.08, 0.27, 0.61), (3000, 5)), draw.lognormal(0, 0.4, 3000)
+
+    def weighted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        centre = np.average(x[rows], axis=0, weights=w[rows])
+        effective = w[rows].sum() ** 2 / (w[rows] ** 2).sum()
+        return np.cov(x[rows].T, aweights=w[rows]), centre, effective
+
+    everybody = np.ones(3000, dtype=bool)
+    covariance, mean, effective = weighted(everybody)
+    low, high = rel.distribution_free(covariance, mean, rel.influence_sums(x, w), effective)
+    half = (np.log(1 - low) - np.log(1 - high)) / 2
+    groups = np.arange(3000) % 300
+    left_out = np.array([rel.alpha(weighted(groups != group)[0]) for group in range(300)])
+    jackknife = np.sqrt(299 / 300 * ((left_out - left_out.mean()) ** 2).sum()) / (1 - rel.alpha(covariance))
+    assert half / stats.t.ppf(0.975, effective - 1) == pytest.approx(jackknife, rel=0.15)
+
+
+def test_influence_sums_add_up_and_leave_out_the_incomplete():
+    x = likert(np.random.default_rng(22), (0.1, 0.2, 0.3, 0.3, 0.1), (50, 3))
+    x[3, 1] = np.nan
+    parts = rel.influence_sums(x[:20]) + rel.influence_sums(x[20:])
+    np.testing.assert_allclose(rel.influence_sums(x), parts)
+    assert rel.influence_sums(x)[0, 0] == 49
+
+
+@pytest.mark.parametrize(("options", "n", "least"), [
+    ((0.06, 0.14, 0.30, 0.32, 0.18), 50, 0.94), ((0.01, 0.03, 0.08, 0.27, 0.61), 200, 0.92),
+    ((0.005, 0.010, 0.030, 0.110, 0.845), 500, 0.91),
+])  # fmt: skip
+def test_the_wider_interval_of_alpha_near_the_end_of_the_scale(options: tuple[float, ...], n: int, least: float):
+    draw, k = np.random.default_rng(23), 4
+    true = rel.alpha(np.cov(likert(draw, options, (400_000, k)).T))
+    feldt, wider = 0, 0
+    for _ in range(400):
+        x = likert(draw, options, (n, k))
+        covariance = np.cov(x.T)
+        normal = rel.feldt(rel.alpha(covariance), n, k)
+        free = rel.distribution_free(covariance, x.mean(axis=0), rel.influence_sums(x), n)
+        feldt += normal[0] <= true <= normal[1]
+        wider += min(normal[0], free[0]) <= true <= max(normal[1], free[1])
+    assert wider >= stats.binom.ppf(0.01, 400, least)
+    assert feldt <= wider
+    if options[4] > 0.8:
+        assert feldt < 0.85 * 400

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.demo import make_company, score_marks
@@ -216,7 +217,7 @@ def test_how_far_three_teams_lie_apart_is_tukeys_range():
 
 # --- How often claims hold ----------------------------------------------------------------------------------------------
 
-TRIALS = 1000
+TRIALS = trials(1000)
 INFLATED = 15  # place of the unit that flatters itself
 
 

@@ -236,6 +236,13 @@ def test_R10_a_warning_is_a_proposal_that_needs_a_persons_check(tmp_path: Path):
     assert set(warned.table.columns) <= {
         "period", "level", "unit", "warning", "warning_before", "rule", "code", "score", "probability", "n", "response", "covered_by", "reason",
     }  # fmt: skip
+    safe = dj.protect(warned, ws.release_plan(PERIOD))  # nobody was told of it: it names nobody
+    assert not {"red", "black"} & set(safe.table["warning"])
+    counts = safe.part("counts").table
+    grave = counts[(counts["level"] == "branch") & counts["warning"].isin(["red", "black"])]
+    branches = warned.table[warned.table["level"] == "branch"]
+    assert branches["warning"].isin(["red", "black"]).all()  # all of them: their number would name them
+    assert grave["unnamed"].isna().all()
     assert ws.record.head == before
     assert "预警是提请关注的建议，须经人工核实后使用。" in words("zh")["alert_text"]
     assert "proposal to look closer and needs a person's check" in words("en")["alert_text"]

@@ -174,21 +174,21 @@ def test_scores_of_a_level_are_shrunk_code_by_code():
     ]  # fmt: skip
     assert (table["reason"] == "").all()
     own = scores.table[(scores.table["level"] == "team") & (scores.table["code"] == "D1")]
-    found = shrink(own["score"], own["se"], own["n"])
+    found = shrink(own["score"], own["se"], own["n"], variance="pooled")
     rows = table[table["code"] == "D1"]
     np.testing.assert_allclose(rows["shrunken"], found.estimate, rtol=1e-10)
     np.testing.assert_allclose(rows["low"], found.low, rtol=1e-10)
     model = result.parts["model"].table.set_index("code")
     assert (model.loc["D1", "units"], model.loc["D1", "n"]) == (5, 162)
     assert model.loc["D1", "tau2"] == pytest.approx(found.tau2, rel=1e-10)
-    assert model.loc["D1", "method"] == "tau2 paule-mandel, error morris"
+    assert model.loc["D1", "method"] == "tau2 paule-mandel, error morris, pooled variance"
 
 
 def test_the_same_from_persons_as_from_sums():
     people = {f"T{i}": answers(10 + 7 * i, 60 + 3 * i, i) for i in range(6)}
     rows = shrunken(teams(**people), "team").table.set_index(["unit", "code"])
     raw = [np.array(x) for x in people.values()]
-    found = shrink([x.mean() for x in raw], [stats.sem(x) for x in raw], [len(x) for x in raw])
+    found = shrink([x.mean() for x in raw], [stats.sem(x) for x in raw], [len(x) for x in raw], variance="pooled")
     for i, name in enumerate(people):
         assert rows.loc[(name, "INDEX"), "shrunken"] == pytest.approx(found.estimate[i], rel=1e-10)
 

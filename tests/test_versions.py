@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis import methods
@@ -178,7 +179,7 @@ def test_the_error_of_the_link_is_that_of_the_published_formula(z):
 def test_the_error_of_the_link_covers_at_its_rate(anchored):
     """Units that stay as they are; with anchors all of them move, by what the anchors see."""
     rng = np.random.default_rng(6)
-    units, draws, hits = 40, 1500, 0
+    units, draws, hits = 40, trials(1500), 0
     quantile = stats.t.ppf(0.975, units - 1)
     for _ in range(draws):
         true = rng.normal(0, 5, units)
@@ -208,7 +209,7 @@ def shifting(rng: np.random.Generator, units: int = 40, unequal: bool = False) -
 
 @pytest.mark.parametrize("unequal", [False, True])
 def test_errors_from_months_cover_under_every_version(unequal):
-    rng, draws = np.random.default_rng(8), 1500
+    rng, draws = np.random.default_rng(8), trials(1500)
     hits, jumped = np.zeros(MONTHS, dtype=int), 0.0
     rule = default_rules().months
     for _ in range(draws):
@@ -226,7 +227,7 @@ def test_errors_from_months_cover_under_every_version(unequal):
 
 def test_means_over_three_versions_cover_between_units():
     """A unit's mean over 14 months beside that of all: what the links move in all alike is no error between units."""
-    rng, draws, hits = np.random.default_rng(9), 1200, 0
+    rng, draws, hits = np.random.default_rng(9), trials(1200), 0
     rule = default_rules().months
     for _ in range(draws):
         points, error = shifting(rng)
@@ -240,7 +241,7 @@ def test_means_over_three_versions_cover_between_units():
 
 def test_means_of_linked_months_cover_between_units():
     """Two lists on other scales, equated by the months at hand: a unit's linked mean beside the mean of all."""
-    rng, draws, hits, units = np.random.default_rng(11), 1500, 0, 40
+    rng, draws, hits, units = np.random.default_rng(11), trials(1500), 0, 40
     for _ in range(draws):
         true, error = rng.normal(0, 5, units), rng.normal(0, 3, (MONTHS, units))
         points = 50 + true + error
@@ -473,7 +474,7 @@ def test_the_change_since_last_month_is_linked(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_no_change_is_found_across_a_change_of_the_list_beyond_its_rate(method):
     """Branches that never change: a list that suits one better is no rise; the errors of the new list's first month are its own."""
-    beyond, seeds = 0, 25
+    beyond, seeds = 0, trials(25, 8)
     for seed in range(seeds):
         spec, values = office(*METHODS[method], seed=200 + seed)
         now, before = month_and_before(values, spec)

@@ -11,9 +11,11 @@ import pytest
 from offices import ITEMS, office, people
 
 import dj_analysis as dj
+from dj_analysis import methods
 from dj_analysis.publish.sentences import warning_turns
 
 PERIODS = ("2026Q1", "2026Q2", "2026Q3")
+TOLD = tuple(zip(PERIODS, ("2026-03-20", "2026-06-20", "2026-09-20"), strict=True))
 
 
 def leaning(answer: dict[str, int], seed: int, first: int) -> pd.DataFrame:
@@ -97,11 +99,16 @@ def test_an_open_wave_is_not_kept(folder: Path):
 
 
 def test_history_can_be_protected_and_drawn(folder: Path):
+    told = [f"{wave}{unit},human_review,{unit},{day},{wave}" for wave, day in TOLD for unit in ("B11", "B21")]
+    (folder / "obligations.csv").write_text("\n".join(["obligation,kind,unit,opened,cycle", *told]), "utf-8")
     ws = dj.open_workspace(folder)
     now = ws.scores("2026Q3")
     history = ws.alerts(before="2026Q3")
     every = dj.alerts(now, dj.compare(now, ws.scores("2026Q2")), history).after(history)
-    safe = dj.protect(every, ws.release_plan("2026Q3"))
+    unnamed = dj.plot_warnings(dj.protect(every, ws.release_plan("2026Q3")), level="branch")
+    assert "红" not in {text.get_text() for text in unnamed.texts}  # nobody was told
+    named = methods.after_review(every, ws.obligations(kind="human_review"), "2026-12-31")
+    safe = dj.protect(named, ws.release_plan("2026Q3"))
     assert list(safe.table["period"].unique()) == list(PERIODS)
     axes = dj.plot_warnings(safe, level="branch")
     assert [label.get_text() for label in axes.get_yticklabels()] == ["一支部", "三支部"]

@@ -16,6 +16,7 @@ from .judge.differences import enps as enps
 from .judge.drivers import drivers as drivers
 from .judge.explain import explain as explain
 from .judge.multiple_choice import choices as choices
+from .judge.pairs import pair as pair
 from .judge.ranking import rank as rank
 from .judge.series import trend as trend
 from .judge.stars import stars as stars

@@ -352,6 +352,42 @@ def report(
         print(path)
 
 
+@app.command()
+def notify(
+    folder: Folder,
+    period: Annotated[str, typer.Option(help="时期,如 2026Q3")],
+    unit: Annotated[str, typer.Option(help="只写这个单位的;默认写没有登记过的各单位 (this unit only)")] = "",
+    start: Annotated[str, typer.Option(help="告知日 2026-10-12,默认今天 (day of the letters; by default today)")] = "",
+    formats: Annotated[str, typer.Option(help="逗号分隔:html,pdf,docx")] = "docx",
+    template: Template = None,
+    lang: Lang = None,
+    out: Out = None,
+) -> None:
+    """红色、黑色预警先通气:每单位一份预警告知函和核实反馈表 (a letter to each unit with a red or black warning).
+
+    例/example: dj notify demo --period 2026Q3
+    """
+    from .workspace import open_workspace
+
+    ws, day = open_workspace(folder, lang), str(_day(start))  # type: ignore[arg-type]
+    told = ws.notices(period, day)
+    entered = ws.obligations(kind="human_review").table
+    known = set(entered.loc[entered["cycle"] == period, "unit"])
+    units = [ws.unit(unit)] if unit else [one for one in told.table["unit"] if one not in known]
+    kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
+    for one in units:
+        run = ws.run_report("notice", period=period, unit=one, formats=kinds, template=template, out=out, start=day)
+        for path in run.files.values():
+            print(path)
+    if not units:
+        print(f"{period}: 没有需要告知的单位 (no unit to notify)")
+        return
+    print("发出后加入以下各行,反馈意见写在 label (once they left, add these rows; the reply goes into label):")
+    for name, rows in zip(("obligations.csv", "obligation_events.csv"), told.as_obligations(), strict=True):
+        own = rows[rows["obligation"].isin([f"human_review-{period}-{one}" for one in units])]
+        print(f"{name}\n{own.to_csv(index=False)}", end="")
+
+
 @app.command("list")
 def list_reports() -> None:
     """列出有哪些报告及其参数 (the reports there are, with their parameters).

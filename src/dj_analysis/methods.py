@@ -1,11 +1,15 @@
 """Specialist methods by field; the functions needed every quarter are in the package itself."""
 
 from .act.effect_power import effect_power
+from .act.notices import notices
 from .act.regression_to_mean import expected_return, regression_to_mean
+from .judge.calibration import calibrate
+from .judge.change_power import change_power, power_after
 from .judge.contributions import contributions
 from .judge.corrections import corrections
 from .judge.differences import differences, enps
 from .judge.drivers import asks_outcome
+from .judge.human_review import after_review
 from .judge.months_last import chance_guard, months_last
 from .judge.multiple_choice import choices_of_wave
 from .judge.plane import plane
@@ -57,6 +61,7 @@ __all__ = [
     "InvarianceRule",
     "Model",
     "ScreeningRule",
+    "after_review",
     "agreement",
     "ahp",
     "asks_outcome",
@@ -66,8 +71,10 @@ __all__ = [
     "bootstrap_interval",
     "bootstrapped",
     "borda",
+    "calibrate",
     "chain_link",
     "chance_guard",
+    "change_power",
     "checklist",
     "choices_of_wave",
     "comparability",
@@ -98,9 +105,11 @@ __all__ = [
     "lmg",
     "months_last",
     "nonresponse_bound",
+    "notices",
     "overlap_intervals",
     "p_top",
     "plane",
+    "power_after",
     "precision",
     "priority",
     "priority_weights",

@@ -96,7 +96,7 @@ class UnitTables:
         if every is None:
             raise UsageError("工作区没有 ratings 表 (there is no table ratings); 见 dj template (its columns)")
         if period is None:
-            return every
+            return replace(every, table=every.table.copy())  # what is kept is what the release plan counts
         known = sorted(every.table["period"].unique())
         if period not in known:
             raise unknown("评分时期/period of ratings", period, known)
@@ -178,7 +178,7 @@ class UnitTables:
         raise_for(problems)
         return every
 
-    @property
+    @cached_property
     def _all_ratings(self) -> Ratings | None:
         problems = Problems()
         table = load_ratings(self.settings, self.spec, problems)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
+from .act.notices import Notices, notices
 from .judge.alerts import STATISTICS, TOGETHER, Alerts, alerts
 from .judge.change import compare
+from .judge.pairs import Pairs
 from .measure.basis import Basis
+from .measure.obligation_states import Obligations
 from .measure.scores import Scores
 from .release.history import History
 from .release.store import Kept, Store
@@ -65,6 +69,28 @@ class WarningHistory:
             withheld |= self._withheld(wave)
         return self._as_alerts(table, waves, tuple(basis), withheld)
 
+    def notices(self, period: str, start: str | date) -> Notices:
+        """Return what each unit with a red or black warning in a wave is told (预警告知函), with the day for its reply.
+
+        Parameters
+        ----------
+        start
+            Day of the letters, ISO.
+
+        Returns
+        -------
+        Notices
+            The warnings of the quarterly report; ``.as_obligations()`` are the rows to be entered once the letters left.
+
+        Examples
+        --------
+        >>> ws.notices("2026Q3", "2026-09-28").table[["unit", "warning", "due"]]  # doctest: +SKIP
+        """
+        now, before = self._of_units(period), self.earlier(period)
+        change = compare(now, self._of_units(before)) if before is not None else None
+        work = self.obligations(kind="measure")
+        return notices(alerts(now, change, self.alerts(period), work, draws=0), start)
+
     def _judged(self, wave: str, earlier: pd.DataFrame) -> pd.DataFrame:
         """Return the warnings of one wave, from the store where it is closed and was judged before."""
         frozen = self.history.frozen(wave)
@@ -74,7 +100,7 @@ class WarningHistory:
         scores, before = self._of_units(wave), self.earlier(wave)
         if frozen is not None:
             scores = replace(scores, spec=with_cut_points(scores.spec, frozen.get("cut_points", {})))
-        change = compare(scores, self._of_units(before)) if before is not None else None
+        change = compare(scores, self._of_units(before), self.pairs(wave, before)) if before is not None else None
         history = self._as_alerts(earlier, list(dict.fromkeys(earlier["period"])), (), {})
         judged = alerts(scores, change, history, draws=0).table
         if frozen is not None:
@@ -132,8 +158,16 @@ class WarningHistory:
         """Return the wave before."""
         raise NotImplementedError
 
+    def pairs(self, period: str, before: str) -> Pairs | None:
+        """Return who linked themselves over two waves."""
+        raise NotImplementedError
+
     def scores(self, period: str, by: Any = None) -> Scores:
         """Score one wave."""
+        raise NotImplementedError
+
+    def obligations(self, kind: str | None = None) -> Obligations:
+        """Return things promised or due."""
         raise NotImplementedError
 
     def _kept(self, period: str) -> Kept:

@@ -25,10 +25,12 @@ from .folder import (
     wave_files,
 )
 from .judge.change import compare
+from .judge.pairs import Pairs, pair
 from .measure.basis import Basis, basis_of
 from .measure.crossnames import is_cross
 from .measure.intake.indicator_values import indicators_of
 from .measure.intake.sources import raise_for
+from .measure.pairing import has_pseudonyms
 from .measure.places import chosen
 from .measure.scores import Scores
 from .measure.survey import Survey, WithheldRows
@@ -147,6 +149,16 @@ class Workspace(UnitTables, WarningHistory):
             rows = row_table(survey, self.store.secret)
             survey = chosen(survey, rows_holding(rows, tally(self._counted(period).rows)))
         return survey
+
+    def pairs(self, period: str, before: str) -> Pairs | None:
+        """Return who linked themselves over two waves, for :func:`dj_analysis.compare`; None where nobody can be or the answers are gone.
+
+        They are counted among the answers the reports of both waves rest on (:meth:`released`).
+        """
+        if not (self.has_answers(period) and self.has_answers(before)):
+            return None
+        waves = [self.released(period), self.released(before)]
+        return pair(*waves) if all(has_pseudonyms(wave) for wave in waves) else None
 
     def scores(self, period: str, by: str | Sequence[str | Sequence[str]] | None = None) -> Scores:
         """Score one wave from the store of sums, filling it from the answers when it is not there yet.
@@ -386,7 +398,9 @@ class Workspace(UnitTables, WarningHistory):
         safe = protect(scores, plan)
         results: dict[str, Protected | None] = {"scores": safe, "response": safe.part("response")}
         for name, wave in earlier.items():
-            results[name] = protect(compare(scores, self.scores(wave)), plan) if wave else None
+            results[name] = (
+                protect(compare(scores, self.scores(wave), self.pairs(period, wave)), plan) if wave else None
+            )
         change = results["change"]
         return results | {"change_response": change.part("response") if change is not None else None}
 

@@ -20,6 +20,11 @@ from companies import Company, random_company
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 import dj_analysis as dj
+from dj_analysis import methods
+from dj_analysis.errors import Problems
+from dj_analysis.measure.intake.obligation_tables import obligations_of
+from dj_analysis.spec.periods import parse
+from dj_analysis.spec.schemas import OBLIGATION_EVENTS, OBLIGATIONS
 
 WIDTH = 25.0  # points: nobody's mean may be known to less, the distance of two neighbouring options
 TINY = 1e-7
@@ -341,9 +346,21 @@ def published(company: Company, ws: Any, periods: Sequence[str] = ()) -> dict[st
         change = dj.compare(scores[now], scores[before])
         tell("change", change, "response")
         if now == waves[-1]:
-            tell("alerts", dj.alerts(scores[now], change=change))
+            tell("alerts", all_named(dj.alerts(scores[now], change=change)))
     tell("trend", dj.trend(list(scores.values())))
     return tables
+
+
+def all_named(alerts: Any) -> Any:
+    """Warnings of which every unit was told and let its day pass: the most that may ever be said of them."""
+    units = [unit for unit in alerts.table["unit"].unique() if unit in alerts.spec.units]
+    rows = pd.DataFrame({"obligation": units, "kind": "human_review", "unit": units, "cycle": alerts.period})
+    start = str(parse(alerts.period).start)
+    rows = rows.assign(opened=start, due=start).reindex(columns=list(OBLIGATIONS.names), fill_value="").astype("str")
+    problems = Problems()
+    reviews = obligations_of(rows, pd.DataFrame(columns=list(OBLIGATION_EVENTS.names)), alerts.spec, problems)
+    assert not problems
+    return methods.after_review(alerts, reviews, parse(alerts.period).end)
 
 
 def suppressed_naively(company: Company) -> dict[str, Told]:

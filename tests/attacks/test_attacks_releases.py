@@ -25,6 +25,7 @@ import pandas as pd
 import pytest
 from companies import Company, company_of
 from scipy.optimize import Bounds, LinearConstraint, milp
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
@@ -621,8 +622,8 @@ EVERYTHING = (late, late, change, change, move, remove, withdraw, turn_back)
 #: Late answers alone, to everything and without crosses; whatever may happen, in any company.
 KINDS: dict[str, dict[str, Any]] = {"late": {"plain": True, "only": (late,)}, "everything": {}}
 TIMES = 10 if "DJ_ATTACK" in os.environ else 1
-CHUNKS = [("late", 9000 + k, 10) for k in range(0, 10 * TIMES, 10)]
-CHUNKS += [("everything", 9500 + k, 10) for k in range(0, 20 * TIMES, 10)]
+CHUNKS = [("late", 9000 + k, trials(10, 4)) for k in range(0, 10 * TIMES, 10)]
+CHUNKS += [("everything", 9500 + k, trials(10, 4)) for k in range(0, 20 * TIMES, 10)]
 
 
 @cache

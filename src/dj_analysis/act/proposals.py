@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import UsageError
+from ..judge.human_review import ReviewedAlerts
 from ..measure.basis import merged_bases
 from ..measure.obligation_states import day_of
 from ..measure.scores import Scores, joined
@@ -53,10 +54,13 @@ class Proposals(Result):
         The day from which working days were counted.
     notices
         What a reader must know: years without announced days off, importance that is not known.
+    reviewed
+        The warnings they answer have passed :func:`dj_analysis.methods.after_review`; else those of red and black units are not shown.
     """
 
     start: str = ""
     notices: tuple[str, ...] = field(default=(), repr=False)
+    reviewed: bool = False
 
     @property
     def drivers(self) -> Result:
@@ -101,7 +105,7 @@ def propose(alerts: Result, shares: Result | None, now: Scores, start: str | dat
     Parameters
     ----------
     alerts
-        What :func:`dj_analysis.alerts` said of the wave.
+        What :func:`dj_analysis.alerts` said of the wave; for a report, after :func:`dj_analysis.methods.after_review`.
     shares
         Relative importance for the outcome: unit, code, share; of the nearest unit above where a unit has none. None: gap and
         probability alone order the dimensions.
@@ -249,8 +253,9 @@ def _packed(
     }
     whole = _result(dated, KEYS, STATISTICS, common)
     return Proposals(
-        whole.table, KEYS, STATISTICS, parts=parts, together=STATISTICS, start=str(start), notices=notices, **common
-    )
+        whole.table, KEYS, STATISTICS, parts=parts, together=STATISTICS, start=str(start), notices=notices,
+        reviewed=isinstance(alerts, ReviewedAlerts), **common,
+    )  # fmt: skip
 
 
 def _result(

@@ -13,6 +13,7 @@ import polars as pl
 
 from ..errors import UsageError
 from ..file_access import access_error
+from ..judge.human_review import REVIEWED
 from ..measure.survey import Survey
 from ..spec.periods import parse
 from ..spec.specification import Specification
@@ -29,9 +30,10 @@ from .planted_measures import measure_tables, planted_measures
 from .score_marks import draw_marks
 from .staff import cell_labels
 from .truth import wave_truth
+from .warning_reviews import planted_reviews
 
 # Of random numbers; exports take the second, branch indicators the third, score sheets the fourth, choices the fifth, mutual
-# inspection the sixth, opinions the seventh.
+# inspection the sixth, opinions the seventh, reviews of warnings the eighth.
 STREAM = 1
 
 
@@ -133,6 +135,7 @@ class Company:
             self._write(folder)
             if closed:
                 open_workspace(folder).close(self.periods[-1])
+                self._write_reviews(folder)
         except BaseException as error:  # part of an office would be taken for one
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, OSError):
@@ -157,6 +160,18 @@ class Company:
         write_csv(folder / "teams.csv", teams)
         marks = draw_marks(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
         write_csv(folder / "ratings.csv", marks)
+
+    def _write_reviews(self, folder: Path) -> None:
+        """Add what became of the warnings of every closed wave; nothing where nothing is planted or no unit is red or black."""
+        warned = open_workspace(folder).alerts().table
+        warned = warned[warned["warning"].isin(REVIEWED) & warned["level"].isin(self.spec.units.levels)]
+        if self.planted.empty or warned.empty:
+            return
+        reviews = planted_reviews(warned[["period", "unit"]], self.seed)
+        for name, table in zip(("obligations", "obligation_events"), reviews, strict=True):
+            path = folder / f"{name}.csv"
+            earlier = [pd.read_csv(path, dtype="str", keep_default_na=False)] if path.exists() else []
+            write_csv(path, pd.concat([*earlier, table], ignore_index=True))
 
     def _truth(self, period: str) -> pd.DataFrame:
         codebook, units = self.spec.codebook.at(period), self.spec.units.at(period)

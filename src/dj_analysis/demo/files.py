@@ -30,7 +30,7 @@ README = """# {name} · 合成数据
 - `workspace.toml` 设置 · `rules.toml` 各审核环节的时限 · `codebook.csv`、`scales.csv` 问卷 · `units.csv`、`headcounts.csv` 单位与人数
 - `impact-assessment.toml` 影响评估(合成)· `responses/` 各季度答卷(问卷星导出的样子,格式有意各不相同)
 - `indicators.csv`、`indicator_values.csv` 支部对标指标 · `teams.csv` 班组星级
-- `obligations.csv`、`obligation_events.csv` 上季措施和复核申请（有则列）
+- `obligations.csv`、`obligation_events.csv` 上季措施、预警通气反馈和复核申请（有则列）
 - `rubrics.csv` 评价细则 · `ratings.csv` 自评、检查组评分、竞标评分、支部互查、群众评议、四个一
 
 生成参数:{employees} 人,{branches} 个党支部,{quarters} 个季度(截至 {last}),种子 {seed}。

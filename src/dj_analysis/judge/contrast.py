@@ -18,7 +18,7 @@ from ..measure.unitsums import UnitSums
 from ..result import Result
 from ..spec import reasons
 from ..spec.units import ALL
-from .change import q_values, told_apart
+from .change import judged_together, told_apart
 from .moderated import chance, too_skewed
 
 STATISTICS = ("n", "n_rest", "score", "whole", "difference", "se", "low", "high", "p", "q", "real")
@@ -73,8 +73,7 @@ def contrast(scores: Scores) -> Contrast:
     rule = scores.spec.rules.change
     roles = {node.code: node.role for node in scores.spec.codebook.tree}
     shown = told_apart(table, scores.withheld)
-    table["q"] = table.groupby([table["level"], table["code"].map(roles)])["p"].transform(q_values, shown)
-    table["real"] = (table["q"] <= rule.false_discovery) & ((table["low"] > 0) | (table["high"] < 0))
+    table = judged_together(table, [table["level"], table["code"].map(roles)], units, rule, shown)
     return Contrast(
         table=table, keys=KEYS, statistics=STATISTICS, period=scores.period, periods=scores.periods, spec=scores.spec,
         withheld=scores.withheld, family=("level", "role"), together=("p",), basis=scores.basis,
@@ -124,7 +123,7 @@ def chances(rolled: UnitSums, whole: UnitSums, kept: np.ndarray) -> tuple[np.nda
         Units that may be learned from.
     """
     others = {name: whole.sums[name] - values for name, values in rolled.sums.items()}
-    unit, rest = uncertainty.means(rolled.sums), uncertainty.means(others)
+    unit, rest = uncertainty.means(rolled.sums, None), uncertainty.means(others, None)
     own = unit_laws(rolled.sums, unit, kept)
     other = laws_of_rest(own, others, rest)
     return chance(unit.mean - rest.mean, own, other), too_skewed(own, other)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..measure.inference.shrinkage import LEAST_UNITS
+from ..measure.inference.shrinkage import LEAST_UNITS, pooled_variance, with_own
 
 STEPS = 24  # halvings of the interval that holds τ²: seven digits
 
 
 def shrink_draws(y: np.ndarray, se: np.ndarray, df: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shrink drawn means towards the mean of their draw: τ² of Paule and Mandel (1982), error of Morris (1983).
+    """Shrink drawn means towards the mean of their draw: τ² of Paule and Mandel (1982), error of Morris (1983), pooled variance.
 
     Parameters
     ----------
@@ -28,7 +28,8 @@ def shrink_draws(y: np.ndarray, se: np.ndarray, df: np.ndarray) -> tuple[np.ndar
         units the means as they are.
     """
     usable = np.isfinite(se) & (se > 0)
-    v = np.where(usable, se**2, np.inf)
+    of_means = pooled_variance(np.where(usable, se**2, np.nan), np.nan_to_num(df), axis=1)
+    v = np.where(usable, of_means, np.inf)
     k = usable.sum(axis=1)
     known = np.where(usable, y, 0.0)
 
@@ -51,12 +52,13 @@ def shrink_draws(y: np.ndarray, se: np.ndarray, df: np.ndarray) -> tuple[np.ndar
     t = np.where(differ, (low + high) / 2, 0.0)
     w, mu = pooled(t)
     share = w / np.maximum(w.sum(axis=1), np.finfo(float).tiny)[:, None, :]
-    variance = np.where(usable, se**2, 0.0)
+    variance = np.where(usable, of_means, 0.0)
     enough = usable & (k >= LEAST_UNITS)[:, None, :]
     fewer = np.maximum(k - 3, 1)[:, None, :]
     shrinkage = np.where(enough, fewer / np.maximum(k - 1, 1)[:, None, :] * variance * w, 0.0)
     of_shrinkage = 2 / fewer * shrinkage**2 * ((share * variance).sum(axis=1) + t)[:, None, :] * w
     squared = variance * (1 - (1 - share) * shrinkage) + of_shrinkage * (known - mu[:, None, :]) ** 2
+    squared, free = with_own(squared, 1 - shrinkage, np.where(usable, se**2, 0.0), variance, df)
     estimate = np.where(enough, mu[:, None, :] + (1 - shrinkage) * (known - mu[:, None, :]), y)
     error = np.sqrt(np.where(enough, squared, se**2))
-    return estimate, error, df / np.maximum(1 - shrinkage, 1e-6) ** 2
+    return estimate, error, np.where(enough, free, df)

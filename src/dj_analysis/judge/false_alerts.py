@@ -46,6 +46,8 @@ class Truth:
         Respondents of each unit.
     se_change
         Standard error of the index's change; NaN where none is known.
+    with_now
+        Correlation of that error with the error of the index now: less than that of independent waves where people are linked.
     """
 
     means: np.ndarray
@@ -56,6 +58,7 @@ class Truth:
     low: np.ndarray
     people: np.ndarray
     se_change: np.ndarray
+    with_now: np.ndarray
 
 
 def expected_false_alerts(
@@ -117,9 +120,11 @@ def truths(now: Scores, before: Scores | None, change: Change | None, keys: Keys
     low, people = low_shares(now, keys)["share"].to_numpy(float), wide["n"][:, 0]
     weights = _weights(now.spec, index, dimensions)
     taken = np.isfinite(wide["score"][:, 0])
+    se_change = _se_change(change, keys, index)
     common = {
         "se": wide["se"], "df": wide["df"], "alike": _alike(wide["sd"], weights), "weights": weights,
-        "people": np.nan_to_num(people), "se_change": _se_change(change, keys, index),
+        "people": np.nan_to_num(people), "se_change": se_change,
+        "with_now": _with_now(wide["se"][:, 0], se_change, before, keys, index),
     }  # fmt: skip
     level_means = _level_means(wide["score"], wide["se"])
     pooled = float(np.average(low[taken], weights=people[taken])) if taken.any() else np.nan
@@ -185,8 +190,9 @@ def _falls(
     known = np.isfinite(se_change)
     if not known.any():
         return np.zeros(error.shape, dtype=bool)
-    before = np.sqrt(np.maximum(se_change**2 - se**2, 0))
-    difference = error + np.nan_to_num(before) * rng.standard_normal(error.shape)
+    shared = np.nan_to_num(truth.with_now[drawn])
+    noise = shared * error / se + np.sqrt(1 - shared**2) * rng.standard_normal(error.shape)
+    difference = np.nan_to_num(se_change) * noise
     p = 2 * stats.norm.sf(np.abs(difference[:, known]) / se_change[known])
     q = np.array([multipletests(row, method="fdr_bh")[1] for row in p])
     rule = spec.rules.change
@@ -236,6 +242,16 @@ def _se_change(change: Change | None, keys: Keys, index: str) -> np.ndarray:
         return np.full(len(keys), np.nan)
     rows = change.table[change.table["code"] == index].set_index(["level", "unit"])
     return rows["se"].reindex(keys).to_numpy(float)
+
+
+def _with_now(se: np.ndarray, se_change: np.ndarray, before: Scores | None, keys: Keys, index: str) -> np.ndarray:
+    """Correlation of the errors of a change and of the later score, by the three standard errors."""
+    if before is None:
+        return np.full(len(keys), np.nan)
+    rows = before.table[(before.table["form"] == "anchors") & (before.table["code"] == index)]
+    earlier = rows.drop_duplicates(["level", "unit"]).set_index(["level", "unit"])["se"].reindex(keys).to_numpy(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.clip((se**2 + se_change**2 - earlier**2) / (2 * se * se_change), -1, 1)
 
 
 def _shares_before(before: Scores, keys: Keys, pooled: float) -> np.ndarray:

@@ -44,8 +44,8 @@ def shrunk_means(scores: Scores, codes: Sequence[str], keys: Keys) -> ShrunkMean
     """Shrink the anchors scores of these units, level by level and code by code, towards the mean of their level.
 
     The units that a release hides and those below min_group take no part. A level with fewer than four units cannot be
-    learned from: its units keep their own means. The error of a shrunken mean has Student's t with df/B² degrees of
-    freedom (Satterthwaite 1946), B the share of the unit's own mean in it, and B^1.5 of the skewness of its own.
+    learned from: its units keep their own means, with their skewness. Shrunken ones have the pooled variance of persons, and
+    a unit that scatters more its own; their error is taken to be symmetric, for what pulls low means up is as skewed.
 
     Parameters
     ----------
@@ -63,10 +63,8 @@ def shrunk_means(scores: Scores, codes: Sequence[str], keys: Keys) -> ShrunkMean
     for _, rows in table[judged].groupby(["level", "code"], sort=False):
         if len(rows) < LEAST_UNITS:
             continue
-        one = shrink(rows["score"], rows["se"], rows["df"] + 1)
-        weight = np.maximum(one.weight, np.finfo(float).eps)
-        columns = (one.estimate, one.se, rows["df"] / weight**2, rows["skewness"] * weight**1.5)
-        shrunk[rows.index] = np.column_stack(columns)
+        one = shrink(rows["score"], rows["se"], rows["df"] + 1, variance="pooled")
+        shrunk[rows.index] = np.column_stack((one.estimate, one.se, one.df, np.zeros(len(rows))))
     names = ("mean", "se", "df", "skewness")
     return ShrunkMeans(tuple(codes), **laid_out(table, keys, codes, dict(zip(names, shrunk.T, strict=True))))
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..spec.specification import Specification
 from .engines import collected, expressed
-from .scoring import plan_cells
+from .scored_cells import plan_cells
 from .survey import Indicators, Survey
 from .unitsums import UnitSums
 

@@ -13,7 +13,8 @@ import pandas as pd
 from ..spec.tables import whole_numbers
 from ..spec.units import NO_UNIT, Units
 from .engines import collected, columns_of
-from .scoring import plan_cells, score_frame
+from .scored_cells import plan_cells
+from .scoring import score_frame
 from .survey import Survey
 
 

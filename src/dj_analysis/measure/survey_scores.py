@@ -21,6 +21,7 @@ from .composites.weights import Weights
 from .crossnames import cell_name, is_cross, parts_of
 from .indicator_scores import score_indicators
 from .inference import uncertainty
+from .inference.scorelimits import PersonLaw, person_law, wider_limits
 from .members import finest, members, merged_parts
 from .places import resolved
 from .scores import KEYS, STATISTICS, Scores, joined
@@ -158,8 +159,15 @@ def scores_of_sums(
     """Compute scores from sums; ``data`` gives the period and the questions asked, its rows are not read."""
     spec = data.spec
     sums = {axis: _scored(block) for axis, block in sums.items()}
-    blocks = sums_by_level(sums, data, by)
-    tables = [_score_table(level, block, data.period, spec) for level, block in blocks]
+    blocks, axes = (
+        sums_by_level(sums, data, by),
+        [axis for _, axis in _wanted(data, by, spec, spec.units.at(data.period))],
+    )
+    laws = {axis: person_law(block.sums) for axis, block in sums.items()}
+    tables = [
+        _score_table(level, block, data.period, spec, laws[axis])
+        for (level, block), axis in zip(blocks, axes, strict=True)
+    ]
     share_tables = [_share_table(level, block, data.period, spec) for level, block in blocks]
     responses = [_response_table(level, block, data.period, spec) for level, block in blocks]
     common: dict[str, Any] = {
@@ -221,7 +229,7 @@ def restated(before: Scores, now: Scores) -> Scores:
             {unit: finest(parts, earlier, before.sums[axis]) for unit, parts in merged.items()}
         )
         tables = [table[~table["unit"].isin(merged)] for table in tables] + [
-            _score_table(level, block, before.period, now.spec)
+            _score_table(level, block, before.period, now.spec, person_law(before.sums[axis].sums))
         ]
         response = _response_table(level, block, before.period, now.spec)
         heads = [sum(now.spec.headcount(part, before.period) for part in parts) for parts in merged.values()]
@@ -280,8 +288,9 @@ def _with_unit_codes(sums: UnitSums, units: Units, data: Survey) -> UnitSums:
     return sums.renamed({key: cell_name([codes[parts[0]], *parts[1:]]) for key, parts in cells.items()})
 
 
-def _score_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
+def _score_table(level: str, sums: UnitSums, period: str, spec: Specification, law: PersonLaw) -> pd.DataFrame:
     estimates = uncertainty.means(sums.sums)
+    low, high = wider_limits(sums.sums, estimates, law)
     with np.errstate(divide="ignore", invalid="ignore"):
         favourable = sums.sums["favourable"] / sums.sums["answers"]
     reason = estimates.reason.copy()
@@ -290,7 +299,7 @@ def _score_table(level: str, sums: UnitSums, period: str, spec: Specification) -
     return _cell_table(level, sums, period, {
         "n": sums.sums["n"].astype(int), "score": estimates.mean, "sd": estimates.sd, "se": estimates.se, "df": estimates.df,
         "skewness": estimates.skewness,
-        "se_source": np.full(reason.shape, "respondents", dtype=object), "low": estimates.low, "high": estimates.high,
+        "se_source": np.full(reason.shape, "respondents", dtype=object), "low": low, "high": high,
         "favourable": favourable, "reason": reason,
     })  # fmt: skip
 

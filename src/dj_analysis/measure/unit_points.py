@@ -133,27 +133,24 @@ def _roll_up(
         (u.unit for u in units.rows if units.children(u.unit)), key=lambda unit: -len(units.ancestors(unit))
     )
     for parent in [*(one for one in parents if one != ALL), ALL]:
-        children = np.array([place[child.unit] for child in units.children(parent)], dtype=int)
-        if not len(children):
+        children = [child.unit for child in units.children(parent)]
+        if not children:
             continue
-        for j, name in how.items():
-            if np.isnan(values[place[parent], j]):
-                values[place[parent], j] = _rolled(
-                    values[children, j], name, [names[c] for c in children], spec, period
-                )
+        below, own = values[[place[child] for child in children]], values[place[parent]]
+        for name in set(how.values()):
+            codes = [j for j in how if how[j] == name and np.isnan(own[j])]
+            own[codes] = _rolled(below[:, codes], name, children, spec, period)
 
 
-def _rolled(values: np.ndarray, how: str, children: Sequence[str], spec: Specification, period: str) -> float:
+def _rolled(values: np.ndarray, how: str, children: Sequence[str], spec: Specification, period: str) -> np.ndarray:
+    """Roll up children × indicators by one rule; missing where no child has a value, or a weight is not known."""
     present = ~np.isnan(values)
-    if not present.any():
-        return float("nan")
+    total, any_there = np.where(present, values, 0.0), present.any(axis=0)
     if how == "sum":
-        return float(values[present].sum())
+        return np.where(any_there, total.sum(axis=0), np.nan)
+    weight = np.ones(len(values))
     if how == "weighted":
-        heads = np.array([spec.headcount(unit, period) for unit, there in zip(children, present, strict=True) if there])
-        return (
-            float(np.average(values[present], weights=heads))
-            if np.isfinite(heads).all() and heads.sum()
-            else float("nan")
-        )
-    return float(values[present].mean())
+        weight = np.array([spec.headcount(child, period) for child in children], dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        known = np.where(present, weight[:, None], 0.0)
+        return np.where(any_there, (known * total).sum(axis=0) / known.sum(axis=0), np.nan)

@@ -18,6 +18,7 @@ from ..spec.specification import Specification
 from ..spec.units import ALL
 from .exports.formats import FORMATS
 from .exports.web import render_page
+from .parameters import LETTER
 from .wording import say
 
 PAGE = "index.html"
@@ -81,9 +82,9 @@ def period_page(left: Sequence[Mapping[str, Any]], period: str, place: Path, spe
 
 
 def _rows(left: Sequence[Mapping[str, Any]], period: str) -> list[_Row]:
-    """One row a report and unit; a draft that was followed by a publication is not listed any more."""
+    """One row a report and unit; a draft that was followed by a publication is not listed any more, letters to units are not at all."""
     rows: dict[tuple[str, str], _Row] = {}
-    for event in (event for event in left if event["period"] == period):
+    for event in (event for event in left if event["period"] == period and event["report"] != LETTER):
         key = (event["report"], event["unit"])
         row = rows.get(key)
         if row is None or row.event["kind"] != event["kind"]:

@@ -271,6 +271,11 @@ class Scope:
         table = alerts.table
         return alerts.where(unit=list(table.loc[table["warning"].fillna("") != "", "unit"]))
 
+    def reviewed(self, alerts: Protected) -> Protected:
+        """Keep the units whose red or black warning they were told of."""
+        table = alerts.table
+        return alerts.where(unit=list(table.loc[table["review"].fillna("") != "", "unit"]))
+
     def is_shown(self, scores: Protected) -> bool:
         """Tell whether the index of the unit reported may be printed."""
         return self.has_values(scores.where(unit=self.unit, code=self.names["index"]))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ..judge.change import q_values
+from ..judge.change import judged_together
 from ..measure.basis import Basis
 from ..result import Result
 from ..spec import reasons
@@ -82,9 +82,7 @@ def _judged_anew(table: pd.DataFrame, hide: np.ndarray, result: Result) -> pd.Da
     roles = {node.code: node.role for node in result.spec.codebook.tree}
     shown, rule = pd.Series(~hide, index=table.index), result.spec.rules.change
     keys = [table["code"].map(roles) if name == "role" else table[name] for name in result.family]
-    table["q"] = table.groupby(keys, dropna=False)["p"].transform(q_values, shown)
-    table["real"] = (table["q"] <= rule.false_discovery) & ((table["low"] > 0) | (table["high"] < 0))
-    return table
+    return judged_together(table, keys, result.spec.units.at(result.period), rule, shown)
 
 
 def _why_hidden(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.ndarray:

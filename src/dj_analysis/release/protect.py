@@ -16,6 +16,7 @@ from ..spec import reasons
 from ..spec.specification import CROSS, Specification
 from .hiding import MASKED, masked
 from .plan import ReleasePlan, provisional_plan, what_differs
+from .review_gate import review_passed
 from .rounding import as_printed
 
 
@@ -106,8 +107,9 @@ def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
     """Hide what would tell about fewer people than min_group; the only way to what blocks accept.
 
     The plan is an allow list: a row it does not name is hidden, in every table of the result; so is every row whose own n (or
-    earlier n, or that of the rest) is under min_group, and every row about persons whose n is not known. Rows stand in
-    their declared order. Nothing is written.
+    earlier n, or that of the rest) is under min_group, and every row about persons whose n is not known. Of red and black
+    warnings only those stand beside their unit that :func:`dj_analysis.methods.after_review` passed. Rows stand in their
+    declared order. Nothing is written.
 
     Parameters
     ----------
@@ -149,7 +151,7 @@ def protect(result: Result, plan: ReleasePlan | None = None) -> Protected:
         if official:
             _check_basis(name, one, plan)
         _check_levels(name, one, plan)
-    return _sealed(masked(result, plan), plan)
+    return _sealed(masked(review_passed(result), plan), plan)
 
 
 def _tables(result: Result, name: str = "") -> Iterator[tuple[str, Result]]:

@@ -14,6 +14,8 @@ from ..errors import Problems, nearest_names
 COLOURS = ("grey", "blue", "green", "orange", "red", "purple")
 #: Kinds with rules of their own: requests for help carry no identity, appeals correct indicator values.
 OWN_RULES = ("appeal", "request")
+#: The review of a red or black warning by its unit (通气核实), which a report looks at before it names the unit.
+HUMAN_REVIEW = "human_review"
 LONGEST = 3650  # working days
 _ENTRIES = {"zh": str, "en": str, "colour": str, "to": list, "days": int, "fulfils": bool, "closes": bool}
 _KIND = {"zh": str, "en": str, "overdue": str, "states": dict}

@@ -36,6 +36,8 @@ NO_SURE_GAP = "no_sure_gap"
 NO_MEASURE_FOR_ITEMS = "no_measure_for_items"
 DESCRIPTION_ONLY = "description_only"
 PILED_UP = "piled_up"
+NOBODY_LINKED = "nobody_linked"
+FEW_LINKED = "few_linked"
 
 SAME_FIGURE = "same_figure"
 OTHER_PEOPLE = "other_people"
@@ -69,6 +71,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
     PILED_UP: (
         "作答集中于一端而人数较少，不作判断",
         "answers pile up at one end and respondents are few, not judged",
+    ),
+    NOBODY_LINKED: ("无人作跨期对应", "nobody linked both waves"),
+    FEW_LINKED: (
+        "跨期对应或未对应的人数过少，不单列",
+        "too few linked both waves, or too few did not; not shown by rule",
     ),
     SUPPRESSED_AT_SOURCE: ("来源已隐去", "hidden by its source"),
     SAME_FIGURE: ("一致", "the same"),

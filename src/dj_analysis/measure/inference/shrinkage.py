@@ -19,6 +19,7 @@ from ..scores import KEYS, Scores, inherited, joined
 
 Between = Literal["paule-mandel", "dersimonian-laird", "reml"]
 Error = Literal["morris", "prasad-rao"]
+Variance = Literal["own", "pooled"]
 
 LEAST_UNITS = 4  # Morris's correction divides by the number of units less three
 STATISTICS = ("n", "score", "shrunken", "se", "low", "high", "weight")
@@ -30,9 +31,9 @@ class Shrunk:
 
     Attributes
     ----------
-    estimate, se, low, high
-        The shrunken mean, its standard error (with the error of μ and τ²) and interval; NaN for a unit that
-        took no part.
+    estimate, se, df, low, high
+        The shrunken mean, its standard error (with the error of μ and τ²), degrees of freedom and interval; NaN for a unit
+        that took no part.
     weight
         Share of the unit's own mean in the estimate, 0–1; the rest is ``mu``'s.
     tau2
@@ -45,6 +46,7 @@ class Shrunk:
 
     estimate: np.ndarray
     se: np.ndarray
+    df: np.ndarray
     low: np.ndarray
     high: np.ndarray
     weight: np.ndarray
@@ -60,6 +62,7 @@ def shrink(
     *,
     tau2: Between | float = "paule-mandel",
     error: Error = "morris",
+    variance: Variance = "own",
     confidence: float = 0.95,
 ) -> Shrunk:
     """Shrink the means of units towards their common mean, the more the larger their standard error.
@@ -87,6 +90,11 @@ def shrink(
         2/(k − 3)·(1 − B_j)²·(σ̄² + τ²)/(σ_j² + τ²)·(y_j − μ̂)², w_j the weight of unit j in μ̂. ``"prasad-rao"``: B_j as it
         is, and se² = g₁ + g₂ + 2g₃ (Prasad and Rao 1990, with the variance of a likelihood estimator of τ², Datta and
         Lahiri 2000); its intervals hold the truth too seldom where units are few and differ little.
+    variance
+        ``"own"``: σ_j² is se². ``"pooled"``: it is the variance of persons, one for all units, divided by ``n``
+        (:func:`pooled_variance`); where the unit's own se² is larger, the variance of its estimate grows by B_j² times the
+        difference (:func:`with_own`). Near an end of the scale an own σ_j² is smallest where the mean is by chance high, and
+        draws all units there.
     confidence
         Confidence of the intervals, on average over units.
 
@@ -114,19 +122,64 @@ def shrink(
     with_error = usable & (sigma > 0)
     empty = np.full(y.shape, np.nan)
     name = f"tau2 {tau2}, error {error if isinstance(tau2, str) else 'of a known tau2'}"
+    name += ", pooled variance" if variance == "pooled" else ""
     if with_error.sum() < LEAST_UNITS:
-        return Shrunk(empty, empty, empty, empty, empty, float("nan"), float("nan"), name)
-    v = sigma[with_error] ** 2
+        return Shrunk(empty, empty, empty, empty, empty, empty, float("nan"), float("nan"), name)
+    own = sigma[with_error] ** 2
+    v = own if variance == "own" else pooled_variance(own, df[with_error])
     between = _between(tau2)(y[with_error], v)
     mu = float(np.average(y[with_error], weights=1 / (v + between)))
-    shrinkage, variance = (_known_variance if not isinstance(tau2, str) else _ERRORS[error])(y[with_error], v, between)
-    weight, estimate_se = np.where(usable, 1.0, np.nan), np.where(usable, 0.0, np.nan)
-    weight[with_error], estimate_se[with_error] = 1 - shrinkage, np.sqrt(variance)
-    own_weight = np.where(with_error, np.where(with_error, between, 0) / np.where(with_error, sigma**2 + between, 1), 1)
+    shrinkage, squared = (_known_variance if not isinstance(tau2, str) else _ERRORS[error])(y[with_error], v, between)
+    free = np.maximum(df, 1)
     with np.errstate(divide="ignore"):
-        half = stats.t.ppf(0.5 + confidence / 2, np.maximum(df, 1) / own_weight**2) * estimate_se
+        if variance == "own":
+            free[with_error] /= (between / (v + between)) ** 2
+        else:
+            squared, free[with_error] = with_own(squared, 1 - shrinkage, own, v, free[with_error])
+    weight, estimate_se = np.where(usable, 1.0, np.nan), np.where(usable, 0.0, np.nan)
+    weight[with_error], estimate_se[with_error] = 1 - shrinkage, np.sqrt(squared)
+    half = stats.t.ppf(0.5 + confidence / 2, free) * estimate_se
     estimate = mu + weight * (y - mu)
-    return Shrunk(estimate, estimate_se, estimate - half, estimate + half, weight, between, mu, name)
+    return Shrunk(estimate, estimate_se, free, estimate - half, estimate + half, weight, between, mu, name)
+
+
+def pooled_variance(squared: np.ndarray, df: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Return the variance of each mean if persons of all units scatter alike: Σ df·n·se²/Σ df, divided by n = df + 1.
+
+    Parameters
+    ----------
+    squared
+        se² of the means; NaN takes no part.
+    df
+        Degrees of freedom of each, n − 1 of (effective) persons.
+    axis
+        Over which units are counted.
+    """
+    free = np.where(np.isfinite(squared), df, 0.0)
+    persons = (free * (df + 1) * np.nan_to_num(squared)).sum(axis=axis, keepdims=True) / free.sum(
+        axis=axis, keepdims=True
+    )
+    return np.asarray(persons / (df + 1))
+
+
+def with_own(
+    squared: np.ndarray, weight: np.ndarray, own: np.ndarray, pooled: np.ndarray, df: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return variance and degrees of freedom of shrunken means whose unit may scatter more than all others do.
+
+    Parameters
+    ----------
+    squared
+        Variance of the shrunken means with the pooled variance of the means.
+    weight
+        Share B of the unit's own mean in its shrunken one.
+    own, pooled
+        Own variance of the means (with ``df``), and the pooled one, which is as good as known.
+    """
+    more = own > pooled
+    total = squared + weight**2 * np.where(more, own - pooled, 0)
+    part = np.maximum(weight**2 * own, np.finfo(float).tiny)
+    return total, np.where(more, df * (total / part) ** 2, np.inf)
 
 
 def shrunken(
@@ -175,7 +228,8 @@ def shrunken(
     shrunken_table[["shrunken", "se", "low", "high", "weight"]] = np.nan
     for keys, rows in table[estimable & ~small].groupby(["period", "level", "form", "code"], sort=False):
         shrunk = shrink(
-            rows["score"], rows["se"], rows["df"] + 1, tau2=tau2, error=error, confidence=confidence
+            rows["score"], rows["se"], rows["df"] + 1, tau2=tau2, error=error, confidence=confidence,
+            variance="pooled" if scores.about == "persons" else "own",
         )  # fmt: skip
         columns = (shrunk.estimate, shrunk.se, np.clip(shrunk.low, 0, 100), np.clip(shrunk.high, 0, 100), shrunk.weight)
         shrunken_table.loc[rows.index, ["shrunken", "se", "low", "high", "weight"]] = np.column_stack(columns)

@@ -35,7 +35,7 @@ class Means:
     reason: np.ndarray
 
 
-def means(sums: Mapping[str, np.ndarray], confidence: float = CONFIDENCE) -> Means:
+def means(sums: Mapping[str, np.ndarray], confidence: float | None = CONFIDENCE) -> Means:
     """Compute means, standard errors and skewness-corrected Student-t intervals from additive sums.
 
     The respondents of a unit are read as a draw from a larger population (the unit's state), so the error does not
@@ -51,7 +51,7 @@ def means(sums: Mapping[str, np.ndarray], confidence: float = CONFIDENCE) -> Mea
         n, w, ww, www, wx, wxx, wxxx, wwx, wwxx as in :class:`~dj_analysis.measure.unitsums.UnitSums`; any shape. Without the
         cubes skewness is taken to be 0.
     confidence
-        Confidence of the interval.
+        Confidence of the interval; None where it is not needed (half of the time is that of its quantiles).
 
     Returns
     -------
@@ -72,7 +72,8 @@ def means(sums: Mapping[str, np.ndarray], confidence: float = CONFIDENCE) -> Mea
     sd = np.where(n >= 2, np.sqrt(np.where(estimable, variance, 0)), np.nan)
     se = np.where(estimable, np.sqrt(np.where(estimable, error, 0)), np.nan)
     skewness = np.where(estimable, np.nan_to_num(skewness_of_mean(sums)), np.nan)
-    low, high = skewed_limits(mean, se, df, skewness, confidence)
+    missing = np.full(n.shape, np.nan)
+    low, high = (missing, missing) if confidence is None else skewed_limits(mean, se, df, skewness, confidence)
     reason = np.full(n.shape, "", dtype=object)
     reason[(n >= 2) & ~estimable] = reasons.NO_VARIANCE
     reason[n == 1] = reasons.ONE_PERSON

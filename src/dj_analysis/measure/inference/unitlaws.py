@@ -75,13 +75,9 @@ def unit_laws(sums: Mapping[str, np.ndarray], means: Means, kept: np.ndarray) ->
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         n, w, ww = sums["n"], sums["w"], sums["ww"]
-        effective = w**2 / ww
-        moments = _central(sums)
-        spread = moments[2] * effective / (effective - 1)
-        usable = kept[:, None] & (effective > LEAST_EFFECTIVE) & (n >= 4)
-        weight = np.where(usable, effective, 0.0)
-        pooled = _Pooled(sums, moments, spread, effective, weight)
-        learned = (usable & (spread > NO_SPREAD)).sum(axis=0) >= LEAST_UNITS
+        pooled = PooledMoments(sums, kept)
+        effective, spread = pooled.effective, pooled.spread
+        learned = (pooled.usable & (spread > NO_SPREAD)).sum(axis=0) >= LEAST_UNITS
         prior = np.where(pooled.tied, np.inf, pooled.prior)
         own = np.maximum(
             2 * (effective - 1) / (2 + np.maximum(pooled.kurtosis, -1.5) * (effective - 1) / effective), 0.5
@@ -122,13 +118,21 @@ def _central(sums: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
     return moments
 
 
-class _Pooled:
-    """Moments of one person's score within units and how units differ in them; arrays by code."""
+class PooledMoments:
+    """Moments of one person's score within units and how units differ in them; arrays by code.
 
-    def __init__(
-        self, sums: Mapping[str, np.ndarray], moments: Mapping[int, np.ndarray], spread: np.ndarray, n: np.ndarray,
-        weight: np.ndarray,
-    ) -> None:  # fmt: skip
+    ``mean``, ``variance``, ``skewness``, ``kurtosis`` (excess) of a person; ``ratio``: how much more heavy people scatter than
+    light ones; ``squares``: Σw² of a person; ``tied``: weights go with the answers; ``prior``: degrees of freedom of what is
+    known of a unit's variance beforehand. By unit too: ``effective`` number of persons, ``spread`` (variance of persons),
+    ``usable`` (learned from). Not a number where no unit can be learned from.
+    """
+
+    def __init__(self, sums: Mapping[str, np.ndarray], kept: np.ndarray) -> None:
+        moments = _central(sums)
+        self.effective = n = sums["w"] ** 2 / sums["ww"]
+        self.spread = spread = moments[2] * n / (n - 1)
+        self.usable = kept[:, None] & (n > LEAST_EFFECTIVE) & (sums["n"] >= 4)
+        weight = np.where(self.usable, n, 0.0)
         total = weight.sum(axis=0)
 
         def average(values: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import DjError, Problems
-from ...spec.kinds import OWN_RULES, ObligationKind
+from ...spec.kinds import HUMAN_REVIEW, OWN_RULES, ObligationKind
 from ...spec.periods import bound
 from ...spec.schemas import OBLIGATION_EVENTS, OBLIGATIONS, Schema
 from ...spec.settings import Settings
@@ -16,6 +16,7 @@ from ...spec.specification import Specification
 from ...spec.tables import Table, load_table, numbers, once_a_value, rows_text, whole_numbers
 from ..basis import digest_of
 from ..obligation_states import Obligations
+from .human_reviews import check_reviews
 from .identifiers import check_names, shown_path
 
 TEXTS = ("label", "subject", "owner_role", "class", "orientation", "parent", "cycle")
@@ -67,9 +68,21 @@ def obligations_of(
     _note(problems, f"{place}: opened", "missing_value", undated, "YYYY-MM-DD")
     _note(problems, f"{place}: due", "before_opened", early, "due >= opened")
     moves = _events(place_of_events, events, rows, table, kinds, problems)
+    reviews = (table["kind"] == HUMAN_REVIEW).to_numpy()
+    if reviews.any():
+        table.loc[reviews, "label"] = table.loc[reviews, "label"].str.split().str.join(" ")  # printed in one cell
+        check_reviews(place, table[reviews], _fulfilled(moves, reviews, kinds[HUMAN_REVIEW]), problems)
     timed = moves.assign(time=moves["time"].to_numpy().astype("int64"))
     digest = "" if table.empty else digest_of(table) + digest_of(timed)
     return Obligations(table.reset_index(drop=True), moves, spec, digest)
+
+
+def _fulfilled(moves: pd.DataFrame, own: np.ndarray, kind: ObligationKind) -> np.ndarray:
+    """Tell which obligations of one kind (``own``) reached a state that fulfils them."""
+    fulfilling = [state.code for state in kind.states.values() if state.fulfils]
+    reached = np.zeros(len(own), dtype=bool)
+    reached[moves.loc[moves["state"].isin(fulfilling), "place"].to_numpy(int)] = True
+    return reached[own]
 
 
 def _load(settings: Settings, schema: Schema, problems: Problems) -> Table | None:

@@ -36,6 +36,63 @@ def feldt(value: float, n: float, items: int, confidence: float = CONFIDENCE) ->
     return float(1 - (1 - value) * upper), float(1 - (1 - value) * lower)
 
 
+def influence_sums(y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Return Σw²·ff′ over persons with every item answered, f = (1, y, Σy², (Σy)²): what the error of alpha rests on.
+
+    Parameters
+    ----------
+    y
+        Answers, persons × k, NaN is missing.
+    weights
+        Of the persons; None where all weigh alike.
+
+    Returns
+    -------
+    numpy.ndarray
+        (k + 3) × (k + 3); sums of blocks and units can be added.
+    """
+    rows = np.isfinite(y).all(axis=1)
+    complete = y[rows].astype(float)
+    f = np.column_stack([np.ones(len(complete)), complete, (complete**2).sum(axis=1), complete.sum(axis=1) ** 2])
+    if weights is not None:
+        f *= weights[rows, None]
+    return np.asarray(f.T @ f)
+
+
+def distribution_free(
+    covariance: np.ndarray, mean: np.ndarray, influence: np.ndarray, persons: float, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Return the interval of alpha that takes no law of the answers for granted (Maydeu-Olivares, Coffman & Hartmann 2007).
+
+    A person moves alpha by d = k/(k − 1)·(T′t/T² − t′/T), t′ the sum of squared deviations of their answers, T′ the square of
+    their total's, t and T the trace and the sum of the covariances; se² = Σw²d²/(Σw)²·n/(n − 1). Limits on ln(1 − α), with n − 1
+    degrees of freedom.
+
+    Parameters
+    ----------
+    covariance, mean
+        Of the items.
+    influence
+        What :func:`influence_sums` returned of the same persons.
+    persons
+        Their (effective) number.
+    """
+    value, k, total = alpha(covariance), len(covariance), covariance.sum()
+    n, weight = persons, np.sqrt(influence[0, 0] * persons)  # Σw = √(Σw²·effective number)
+    if not (n > 1 and value < 1):
+        return float("nan"), float("nan")
+    trace, at = np.trace(covariance), mean.sum()
+    parts = (
+        [(trace * at**2 / total - mean @ mean) / total],
+        2 * (mean - trace * at / total) / total,
+        [-1 / total, trace / total**2],
+    )
+    d = k / (k - 1) * np.concatenate(parts)
+    error = np.sqrt(max(d @ influence @ d, 0) * n / (n - 1)) / weight / (1 - value)
+    half = stats.t.ppf(0.5 + confidence / 2, n - 1) * error
+    return float(1 - (1 - value) * np.exp(half)), float(1 - (1 - value) * np.exp(-half))
+
+
 def omegas(correlation: np.ndarray) -> tuple[float, float, str]:
     """Return omega total of standardised items in two versions, from one factor by maximum likelihood, and a reason.
 

@@ -28,7 +28,9 @@ from .item_statistics import (
     alpha,
     alpha_without,
     bartlett,
+    distribution_free,
     feldt,
+    influence_sums,
     item_total,
     kmo,
     omegas,
@@ -51,7 +53,7 @@ KEYS = ("period", "level", "unit", "form", "scale")
 _TEXT = (*KEYS, "coefficient", "code", "method", "reason")
 _TESTS = ("bartlett_chi2", "bartlett_df", "bartlett_p")
 METHODS = {
-    "alpha": "Cronbach 1951; interval Feldt 1965",
+    "alpha": "Cronbach 1951; interval the wider of Feldt 1965 and distribution-free 2007",
     "alpha_standardised": "Cronbach 1951, standardised items",
     "omega_total": "(Σλ)²/((Σλ)²+Σθ), one factor ML, standardised items; McDonald 1999",
     "omega_total_psych": "1−Σθ/Σr, one factor ML, standardised items; psych::omega",
@@ -123,7 +125,8 @@ def reliability(
         ``listwise`` (default): persons who answered every item of the scale; ``pairwise``: every pair of answers;
         ``median``: missing answers count as the item's median over the whole wave.
     confidence
-        Of alpha's interval (Feldt 1965), the only coefficient that has one.
+        Of alpha's interval, the only coefficient that has one: the farther limits of two (Feldt 1965, exact for normal answers;
+        Maydeu-Olivares, Coffman & Hartmann 2007, for any). Near the end of the scale it needs some 200 persons.
 
     Returns
     -------
@@ -168,7 +171,7 @@ def reliability(
         column, tree = survey.axes.get(axis) if scored else None, units if axis in units.trees else None
         answers = read_answers(survey.frame, asked, weight=survey.weight, column=column, units=tree)
         medians = {code: counts.median() for code, counts in answers.counts().items()} if missing == "median" else {}
-        sums = _moments_by_unit(answers, scales)
+        sums, influence = _moments_by_unit(answers, scales)
         for level in levels:
             root = level == units.root.level
             groups = members(level, axis, units, scored.sums[axis]) if scored and not root else {ALL: list(sums)}
@@ -179,7 +182,8 @@ def reliability(
                     moments = sum((sums[u][i] for u in finest_units if u in sums), _no_moments(scale))
                     item_medians = np.array([medians.get(code, np.nan) for code in scale.codes])
                     covariances = moments.covariances(missing, item_medians).scaled(scale.factors)
-                    rows += [(*keys, *row) for row in _coefficients(covariances, missing, confidence)]
+                    moved = sum((influence[u][i] for u in finest_units if u in sums), _no_influence(scale))
+                    rows += [(*keys, *row) for row in _coefficients(covariances, moved, missing, confidence)]
                     items += _item_rows(keys, scale, moments, covariances, ends[i] if root else {})
     common = {
         "period": survey.period, "periods": (survey.period,), "spec": survey.spec, "withheld": survey.withheld,
@@ -206,7 +210,7 @@ def _of_units(scores: Scores, by: str | Sequence[str] | None, missing: Missing, 
         x = points[list(scale.codes)].to_numpy(float)
         moments, keys = moments_of(x, None, scale.codes), (scores.period, level, ALL, scale.form, scale.code)
         covariances = moments.covariances(missing, pd.DataFrame(x).median().to_numpy())
-        rows += [(*keys, *row) for row in _coefficients(covariances, missing, confidence)]
+        rows += [(*keys, *row) for row in _coefficients(covariances, influence_sums(x), missing, confidence)]
         items += _item_rows(keys, scale, moments, covariances, upper_lower(sums_by_total(x)))
     rows, items = ([(*row[:-1], _OF_UNITS.get(row[-1], row[-1])) for row in some] for some in (rows, items))
     return _result(rows, items, inherited(scores))
@@ -249,12 +253,21 @@ def _no_moments(scale: ItemSet) -> Moments:
     return moments_of(np.empty((0, len(scale.items))), None, scale.codes)
 
 
-def _moments_by_unit(answers: Answers, scales: list[ItemSet]) -> dict[str, list[Moments]]:
+def _no_influence(scale: ItemSet) -> np.ndarray:
+    return np.zeros((len(scale.items) + 3,) * 2)
+
+
+def _moments_by_unit(
+    answers: Answers, scales: list[ItemSet]
+) -> tuple[dict[str, list[Moments]], dict[str, list[np.ndarray]]]:
+    """Return the moments of each scale by unit, and what the error of alpha rests on."""
     picks, sums = _picks(answers, scales), {unit: [_no_moments(scale) for scale in scales] for unit in answers.units}
+    influence = {unit: [_no_influence(scale) for scale in scales] for unit in answers.units}
     for unit, x, w in answers.blocks():
-        block_moments = (moments_of(x[:, pick], w, scale.codes) for scale, pick in zip(scales, picks, strict=True))
-        sums[unit] = [a + b for a, b in zip(sums[unit], block_moments, strict=True)]
-    return sums
+        for i, (scale, pick) in enumerate(zip(scales, picks, strict=True)):
+            sums[unit][i] = sums[unit][i] + moments_of(x[:, pick], w, scale.codes)
+            influence[unit][i] += influence_sums(x[:, pick] * scale.factors, w)
+    return sums, influence
 
 
 def _picks(answers: Answers, scales: list[ItemSet]) -> list[list[int]]:
@@ -271,10 +284,22 @@ def _ends(answers: Answers, scales: list[ItemSet]) -> list[dict[str, np.ndarray]
     return [upper_lower(pd.concat(scale_blocks).groupby(level=0).sum()) for scale_blocks in blocks]
 
 
-def _coefficients(covariances: Covariances, missing: Missing, confidence: float) -> list[tuple]:
+def _limits(
+    value: float, covariances: Covariances, influence: np.ndarray | None, confidence: float
+) -> tuple[float, float]:
+    """Return the farther limits of alpha's two intervals; without what its error rests on, Feldt's."""
+    n = covariances.effective
+    low, high = feldt(value, n, len(covariances.items), confidence)
+    if influence is None or not np.isfinite(value):
+        return low, high
+    free = distribution_free(covariances.covariance, covariances.mean, influence, n, confidence)
+    return float(np.fmin(low, free[0])), float(np.fmax(high, free[1]))
+
+
+def _coefficients(covariances: Covariances, influence: np.ndarray, missing: Missing, confidence: float) -> list[tuple]:
     """Rows of one scale: coefficient, estimate, low, high, n, method, reason."""
     values, why = _estimates(covariances)
-    bounds = {"alpha": feldt(values["alpha"], covariances.effective, len(covariances.items), confidence)}
+    bounds = {"alpha": _limits(values["alpha"], covariances, influence if missing == "listwise" else None, confidence)}
     rows = []
     for name, method in METHODS.items():
         default = "" if name in ("alpha", *_TESTS) else reasons.NO_ERROR_SOURCE  # the others have no interval

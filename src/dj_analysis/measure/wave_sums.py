@@ -1,0 +1,184 @@
+"""A wave summed block by block: scores of every cell of its trees, by unit, on every axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from ..spec.bands import SLACK, Bands
+from ..spec.tables import whole_numbers
+from ..spec.tree import Node
+from .block_scores import LeafMeans, LeafScores, NodeMeans, Scored, Steps, answers_of, as_numbers, has_score
+from .block_sums import POWERS, Members, Occurrences, RowWeights, Sums, Totals, added, together
+from .scored_cells import Plan
+from .unitsums import STATISTICS, Cell, UnitSums
+
+Scorer = LeafScores | LeafMeans | NodeMeans
+Key = str | Cell  # a question, or a node of a form
+
+
+@dataclass
+class UnitsOfAxis:
+    """Units seen on one axis, in the order they came, with their rows and heaviest weights."""
+
+    places: dict[str, int] = field(default_factory=dict)
+    persons: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    heaviest: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def members(self, keys: pl.Series | None, rows: int, weights: np.ndarray | None) -> Members:
+        """Place the rows of a block; without keys all are of one unit, that of no name."""
+        if keys is None:
+            names, place = [""], np.zeros(rows, dtype=np.int64)
+        else:
+            text = keys.cast(pl.String).fill_null("")
+            names = text.unique().to_list()
+            place = text.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
+        for name in names:
+            self.places.setdefault(name, len(self.places))
+        place = np.array([self.places[name] for name in names], dtype=np.int64)[place]
+        many = len(self.places)
+        self.persons = _longer(self.persons, many) + np.bincount(place, minlength=many)
+        if weights is not None:
+            self.heaviest = _longer(self.heaviest, many)
+            np.maximum.at(self.heaviest, place, weights)
+        return Members(place, many)
+
+
+def _longer(values: np.ndarray, many: int) -> np.ndarray:
+    return np.concatenate([values, np.zeros(many - len(values))])
+
+
+class WaveSums:
+    """Sums of a wave by unit, block by block; what they are of is in :func:`dj_analysis.measure.scoring.sum_frames`.
+
+    Attributes
+    ----------
+    outside
+        Questions with an answer outside their range.
+    """
+
+    def __init__(
+        self, plan: Plan, axes: Sequence[str], favourable: Bands, low: Bands, index: str | None,
+        *, weighted: bool, scale: float, counts_only: bool,
+    ):  # fmt: skip
+        self.plan, self.weighted, self.scale, self.counts_only = plan, weighted, scale, counts_only
+        self.axes = {axis: UnitsOfAxis() for axis in axes}
+        self.outside: list[Node] = []
+        self.scorers: dict[Key, Scorer] = {leaf.code: LeafScores(leaf) for leaf in plan.leaves}
+        for form, code in plan.nodes:
+            self.scorers[form, code] = self._scorer(form, code)
+        means = [(key[0], scorer) for key, scorer in self.scorers.items() if isinstance(scorer, NodeMeans)]
+        self.summed_up = {key for form, scorer in means for key in self._keys(form, scorer.children)}
+        #: Questions: steps above which an answer is favourable. Nodes: score below which an index is low.
+        self.cut: dict[Key, float] = {
+            leaf.code: favourable.bands[0].point / 100 * (leaf.maximum - leaf.minimum) + SLACK for leaf in plan.leaves
+        }
+        self.cut |= {cell: low.of - SLACK for cell in plan.nodes if cell[1] == index and low.of is not None}
+        self.occurrences = {
+            key: Occurrences(scorer.values, self._flagged(key, scorer.values)) for key, scorer in self.scorers.items()
+        }
+        self.totals = {key: Totals(weighted) for key in self.scorers}
+        self.counts: dict[str, np.ndarray] = {}
+
+    def _scorer(self, form: str, code: str) -> LeafMeans | NodeMeans:
+        tree = self.plan.trees[form]
+        children = [c for c in tree.children(code) if c.code in self.scorers or (form, c.code) in self.scorers]
+        of_leaves = all(child.code in self.scorers for child in children)
+        return (LeafMeans if of_leaves else NodeMeans)(children, tree.least(tree[code]))
+
+    def _keys(self, form: str, children: Sequence[Node]) -> list[Key]:
+        return [child.code if child.code in self.scorers else (form, child.code) for child in children]
+
+    def _flagged(self, key: Key, values: np.ndarray) -> np.ndarray | None:
+        """Tell which values are counted apart: favourable answers (in steps), low indexes."""
+        if key not in self.cut:
+            return None
+        with np.errstate(invalid="ignore"):
+            return values > self.cut[key] if isinstance(key, str) else values < self.cut[key]
+
+    def add(self, block: pl.DataFrame, columns: Mapping[str, str | None], weight: str | None) -> None:
+        """Sum the rows of a block."""
+        if not block.height:
+            return
+        w = block[weight].cast(pl.Float64).to_numpy() if weight else None
+        weights = None if w is None else RowWeights(w / self.scale)
+        members = {
+            axis: self.axes[axis].members(block[column] if column else None, block.height, w)
+            for axis, column in columns.items()
+        }
+        steps = answers_of(block, self.plan.leaves)
+        self.outside += [leaf for leaf in self.plan.leaves if steps[leaf.code].outside and leaf not in self.outside]
+        if self.counts_only:
+            persons = np.ones(block.height, bool) if w is None else w > 0
+            there = [has_score(scored) & persons for _, scored in self._scored(steps)]
+            for axis, of_axis in members.items():
+                block_counts = of_axis.matrix @ np.column_stack([np.zeros(block.height), *there])
+                self.counts[axis] = added(self.counts.get(axis), block_counts)
+            return
+        for key, scored in self._scored(steps):
+            if scored.codes is not None:
+                self.occurrences[key].add(scored.codes, members, weights)
+            if scored.x is not None:
+                at = steps[key].parts if isinstance(key, str) else scored.x
+                assert at is not None, "what has no code has a number"
+                self.totals[key].add(scored.x, self._flagged(key, at), members, weights)
+
+    def _scored(self, steps: Mapping[str, Steps]) -> Iterator[tuple[Key, Scored]]:
+        """Score a block cell by cell; a node over nodes follows its children."""
+        numbers: dict[Key, np.ndarray] = {}
+        for key, scorer in self.scorers.items():
+            if isinstance(scorer, LeafScores):
+                scored = scorer.of(steps[scorer.leaf.code])
+            elif isinstance(scorer, LeafMeans):
+                scored = scorer.of(steps)
+            else:
+                scored = scorer.of([numbers[one] for one in self._keys(key[0], scorer.children)])
+            if key in self.summed_up:
+                numbers[key] = as_numbers(scored, scorer.scores)
+            yield key, scored
+
+    def laid_out(self, axis: str, *, whole_keys: bool) -> UnitSums:
+        """Arrange the sums of one axis as units × cells, units in the order of their names.
+
+        Parameters
+        ----------
+        whole_keys
+            Units are numbers that came as floats: whole ones are written without a point.
+        """
+        units, cells = self.axes[axis], self.plan.cells
+        many = len(units.places)
+        by_key = {key: self._sums(key, axis, many) for key in self.scorers}
+        sums = {name: np.zeros((many, len(cells))) for name in STATISTICS}
+        leaves = {leaf.code for leaf in self.plan.leaves}
+        for j, (form, code) in enumerate(cells):
+            of_cell = by_key[code if code in leaves else (form, code)]
+            for name in STATISTICS:
+                if name in of_cell:
+                    sums[name][:, j] = of_cell[name]
+            if code in leaves:
+                sums["answers"][:, j], sums["favourable"][:, j] = of_cell["w"], of_cell["flagged"]
+                continue
+            sums["low"][:, j] = of_cell["flagged"]
+            for leaf in (leaf.code for leaf in self.plan.trees[form].leaves_of(code) if leaf.code in leaves):
+                sums["answers"][:, j] += by_key[leaf]["w"]
+                sums["favourable"][:, j] += by_key[leaf]["flagged"]
+        names = pd.Series(list(units.places), dtype="str")
+        names = whole_numbers(names).replace("nan", "") if whole_keys else names
+        order = names.argsort(kind="stable").to_numpy()
+        return UnitSums(
+            axis, tuple(names.iloc[order]), cells, units.persons[order], {name: v[order] for name, v in sums.items()},
+            units.heaviest[order] if self.weighted else None,
+        )  # fmt: skip
+
+    def _sums(self, key: Key, axis: str, many: int) -> Sums:
+        if self.counts_only:
+            counts = self.counts[axis][:, 1 + list(self.scorers).index(key)] if axis in self.counts else np.zeros(0)
+            return together([{"n": np.append(counts, np.zeros(many - len(counts)))}], many, 1.0, alike=False)
+        scorer, counted = self.scorers[key], self.occurrences[key].sums(axis)
+        if isinstance(scorer, LeafScores):  # sums of whole steps are exact; they become points here
+            counted = {name: of * scorer.points ** POWERS.get(name, (0, 0))[1] for name, of in counted.items()}
+        return together([counted, self.totals[key].sums(axis)], many, self.scale, alike=not self.weighted)
