@@ -114,7 +114,9 @@ def test_many_warned_units_are_counted_cut_on_paper_and_whole_in_excel(offices):
     said = told(run)
     assert re.search(rf"党支部集体预警{MANY}家", said)
     assert "议题名称：审议2026年三季度员工思想动态及拟采取的措施" in said
-    assert re.search(r"1\.(?:负荷|支持)。\d+家列名预警单位的主要方面，得分[\d.]+分，.*?正向评价率较低的是“题[一二三四]”", said)
+    assert re.search(
+        r"1\.(?:负荷|支持)。\d+家列名预警单位的主要方面，得分[\d.]+分，.*?正向评价率较低的是“题[一二三四]”", said
+    )
     assert re.search(
         r"1\.针对(?:负荷|支持)（\d+家单位）：.+?（建议由.+?牵头，\d+月\d+日前启动，20\d\d年\d+月\d+日评估成效）", said
     )

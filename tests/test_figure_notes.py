@@ -115,6 +115,7 @@ def test_the_first_page_is_set_smaller_only_where_it_must_be():
     assert scales[2] < 1
     assert opening_scale(brief(30)) == 1, "what fits at no size is set as it is"
     assert opening_scale(brief(7, pages=2)) > opening_scale(brief(7))
+    assert opening_scale(brief(5, pages=2)) == scales[2] >= 0.88, "a second page with a few lines is saved"
     assert STEPS[0] == 1
     file = docx.Document(io.BytesIO(to_docx(brief(6))))
     sizes = {run.font.size.pt for p in file.paragraphs if "占满" in p.text for run in p.runs if run.font.size}

@@ -10,9 +10,11 @@ from .docx_page import LINE_PITCH, STYLES, TEXT_WIDTH, Style, sizes_in
 from .sections import ems
 
 STEPS = (1.0, 0.96, 0.92, 0.88, 0.84, 0.8, 0.76, 0.72, 0.68)
+LEAST_TO_SAVE = 0.88  # step down to which a page is saved that would hold a few lines only
 POINTS_PER_MM = 72 / 25.4
 WIDTH, HEIGHT = TEXT_WIDTH * POINTS_PER_MM, 22 * LINE_PITCH / 20  # points: 156 millimetres, 22 lines
 SQUEEZED = 0.25  # points that letters of the body stand closer (Style.size 16 to 28 in a line)
+NARROWER = 0.88  # of the letters of a text in English, against the safe width that slides are fitted with
 OPEN_LINES = 2  # lines that a page may leave open at its foot so that no paragraph is parted at its first or last line
 _PLACED = {
     "body": "Body Text", "attachment": "Body Text", "remark": "Body Text", "salutation": "Salutation", "signature": "Signature",
@@ -58,11 +60,12 @@ def opening_scale(document: Document, ending: Sequence[str] = ()) -> float:
         return 1.0
     alone = len(document.sheets) == 1 and len(opening) == len(document.sheets[0])
     notes = sum(_height(text, STYLES["Note"], 1.0, language) for text in ending) if alone else 0.0
-    for step in STEPS:
-        line = sizes_in(STYLES["Normal"], language)[1] * step
-        room = HEIGHT * pages - line - (pages - 1) * OPEN_LINES * line
-        if sum(_height_of(block, step, language) for block in opening) + notes <= room:
-            return step
+    heights = {step: sum(_height_of(block, step, language) for block in opening) + notes for step in STEPS}
+    for allowed in range(1, pages + 1):
+        for step in (one for one in STEPS if allowed == pages or one >= LEAST_TO_SAVE):
+            line = sizes_in(STYLES["Normal"], language)[1] * step
+            if heights[step] <= HEIGHT * allowed - line - (allowed - 1) * OPEN_LINES * line:
+                return step
     return 1.0
 
 
@@ -81,5 +84,6 @@ def _height(text: str, style: Style, scale: float, language: str) -> float:
     size, line = sizes_in(style, language)
     letter = half_points(size * scale) - (SQUEEZED if language == "zh" and style.size == STYLES["Normal"].size else 0.0)
     indent = 2.0 if language == "zh" and style.first_line else 0.0
-    lines = sum(max(1, -int(-(ems(part) + indent) * letter // WIDTH)) for part in text.split("\n"))
+    narrow = 1.0 if language == "zh" else NARROWER
+    lines = sum(max(1, -int(-(narrow * ems(part) + indent) * letter // WIDTH)) for part in text.split("\n"))
     return lines * (line or 1.3 * size) * scale + (style.before + style.after) * scale
