@@ -551,7 +551,9 @@ def every_report(branch_reports, rank_changes, effect_reports, run, office):
     out = office / "reports" / "every"
     warned = dj.open_workspace(office).notices("2026Q3", "2026-09-28").table["unit"].iloc[0]
     done.append(("notice", dj.run_report("notice", office, period="2026Q3", unit=warned, out=out, formats=["html"])))
-    return [*done, ("methods", dj.run_report("methods", office, period="2026Q3", out=out, formats=["html"]))]
+    for name in ("methods", "agenda"):
+        done.append((name, dj.run_report(name, office, period="2026Q3", out=out, formats=["html"])))
+    return done
 
 
 def test_every_ranked_table_of_every_report_carries_its_range_its_error_and_its_ties(every_report):

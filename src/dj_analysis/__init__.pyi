@@ -40,6 +40,7 @@ from .publish.blocks import table as table
 from .publish.blocks import text as text
 from .publish.plots import plot_choices as plot_choices
 from .publish.plots import plot_clusters as plot_clusters
+from .publish.plots import plot_contributions as plot_contributions
 from .publish.plots import plot_drivers as plot_drivers
 from .publish.plots import plot_event as plot_event
 from .publish.plots import plot_heat as plot_heat

@@ -989,12 +989,13 @@ def test_no_answer_sheet_is_in_any_byte(office):
     assert {path.name: told for path in every_file(office) if (told := sheets_in(path.read_bytes(), known))} == {}
 
 
+@pytest.mark.parametrize("name", ["methods", "agenda"])
 @pytest.mark.parametrize("lang", ["zh", pytest.param("en", marks=pytest.mark.everything)])
-def test_the_methods_report_tells_of_nobody(office, tmp_path, monkeypatch, lang):
+def test_the_shorter_reports_of_a_wave_tell_of_nobody(office, tmp_path, monkeypatch, name, lang):
     monkeypatch.setenv("DJ_KEY_FILE", str(office.place / "key"))
     copy = tmp_path / "office"
     shutil.copytree(office.folder, copy, ignore=shutil.ignore_patterns("reports"))
-    run = dj.run_report("methods", copy, period=NOW, lang=lang, formats=FORMATS, out=tmp_path / "out")
+    run = dj.run_report(name, copy, period=NOW, lang=lang, formats=FORMATS, out=tmp_path / "out")
     marks = {name: needles for name, needles in office.marks.items() if name != "the place"}
     marks["the place"] = forms(str(tmp_path))
     for path in run.files.values():

@@ -174,7 +174,7 @@ def tables_of(path: Path) -> list[tuple[str, pd.DataFrame]]:
 
 
 def test_every_report_is_attacked_here_or_with_the_survey():
-    survey = {"quarterly", "methods", "notice"}
+    survey = {"quarterly", "methods", "notice", "agenda"}
     assert set(reports()) == survey | {"benchmark", "clusters", "assessment", "rank-change", "effects"}, (
         "a new report needs its attack"
     )

@@ -25,7 +25,7 @@ REST = "REST"  # units that cannot be shown, answers without a unit
 class Contributions(Result):
     """Contributions to the change of the index, which add up to it exactly.
 
-    ``.table``: period, before_period, level, unit, part (``dimension``, ``item``, ``unit``; ``left_of_dimensions`` and
+    ``.table``: period, before_period, level, unit, part (``index``: the change itself; ``dimension``, ``item``, ``unit``; ``left_of_dimensions`` and
     ``left_of_items``: unanswered questions), code (of the dimension, question or index), child (the unit below), n and
     n_before (of the unit, or of the unit below), difference (of the part itself, points), contribution (points of the unit's index), within and
     mix (of units below: change within them, and by their share of the people).
@@ -99,6 +99,8 @@ def _by_code(now: Scores, before: Scores, index: str) -> list[tuple]:
     rows: list[tuple] = []
     for key in difference.index[difference[index].notna()]:
         n, n_before = int(people[0][key]), int(people[1][key])
+        whole = float(difference.loc[key, index])
+        rows.append((*key, "index", index, "", n, n_before, whole, whole, np.nan, np.nan))
         for part, codes in (("dimension", dimensions), ("item", leaves)):
             own = difference.loc[key, codes].to_numpy(float)
             parts = np.nan_to_num(own) * [weights[code] for code in codes]

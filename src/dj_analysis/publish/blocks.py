@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import re
@@ -19,8 +20,10 @@ from ..release.protect import Protected
 from ..result import Result
 from ..spec.columns import written
 from . import theme
+from .block_sources import figure_note
 from .markup import fragment
 from .plots import PLOTS
+from .plots.common import COLUMN_WIDTH, PAGE_WIDTH, drawn_wide, wrap_axis_label
 from .wording import fill, say, without_our_sentences
 
 MIME = "application/vnd.dj-analysis.block+json"
@@ -59,13 +62,16 @@ class Block:
         return str(c.get("text") or c.get("alt") or f"{c.get('label')}: {c.get('value')}")
 
 
-def heading(text: str, depth: int = 1, *, label: str = "") -> Block:
+def heading(text: str, depth: int = 1, *, label: str = "", pages: int | None = None) -> Block:
     """Head a section (depth 1–4; exporters number them 一、 (一) 1. (1)); depth 0 is a title and begins a page.
 
     Parameters
     ----------
     label
         Stands in place of the number: 附件1.
+    pages
+        Of the first title: its text is set a little smaller where it would take more pages than these (GB/T 9704-2012, 5.2.3,
+        lets the grid be adjusted). A page with a salutation has 1 by default, any other text as many as it takes.
 
     Examples
     --------
@@ -74,7 +80,8 @@ def heading(text: str, depth: int = 1, *, label: str = "") -> Block:
     """
     if not 0 <= depth <= 4:
         raise UsageError(f"depth {depth}: 应为 0–4 (use 0 to 4)")
-    return Block("heading", {"text": text, "depth": depth} | ({"label": label} if label else {}))
+    asked = {"label": label} if label else {}
+    return Block("heading", {"text": text, "depth": depth} | asked | ({"pages": pages} if pages is not None else {}))
 
 
 def text(
@@ -165,6 +172,7 @@ def table(
     caption: str = "",
     most: int | None = None,
     sort: str | None = None,
+    rows_on_paper: int | None = None,
 ) -> Block:
     """Show a protected table: units and codes by name, hidden rows with the reason.
 
@@ -180,6 +188,8 @@ def table(
         Show only the first rows and say how many there are.
     sort
         Order rows by this column, the smallest first, what is hidden or missing last; by default they stand as declared.
+    rows_on_paper
+        Print only the first rows in Word and PDF, and say so; the web page and the Excel file hold all of them.
 
     Examples
     --------
@@ -202,18 +212,26 @@ def table(
         for i, (name, label, form) in enumerate(zip(printed.names, printed.headers, printed.forms, strict=True))
     ]
     content = {"caption": caption, "columns": columns_, "rows": rows, "values": values, "note": "".join(remarks)}
-    return sealed_block("table", content, safe)
+    asked = {"rows_on_paper": rows_on_paper} if rows_on_paper is not None else {}
+    return sealed_block("table", {**content, **asked}, safe)
 
 
-def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **options: Any) -> Block:
+def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", wide: bool = True, **options: Any) -> Block:
     """Draw a figure of the package from a protected result.
 
     Parameters
     ----------
     plot
         One of the package's ``plot_*`` functions; another function cannot be checked and is refused.
+    wide
+        As wide as a page; else as a column: two such figures that follow each other stand side by side.
     options
         Passed to it (``level=…``, ``code=…``).
+
+    Returns
+    -------
+    Block
+        Beneath the figure stand how many people are behind its points, what its ranges are, and the source.
 
     Examples
     --------
@@ -227,14 +245,22 @@ def figure(plot: Callable[..., Any], safe: Protected, *, caption: str = "", **op
         raise unknown("图/plot", name, PLOTS)
     if "ax" in options:
         raise UsageError("figure: 报告的图自建坐标轴,不接受 ax;自己的图用 dj.own_figure (it draws on axes of its own)")
-    with theme.drawing(safe.spec.fonts):
+    with theme.drawing(safe.spec.fonts), drawn_wide(PAGE_WIDTH if wide else COLUMN_WIDTH):
         axes = plot(safe, **options)
+        if not wide:
+            wrap_axis_label(axes, safe.spec.language)
         lines = (axes.get_title() or axes.get_title(loc="left")).split("\n")
         title = ("" if safe.spec.language == "zh" else " ").join(lines)
         for place in ("left", "center"):  # the caption says it, once
             axes.set_title("", loc=place)
         content = _drawn_once(axes.get_figure())
-    return sealed_block("figure", content | {"plot": name, "alt": title, "caption": caption or title}, safe)
+    asked = {one.name: one.default for one in inspect.signature(plot).parameters.values()} | options
+    asked |= {"code": asked.get("code") or safe.spec.codebook.index} if "code" in asked else {}
+    note = figure_note(safe, asked, getattr(plot, "interval", ""))
+    content |= {"plot": name, "alt": title, "caption": caption or title, "note": note} | (
+        {} if wide else {"beside": True}
+    )
+    return sealed_block("figure", content, safe)
 
 
 _BARE = {"Date": None, "Creator": None}  # the same figure is the same bytes

@@ -39,7 +39,8 @@ def fragment(kind: str, content: Mapping[str, Any], anchor: str = "") -> str:
 
 def figure_caption(content: Mapping[str, Any]) -> str:
     """Return the caption of a figure with its number."""
-    return f"<figcaption>{escape(content.get('number', '') + content['caption'])}</figcaption>"
+    note = f'<span class="note">{escape(content["note"])}</span>' if content.get("note") else ""
+    return f"<figcaption>{escape(content.get('number', '') + content['caption'])}{note}</figcaption>"
 
 
 def _table(c: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 REQUIRED = object()  # a parameter without a default
 #: Reports that read the answers of a survey; the others read branch indicators.
-OF_SURVEYS = ("quarterly", "methods", "notice")
+OF_SURVEYS = ("quarterly", "methods", "notice", "agenda")
 #: A letter to one unit: no page that others read names it.
 LETTER = "notice"
 _TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}

@@ -20,8 +20,9 @@ from ..spec.periods import parse
 from ..spec.specification import Specification
 from ..spec.tree import Form, Tree
 from ..spec.units import ALL
-from .wording import fill, say
+from .wording import annex_words, fill, say
 
+MOST_PROBLEMS = 3  # problems that one item of an agenda puts forward
 WORKDAYS_AFTER = 8  # working days after a quarter on which new measures begin to count
 
 
@@ -205,20 +206,35 @@ class Scope:
         filled = fill(sentence, None, {"unit": self.unit, "lang": self.spec.language, **self.names, **more})
         return filled.replace("|", "\n")
 
-    def annexes(self, scores: Protected, warned: Protected, measures: Protected) -> dict[str, int]:
+    def annexes(self, scores: Protected | None, warned: Protected, measures: Protected) -> dict[str, int]:
         """What is attached to the first page, in order, with its number: units warned, measures, tables of units and questions, notes.
 
-        A table in which nothing may be shown is no annex.
+        A table in which nothing may be shown is no annex; one annex alone has the number 0, which is not printed. Without
+        scores only warned units and measures are attached.
         """
-        index = scores.where(unit=self.below, code=self.names["index"]) if self.below else None
+        index = scores.where(unit=self.below, code=self.names["index"]) if self.below and scores is not None else None
         listed = [
             *(["a_alerts"] if len(warned.table) else []),
             *(["a_measures"] if len(measures.table) else []),
             *(["a_units"] if index is not None and self.has_values(index) else []),
-            *(["a_items"] if self.is_shown(scores) else []),
-            "a_notes",
+            *(["a_items"] if scores is not None and self.is_shown(scores) else []),
+            *(["a_notes"] if scores is not None else []),
         ]
-        return {key: number for number, key in enumerate(listed, start=1)}
+        return {key: number if len(listed) > 1 else 0 for number, key in enumerate(listed, start=1)}
+
+    def problems(self, scores: Protected, measures: Protected) -> list[str]:
+        """Dimensions put before a meeting, at most three: those that most warned units have in common, else the lowest ones."""
+        if len(measures.table):
+            units_of = measures.table.groupby("driver")["unit"].nunique()
+            return list(units_of.sort_values(ascending=False, kind="stable").index[:MOST_PROBLEMS])
+        own = scores.where(unit=self.unit, code=self.names["dimensions"], form="anchors").table
+        known = own[own["score"].notna()].sort_values("score", kind="stable")
+        return list(known["code"][:MOST_PROBLEMS]) if len(known) > 1 else []
+
+    def items_below(self, code: str) -> list[str]:
+        """Questions of a dimension."""
+        tree = self.spec.codebook.at(self.period).tree
+        return [item for item in self.names["items"] if code in tree.ancestors(item)]
 
     @property
     def asof(self) -> str:
@@ -246,8 +262,9 @@ class Scope:
         return f"{'一二三四五六七八九'[number - 1]}、" if self.spec.language == "zh" else f"{number}. "
 
     def annex_label(self, number: int) -> str:
-        """Return what heads an annex: 附件1."""
-        return say(self.spec.language, "annex_label", number=number)
+        """Return what heads an annex: 附件1; 附件 alone where there is one."""
+        words = annex_words(number, self.spec.language)
+        return f"{words}　" if self.spec.language == "zh" else f"{words.removeprefix('the ').capitalize()}. "
 
     def warned(self, alerts: Protected) -> Protected:
         """Keep the units with a warning."""

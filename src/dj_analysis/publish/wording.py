@@ -29,6 +29,11 @@ def say(language: str, key: str, **values: Any) -> str:
     return phrases[key].format(**values)
 
 
+def annex_words(number: int, language: str) -> str:
+    """Name an annex: 附件1; 附件 without a number where it is the only one (GB/T 9704-2012, 7.3.4)."""
+    return say(language, "annex_named", number=number) if number else say(language, "annex_only")
+
+
 def words(language: str = "zh") -> Mapping[str, str]:
     """Return the sentences of the package's reports by name, with their gaps, for :func:`dj_analysis.text`.
 
@@ -195,6 +200,7 @@ def _environment(language: str) -> Any:
     environment.filters["moved_share"] = lambda value, against="": moved(value, language, against, share=True)
     environment.filters["warning_turns"] = warning_turns
     environment.filters["most_common"] = most_common
+    environment.filters["annex"] = lambda number: annex_words(number, language)
     environment.filters["day"] = lambda day: day_words(str(day), language)
     environment.filters["verdict"] = lambda real: say(language, "beyond_error" if real else "within_error")
     environment.filters["reason"] = lambda reason: printed_reason(str(reason), language)

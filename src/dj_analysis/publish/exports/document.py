@@ -215,6 +215,19 @@ def markdown_blocks(source: str) -> list[Block]:
     return blocks
 
 
+def side_by_side(blocks: Sequence[Block]) -> list[list[Block]]:
+    """Group the blocks of a sheet as they are laid out: two narrow figures that follow each other together, all others alone."""
+    groups: list[list[Block]] = []
+    for block in blocks:
+        narrow = block.kind == "figure" and bool(block.content.get("beside"))
+        waiting = groups[-1] if groups else []
+        if narrow and len(waiting) == 1 and waiting[0].kind == "figure" and waiting[0].content.get("beside"):
+            waiting.append(block)
+        else:
+            groups.append([block])
+    return groups
+
+
 def content_hash(blocks: tuple[Block, ...]) -> str:
     """Hash of all that a report says."""
     content = [(block.kind, dict(block.content)) for block in blocks]

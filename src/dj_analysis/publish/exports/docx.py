@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..blocks import Block
-from .document import Appearance, Document
-from .docx_page import TEXT_WIDTH, prepare
-from .docx_parts import add_border, paragraph, repeat_header, set_cell_widths, three_lines, write_text
+from .document import Appearance, Document, side_by_side
+from .docx_page import STYLES, TEXT_WIDTH, prepare, sizes_in
+from .docx_parts import add_border, off_grid, paragraph, repeat_header, set_cell_widths, three_lines, write_text
 from .on_paper import on_paper
 from .packages import legible, repacked
+from .page_fit import half_points, opening_of, opening_scale
 from .pictures import png_of
 
-HIGHEST_FIGURE = 8.3  # inches: the text area less a caption
+HIGHEST_FIGURE = 7.8  # inches: the text area less caption and note
 NARROW_TABLE, WIDE_TABLE = 6, 8  # columns up to which letters keep their size, and up to which they are one size less
 
 
@@ -26,13 +27,21 @@ def to_docx(document: Document, appearance: Appearance | None = None) -> bytes:
     appearance
         ``template``: a Word file whose page, styles, head and foot are kept; the report follows its text.
     """
-    document = on_paper(document)
-    report = prepare(document, appearance or Appearance())
+    document, appearance = on_paper(document), appearance or Appearance()
+    report = prepare(document, appearance)
+    opening = len(opening_of(document)) if appearance.template is None else 0
+    scale = opening_scale(document, _ending(document)) if opening else 1.0
     first = True
     for sheet in document.sheets:
-        for block in sheet:
+        for place, blocks in enumerate(side_by_side(sheet)):
+            block = blocks[0]
             begins_page = not first and block.kind == "heading" and block.content["depth"] == 0
-            _WRITERS[block.kind](report, block, document.language, begins_page)
+            if len(blocks) > 1:
+                _add_pair(report, blocks)
+            else:
+                _WRITERS[block.kind](report, block, document.language, begins_page)
+            if first and place < opening and scale < 1:
+                _set_smaller(report.paragraphs[-1], scale, document.language)
         _keep_last_lines(report)
         first = False
     _add_ending(report, document)
@@ -41,6 +50,24 @@ def to_docx(document: Document, appearance: Appearance | None = None) -> bytes:
     stream = io.BytesIO()
     report.save(stream)
     return repacked(stream.getvalue())
+
+
+def _set_smaller(added: Any, scale: float, language: str) -> None:
+    """Set a paragraph before the first section smaller, line and letters alike; small print stays as it is."""
+    from docx.shared import Pt
+
+    style = STYLES[added.style.name]
+    if added.style.name == "Note":
+        return
+    size, line = sizes_in(style, language)
+    if line:
+        added.paragraph_format.line_spacing = Pt(round(line * scale, 1))
+        off_grid(added)
+    if style.before or style.after:
+        spaces = added.paragraph_format
+        spaces.space_before, spaces.space_after = Pt(style.before * scale), Pt(style.after * scale)
+    for run in added.runs:
+        run.font.size = Pt(half_points(size * scale))
 
 
 def _keep_last_lines(report: Any) -> None:
@@ -122,29 +149,53 @@ def _cells(table: Any, columns: int) -> list[list[Any]]:
 
 
 def _add_figure(report: Any, block: Block, language: str, begins_page: bool) -> None:
+    _write_figure(report, block, min(block.content["width"], TEXT_WIDTH / 25.4))
+
+
+def _add_pair(report: Any, blocks: Sequence[Block]) -> None:
+    """Put two figures side by side, in a table without rules."""
+    table = report.add_table(rows=1, cols=len(blocks))
+    set_cell_widths(table, [1.0] * len(blocks), TEXT_WIDTH)
+    repeat_header(table)
+    for cell, block in zip(table.rows[0].cells, blocks, strict=True):
+        empty = cell.paragraphs[0]._p
+        _write_figure(cell, block, min(block.content["width"], TEXT_WIDTH / 25.4 / len(blocks) - 0.25), report)
+        empty.getparent().remove(empty)
+
+
+def _write_figure(place: Any, block: Block, width: float, report: Any = None) -> None:
+    """Write a figure with its caption and note into the report or a cell of it; the width is in inches."""
     from docx.shared import Inches, Mm
 
     c = block.content
-    width = min(c["width"], TEXT_WIDTH / 25.4)
     if width * c["height"] / c["width"] > HIGHEST_FIGURE:
         width = HIGHEST_FIGURE * c["width"] / c["height"]
-    added = paragraph(report, "Figure")
+    styles = (report or place).styles
+    added = place.add_paragraph(style=styles["Figure"])
     picture = added.add_run().add_picture(io.BytesIO(png_of(c["svg"], c["width"], c["height"])), width=Inches(width))
     picture._inline.docPr.set("descr", legible(c["alt"]))
     picture._inline.docPr.set("title", legible(c["number"].strip("　. ") or c["caption"]))
     assert picture.width <= Mm(TEXT_WIDTH + 1)
     if c["caption"]:
-        write_text(paragraph(report, "Caption"), c["number"] + c["caption"])
+        under = place.add_paragraph(style=styles["Caption"])
+        under.paragraph_format.keep_with_next = bool(c.get("note")) or None
+        write_text(under, c["number"] + c["caption"])
+    if c.get("note"):
+        write_text(place.add_paragraph(style=styles["Note"]), c["note"])
 
 
 def _add_ending(report: Any, document: Document) -> None:
     """Say at the end what the numbers are for, their limits, and what they were made from."""
-    lines = [document.meta.get(name, "") for name in ("purpose", "correction", "limits", "footer")]
-    for number, line in enumerate(line for line in lines if line):
+    for number, line in enumerate(_ending(document)):
         added = paragraph(report, "Note")
         write_text(added, line)
         if number == 0:
             add_border(added, "top")
+
+
+def _ending(document: Document) -> list[str]:
+    lines = [document.meta.get(name, "") for name in ("purpose", "correction", "limits", "footer")]
+    return [line for line in lines if line]
 
 
 _WRITERS: Mapping[str, Callable[[Any, Block, str, bool], None]] = {

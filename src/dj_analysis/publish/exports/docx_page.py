@@ -64,6 +64,13 @@ STYLES = {
 _ENGLISH = {"size": 11.5, "line": 17.0, "first_line": 0}
 
 
+def sizes_in(style: Style, language: str) -> tuple[float, float]:
+    """Return the size and the line of a style in points, as they are in a language."""
+    if language == "en" and style.size == BODY:
+        return _ENGLISH["size"], _ENGLISH["line"] if style.line else style.line
+    return style.size, style.line
+
+
 def prepare(document: Document, appearance: Appearance) -> Any:
     """Return an empty Word file with page, styles, head and foot; a template keeps its own and its text."""
     import docx
@@ -178,8 +185,7 @@ def _set_style(report: Any, name: str, look: Style, language: str) -> None:
         style.base_style = report.styles["Normal"]
     style.hidden, style.quick_style = False, True
     body = look.size == BODY
-    size = _ENGLISH["size"] if language == "en" and body else look.size
-    line = _ENGLISH["line"] if language == "en" and body and look.line else look.line
+    size, line = sizes_in(look, language)
     font = style.font
     font.size, font.bold, font.italic = Pt(size), look.bold or (language == "en" and look.font == HEITI), False
     font.color.rgb = RGBColor.from_string(look.colour or "000000")

@@ -70,6 +70,15 @@ AFTER_BORDERS = (
 )  # fmt: skip
 
 
+def off_grid(added: Any) -> None:
+    """Take a paragraph off the grid of lines, to which its own smaller lines would be rounded up."""
+    put(
+        added._p.get_or_add_pPr(),
+        element("w:snapToGrid", val=0),
+        before=AFTER_BORDERS[AFTER_BORDERS.index("w:spacing") :],
+    )
+
+
 def add_field(added: Any, instruction: str) -> None:
     """Add a field, e.g. ``PAGE``."""
     for kind, text in (("begin", ""), ("", instruction), ("separate", ""), ("text", "1"), ("end", "")):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from ..blocks import Block
 from ..markup import figure_caption, fragment
 from ..wording import say
-from .document import Appearance, Document, svg_uri
+from .document import Appearance, Document, side_by_side, svg_uri
 from .web import render_page
 
 
@@ -19,7 +20,7 @@ def to_html(document: Document, appearance: Appearance | None = None) -> bytes:
     from markupsafe import Markup
 
     anchors = {id(block): f"s{number}" for number, block in enumerate(document.headings, start=1)}
-    sheets = [[Markup(_fragment(block, anchors)) for block in sheet] for sheet in document.sheets]
+    sheets = [[Markup(_together(blocks, anchors)) for blocks in side_by_side(sheet)] for sheet in document.sheets]
     contents = [
         (anchors[id(block)], block.content["depth"], _in_one_line(block, document.language))
         for block in document.headings
@@ -34,6 +35,12 @@ def to_html(document: Document, appearance: Appearance | None = None) -> bytes:
 def _in_one_line(heading: Block, language: str) -> str:
     lines = (heading.content["number"] + heading.content["text"]).split("\n")
     return ("" if language == "zh" else " ").join(lines)
+
+
+def _together(blocks: Sequence[Block], anchors: dict[int, str]) -> str:
+    """Return one block, or two figures side by side."""
+    fragments = "".join(_fragment(block, anchors) for block in blocks)
+    return fragments if len(blocks) == 1 else f'<div class="pair">{fragments}</div>'
 
 
 def _fragment(block: Block, anchors: dict[int, str]) -> str:

@@ -24,12 +24,11 @@ def on_paper(document: Document) -> Document:
 
 
 def _shortened(block: Block, language: str) -> Block:
-    if block.kind != "table" or len(block.content["rows"]) <= LONGEST:
+    if block.kind != "table" or len(block.content["rows"]) <= block.content.get("rows_on_paper", LONGEST):
         return block
     c = block.content
-    total = len(c["rows"])
-    marked = _marked(c)
-    kept = [row for row in range(total) if row < FIRST or row >= total - LAST or row in marked]
+    total, first = len(c["rows"]), c.get("rows_on_paper")
+    kept = list(range(first)) if first is not None else _first_last_marked(c)
     if len(kept) == total:
         return block
     rows, values = list[list[str]](), list[list[Any]]()
@@ -40,9 +39,17 @@ def _shortened(block: Block, language: str) -> Block:
         rows.append(c["rows"][row])
         values.append(c["values"][row])
     number = str(c.get("number", "")).strip("　. ") or c["caption"]
-    told = say(language, "table_shortened", total=total, first=FIRST, last=LAST, number=number)
+    if first is not None:
+        told = say(language, "table_first", total=total, first=first, number=number)
+    else:
+        told = say(language, "table_shortened", total=total, first=FIRST, last=LAST, number=number)
     note = (" " if language == "en" and c["note"] else "").join([c["note"], told])
     return replace(block, content={**c, "rows": rows, "values": values, "note": note})
+
+
+def _first_last_marked(content: Mapping[str, Any]) -> list[int]:
+    total, marked = len(content["rows"]), _marked(content)
+    return [row for row in range(total) if row < FIRST or row >= total - LAST or row in marked]
 
 
 def _marked(content: Mapping[str, Any]) -> set[int]:

@@ -144,6 +144,7 @@ def _add_visual(slide: Any, body: Box, content: Slide, language: str) -> Box:
     remarks = [c["caption"] if c["caption"] != content.statement else ""]
     if block.kind == "figure":
         place = add_picture(slide, box, block, centred=not content.points)
+        remarks += [c["note"]] if c.get("note") else []
     else:
         place = box
         if bars is not None:

@@ -138,7 +138,9 @@ def _finding(section: Section, language: str) -> Slide | None:
     if caption and _stands_before(section, visual):
         statement, points = caption, told  # what is shown first is not what is said later
     notes = tuple(section.paragraphs) or tuple(dict.fromkeys(part for part in (section.title, caption) if part))
-    notes += (visual.content["note"],) if visual is not None and visual.content.get("note") else ()
+    notes += (
+        (visual.content["note"],) if visual is not None and visual.kind == "table" and visual.content["note"] else ()
+    )
     shown = tuple(("", cut_to_width(one, POINT_EMS)) for one in points)
     return Slide("finding", _as_title(statement), shown, figures, visual, notes)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import theme
+from ..block_sources import source_of
 from ..blocks import Block
 from ..wording import say
 from .document import Appearance, Document
@@ -16,7 +17,7 @@ from .pictures import PIXELS_PER_INCH, png_of
 from .sections import Section, sections_of
 from .xlsx_parts import LITERAL_STRINGS, ReportBook, set_page, write_across, write_string
 from .xlsx_recomputation import fill_recomputation_sheet
-from .xlsx_tables import fill_table_sheet, people_of, source_of, units_of
+from .xlsx_tables import fill_table_sheet, people_of, units_of
 
 TEXT_WIDTH = 78.0  # characters of a sheet of text
 POINTS_PER_INCH, ROW_POINTS, SHEET_PIXELS = 72, 15, 96
@@ -191,5 +192,8 @@ def _fill_figures(book: ReportBook, sheet: Any, figures: Sequence[Block]) -> Non
         options = {"image_data": picture, "description": legible(c["alt"])[:250], "object_position": 3}
         options |= {"x_scale": scale, "y_scale": scale}
         sheet.insert_image(row + 1, 0, "figure.png", options)
-        row += 3 + int(c["height"] * POINTS_PER_INCH / ROW_POINTS)
+        row += 2 + int(c["height"] * POINTS_PER_INCH / ROW_POINTS)
+        if c.get("note"):
+            write_across(sheet, row, 0, TEXT_WIDTH, c["note"], book.format(font_color=theme.MUTED, text_wrap=True))
+        row += 2
     set_page(book, sheet, landscape=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...spec.columns import column as declared
 from .. import theme
+from ..block_sources import source_of
 from ..blocks import Block
 from ..wording import say
 from .bars import Bars, bars_of
@@ -41,21 +42,6 @@ def fill_table_sheet(book: ReportBook, sheet: Any, block: Block, contents: str) 
     if bars is not None:
         _add_chart(book, sheet, title, bars, len(widths) + 1)
     set_page(book, sheet, landscape=width > WIDE or bars is not None, header_row=HEADER_ROW)
-
-
-def source_of(content: Mapping[str, Any], language: str) -> str:
-    """Say which data collections and periods the numbers of a block come from."""
-    periods: dict[str, list[str]] = {}
-    for programme, period in content.get("waves", []):
-        periods.setdefault(str(programme), []).append(str(period))
-    comma, semicolon = ("、", "；") if language == "zh" else (", ", "; ")
-    named = [f"{say(language, f'programme_{name}')} {comma.join(_span(some))}" for name, some in periods.items()]
-    return semicolon.join(named) if named else say(language, "sheet_source_none")
-
-
-def _span(periods: list[str]) -> list[str]:
-    """Name many periods by the first and the last."""
-    return periods if len(periods) <= 4 else [f"{periods[0]}—{periods[-1]} ({len(periods)})"]
 
 
 def units_of(content: Mapping[str, Any], language: str) -> str:

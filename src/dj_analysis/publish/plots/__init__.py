@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .choice_figures import plot_choices
 from .cluster_figures import plot_clusters, plot_profiles, plot_stability
+from .contribution_figures import plot_contributions
 from .driver_figures import plot_drivers
 from .effect_figures import plot_event, plot_its
 from .plane_figures import plot_plane
@@ -27,6 +28,7 @@ _DRAWN = (
     plot_its,
     plot_event,
     plot_drivers,
+    plot_contributions,
     plot_warnings,
 )
 PLOTS = {function.__name__: function for function in _DRAWN}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@themed("dj.choices(…)", needs=("unit", "parent", "code", "share", "choice_share", "mean_place"))
+@themed("dj.choices(…)", needs=("unit", "parent", "code", "share", "choice_share", "mean_place"), interval="note_range")
 def plot_choices(result: Drawable, *, unit: str = "ALL", ax: Axes | None = None) -> Axes:
     """Draw what one unit chose, the commonest on top: shares of people with their interval, or mean places.
 

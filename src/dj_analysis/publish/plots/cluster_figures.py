@@ -74,7 +74,7 @@ def plot_clusters(result: Drawable, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-@themed("groups.part('profiles')", needs=("cluster", "code", "deviation", "low", "high"))
+@themed("groups.part('profiles')", needs=("cluster", "code", "deviation", "low", "high"), interval="note_range")
 def plot_profiles(result: Drawable, *, ax: Axes | None = None) -> Axes:
     """Draw clusters × indicators: how far each cluster lies from the mean of all units; hatched where it cannot be told.
 

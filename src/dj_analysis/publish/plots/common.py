@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import pandas as pd
@@ -21,11 +23,15 @@ if TYPE_CHECKING:
 
 Drawable = Result | Protected
 MOST_ROWS = 40  # more than this on one page cannot be read
+PAGE_WIDTH, COLUMN_WIDTH = 6.3, 3.05  # inches: a figure alone, and one of two side by side
+_width: ContextVar[float] = ContextVar("width", default=PAGE_WIDTH)
 
 P = ParamSpec("P")
 
 
-def themed(made_by: str, *, needs: Sequence[str]) -> Callable[[Callable[P, Axes]], Callable[P, Axes]]:
+def themed(
+    made_by: str, *, needs: Sequence[str], interval: str = ""
+) -> Callable[[Callable[P, Axes]], Callable[P, Axes]]:
     """Draw in the package's theme, whether a notebook or a report asks, and refuse what the plot cannot draw.
 
     Parameters
@@ -34,6 +40,8 @@ def themed(made_by: str, *, needs: Sequence[str]) -> Callable[[Callable[P, Axes]
         What makes a result the plot can draw.
     needs
         Columns without which it has nothing to draw.
+    interval
+        Phrase that says what the ranges it draws are; empty where it draws none.
     """
 
     def decorated(plot: Callable[P, Axes]) -> Callable[P, Axes]:
@@ -44,6 +52,7 @@ def themed(made_by: str, *, needs: Sequence[str]) -> Callable[[Callable[P, Axes]
             with theme.drawing(result.spec.fonts):
                 return plot(*args, **options)
 
+        drawn.__dict__["interval"] = interval
         return drawn
 
     return decorated
@@ -65,11 +74,26 @@ def rows_of_code(result: Drawable, code: str) -> pd.DataFrame:
     return table[table["form"] == form]
 
 
+@contextmanager
+def drawn_wide(width: float) -> Iterator[None]:
+    """Let figures be this wide (inches): as a page, or as a column beside another figure."""
+    before = _width.set(width)
+    try:
+        yield
+    finally:
+        _width.reset(before)
+
+
 def new_axes(height: float) -> Any:
-    """Return axes as wide as a page; the height is in inches."""
+    """Return axes as wide as figures are drawn now; the height is in inches."""
     import matplotlib.pyplot as plt  # so that a notebook shows it at the end of the cell
 
-    return plt.figure(figsize=(6.3, min(height, 8.6))).add_subplot()
+    return plt.figure(figsize=(_width.get(), min(height, 8.6))).add_subplot()
+
+
+def wrap_axis_label(ax: Axes, language: str) -> None:
+    """Break the words below a narrow figure into lines that it has room for."""
+    ax.set_xlabel(textwrap.fill(ax.get_xlabel(), 26 if language == "en" else 12))
 
 
 def hatched(column: int, row: int, filled: bool = True) -> Any:
@@ -98,6 +122,7 @@ def period_label(result: Drawable) -> str:
 def shortened(label: str, most: int = 26) -> str:
     """Cut a long name so that the figure keeps its room; the table beside it has the whole name."""
     width = 0
+    most = most if _width.get() >= PAGE_WIDTH else round(0.6 * most)
     for i, character in enumerate(label):
         width += 2 if ord(character) > 0x2E7F else 1
         if width > most:

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@themed("dj.drivers(…)", needs=("unit", "level", "code", "from_unit", "outcome", "share", "low", "high"))
+@themed(
+    "dj.drivers(…)",
+    needs=("unit", "level", "code", "from_unit", "outcome", "share", "low", "high"),
+    interval="note_range",
+)
 def plot_drivers(result: Drawable, *, unit: str = ALL, ax: Axes | None = None) -> Axes:
     """Draw the share of each dimension in what is explained of the outcome, largest on top, with its interval.
 

@@ -86,7 +86,7 @@ def plot_its(result: Drawable, *, unit: str | None = None, ax: Axes | None = Non
     return ax
 
 
-@themed("effect.part('event')", needs=("since", "effect", "low", "high"))
+@themed("effect.part('event')", needs=("since", "effect", "low", "high"), interval="note_range")
 def plot_event(result: Drawable, *, ax: Axes | None = None) -> Axes:
     """Draw the difference of units with and without the measure by periods since its start, with intervals.
 

@@ -34,6 +34,7 @@ _LABEL_GAP = 11.0  # points between two names, so that they do not cover each ot
         "quality_line",
         "quadrant",
     ),
+    interval="note_range",
 )
 def plot_plane(result: Drawable, *, ax: Axes | None = None) -> Axes:
     """Draw units by quantity and quality with their intervals; those that do much but poorly stand out and are named.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@themed("dj.rank(…)", needs=("unit", "level", "code", "rank", "rank_low", "rank_high"))
+@themed("dj.rank(…)", needs=("unit", "level", "code", "rank", "rank_low", "rank_high"), interval="note_rank_range")
 def plot_ranks(result: Drawable, *, most: int = 12, ax: Axes | None = None) -> Axes:
     """Draw the ranks of units with the places that are not ruled out, the first on top (a caterpillar plot).
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _ALIKE = 0.05  # points: a linked score that is printed as it was scored
 
 
-@themed("dj.trend(…)", needs=("unit", "code", "form", "period", "version", "score", "low", "high"))
+@themed(
+    "dj.trend(…)", needs=("unit", "code", "form", "period", "version", "score", "low", "high"), interval="note_range"
+)
 def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw one unit's score over the waves with its interval; the line breaks where the questions changed.
 
@@ -88,7 +90,11 @@ def _made_by_hand(result: Drawable, unit: str, code: str) -> dict[str, float]:
     return dict(zip(rows["period"], rows["value"].astype(float), strict=True))
 
 
-@themed("methods.link_versions(…)", needs=("unit", "code", "period", "version", "score", "as_scored", "low", "high"))
+@themed(
+    "methods.link_versions(…)",
+    needs=("unit", "code", "period", "version", "score", "as_scored", "low", "high"),
+    interval="note_range",
+)
 def plot_linked(result: Drawable, *, unit: str = "ALL", ax: Axes | None = None) -> Axes:
     """Draw one unit's linked scores over the months with their interval, and the whole beside it.
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@themed("dj.score(…)", needs=("unit", "level", "code", "form", "score", "low", "high"))
+@themed("dj.score(…)", needs=("unit", "level", "code", "form", "score", "low", "high"), interval="note_range")
 def plot_scores(result: Drawable, *, level: str | None = None, code: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw units with their interval, best on top; hidden units are listed beneath without a point.
 
