@@ -83,16 +83,20 @@ def most_common(rows: Iterable[Mapping[str, Any]], name: str) -> list[dict[str, 
     ]
 
 
-def day_words(day: str, language: str) -> str:
-    """Write an ISO day as a reader does.
+def day_words(day: str, language: str, *, year: bool = False) -> str:
+    """Write an ISO day as a reader does; with its year where it may lie in the next one.
 
     Examples
     --------
     >>> day_words("2026-10-08", "zh"), day_words("2026-10-08", "en")
     ('10月8日', '8 October')
+    >>> day_words("2027-01-08", "zh", year=True)
+    '2027年1月8日'
     """
     one = date.fromisoformat(day)
-    return f"{one.month}月{one.day}日" if language == "zh" else f"{one.day} {one:%B}"
+    if language == "zh":
+        return f"{one.year}年{one.month}月{one.day}日" if year else f"{one.month}月{one.day}日"
+    return f"{one.day} {one:%B} {one.year}" if year else f"{one.day} {one:%B}"
 
 
 def question_words(node: Node, language: str) -> str:

@@ -201,7 +201,7 @@ def _environment(language: str) -> Any:
     environment.filters["warning_turns"] = warning_turns
     environment.filters["most_common"] = most_common
     environment.filters["annex"] = lambda number: annex_words(number, language)
-    environment.filters["day"] = lambda day: day_words(str(day), language)
+    environment.filters["day"] = lambda day, year=False: day_words(str(day), language, year=year)
     environment.filters["verdict"] = lambda real: say(language, "beyond_error" if real else "within_error")
     environment.filters["reason"] = lambda reason: printed_reason(str(reason), language)
     environment.tests["known"] = lambda value: not pd.isna(value) and value != ""
