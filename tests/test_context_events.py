@@ -85,14 +85,17 @@ def test_a_wave_stands_at_the_days_it_was_asked(folder: Path):
 
 
 def test_labels_of_near_events_do_not_meet(folder: Path):
-    ws = with_events(folder, f"2026-05-06,{LONGEST},", "2026-05-06,Pay reform,", "2026-05-07,新食堂,", "2026-09-28,调整,")
+    ws = with_events(
+        folder, f"2026-05-06,{LONGEST},", "2026-05-06,Pay reform,", "2026-05-07,新食堂,", "2026-09-28,调整,"
+    )
     axes = dj.plot_trend(trend_of(ws))
     axes.figure.canvas.draw()
     boxes = [text.get_window_extent() for text in axes.texts if text.get_text()[:3] in ("05-", "09-")]
+    title = next(one for one in axes.get_children() if "固定跟踪题" in getattr(one, "get_text", str)())
     assert len(boxes) == 4
     for i, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[i + 1 :])
-        assert not box.overlaps(axes.title.get_window_extent())
+        assert not box.overlaps(title.get_window_extent())
         assert box.x0 > 0
         assert box.x1 < axes.figure.bbox.x1
 

@@ -22,7 +22,7 @@ _MOST_ROWS = 5  # of labels; beyond, marks carry their day alone, and the list b
 _DRAWN = 0.9  # of the width of a figure, about, lies between its axes
 
 
-def context_events(result: Drawable, unit: str) -> pd.DataFrame:
+def events_of(result: Drawable, unit: str) -> pd.DataFrame:
     """Return the events a trend brings that concern a unit: its own and those of the units above it, in order of time."""
     held = result.result if isinstance(result, Protected) else result
     if "context" not in held.parts:
@@ -44,18 +44,18 @@ def wave_place(period: str, fieldwork: Mapping[str, tuple[date, date]]) -> float
     return time_place(first + (last - first) / 2)
 
 
-def mark_events(ax: Axes, events: pd.DataFrame) -> None:
-    """Draw a dotted line for each event, its day and label above the axes, and move the title up by what they need.
+def mark_events(ax: Axes, events: pd.DataFrame) -> float:
+    """Draw a dotted line for each event, its day and label above the axes; returns the points above them that this takes.
 
     Parameters
     ----------
     ax
-        Axes of months (:func:`time_place`) that have their title and limits.
+        Axes of months (:func:`time_place`) that have their limits.
     events
         date (ISO), label; in order of time.
     """
     if events.empty:
-        return
+        return 0.0
     days = [time_place(date.fromisoformat(day)) for day in events["date"]]
     left, right = ax.get_xlim()
     left, right = min(left, days[0] - 0.2), max(right, days[-1] + 0.2)
@@ -79,7 +79,7 @@ def mark_events(ax: Axes, events: pd.DataFrame) -> None:
         ax.annotate("", xytext=(0, up), arrowprops=stalk, zorder=2.5, **at)
         ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
         ax.annotate(label, xytext=(start - place, up), va="bottom", fontsize=_SIZE, color=theme.INK, bbox=ground, **at)
-    ax.set_title(ax.get_title(), pad=14 + _LINE * (max(rows) + 1))
+    return _LINE * (max(rows) + 1)
 
 
 def _rows(places: Sequence[float], labels: Sequence[str], width: float) -> tuple[list[float], list[int]]:

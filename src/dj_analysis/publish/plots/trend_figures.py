@@ -13,7 +13,7 @@ from ...spec.periods import order as periods_in_order
 from .. import theme
 from ..wording import say
 from .common import Drawable, caption, new_axes, rows_of_code, shortened, themed
-from .context_marks import context_events, mark_events, wave_place
+from .context_marks import events_of, mark_events, wave_place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,8 +76,8 @@ def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, 
         ends = {"now": mean[-1], "low": np.nanmin(mean), "high": np.nanmax(mean)}
         ends = {name: in_form(float(value), "number") for name, value in ends.items()}
         title = say(spec.language, "figure_trend_now", **told, **ends)
-    caption(ax, title, int(np.isnan(mean[scored]).sum()), spec.language, "figure_hidden_waves")
-    mark_events(ax, context_events(result, unit))
+    above = mark_events(ax, events_of(result, unit))
+    caption(ax, title, int(np.isnan(mean[scored]).sum()), spec.language, "figure_hidden_waves", above=above)
     return ax
 
 
