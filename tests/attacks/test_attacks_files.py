@@ -708,7 +708,8 @@ def numbers_in(text: str) -> set[str]:
 
 SPOKEN = {  # what of each result a report says in words or tables
     "scores": ("n", "score", "low", "high", "favourable"), "response": ("n", "headcount", "rate"), "trend": ("score",),
-    "change": ("before", "now", "difference", "low", "high", "mix", "within", "items", "common_items"), "contrast": ("n", "score", "whole", "difference", "low", "high"),
+    "change": ("before", "now", "difference", "low", "high", "mix", "within", "items", "common_items"),
+    "contrast": ("n", "score", "whole", "difference", "low", "high"),
     "alerts": ("score", "probability", "n", "response"), "parts": ("n_before", "n", "difference", "contribution", "within", "mix"),
     "counts": ("units", "unnamed", "told", "heard"), "untrue": ("units", "untrue", "low", "high"), "seen": ("n", "share"), "without": ("difference",),
     "power": ("units", "fall", "single", "detected"), "linked": ("n_before", "n", "pairs", "linked_before", "linked"),
