@@ -156,14 +156,17 @@ def _keys_shown(table: pd.DataFrame) -> pd.DataFrame:
 
 _KEYS = ["period", "before_period", "level", "unit", "form", "code"]
 NOT_STATISTICS = ("period", "before_period", "level", "unit", "form", "code", "statistic", "cut", "reason", "se_source",
-                  "version", "warning", "warning_before", "rule", "covered_by")  # fmt: skip
+                  "version", "warning", "warning_before", "rule", "covered_by", "notified", "due", "review", "replied",
+                  "reply")  # fmt: skip
+#: Words of a warning; an empty one tells nothing.
+TOLD_IN_WORDS = ("warning", "warning_before", "rule", "covered_by", "notified", "due", "review", "replied", "reply")
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of which any number is told."""
     numbers = [c for c in table.columns if c not in NOT_STATISTICS]
     there = table[numbers].notna().any(axis=1)
-    for name in ("warning", "warning_before", "rule", "covered_by"):
+    for name in TOLD_IN_WORDS:
         if name in table:
             there |= table[name].fillna("") != ""
     return table[there]
