@@ -40,7 +40,7 @@ def plot_contributions(result: Drawable, *, unit: str = ALL, ax: Axes | None = N
     --------
     >>> axes = dj.plot_contributions(dj.methods.contributions(scores, before))
     >>> [label.get_text() for label in axes.get_yticklabels()]
-    ['负荷', '支持', '指数变化']
+    ['支持', '负荷', '指数变化']
     """
     spec, language = result.spec, result.spec.language
     table = result.table[(result.table["unit"] == unit) & result.table["contribution"].notna()]
