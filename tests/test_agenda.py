@@ -118,7 +118,8 @@ def test_many_warned_units_are_counted_cut_on_paper_and_whole_in_excel(offices):
         r"1\.(?:负荷|支持)。\d+家列名预警单位的主要方面，得分[\d.]+分，.*?正向评价率较低的是“题[一二三四]”", said
     )
     assert re.search(
-        r"1\.针对(?:负荷|支持)（\d+家单位）：.+?（建议由.+?牵头，(?:20\d\d年)?\d+月\d+日前启动，20\d\d年\d+月\d+日评估成效）", said
+        r"1\.针对(?:负荷|支持)（\d+家单位）：.+?（建议由.+?牵头，(?:20\d\d年)?\d+月\d+日前启动，20\d\d年\d+月\d+日评估成效）",
+        said,
     )
     assert re.search(
         r"四、提请审议事项。1\.审议2026年三季度员工思想动态情况。2\.审议对\d+家列名预警单位拟采取的\d+项措施", said
