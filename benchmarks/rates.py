@@ -125,7 +125,7 @@ def table(record: list[dict[str, str]]) -> str:
         "# Rates of false statements",
         "",
         f"`python benchmarks/rates.py`; every cell is in `rates.csv`. contrast, compare: waves with any unit named, claimed {RATE:.2f};"
-        " score: units outside their interval, claimed .05. Beyond the 99 % bound of so many waves: **bold**.",
+        " score: units outside their interval, claimed .05. Beyond the 99 % bound of so many waves (score: of units in so many waves): **bold**.",
         "Index / dimensions / items; `–` nothing judged there (answers pile up among few), `(.4)` the share of units that is judged.",
         "50 → 15 holds for 15 → 50 too: the two have the same p.",
         "",
@@ -134,7 +134,8 @@ def table(record: list[dict[str, str]]) -> str:
     ]
     for row in record:
         count = int(row["waves"])
-        bound = stats.binom.ppf(0.995, count, CLAIMED[row["method"]]) / count
+        tried = count * int(row["units"]) if row["method"] == "score" else count  # an interval of every unit
+        bound = stats.binom.ppf(0.995, tried, CLAIMED[row["method"]]) / tried
         written = []
         for role in ROLES:
             rate, judged = float(row[f"{role}_rate"]), float(row[f"{role}_judged"])

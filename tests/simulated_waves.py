@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse, special
+from scipy import optimize, sparse, special
 
 from dj_analysis.judge.contrast import chances
 from dj_analysis.judge.moderated import chance
@@ -44,15 +44,21 @@ class Population:
     truth: np.ndarray
 
 
-def population(kind: str, weights: str = "equal", missing: float = 0.0, seed: int = 1) -> Population:
-    """Draw the persons of a population: a general attitude, one towards each dimension, and their own noise."""
+def population(
+    kind: str, weights: str = "equal", missing: float = 0.0, seed: int = 1, lowered: float = 0.0
+) -> Population:
+    """Draw the persons of a population: a general attitude, one towards each dimension, and their own noise.
+
+    ``lowered``: everybody thinks so much worse that the mean falls by so many points; the answers stay on the scale.
+    """
     rng = np.random.default_rng([seed, 20261129])
     general, part, own = rng.standard_normal(PEOPLE), *(rng.standard_normal((PEOPLE, k)) for k in (DIMENSIONS, ITEMS))
     latent = np.sqrt(0.35) * general[:, None] + np.sqrt(0.15) * part.repeat(2, axis=1) + np.sqrt(0.5) * own
     kinds = rng.choice(len(POPULATIONS[kind]), PEOPLE, p=[share for share, _ in POPULATIONS[kind]])
     items = np.zeros((PEOPLE, ITEMS))
+    worse = _worse(kind, lowered) if lowered else 0.0
     for number, (_, options) in enumerate(POPULATIONS[kind]):
-        cuts = special.ndtri(np.cumsum(options)[:-1])
+        cuts = special.ndtri(np.cumsum(options)[:-1]) + worse
         rows = kinds == number
         items[rows] = 25.0 * np.searchsorted(cuts, latent[rows])
     items[rng.random((PEOPLE, ITEMS)) < missing] = np.nan
@@ -70,6 +76,16 @@ def population(kind: str, weights: str = "equal", missing: float = 0.0, seed: in
         if column[-1] == len(summands):
             summands.append(values)
     return Population(np.column_stack(summands), np.array(column), (w * x).sum(axis=0) / w.sum(axis=0))
+
+
+def _worse(kind: str, points: float) -> float:
+    """Return by how much cuts between the options lie higher for everybody when the mean falls by so many points."""
+
+    def mean(worse: float) -> float:
+        cuts = ((share, special.ndtri(np.cumsum(options)[:-1])) for share, options in POPULATIONS[kind])
+        return sum(25 * share * float(special.ndtr(-own - worse).sum()) for share, own in cuts)
+
+    return float(optimize.brentq(lambda worse: mean(worse) - mean(0) + points, -5, 5))
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
@@ -128,6 +144,21 @@ def any_named(p: np.ndarray, rate: float, together: bool = True) -> dict[str, np
         tests = np.isfinite(family).sum(axis=1)[:, None]
         with np.errstate(invalid="ignore"):
             named[role] = (ordered <= rate * np.arange(1, family.shape[1] + 1) / np.maximum(tests, 1)).any(axis=1)
+    return named
+
+
+def units_named(p: np.ndarray, rate: float, together: bool = True) -> np.ndarray:
+    """Tell which units Benjamini and Hochberg's rule names, units × waves × codes; families as in :func:`any_named`."""
+    by_wave = p.reshape(len(p), -1, CODES)
+    named = np.zeros(by_wave.shape, dtype=bool)
+    for codes in ROLES.values():
+        family = by_wave[:, :, codes].transpose(1, 0, 2)
+        family = family.reshape(len(family), -1, 1) if together else family
+        ordered, tests = np.sort(family, axis=1), np.isfinite(family).sum(axis=1, keepdims=True)
+        rank = np.arange(1, family.shape[1] + 1)[:, None]
+        with np.errstate(invalid="ignore"):
+            largest = np.where(ordered <= rate * rank / np.maximum(tests, 1), ordered, -1.0).max(axis=1)
+            named[:, :, codes] = by_wave[:, :, codes] <= largest
     return named
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import special, stats
-from simulated_waves import CODES, ROLES, any_named, compare_p, contrast_p, planted, population, waves
+from simulated_waves import CODES, ROLES, any_named, compare_p, contrast_p, planted, population, units_named, waves
 from small import codebook_of, plain_table
 from statsmodels.stats.multitest import multipletests
 from trials import trials
@@ -132,6 +132,20 @@ def test_planted_falls_are_found_as_often_as_before(people: int, points: float, 
     sums = {name: values[:, ::CODES] for name, values in planted(sums, points, 20).items()}
     q = np.array([multipletests(p, method="fdr_bh")[1] for p in contrast_p(sums).T])
     assert (q[:, :20] <= RATE).mean() >= least
+
+
+@pytest.mark.parametrize(("points", "least"), [(8.0, 0.15), (12.0, 0.6)])
+def test_units_that_answer_worse_are_found_near_the_end(points: float, least: float, quick: None):
+    """Ten of 200 units of 20 at mean 86: index; nearly as often as by the true tail of a mean known beforehand (.34 for 8 points)."""
+    others, fallen = population("mean 86"), population("mean 86", lowered=points)
+    assert others.truth[0] - fallen.truth[0] == pytest.approx(points, abs=0.3)
+    blocks = [next(waves(people, units, 20, 30, seed=units)) for people, units in ((fallen, 10), (others, 190))]
+    p = contrast_p({name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]})
+    named = units_named(p, RATE)
+    assert named[:10, :, 0].mean() >= least
+    any_unit = any_named(p, RATE)
+    for role, codes in ROLES.items():
+        np.testing.assert_array_equal(named[:, :, codes].any(axis=(0, 2)), any_unit[role])
 
 
 def test_prior_of_variances_known_beforehand():

@@ -714,3 +714,38 @@ def test_the_wider_interval_of_alpha_near_the_end_of_the_scale(options: tuple[fl
     assert feldt <= wider
     if options[4] > 0.8:
         assert feldt < 0.85 * 400
+
+
+def near_end(rows: int, options: tuple[float, ...]) -> pd.DataFrame:
+    draw = np.random.default_rng(7)
+    frame = pd.DataFrame(likert(draw, options, (rows, len(ITEMS))), columns=ITEMS)
+    x = likert(draw, options, (rows, 3))
+    return frame.assign(a1=x[:, 0], a2=6 - x[:, 1], a3=x[:, 2], unit="P")
+
+
+@pytest.mark.parametrize(("options", "rows", "why"), [
+    ((0.005, 0.010, 0.030, 0.110, 0.845), 60, reasons.ALPHA_NEAR_END), ((0.005, 0.010, 0.030, 0.110, 0.845), 499, reasons.ALPHA_NEAR_END),
+    ((0.005, 0.010, 0.030, 0.110, 0.845), 500, ""), ((0.01, 0.03, 0.08, 0.27, 0.61), 49, reasons.ALPHA_NEAR_END),
+    ((0.01, 0.03, 0.08, 0.27, 0.61), 50, ""), ((0.61, 0.27, 0.08, 0.03, 0.01), 49, reasons.ALPHA_NEAR_END),
+    ((0.06, 0.14, 0.30, 0.32, 0.18), 20, ""),
+])  # fmt: skip
+def test_alpha_near_an_end_of_few_is_description_only(options: tuple[float, ...], rows: int, why: str):
+    table = reliability(survey(near_end(rows, options), units=None)).table
+    row = table.query("scale == 'A' and coefficient == 'alpha'").iloc[0]
+    assert row["reason"] == why
+    assert np.isnan(row["low"]) == np.isnan(row["high"]) == bool(why)
+    assert np.isfinite(row["estimate"])
+
+
+def test_no_interval_of_alpha_would_hold_among_few_near_the_end():
+    """What is not said would be untrue: of 95 % intervals hardly 90 hold at the ceiling with 100 persons."""
+    draw, options = np.random.default_rng(29), (0.005, 0.010, 0.030, 0.110, 0.845)
+    true, held = rel.alpha(np.cov(likert(draw, options, (400_000, 4)).T)), 0
+    for _ in range(400):
+        x = likert(draw, options, (100, 4))
+        covariance = np.cov(x.T)
+        normal = rel.feldt(rel.alpha(covariance), 100, 4)
+        free = rel.distribution_free(covariance, x.mean(axis=0), rel.influence_sums(x), 100)
+        held += min(normal[0], free[0]) <= true <= max(normal[1], free[1])
+    assert rel.too_few_near_end(94.5, 100)
+    assert held < stats.binom.ppf(0.005, 400, 0.95)

@@ -36,6 +36,7 @@ NO_SURE_GAP = "no_sure_gap"
 NO_MEASURE_FOR_ITEMS = "no_measure_for_items"
 DESCRIPTION_ONLY = "description_only"
 PILED_UP = "piled_up"
+ALPHA_NEAR_END = "alpha_near_end"
 NOBODY_LINKED = "nobody_linked"
 FEW_LINKED = "few_linked"
 
@@ -71,6 +72,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     PILED_UP: (
         "作答集中于一端而人数较少，不作判断",
         "answers pile up at one end and respondents are few, not judged",
+    ),
+    ALPHA_NEAR_END: (
+        "作答集中于一端而人数较少，不给区间，仅作情况描述",
+        "answers pile up at one end and respondents are few: no interval, description only",
     ),
     NOBODY_LINKED: ("无人作跨期对应", "nobody linked both waves"),
     FEW_LINKED: (

@@ -35,6 +35,7 @@ from .item_statistics import (
     kmo,
     omegas,
     sums_by_total,
+    too_few_near_end,
     upper_lower,
 )
 from .moments import MISSING, Answers, Covariances, Missing, Moments, moments_of, read_answers
@@ -46,7 +47,7 @@ SAME_UNITS, SAME_ELEMENT = "all_targets_have_same_score", "all_units_same_elemen
 #: What a reason about persons' answers says of units' marks.
 _OF_UNITS = {
     reasons.NO_ANSWERS: reasons.MISSING_VALUE, reasons.ONE_PERSON: reasons.TOO_FEW_TO_JUDGE, reasons.NO_VARIANCE: SAME_UNITS,
-    NO_ITEM_VARIANCE: SAME_ELEMENT,
+    NO_ITEM_VARIANCE: SAME_ELEMENT, reasons.ALPHA_NEAR_END: reasons.DESCRIPTION_ONLY,
 }  # fmt: skip
 
 KEYS = ("period", "level", "unit", "form", "scale")
@@ -79,6 +80,10 @@ class ItemSet:
     def points(self, answers: np.ndarray) -> np.ndarray:
         """Convert answers (… × items) to points 0–100."""
         return (answers - [item.minimum for item in self.items]) * self.factors
+
+    def mean_points(self, covariances: Covariances) -> float:
+        """Return the mean of all items, 0–100 points, from the moments of answers that were scaled by :attr:`factors`."""
+        return float(np.mean(covariances.mean - self.factors * [item.minimum for item in self.items]))
 
     @property
     def factors(self) -> np.ndarray:
@@ -126,7 +131,8 @@ def reliability(
         ``median``: missing answers count as the item's median over the whole wave.
     confidence
         Of alpha's interval, the only coefficient that has one: the farther limits of two (Feldt 1965, exact for normal answers;
-        Maydeu-Olivares, Coffman & Hartmann 2007, for any). Near the end of the scale it needs some 200 persons.
+        Maydeu-Olivares, Coffman & Hartmann 2007, for any). Near the end of the scale no interval of few persons holds: there is none
+        below 500 persons within 10 points of an end, below 50 within 25, and alpha is description only (仅作情况描述).
 
     Returns
     -------
@@ -183,7 +189,7 @@ def reliability(
                     item_medians = np.array([medians.get(code, np.nan) for code in scale.codes])
                     covariances = moments.covariances(missing, item_medians).scaled(scale.factors)
                     moved = sum((influence[u][i] for u in finest_units if u in sums), _no_influence(scale))
-                    rows += [(*keys, *row) for row in _coefficients(covariances, moved, missing, confidence)]
+                    rows += [(*keys, *row) for row in _coefficients(scale, covariances, moved, missing, confidence)]
                     items += _item_rows(keys, scale, moments, covariances, ends[i] if root else {})
     common = {
         "period": survey.period, "periods": (survey.period,), "spec": survey.spec, "withheld": survey.withheld,
@@ -210,7 +216,7 @@ def _of_units(scores: Scores, by: str | Sequence[str] | None, missing: Missing, 
         x = points[list(scale.codes)].to_numpy(float)
         moments, keys = moments_of(x, None, scale.codes), (scores.period, level, ALL, scale.form, scale.code)
         covariances = moments.covariances(missing, pd.DataFrame(x).median().to_numpy())
-        rows += [(*keys, *row) for row in _coefficients(covariances, influence_sums(x), missing, confidence)]
+        rows += [(*keys, *row) for row in _coefficients(scale, covariances, influence_sums(x), missing, confidence)]
         items += _item_rows(keys, scale, moments, covariances, upper_lower(sums_by_total(x)))
     rows, items = ([(*row[:-1], _OF_UNITS.get(row[-1], row[-1])) for row in some] for some in (rows, items))
     return _result(rows, items, inherited(scores))
@@ -296,10 +302,14 @@ def _limits(
     return float(np.fmin(low, free[0])), float(np.fmax(high, free[1]))
 
 
-def _coefficients(covariances: Covariances, influence: np.ndarray, missing: Missing, confidence: float) -> list[tuple]:
+def _coefficients(
+    scale: ItemSet, covariances: Covariances, influence: np.ndarray, missing: Missing, confidence: float
+) -> list[tuple]:
     """Rows of one scale: coefficient, estimate, low, high, n, method, reason."""
     values, why = _estimates(covariances)
     bounds = {"alpha": _limits(values["alpha"], covariances, influence if missing == "listwise" else None, confidence)}
+    if np.isfinite(bounds["alpha"][0]) and too_few_near_end(scale.mean_points(covariances), covariances.effective):
+        bounds, why = {}, {"alpha": reasons.ALPHA_NEAR_END} | why
     rows = []
     for name, method in METHODS.items():
         default = "" if name in ("alpha", *_TESTS) else reasons.NO_ERROR_SOURCE  # the others have no interval
