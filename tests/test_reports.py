@@ -231,7 +231,8 @@ def test_english_report(office, tmp_path):
     ):
         assert f"{number}. {section}" in text
     assert re.search(r"Annex \d\. Notes", text)
-    own = set("".join(REPLIES))  # what units replied stands as they wrote it
+    events = dj.open_workspace(office).context().table["label"]
+    own = set("".join([*REPLIES, *events]))  # what units replied and what the office noted stand as they wrote it
     assert not [c for c in text if "\u4e00" <= c <= "\u9fff" and c not in own], "Chinese words in the English report"
 
 

@@ -126,3 +126,39 @@ def test_a_unit_hidden_in_one_wave_has_no_warning_of_it(folder: Path):
     hidden = replace(scores, withheld={"2026Q3": frozenset({("branch", "B11")})})
     row = dj.alerts(hidden).table.set_index(["level", "unit"]).loc[("branch", "B11")]
     assert (row["warning"], row["reason"]) == ("", "too_few_to_judge")
+
+
+@pytest.fixture
+def red(tmp_path: Path) -> Path:
+    """B11 around the middle in every wave, the others above."""
+    waves = [leaning({"B11": 3}, seed, 200 * seed) for seed in (1, 2, 3)]
+    return office(tmp_path / "office", *waves, periods=PERIODS)
+
+
+def measures_of_b11(folder: Path, *events: str) -> dj.Workspace:
+    """A measure of B11 that was due in the second wave, and what was entered of it."""
+    measure = "obligation,kind,unit,opened,due\nM1,measure,B11,2026-02-01,2026-05-01\n"
+    (folder / "obligations.csv").write_text(measure, "utf-8")
+    entered = ["obligation,state,time", "M1,agreed,2026-02-02", *events]
+    (folder / "obligation_events.csv").write_text("\n".join(entered) + "\n", "utf-8")
+    return dj.open_workspace(folder)
+
+
+def test_red_with_a_measure_overdue_is_black_in_the_history_too(red: Path):
+    without = warnings_of(dj.open_workspace(red).alerts())
+    assert without["2026Q2", "B11"] in ("orange", "red")
+    assert without["2026Q3", "B11"] == "red"
+    found = warnings_of(measures_of_b11(red).alerts())
+    assert found["2026Q1", "B11"] == without["2026Q1", "B11"]  # not due on its last day
+    assert found["2026Q3", "B11"] == "black"
+    # A measure begun in time, or late but before the wave's last day, is not overdue.
+    assert warnings_of(measures_of_b11(red, "M1,started,2026-06-01").alerts()) == without
+
+
+def test_what_is_entered_of_a_measure_later_moves_no_warning_that_is_kept(red: Path):
+    ws = measures_of_b11(red)
+    for period in PERIODS:
+        ws.close(period)
+    was = warnings_of(ws.alerts())
+    assert was["2026Q3", "B11"] == "black"
+    assert warnings_of(measures_of_b11(red, "M1,started,2026-04-01").alerts()) == was

@@ -8,6 +8,7 @@ from typing import Literal
 
 from .errors import DjError, Problems
 from .file_access import is_lock, open_books, open_notice
+from .measure.intake.context_events import load_context
 from .measure.intake.indicator_values import load_teams, load_values
 from .measure.intake.obligation_tables import load_obligations
 from .measure.intake.score_sheets import load_ratings
@@ -59,6 +60,7 @@ def check_folder(folder: str | Path) -> Problems:
     load_teams(settings, spec, problems)
     load_ratings(settings, spec, problems)
     load_obligations(settings, spec, problems)
+    load_context(settings, spec, problems)
     try:
         Store(folder / ".dj").check_key()
     except DjError as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 About = Literal["persons", "units"]
-Programme = Literal["survey", "indicators", "ratings", "requests", "events", "obligations", "legacy"]
+Programme = Literal["survey", "indicators", "ratings", "requests", "events", "obligations", "legacy", "context"]
 
 PURPOSE = "本指数反映员工工作生活状况与关切，用于改进管理和帮扶，不用于评价、奖惩、任免个人。"
 PURPOSE_EN = (

@@ -10,6 +10,7 @@ import pandas as pd
 
 from .errors import Problems, UsageError, unknown
 from .folder import questions_of_indicators
+from .measure.intake.context_events import events_between, load_context
 from .measure.intake.indicator_values import ReleasedValues, indicators_of, load_teams, load_values, periods_of
 from .measure.intake.legacy import load_legacy
 from .measure.intake.obligation_tables import load_obligations
@@ -22,6 +23,8 @@ from .spec.periods import order, parse, up_to
 from .spec.settings import Settings, Source
 from .spec.specification import Specification
 from .spec.units import excluded_units
+
+_LAST_DAY = "9999-12-31"
 
 
 class UnitTables:
@@ -143,6 +146,22 @@ class UnitTables:
         basis = tuple(one for one in legacy.basis if one.period in kept)
         same = {"period": kept[-1] if kept else "", "periods": tuple(kept), "basis": basis}
         return legacy.remade(table, **same) if kept else None
+
+    def context(self, until: str = "") -> Result | None:
+        """Return dated events an office wrote down (context.csv, 背景事件), None where there are none.
+
+        They are marked in the trend (``dj.trend(waves, context=ws.context())``); nothing is computed from them.
+
+        Parameters
+        ----------
+        until
+            Only events up to the last day of this period.
+        """
+        problems = Problems()
+        context = load_context(self.settings, self.spec, problems)
+        raise_for(problems)
+        last = str(parse(until).end) if until else _LAST_DAY
+        return events_between(context, "", last)
 
     def teams(self, period: str | None = None) -> pd.DataFrame:
         """Return teams and their stars (team, branch, period, star), for :func:`dj_analysis.stars`: of one period, or of all."""

@@ -43,7 +43,8 @@ class WarningHistory:
         """Return the warnings of every wave, in order: the history that ``dj.alerts`` reads persistence from.
 
         A closed wave is judged once, by the cut points and rules it was closed with, and kept in the store; an open one is
-        judged by those that hold now.
+        judged by those that hold now. Measures count as they stood on the last day of the wave, by what had been entered of
+        them when it was first judged: an entry that comes later moves nothing that is kept.
 
         Parameters
         ----------
@@ -102,7 +103,8 @@ class WarningHistory:
             scores = replace(scores, spec=with_cut_points(scores.spec, frozen.get("cut_points", {})))
         change = compare(scores, self._of_units(before), self.pairs(wave, before)) if before is not None else None
         history = self._as_alerts(earlier, list(dict.fromkeys(earlier["period"])), (), {})
-        judged = alerts(scores, change, history, draws=0).table
+        work = self.obligations(kind="measure")  # as they stood on the last day of the wave
+        judged = alerts(scores, change, history, work, draws=0).table
         if frozen is not None:
             self.store.keep_warnings(frozen["store"], judged)
         return judged

@@ -61,6 +61,7 @@ from .release.protect import Protected, protect
 from .release.sheets import row_table, rows_holding, tally
 from .release.store import Kept, Store
 from .release.waves import (
+    context_plans,
     indicator_plans,
     legacy_plans,
     obligation_plans,
@@ -192,6 +193,7 @@ class Workspace(UnitTables, WarningHistory):
             plans |= indicator_plans([indicators_of(self._indicator_values.now, self.spec, one) for one in months])
             plans |= rating_plans(self._all_ratings, period)
             plans |= legacy_plans(self.legacy())
+            plans |= context_plans(self.context())
             plans |= obligation_plans(self._all_obligations, period)
             self._plans[period] = ReleasePlan(period, max(self.spec.min_group, FLOOR), plans, self.store.secret)
         return self._plans[period]

@@ -10,7 +10,7 @@ import math
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 import dj_analysis as dj
 from dj_analysis import methods
 from dj_analysis.errors import Problems
+from dj_analysis.judge.alerts import NOT_JUDGED
 from dj_analysis.measure.intake.obligation_tables import obligations_of
+from dj_analysis.spec.interventions import Intervention, InterventionLibrary
 from dj_analysis.spec.periods import parse
 from dj_analysis.spec.schemas import OBLIGATION_EVENTS, OBLIGATIONS
 
@@ -154,14 +156,17 @@ def _keys_shown(table: pd.DataFrame) -> pd.DataFrame:
 
 _KEYS = ["period", "before_period", "level", "unit", "form", "code"]
 NOT_STATISTICS = ("period", "before_period", "level", "unit", "form", "code", "statistic", "cut", "reason", "se_source",
-                  "version", "warning", "warning_before", "rule", "covered_by")  # fmt: skip
+                  "version", "warning", "warning_before", "rule", "covered_by", "notified", "due", "review", "replied",
+                  "reply")  # fmt: skip
+#: Words of a warning; an empty one tells nothing.
+TOLD_IN_WORDS = ("warning", "warning_before", "rule", "covered_by", "notified", "due", "review", "replied", "reply")
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of which any number is told."""
     numbers = [c for c in table.columns if c not in NOT_STATISTICS]
     there = table[numbers].notna().any(axis=1)
-    for name in ("warning", "warning_before", "rule", "covered_by"):
+    for name in TOLD_IN_WORDS:
         if name in table:
             there |= table[name].fillna("") != ""
     return table[there]
@@ -346,7 +351,12 @@ def published(company: Company, ws: Any, periods: Sequence[str] = ()) -> dict[st
         change = dj.compare(scores[now], scores[before])
         tell("change", change, "response")
         if now == waves[-1]:
-            tell("alerts", all_named(dj.alerts(scores[now], change=change)))
+            alerts = all_named(dj.alerts(scores[now], change=change))
+            tell("alerts", alerts)
+            safe = dj.protect(proposed(every_unit_warned(alerts), scores[now]), plan)
+            tables["measures"] = [
+                gaps_told(company, one.printed().table) for one in (safe, safe.part("drivers"), safe.part("paths"))
+            ]
     tell("trend", dj.trend(list(scores.values())))
     return tables
 
@@ -361,6 +371,31 @@ def all_named(alerts: Any) -> Any:
     reviews = obligations_of(rows, pd.DataFrame(columns=list(OBLIGATION_EVENTS.names)), alerts.spec, problems)
     assert not problems
     return methods.after_review(alerts, reviews, parse(alerts.period).end)
+
+
+def every_unit_warned(alerts: Any) -> Any:
+    """The same warnings, with one of every unit that is judged: the most that measures may ever be proposed for."""
+    table, unjudged = alerts.table, alerts.table["reason"].isin(NOT_JUDGED)
+    return alerts.remade(table.assign(warning=table["warning"].where(unjudged | (table["warning"] != ""), "orange")))
+
+
+def proposed(alerts: Any, now: Any) -> Any:
+    """Measures for every gap of these units: a library with one measure for each question."""
+    tree = now.spec.codebook.at(now.period).tree
+    library = tuple(Intervention(f"M{leaf.code}", leaf.parent, (leaf.code,), 5, 1) for leaf in tree.leaves)
+    spec = replace(now.spec, interventions=InterventionLibrary(library, owned=True))
+    return dj.propose(alerts, None, replace(now, spec=spec), start=str(parse(now.period).end))
+
+
+def gaps_told(company: Company, table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of proposals as what they tell of: a dimension or question of the unit, and of the unit above it is held against."""
+    levels = dict(company.units[["unit", "level"]].itertuples(index=False)) | {"ALL": "ALL"}
+    table = table[table["n"].notna()]
+    parts = [table.assign(code=table[name]) for name in ("driver", "item") if name in table]
+    own = pd.concat(parts, ignore_index=True)
+    units = own[own["against"].isin(levels)] if "against" in own else own.iloc[:0]
+    above = units.assign(unit=units.get("against"), level=units.get("against", pd.Series(dtype="str")).map(levels))
+    return pd.concat([own, above], ignore_index=True)[["period", "level", "unit", "form", "code", "n"]]
 
 
 def suppressed_naively(company: Company) -> dict[str, Told]:
@@ -396,7 +431,7 @@ def attack(company: Company, waves: Mapping[str, Told], *, signed: bool = False)
     return leaks, tried
 
 
-SINGLE = ("scores", "contrast", "trend", "alerts")  # what tells of one wave only
+SINGLE = ("scores", "contrast", "trend", "alerts", "measures")  # what tells of one wave only
 
 
 def attacked(seeds: Iterable[int], waves: int) -> dict[str, Any]:

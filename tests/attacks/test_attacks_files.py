@@ -44,16 +44,19 @@ from companies import Company, company_of, sheets
 from matplotlib.colors import Normalize, to_hex
 from offices import office as small_office
 from offices import people as small_people
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis import methods
 from dj_analysis.judge.alerts import reason_words
+from dj_analysis.judge.contributions import REST
 from dj_analysis.publish import theme
 from dj_analysis.publish.blocks import MIME
 from dj_analysis.publish.exports.formats import FORMATS
 from dj_analysis.publish.parameters import reports
 from dj_analysis.publish.scope import Scope
 from dj_analysis.publish.sentences import day_words
+from dj_analysis.publish.wording import say
 from dj_analysis.spec import assessment
 from dj_analysis.spec.columns import columns, header, in_form, kind_of, value_word, written
 
@@ -560,13 +563,15 @@ def state_of(folder: Path) -> State:
     """By the public way: protect, then printed."""
     ws = dj.open_workspace(folder)
     plan, scores = ws.release_plan(NOW), ws.scores(NOW)
-    change = dj.compare(scores, ws.scores(BEFORE))
+    pairs = ws.pairs(NOW, BEFORE)
+    change = dj.compare(scores, ws.scores(BEFORE), pairs)
     alerts = dj.alerts(
         scores, change=change, history=ws.alerts(before=NOW), work=ws.obligations(kind="measure"), seed=1
     )
     named = methods.after_review(alerts, ws.obligations(kind="human_review"), ws.scope("ALL", NOW).asof)
     results = {"scores": scores, "change": change, "alerts": named}
     results |= {"parts": methods.contributions(scores, ws.scores(BEFORE), change)}
+    results |= {"power": methods.power_after(change, seed=1)}
     results |= {"contrast": dj.contrast(scores), "trend": dj.trend([ws.scores(wave) for wave in ws.until(NOW)])}
     if ws.has_answers(NOW):
         answers = ws.released(NOW)
@@ -575,6 +580,7 @@ def state_of(folder: Path) -> State:
     safe = {name: dj.protect(result, plan) for name, result in results.items()}
     safe |= {"response": safe["scores"].part("response"), "change_response": safe["change"].part("response")}
     safe |= {"untrue": safe["alerts"].part("expected"), "counts": safe["alerts"].part("counts")}
+    safe |= {"linked": safe["change"].part("pairs")} if pairs else {}
     return State({name: part.printed().table for name, part in safe.items()}, scores.table, plan)
 
 
@@ -641,7 +647,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
         dj.open_workspace(company.folder).withdraw(NOW, gone["BBA"]["respondent"])
         patch.setattr("dj_analysis.publish.notebooks._execute", run_here)
         state = state_of(company.folder)
-        for unit, lang in [("ALL", "en"), ("CA", "zh"), ("BBC", "en"), ("BAB", "zh")]:
+        for unit, lang in [("ALL", "en"), ("CA", "zh"), ("BBC", "en"), ("BAB", "zh")][: trials(4, 2)]:
             report_here(made, f"after-{unit}", may_tell(state, company.folder, unit, lang))
     told = made.reports[0].told
     made.hidden = told.truth[told.truth["unit"].isin(told.hidden)]
@@ -703,9 +709,11 @@ def numbers_in(text: str) -> set[str]:
 
 SPOKEN = {  # what of each result a report says in words or tables
     "scores": ("n", "score", "low", "high", "favourable"), "response": ("n", "headcount", "rate"), "trend": ("score",),
-    "change": ("before", "now", "difference", "low", "high", "mix", "within", "items", "common_items"), "contrast": ("difference",),
-    "alerts": ("score", "probability", "n", "response"), "parts": ("contribution",),
+    "change": ("before", "now", "difference", "low", "high", "mix", "within", "items", "common_items"),
+    "contrast": ("n", "score", "whole", "difference", "low", "high"),
+    "alerts": ("score", "probability", "n", "response"), "parts": ("n_before", "n", "difference", "contribution", "within", "mix"),
     "counts": ("units", "unnamed", "told", "heard"), "untrue": ("units", "untrue", "low", "high"), "seen": ("n", "share"), "without": ("difference",),
+    "power": ("units", "fall", "single", "detected"), "linked": ("n_before", "n", "pairs", "linked_before", "linked"),
 }  # fmt: skip
 
 
@@ -754,24 +762,37 @@ def numbered(table: pd.DataFrame) -> list[str]:
     return [name for name in table.columns if name in columns() and kind_of(name).form not in ("text", "flag")]
 
 
+def row_by_words(told: Told, kind: str, head: list[str], row: list[str]) -> tuple[pd.Series, dict[str, int]]:
+    """The row of a result that has the words of this row of a table in the columns of its keys."""
+    spec, table = told.spec, told.tables[kind]
+    if kind == "parts":
+        by_unit = header("child", spec.language) in head
+        table = table[(table["unit"] == told.unit) & (table["part"] == ("unit" if by_unit else "dimension"))]
+    say_words = {
+        "level": spec.level_label, "null": lambda word: value_word("null", word, spec.language), "code": spec.code_label,
+        "warning": lambda word: value_word("warning", word, spec.language), "fall": lambda fall: written(fall, "fall"),
+        "child": lambda unit: say(spec.language, "rest") if unit == REST else spec.unit_label(unit),
+    }  # fmt: skip
+    wanted = pd.Series(True, table.index)
+    for name, words in say_words.items():
+        if name in table and header(name, spec.language) in head:
+            wanted &= table[name].map(words) == row[head.index(header(name, spec.language))]
+    assert wanted.sum() == 1, (kind, head, row)
+    places = {header(name, spec.language, list(table.columns)): name for name in numbered(table)}
+    return table[wanted].iloc[0], {places[label]: place for place, label in enumerate(head) if label in places}
+
+
 def rows_told(told: Told, head: list[str], row: list[str]) -> tuple[pd.Series, dict[str, int]]:
     """The row of the results that a row of a table shows, and where its numbers stand: column → place."""
     say_column = {name: header(name, told.spec.language) for name in ("unit", "code", "difference", "warning")}
     kind = "change" if say_column["difference"] in head else "alerts" if say_column["warning"] in head else "scores"
-    kind = "untrue" if header("null", told.spec.language) in head else kind
+    marked = {"untrue": "null", "power": "detected", "linked": "pairs", "parts": "contribution", "contrast": "whole"}
+    for one, name in marked.items():
+        if one in told.tables and header(name, told.spec.language, list(told.tables[one].columns)) in head:
+            kind = one
     table = told.tables[kind]
-    if kind == "untrue":
-        keys = {header(name, told.spec.language): name for name in ("level", "null", "warning")}
-        said = {name: row[head.index(label)] for label, name in keys.items()}
-        level = table["level"].map(told.spec.level_label) == said["level"]
-        words = [
-            table[name].map(lambda word, name=name: value_word(name, word, told.spec.language))
-            for name in ("null", "warning")
-        ]
-        wanted = level & (words[0] == said["null"]) & (words[1] == said["warning"])
-        assert wanted.sum() == 1, (kind, head, row)
-        places = {header(name, told.spec.language, list(table.columns)): name for name in numbered(table)}
-        return table[wanted].iloc[0], {places[label]: place for place, label in enumerate(head) if label in places}
+    if kind in ("untrue", "power", "parts"):
+        return row_by_words(told, kind, head, row)
     table = table[table["form"] == "anchors"] if "form" in table else table
     names = [told.spec.unit_label(unit, level) for unit, level in zip(table["unit"], table["level"], strict=True)]
     wanted = pd.Series(table["unit"] == told.unit)
@@ -1136,7 +1157,8 @@ def test_what_two_reports_say_of_a_unit_differs_by_nobody_or_by_enough(office):
 def test_nothing_is_drawn_where_no_printed_number_is(office):
     for left in office.reports:
         for kind, drawn in figures_of(left).items():
-            if kind not in ("heat", "warnings"):  # colours and letters; names and words are looked at below
+            # Colours, letters, and bars that begin where the one before ended: names and words are looked at below.
+            if kind not in ("heat", "warnings", "contributions"):
                 rows = shown_in(kind, left.told)
                 assert strays(kind, drawn, left.told).size == 0, (left.name, kind)
                 marks = len(drawn.points) / (3 if kind == "scores" else 1)  # a point and the two ends of its range

@@ -23,7 +23,7 @@ from .answers import AnswerModel, Wave, draw_answers
 from .disputed_values import appeal_tables, planted_appeals, with_first_releases
 from .effects import Shifts
 from .exports import write_wave
-from .files import write_csv, write_declarations
+from .files import context_events, write_csv, write_declarations
 from .indicators import draw_teams, draw_values
 from .layout import Layout, is_full
 from .planted_measures import measure_tables, planted_measures
@@ -158,6 +158,7 @@ class Company:
         for name, tables in zip(("obligations", "obligation_events"), both, strict=True):
             if appeals or measures:
                 write_csv(folder / f"{name}.csv", pd.concat(tables, ignore_index=True))
+        write_csv(folder / "context.csv", context_events(self.spec.units, self.periods))
         teams = draw_teams(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)
         write_csv(folder / "teams.csv", teams)
         marks = draw_marks(self.spec.units, self.periods[-1], self.seed, planted=not self.planted.empty)

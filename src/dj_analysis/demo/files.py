@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,7 @@ from ..spec.rubrics import Rubric
 from ..spec.schemas import CODEBOOK, INDICATORS, RUBRICS, SCALES
 from ..spec.specification import Specification
 from ..spec.tree import Node
-from ..spec.units import Unit, Units
+from ..spec.units import ALL, Unit, Units
 from . import names
 from .exports import fieldwork
 from .layout import Layout, is_full
@@ -31,6 +32,7 @@ README = """# {name} · 合成数据
 - `impact-assessment.toml` 影响评估(合成)· `responses/` 各季度答卷(问卷星导出的样子,格式有意各不相同)
 - `indicators.csv`、`indicator_values.csv` 支部对标指标 · `teams.csv` 班组星级
 - `obligations.csv`、`obligation_events.csv` 上季措施、预警通气反馈和复核申请（有则列）
+- `context.csv` 背景事件（日期和名称，只作标注）
 - `rubrics.csv` 评价细则 · `ratings.csv` 自评、检查组评分、竞标评分、支部互查、群众评议、四个一
 
 生成参数:{employees} 人,{branches} 个党支部,{quarters} 个季度(截至 {last}),种子 {seed}。
@@ -57,6 +59,13 @@ def write_declarations(folder: Path, spec: Specification, layout: Layout, seed: 
     write_csv(folder / "headcounts.csv", spec.headcounts.astype({"headcount": int}))
     write_csv(folder / "indicators.csv", _nodes(spec.indicators.nodes, INDICATORS.names))
     write_csv(folder / "rubrics.csv", _rubrics(spec.rubrics))
+
+
+def context_events(units: Units, periods: Sequence[str]) -> pd.DataFrame:
+    """Return two dated events: one of the whole before the last wave, one of the first unit below it a quarter earlier."""
+    first, latest = units.children(ALL)[0].unit, parse(periods[-1])
+    days = [latest.shift(-1).start + timedelta(14), latest.start + timedelta(19)]
+    return pd.DataFrame({"date": [str(day) for day in days], "label": names.EVENTS, "unit": [first, ""]})
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

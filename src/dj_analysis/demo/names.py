@@ -23,6 +23,9 @@ PLACES = (
     ("墨渚", "Mozhu"),
 )
 
+#: What happened in the enterprise, in order of time: in one unit, in all of it.
+EVENTS = ("机构调整到位", "启用新食堂")
+
 DEPARTMENTS = (
     ("办公室", "General Office"),
     ("发展策划部", "Planning"),

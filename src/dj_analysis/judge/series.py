@@ -10,10 +10,12 @@ import pandas as pd
 
 from ..errors import UsageError
 from ..measure.common_items import asked_items, common_items, enough_in_common, on_common_items
+from ..measure.intake.context_events import events_between
 from ..measure.scores import KEYS, STATISTICS, Scores
 from ..result import Result
 from ..spec import reasons
 from ..spec.codebook import Codebook
+from ..spec.periods import parse
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Trend(Result):
     """
 
 
-def trend(waves: Sequence[Scores], legacy: Result | None = None) -> Trend:
+def trend(waves: Sequence[Scores], legacy: Result | None = None, context: Result | None = None) -> Trend:
     """Put waves in one table, anchors only: the full form is a level of its own wave and never joined to a pulse.
 
     Parameters
@@ -35,6 +37,9 @@ def trend(waves: Sequence[Scores], legacy: Result | None = None) -> Trend:
         Scores in order of time; at least one.
     legacy
         Earlier figures made by hand (``ws.legacy()``): they come along as part ``legacy`` and are drawn as a line of their own.
+    context
+        Dated events (``ws.context()``): those from the first day of the first period to the last day of the last come along as
+        part ``context`` and are marked; nothing is computed from them.
 
     Returns
     -------
@@ -84,8 +89,18 @@ def trend(waves: Sequence[Scores], legacy: Result | None = None) -> Trend:
         periods=tuple(scores.period for scores in waves), about=last.about, programme=last.programme, spec=last.spec,
         withheld={period: rows for scores in waves for period, rows in scores.withheld.items()},
         basis=tuple(basis for scores in waves for basis in scores.basis),
-        parts={"legacy": legacy} if legacy is not None and len(legacy.table) else {},
+        parts=_told_beside(waves, legacy, context),
     )  # fmt: skip
+
+
+def _told_beside(waves: Sequence[Scores], legacy: Result | None, context: Result | None) -> dict[str, Result]:
+    """Return what is drawn beside the scores: figures made by hand, and the events within the series."""
+    by_hand = {"legacy": legacy} if legacy is not None and len(legacy.table) else {}
+    periods = [parse(one) for part in by_hand.values() for one in part.periods]
+    periods += [parse(scores.period) for scores in waves]
+    first, last = min(one.start for one in periods), max(one.end for one in periods)
+    events = events_between(context, str(first), str(last))
+    return by_hand | ({"context": events} if events is not None else {})
 
 
 _ROW = ["level", "unit", "form", "code"]

@@ -67,6 +67,15 @@ class Scope:
         below = [unit.level for unit in self._units.below(self.unit) if unit.tree == tree]
         return [level for level in self._units.levels if level in set(below)]
 
+    def context(self, trend: Protected) -> Protected | None:
+        """Return the events a trend marks for the unit: its own and those of the units above; None where there are none."""
+        if "context" not in trend.result.parts:
+            return None
+        events = trend.part("context").where(
+            unit=list(dict.fromkeys([ALL, self.unit, *self._units.ancestors(self.unit)]))
+        )
+        return events if len(events.table) else None
+
     @property
     def level(self) -> str:
         """Level of the unit reported."""

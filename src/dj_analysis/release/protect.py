@@ -179,7 +179,7 @@ def _digest(result: Result) -> str:
 
 _ABOUT = {
     "survey": ("persons",), "ratings": ("persons", "units"), "requests": ("persons",), "indicators": ("units",),
-    "events": ("units",), "legacy": ("units",), "obligations": ("units",),
+    "events": ("units",), "legacy": ("units",), "obligations": ("units",), "context": ("units",),
 }  # fmt: skip
 
 

@@ -111,6 +111,13 @@ def legacy_plans(legacy: Result | None) -> dict[Wave, WavePlan]:
     return {("legacy", basis.period): WavePlan(Mask(None, {}), basis) for basis in legacy.basis}
 
 
+def context_plans(context: Result | None) -> dict[Wave, WavePlan]:
+    """Return what may be seen of context events: all of them, for they tell of no people."""
+    if context is None:
+        return {}
+    return {("context", basis.period): WavePlan(Mask(None, {}), basis) for basis in context.basis}
+
+
 def obligation_plans(obligations: Obligations, period: str) -> dict[Wave, WavePlan]:
     """Return what may be seen of obligations in the months around a period: all of it, for they are units' work.
 

@@ -203,6 +203,16 @@ LEGACY = Schema(
     ),
     ("unit", "period", "code"),
 )
+CONTEXT = Schema(
+    "context",
+    "背景事件(机构调整、薪酬改革、启用新食堂等):只在历期图上标注日期,不表示因果",
+    (
+        TableColumn("date", "发生日期(年-月-日)", required=True, example="2026-05-06"),
+        TableColumn("label", "事件,不超过 30 字,不写个人", required=True, example="启用新食堂"),
+        TableColumn("unit", "所涉单位的代码或名称,空=全体", example=""),
+    ),
+    ("date", "unit", "label"),
+)
 #: The four stages of the review of a value: 支部上报, 管理部门审查, 专责汇总, 领导审核发布.
 REVIEW_STAGES = ("reported", "checked", "compiled", "released")
 INDICATOR_VALUES = Schema(
@@ -350,7 +360,7 @@ RESPONSES = Schema(
 SCHEMAS = {
     s.name: s
     for s in (
-        CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, TEAMS, LEGACY, RUBRICS, RATINGS, OBLIGATIONS,
+        CODEBOOK, SCALES, UNITS, HEADCOUNTS, INDICATORS, INDICATOR_VALUES, TEAMS, LEGACY, CONTEXT, RUBRICS, RATINGS, OBLIGATIONS,
         OBLIGATION_EVENTS, INTERVENTIONS, RESPONSES,
     )
 }  # fmt: skip

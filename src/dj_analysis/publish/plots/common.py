@@ -104,9 +104,9 @@ def hatched(column: int, row: int, filled: bool = True) -> Any:
     return Rectangle((column, row), 1, 1, facecolor=face, edgecolor=theme.HATCH, hatch="////", lw=0)
 
 
-def caption(ax: Axes, title: str, hidden: int, language: str, key: str = "figure_hidden") -> None:
-    """Write the title, and beneath the figure how many units are not shown."""
-    ax.set_title(textwrap.fill(title, 56 if language == "en" else 30), pad=14)
+def caption(ax: Axes, title: str, hidden: int, language: str, key: str = "figure_hidden", *, above: float = 0) -> None:
+    """Write the title, beneath it ``above`` points of room, and beneath the figure how many units are not shown."""
+    ax.set_title(textwrap.fill(title, 56 if language == "en" else 30), pad=14 + above)
     if hidden:
         ax.annotate(
             say(language, key, count=hidden), (1, 0), xycoords="axes fraction", xytext=(0, -34), textcoords="offset points",

@@ -40,11 +40,13 @@ def plot_contributions(result: Drawable, *, unit: str = ALL, ax: Axes | None = N
     --------
     >>> axes = dj.plot_contributions(dj.methods.contributions(scores, before))
     >>> [label.get_text() for label in axes.get_yticklabels()]
-    ['负荷', '支持', '指数变化']
+    ['支持', '负荷', '指数变化']
     """
     spec, language = result.spec, result.spec.language
     table = result.table[(result.table["unit"] == unit) & result.table["contribution"].notna()]
-    parts = table[table["part"] == "dimension"].sort_values("contribution", kind="stable")
+    parts = table[table["part"] == "dimension"].sort_values(
+        "contribution", kind="stable", key=lambda told: told.round(9)
+    )
     left = float(table.loc[table["part"] == "left_of_dimensions", "contribution"].sum())
     names = [shortened(spec.code_label(str(code))) for code in parts["code"]]
     sizes = parts["contribution"].astype(float).tolist()

@@ -10,10 +10,10 @@ import numpy as np
 from ...release.protect import Protected
 from ...spec.columns import in_form
 from ...spec.periods import order as periods_in_order
-from ...spec.periods import parse
 from .. import theme
 from ..wording import say
 from .common import Drawable, caption, new_axes, rows_of_code, shortened, themed
+from .context_marks import events_of, mark_events, wave_place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,8 @@ def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, 
     Parameters
     ----------
     result
-        What :func:`dj_analysis.trend` returned, protected or not.
+        What :func:`dj_analysis.trend` returned, protected or not. Waves stand at the days they were asked, so that dated
+        events it brings (context.csv) stand before or after them as they were.
 
     Examples
     --------
@@ -47,8 +48,7 @@ def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, 
     table = table.set_index("period").reindex(order).reset_index()
     table["version"] = table["version"].fillna("")
     ax = ax or new_axes(height=2.9)
-    starts = [parse(period).start for period in order]
-    x = np.array([12 * day.year + day.month for day in starts])  # a quarter without a wave leaves its place empty
+    x = np.array([wave_place(period, spec.fieldwork) for period in order])  # a quarter without a wave leaves a gap
     mean, low, high = (table[name].astype(float).to_numpy() for name in ("score", "low", "high"))
     for start, stop in _runs(table["version"].tolist()):
         part = slice(start, stop)
@@ -76,7 +76,8 @@ def plot_trend(result: Drawable, *, unit: str = "ALL", code: str | None = None, 
         ends = {"now": mean[-1], "low": np.nanmin(mean), "high": np.nanmax(mean)}
         ends = {name: in_form(float(value), "number") for name, value in ends.items()}
         title = say(spec.language, "figure_trend_now", **told, **ends)
-    caption(ax, title, int(np.isnan(mean[scored]).sum()), spec.language, "figure_hidden_waves")
+    above = mark_events(ax, events_of(result, unit))
+    caption(ax, title, int(np.isnan(mean[scored]).sum()), spec.language, "figure_hidden_waves", above=above)
     return ax
 
 
