@@ -152,14 +152,14 @@ class LeafScores:
         many = math.floor(span) + 1 if span < MOST_CODES else 0
         #: Steps of each code, and points; the first is of none.
         self.values = np.append(np.nan, np.arange(many, dtype=float))
-        self.scores = 100 * self.values / _whole(span)
-        self.points = 100 / _whole(span)
+        self.scores = 100 * self.values / whole_or_float(span)
+        self.points = 100 / whole_or_float(span)
 
     def of(self, steps: Steps) -> Scored:
         """Score the answers of a block."""
         codes = steps.codes if len(self.values) > 1 else None
         none = np.full(len(steps.codes), np.nan) if codes is None else None
-        return Scored(codes, none if steps.parts is None else 100 * steps.parts / _whole(self.span))
+        return Scored(codes, none if steps.parts is None else 100 * steps.parts / whole_or_float(self.span))
 
 
 class LeafMeans:
@@ -168,7 +168,7 @@ class LeafMeans:
     def __init__(self, leaves: Sequence[Node], least: int):
         self.leaves, self.least = leaves, least
         self.multiples, self.unit = multiples_of(leaves)
-        self.weights = [_whole(leaf.weight) for leaf in leaves]
+        self.weights = [whole_or_float(leaf.weight) for leaf in leaves]
         self.values = np.array([np.nan])
         self.whole = all(isinstance(value, int) for value in [*self.multiples, *self.weights, self.unit])
         if self.whole:
@@ -212,9 +212,11 @@ class LeafMeans:
 
     def _numbers(self, mine: Sequence[Steps]) -> np.ndarray:
         """Score rows one by one, terms added from left to right."""
-        total = _sum(np.where(s.answered, s.numbers, 0.0) * m for s, m in zip(mine, self.multiples, strict=True))
-        weight = _sum(s.answered * w for s, w in zip(mine, self.weights, strict=True))
-        count = _sum(s.answered.astype(np.int64) for s in mine)
+        total = left_to_right(
+            np.where(s.answered, s.numbers, 0.0) * m for s, m in zip(mine, self.multiples, strict=True)
+        )
+        weight = left_to_right(s.answered * w for s, w in zip(mine, self.weights, strict=True))
+        count = left_to_right(s.answered.astype(np.int64) for s in mine)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where((count >= self.least) & (weight > 0), 100 * total / (weight * self.unit), np.nan)
 
@@ -229,11 +231,11 @@ class NodeMeans:
     def of(self, scores: Sequence[np.ndarray]) -> Scored:
         """Score a block from the scores of its children, terms added from left to right."""
         there = [~np.isnan(score) for score in scores]
-        total = _sum(
+        total = left_to_right(
             np.where(t, score, 0.0) * float(c.weight) for t, score, c in zip(there, scores, self.children, strict=True)
         )
-        weight = _sum(t * float(c.weight) for t, c in zip(there, self.children, strict=True))
-        count = _sum(t.astype(np.int64) for t in there)
+        weight = left_to_right(t * float(c.weight) for t, c in zip(there, self.children, strict=True))
+        count = left_to_right(t.astype(np.int64) for t in there)
         with np.errstate(divide="ignore", invalid="ignore"):
             return Scored(None, np.where((count >= self.least) & (weight > 0), total / weight, np.nan))
 
@@ -263,21 +265,22 @@ def as_numbers(scored: Scored, values: np.ndarray) -> np.ndarray:
 
 def multiples_of(leaves: Sequence[Node]) -> tuple[list[float | int], float | int]:
     """Return factors that bring leaves of different ranges to one unit; integral where ranges and weights are."""
-    ranges = [_whole(leaf.maximum - leaf.minimum) for leaf in leaves]
-    weights = [_whole(leaf.weight) for leaf in leaves]
+    ranges = [whole_or_float(leaf.maximum - leaf.minimum) for leaf in leaves]
+    weights = [whole_or_float(leaf.weight) for leaf in leaves]
     if all(isinstance(value, int) for value in ranges + weights):
         unit = math.lcm(*(int(value) for value in ranges))
         return [int(w) * (unit // int(r)) for w, r in zip(weights, ranges, strict=True)], unit
     return [w / r for w, r in zip(weights, ranges, strict=True)], 1
 
 
-def _sum(terms: Iterable[np.ndarray]) -> np.ndarray:
+def left_to_right(terms: Iterable[Any]) -> Any:
+    """Add terms (arrays or expressions) from left to right, the same order everywhere."""
     first, *rest = list(terms)
     for term in rest:
         first = first + term
     return first
 
 
-def _whole(value: float) -> int | float:
+def whole_or_float(value: float) -> int | float:
     """Return an int where the number is whole, so that integers stay integral."""
     return int(value) if float(value).is_integer() else float(value)

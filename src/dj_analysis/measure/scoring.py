@@ -13,7 +13,7 @@ from ..spec.bands import Bands
 from ..spec.specification import CROSS
 from ..spec.tree import Node, Tree
 from .answer_blocks import ROWS, blocks_of
-from .block_scores import multiples_of
+from .block_scores import left_to_right, multiples_of, whole_or_float
 from .engines import collected, expressed
 from .scored_cells import Plan, plan_cells
 from .unitsums import UnitSums
@@ -154,28 +154,30 @@ def _clean(leaf: Node, dtype: Any, lib: Library) -> Any:
         value = value.cast(lib.Float64)
     else:
         raise UsageError(f"列 {leaf.code} 的类型是 {dtype},应为数字 (a number column is needed)")
-    low, high = _whole(leaf.minimum), _whole(leaf.maximum)
+    low, high = whole_or_float(leaf.minimum), whole_or_float(leaf.maximum)
     return ((value - low) if leaf.direction == 1 else (high - value)).alias(f"_r:{leaf.code}")
 
 
 def _mean_of_leaves(leaves: list[Node], least: int, lib: Library) -> Any:
     multiples, unit = multiples_of(leaves)
     present = [(~lib.col(f"_r:{leaf.code}").is_null()).cast(lib.Int64) for leaf in leaves]
-    total = _sum(lib.col(f"_r:{leaf.code}").fill_null(0) * m for leaf, m in zip(leaves, multiples, strict=True))
-    weight = _sum(p * _whole(leaf.weight) for p, leaf in zip(present, leaves, strict=True))
-    return lib.when(_sum(present) >= least, weight > 0).then(100 * total / (weight * unit))
+    total = left_to_right(
+        lib.col(f"_r:{leaf.code}").fill_null(0) * m for leaf, m in zip(leaves, multiples, strict=True)
+    )
+    weight = left_to_right(p * whole_or_float(leaf.weight) for p, leaf in zip(present, leaves, strict=True))
+    return lib.when(left_to_right(present) >= least, weight > 0).then(100 * total / (weight * unit))
 
 
 def _mean_of_nodes(children: list[Node], form: str, leaves: set[str], least: int, lib: Library) -> Any:
     scores = [_leaf_score(c, lib) if c.code in leaves else lib.col(f"{form}__{c.code}") for c in children]
     present = [(~score.is_null()).cast(lib.Int64) for score in scores]
-    total = _sum(score.fill_null(0.0) * float(c.weight) for score, c in zip(scores, children, strict=True))
-    weight = _sum(p * float(c.weight) for p, c in zip(present, children, strict=True))
-    return lib.when(_sum(present) >= least, weight > 0).then(total / weight)
+    total = left_to_right(score.fill_null(0.0) * float(c.weight) for score, c in zip(scores, children, strict=True))
+    weight = left_to_right(p * float(c.weight) for p, c in zip(present, children, strict=True))
+    return lib.when(left_to_right(present) >= least, weight > 0).then(total / weight)
 
 
 def _leaf_score(leaf: Node, lib: Library) -> Any:
-    return 100 * lib.col(f"_r:{leaf.code}") / _whole(leaf.maximum - leaf.minimum)
+    return 100 * lib.col(f"_r:{leaf.code}") / whole_or_float(leaf.maximum - leaf.minimum)
 
 
 def _check_ranges(frame: Any, outside: Sequence[Node], weight: str | None, *, valid: bool) -> None:
@@ -200,16 +202,3 @@ def _check_ranges(frame: Any, outside: Sequence[Node], weight: str | None, *, va
 
 
 _ENDS: Mapping[str, Callable[[Any], Any]] = {"low": lambda column: column.min(), "high": lambda column: column.max()}
-
-
-def _sum(terms: Iterable[Any]) -> Any:
-    """Add terms from left to right, the same order on every engine."""
-    first, *rest = list(terms)
-    for term in rest:
-        first = first + term
-    return first
-
-
-def _whole(value: float) -> int | float:
-    """Return an int where the number is whole, so that integer columns stay integral."""
-    return int(value) if float(value).is_integer() else float(value)
