@@ -12,7 +12,7 @@ import pandas as pd
 
 from .act.notices import Notices, notices
 from .judge.alerts import STATISTICS, TOGETHER, Alerts, alerts
-from .judge.change import compare
+from .judge.change import Change, compare
 from .judge.pairs import Pairs
 from .measure.basis import Basis
 from .measure.obligation_states import Obligations
@@ -87,10 +87,8 @@ class WarningHistory:
         --------
         >>> ws.notices("2026Q3", "2026-09-28").table[["unit", "warning", "due"]]  # doctest: +SKIP
         """
-        now, before = self._of_units(period), self.earlier(period)
-        change = compare(now, self._of_units(before)) if before is not None else None
-        work = self.obligations(kind="measure")
-        return notices(alerts(now, change, self.alerts(period), work, draws=0), start)
+        now, work = self._of_units(period), self.obligations(kind="measure")
+        return notices(alerts(now, self._change(period, now), self.alerts(period), work, draws=0), start)
 
     def _judged(self, wave: str, earlier: pd.DataFrame) -> pd.DataFrame:
         """Return the warnings of one wave, from the store where it is closed and was judged before."""
@@ -98,16 +96,21 @@ class WarningHistory:
         kept = self.store.warnings(frozen["store"]) if frozen is not None else None
         if kept is not None:
             return kept
-        scores, before = self._of_units(wave), self.earlier(wave)
+        scores = self._of_units(wave)
         if frozen is not None:
             scores = replace(scores, spec=with_cut_points(scores.spec, frozen.get("cut_points", {})))
-        change = compare(scores, self._of_units(before), self.pairs(wave, before)) if before is not None else None
+        change = self._change(wave, scores)
         history = self._as_alerts(earlier, list(dict.fromkeys(earlier["period"])), (), {})
         work = self.obligations(kind="measure")  # as they stood on the last day of the wave
         judged = alerts(scores, change, history, work, draws=0).table
         if frozen is not None:
             self.store.keep_warnings(frozen["store"], judged)
         return judged
+
+    def _change(self, wave: str, scores: Scores) -> Change | None:
+        """Return how units changed since the wave before, by linked people where enough are; None in the first wave."""
+        before = self.earlier(wave)
+        return None if before is None else compare(scores, self._of_units(before), self.pairs(wave, before))
 
     def _of_units(self, wave: str) -> Scores:
         """Return the scores of units without those of group columns; those asked for last are held for the wave after."""
