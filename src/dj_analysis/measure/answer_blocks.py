@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 from polars.exceptions import PolarsError
 
-from ..errors import DataError
+from .engines import unreadable
 
 #: Rows of a block: its columns stay in the processor's cache while they are read once more.
 ROWS = 1 << 17
@@ -38,10 +38,8 @@ def blocks_of(frame: Any, names: Sequence[str], rows: int = ROWS) -> Iterator[pl
     try:
         for block in _batches(native, list(dict.fromkeys(names)), rows):
             yield from block.iter_slices(rows)
-    except (PolarsError, OSError) as error:  # what an engine says of a damaged file, whose header it could read
-        raise DataError(
-            f"数据读不出/the data cannot be read: {_first_line(error)}; 重新导出 (export it again)"
-        ) from None
+    except (PolarsError, OSError) as error:
+        raise unreadable(error) from None
 
 
 def _batches(native: Any, names: list[str], rows: int) -> Iterator[pl.DataFrame]:
@@ -66,7 +64,3 @@ def _of_arrow(native: Any, names: list[str], rows: int) -> Iterator[pl.DataFrame
         return
     table = chosen.collect("pyarrow") if isinstance(chosen, nw.LazyFrame) else chosen
     yield pl.DataFrame(pl.from_arrow(table.to_arrow()))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:200]

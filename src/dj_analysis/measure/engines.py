@@ -52,9 +52,14 @@ def collected(frame: Any) -> Any:
         return frame
     try:
         return frame.collect()
-    except ComputeError as error:  # what an engine says of a damaged file, whose header it could read
-        found = (str(error).splitlines() or [""])[0][:200]
-        raise DataError(f"数据读不出/the data cannot be read: {found}; 重新导出 (export it again)") from None
+    except ComputeError as error:
+        raise unreadable(error) from None
+
+
+def unreadable(error: Exception) -> DataError:
+    """Return the error for a damaged file whose header could be read, with the first line of what the engine says."""
+    found = (str(error).splitlines() or [""])[0][:200]
+    return DataError(f"数据读不出/the data cannot be read: {found}; 重新导出 (export it again)")
 
 
 def as_pandas(frame: Any) -> pd.DataFrame:

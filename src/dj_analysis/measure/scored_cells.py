@@ -10,7 +10,7 @@ from ..spec.tree import Node, Tree
 
 @dataclass(frozen=True)
 class Plan:
-    """Columns of the scoring expression, by which grouped sums are arranged."""
+    """Questions, nodes and cells that are scored, in the order in which their sums are arranged."""
 
     leaves: tuple[Node, ...]
     nodes: tuple[tuple[str, str], ...]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
 
@@ -82,36 +82,41 @@ def sum_frames(
     wrapped = nw.from_native(nw.to_native(frame, pass_through=True))
     schema = wrapped.collect_schema()
     plan = plan_cells(trees, schema.names())
-    scale = _weight_scale(wrapped, weight)
-    weighted = weight is not None and scale is not None
+    weights = _weights_told(wrapped, weight) if weight else None
+    weighted = weights is not None and weights.valid
+    scale = 2.0 ** math.ceil(math.log2(weights.most)) if weights is not None and weighted else 1.0
     wave = WaveSums(
-        plan, tuple(columns), favourable, low, index, weighted=weighted, scale=scale or 1.0, counts_only=counts_only
+        plan, tuple(columns), favourable, low, index, weighted=weighted, scale=scale, counts_only=counts_only
     )
     needed = [leaf.code for leaf in plan.leaves] + [c for c in (*columns.values(), weight) if c]
     for block in blocks_of(wrapped, needed or schema.names()[:1], rows):
         wave.add(block, columns, weight if weighted else None)
-    _check_ranges(wrapped, wave.outside, weight, valid=scale is not None)
+    _check_ranges(wrapped, wave.outside, weights)
     whole = {axis for axis, column in columns.items() if column and schema[column].is_float()}
     return {axis: wave.laid_out(axis, whole_keys=axis in whole) for axis in columns}
 
 
-def _weight_scale(frame: Any, weight: str | None) -> float | None:
-    """Return the power of two just above the largest weight; 1 without weights, None where one is missing or negative."""
-    if weight is None:
-        return 1.0
-    low, high, lost = _weights_told(frame, weight)
-    return None if lost or low < 0 or not 0 < high < math.inf else 2.0 ** math.ceil(math.log2(high))
+class _WeightsTold(NamedTuple):
+    """A column of respondents' weights: its name, the smallest and the largest, and how many rows have none."""
+
+    name: str
+    least: float
+    most: float
+    lost: int
+
+    @property
+    def valid(self) -> bool:
+        return not (self.lost or self.least < 0) and 0 < self.most < math.inf
 
 
-def _weights_told(frame: Any, weight: str) -> tuple[float, float, int]:
-    """Smallest and largest weight, and how many rows have none."""
+def _weights_told(frame: Any, weight: str) -> _WeightsTold:
     w = nw.col(weight).cast(nw.Float64)
     w = nw.when(~w.is_nan()).then(w)
     told = collected(
         frame.select(w.min().alias("low"), w.max().alias("high"), w.is_null().sum().alias("lost"))
     ).to_dict(as_series=False)
     low, high = (float(told[name][0]) if told[name][0] is not None else math.nan for name in ("low", "high"))
-    return low, high, int(told["lost"][0])
+    return _WeightsTold(weight, low, high, int(told["lost"][0]))
 
 
 def with_cross(frame: Any, columns: Iterable[str], name: str) -> Any:
@@ -180,25 +185,22 @@ def _leaf_score(leaf: Node, lib: Library) -> Any:
     return 100 * lib.col(f"_r:{leaf.code}") / whole_or_float(leaf.maximum - leaf.minimum)
 
 
-def _check_ranges(frame: Any, outside: Sequence[Node], weight: str | None, *, valid: bool) -> None:
-    """Note answers outside their range and invalid weights, all together."""
+def _check_ranges(frame: Any, outside: Sequence[Node], weights: _WeightsTold | None) -> None:
+    """Note answers outside their range and invalid weights, all together; extremes are looked for only where some are outside."""
     problems = Problems()
     columns = [nw.col(leaf.code).cast(nw.Float64) for leaf in outside]
     columns = [nw.when(~column.is_nan()).then(column) for column in columns]
-    ends = [f(column).alias(f"{name}{i}") for i, column in enumerate(columns) for name, f in _ENDS.items()]
+    ends = [end for i, x in enumerate(columns) for end in (x.min().alias(f"low{i}"), x.max().alias(f"high{i}"))]
     told = collected(frame.select(*ends)).to_dict(as_series=False) if ends else {}
     for i, leaf in enumerate(outside):
         extremes = f"{told[f'low{i}'][0]:g}–{told[f'high{i}'][0]:g}"
         allowed = f"{leaf.minimum:g}–{leaf.maximum:g}"
         advice = "改正数据或量表 (correct the data or the range)"
         problems.add(f"答案/responses: {leaf.code}", "out_of_range", extremes, allowed, advice)
-    if weight and not valid:
-        low, high, lost = _weights_told(frame, weight)
-        bad_weights = f"{low:g}–{high:g}" + (f",{lost} 行缺失/rows without" if lost else "")
+    if weights is not None and not weights.valid:
+        bad_weights = f"{weights.least:g}–{weights.most:g}"
+        bad_weights += f",{weights.lost} 行缺失/rows without" if weights.lost else ""
         problems.add(
-            f"答案/responses: {weight}", "weights", bad_weights, ">= 0,和 > 0", "改正权重 (correct the weights)"
+            f"答案/responses: {weights.name}", "weights", bad_weights, ">= 0,和 > 0", "改正权重 (correct the weights)"
         )
     problems.raise_if_any()
-
-
-_ENDS: Mapping[str, Callable[[Any], Any]] = {"low": lambda column: column.min(), "high": lambda column: column.max()}

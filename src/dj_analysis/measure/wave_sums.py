@@ -177,7 +177,7 @@ class WaveSums:
     def _sums(self, key: Key, axis: str, many: int) -> Sums:
         if self.counts_only:
             counts = self.counts[axis][:, 1 + list(self.scorers).index(key)] if axis in self.counts else np.zeros(0)
-            return together([{"n": np.append(counts, np.zeros(many - len(counts)))}], many, 1.0, alike=False)
+            return together([{"n": counts}], many, 1.0, alike=False)
         scorer, counted = self.scorers[key], self.occurrences[key].sums(axis)
         if isinstance(scorer, LeafScores):  # sums of whole steps are exact; they become points here
             counted = {name: of * scorer.points ** POWERS.get(name, (0, 0))[1] for name, of in counted.items()}
