@@ -63,6 +63,12 @@ def _four_ones() -> pd.DataFrame:
     return marks.assign(period="2026", rater="T1", kind="inspection")
 
 
+def _due_now(ws: dj.Workspace) -> Any:
+    """The measures of the office as if all were to be evaluated in this wave."""
+    work = ws.obligations(kind="measure")
+    return replace(work, table=work.table.assign(cycle=PERIOD))
+
+
 @pytest.fixture(scope="module")
 def ws(tmp_path_factory: pytest.TempPathFactory) -> dj.Workspace:
     made = dj.make_company(employees=900, branches=20, quarters=2, seed=3)
@@ -159,6 +165,7 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "before and after": lambda ws, s, now, before: dj.evaluate(
         dj.trend([before, now]), "before_after", start=PERIOD, lowest=3
     ),
+    "effects_due": lambda ws, s, now, before: methods.effects_due(dj.trend([before, now]), _due_now(ws)),
     "requests": lambda ws, s, now, before: _requests(),
     "track": lambda ws, s, now, before: dj.track(ws.obligations(kind="measure"), asof="2026-09-30"),
     "propose": lambda ws, s, now, before: dj.propose(_all_orange(now), None, now, start="2026-10-08"),

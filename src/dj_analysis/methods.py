@@ -1,6 +1,7 @@
 """Specialist methods by field; the functions needed every quarter are in the package itself."""
 
 from .act.effect_power import effect_power
+from .act.effects_due import effects_due
 from .act.notices import notices
 from .act.regression_to_mean import expected_return, regression_to_mean
 from .judge.calibration import calibrate
@@ -86,6 +87,7 @@ __all__ = [
     "efa",
     "effect_power",
     "effective_weights",
+    "effects_due",
     "enps",
     "expected_return",
     "first_probability",

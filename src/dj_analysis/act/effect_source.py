@@ -125,7 +125,8 @@ def _of_result(source: Result, level: str | None, code: str | None, below: str) 
         rows, notes = rows[rows["version"].isin(set(latest))], [LEFT_OUT_VERSIONS]
     rows = rows_below(rows.reset_index(drop=True), units, below)
     small = left_out(rows, source, ())
-    rows = rows[~small.to_numpy(bool) & rows["score"].notna().to_numpy()]
+    # A hidden row has no number of people to compare, and no score.
+    rows = rows[~small.fillna(True).to_numpy(bool) & rows["score"].notna().to_numpy()]
     series = pd.DataFrame(
         {"unit": rows["unit"].astype("str"), "period": rows["period"].astype("str"), "value": rows["score"].astype(float),
          "n": rows["n"].astype(float), "exposure": np.nan, "start": ""}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import UsageError
+from ..measure.survey_scores import score
 from ..spec.codebook import Codebook
 from ..spec.periods import parse
 from ..spec.rules import default_rules
@@ -16,7 +17,7 @@ from . import names
 from .answers import CARELESS, SELECTION, STRAIGHT, AnswerModel
 from .company import Company
 from .disputed_values import planted_appeals
-from .effects import draw_effects, no_effects
+from .effects import MEASURED, draw_effects, measured_branches, no_effects, with_measures
 from .indicators import MONTHS, REVIEW, SINCE, indicator_tree, kinds_of
 from .layout import Layout, draw_layout
 from .planted_measures import planted_measures
@@ -78,6 +79,11 @@ def make_company(
     model = AnswerModel(questions, staff, SELECTION, CARELESS, STRAIGHT) if planted else AnswerModel(questions, staff)
     shifts, effects = draw_effects(model, layout, rng) if planted else no_effects(model, layout)
     spec = _declared(layout, codebook, staff)
+    if planted and len(layout.periods) > 2:
+        before = Company(seed, layout.periods, spec, pd.DataFrame(effects), model, layout, shifts)
+        lowest = measured_branches(_observed(before, layout.periods[-3]), layout, effects)
+        shifts, helped = with_measures(shifts, lowest, model, layout)
+        effects += helped
     month = parse(f"{parse(layout.periods[-1]).end:%Y-%m}")
     for kind, unit, code, value in kinds_of(spec.units, planted):
         begins = month.shift(1 - SINCE.get(kind, MONTHS)).text
@@ -89,6 +95,12 @@ def make_company(
     effects += planted_marks(spec.units, layout.periods[-1], planted)
     table = pd.DataFrame(effects, columns=["kind", "unit", "code", "period_from", "value"])
     return Company(seed, layout.periods, spec, table, model, layout, shifts)
+
+
+def _observed(company: Company, period: str) -> dict[str, float]:
+    """Return the score of every branch in one wave, by which an office chooses whom to help."""
+    table = score(company.survey(period), by="branch").where(level="branch", code=MEASURED, form="anchors").table
+    return dict(zip(table["unit"], table["score"], strict=True))
 
 
 def _declared(layout: Layout, codebook: Codebook, staff: Staff) -> Specification:

@@ -59,7 +59,8 @@ class Company:
         in spreads of a month, in every indicator; ``much_but_poor``: so many spreads above the usual in the indicators of
         quantity and below it in those of quality; ``appeal_granted``, ``appeal_refused``: by how much the value first
         released was wrong, in the unit of the indicator, at most. ``measure_done``, ``measure_started``, ``measure_late``,
-        ``measure_overdue``, ``measure_dropped`` (code: that of the library): what became of a measure for a unit planted low.
+        ``measure_overdue``, ``measure_dropped`` (code: that of the library): what became of a measure for a unit planted low;
+        ``raised_by_measure``: points by which a dimension rises in the last wave, in branches that were lowest two waves before.
         Among score sheets, in points: ``team_severity`` (code: the team; positive is
         strict), ``self_bias`` of all, ``inflated_self`` of one branch beyond it, ``clear_bid`` (lead over the second), ``equal_bids``,
         ``strict_inspector`` (a branch among those that inspect each other), ``low_satisfaction`` of people; ``returned_marks``: correlation of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,9 @@ POSITION = {"管理人员": 4.0, "一线员工": -0.7}
 WEAK = (("D7", 0.15), ("D2", 0.5), ("D1", 1.0))  # dimension, and where in the series it sets in
 WEAK_POINTS, TREND_POINTS, TREND_WAVES = -8.0, 1.5, 8
 LOW_POINTS, LOW_SHARE = (-15.0, -12.0, -20.0, -24.0, -17.0), 0.025
+SMALLEST = 24  # staff of a branch of which ten people answer
+MEASURED, MEASURE_POINTS, MEASURED_SHARE = "D4", 8.0, 0.05  # a measure for the lowest branches that helps
+FEWEST_MEASURED, FEWEST_OTHERS = 3, 12
 
 Planted = tuple[str, str, str, str, float]  # kind, unit, code, period_from, value
 Shifts = tuple[np.ndarray, ...]  # latent shifts of each wave: cells × items
@@ -78,10 +81,48 @@ def _low_branches(layout: Layout) -> list[tuple[int, float]]:
     """Choose a few small city branches, large enough for ten respondents, with the points each lies below its city."""
     taken = {*layout.merged, layout.silent}
     fit = [b for b in np.argsort(layout.sizes, kind="stable").tolist() if layout.in_city[b] and b not in taken]
-    fit = [b for b in fit if layout.sizes[b] >= 24] or fit
+    fit = [b for b in fit if layout.sizes[b] >= SMALLEST] or fit
     count = max(1, round(LOW_SHARE * len(layout.home)))
     step = max(1, len(fit) // (3 * count))
     return [(b, LOW_POINTS[i % len(LOW_POINTS)]) for i, b in enumerate(fit[::step][:count])]
+
+
+def measured_branches(observed: Mapping[str, float], layout: Layout, planted: Sequence[Planted]) -> list[int]:
+    """Choose the branches that get a measure which helps: those with the lowest scores, as an office would.
+
+    Parameters
+    ----------
+    observed
+        Score of the dimension by branch, in the wave that the office looked at.
+    planted
+        What is planted already: branches planted low, and those of cities with a weak dimension, have measures of their own.
+    """
+    weak = {unit for kind, unit, *_ in planted if kind == "weak_dimension"}
+    taken = {unit for kind, unit, *_ in planted if kind in ("low_branch", "low_response")}
+    fit = [
+        b
+        for b in np.flatnonzero(layout.in_city & (layout.sizes >= SMALLEST)).tolist()
+        if layout.codes[b] in observed
+        and layout.codes[b] not in taken
+        and b not in layout.merged
+        and layout.place_code(int(layout.home[b])) not in weak
+    ]
+    count = max(FEWEST_MEASURED, round(MEASURED_SHARE * len(layout.home)))
+    if len(fit) < count + FEWEST_OTHERS:
+        return []
+    return sorted(sorted(fit, key=lambda b: observed[layout.codes[b]])[:count])
+
+
+def with_measures(
+    shifts: Shifts, branches: Sequence[int], model: AnswerModel, layout: Layout
+) -> tuple[Shifts, list[Planted]]:
+    """Raise the dimension of the measure in the last wave, in the branches that had it."""
+    items = np.flatnonzero([node.parent == MEASURED for node in model.questions.nodes])
+    last, planted = shifts[-1], []
+    for branch in branches:
+        last = _moved(last, model.staff.branch == branch, items, MEASURE_POINTS, model)
+        planted.append(("raised_by_measure", layout.codes[branch], MEASURED, layout.periods[-1], MEASURE_POINTS))
+    return (*shifts[:-1], last), planted
 
 
 def _with_trends(

@@ -34,9 +34,15 @@ def planted_measures(effects: Sequence[Planted], periods: Sequence[str]) -> list
     """Return measures for the units that were planted low before the last quarter; none where nothing is planted or there is but one.
 
     A unit with a weak dimension gets two measures of it, a low branch one of each of two dimensions, each unit others.
+    Branches whose dimension rises in the last wave had one of it two quarters before, which is evaluated now.
     """
     if len(periods) < 2:
         return []
+    helped = [
+        PlantedMeasure(unit, _of(code)[0], "done", periods[-3])
+        for kind, unit, code, *_ in effects
+        if kind == "raised_by_measure"
+    ]
     period, drivers = periods[-2], list(dict.fromkeys(one.driver for one in default_interventions()))
     wanted: list[tuple[str, Intervention]] = []
     for number, (kind, unit, code, since, _) in enumerate(effects):
@@ -46,7 +52,7 @@ def planted_measures(effects: Sequence[Planted], periods: Sequence[str]) -> list
             wanted += [(unit, one) for one in _of(code)[:2]]
         elif kind == "low_branch":
             wanted += [(unit, _of(drivers[(number + step) % len(drivers)])[step]) for step in (0, 1)]
-    return [
+    return helped + [
         PlantedMeasure(unit, one, OUTCOMES[place % len(OUTCOMES)], period)
         for place, (unit, one) in enumerate(wanted[:MOST])
     ]
