@@ -29,6 +29,7 @@ BRANCHES = [f"B{i:02d}" for i in range(1, 25)]
 CITY = {unit: "CA" if i < 18 else "CB" for i, unit in enumerate(BRANCHES)}
 BEFORE, BETWEEN, NOW = "2026Q1", "2026Q2", "2026Q3"
 PEOPLE = 12
+SKIPPED = "B22"
 DAYS = (6, 24, 40)  # after it was entered
 STEPS = {
     "agreed": ("agreed",),
@@ -52,6 +53,8 @@ def waves(tmp_path_factory: pytest.TempPathFactory) -> dj.Result:
         for unit, mean in zip(BRANCHES, lasting, strict=True):
             count = 6 if (unit, period) == (BRANCHES[-1], NOW) else PEOPLE
             answers[unit] = np.clip(rng.normal(mean, 15, (count, 2)), 0, 100).tolist()
+            if (unit, period) == (SKIPPED, BEFORE):  # ten people, one of whom skips the second question
+                answers[unit] = [*answers[unit][:9], [answers[unit][9][0], float("nan")]]
         scores.append(dj.score(wave(answers, period, units=units, dimensions=2), by=["city", "branch"]))
     return dj.trend(scores)
 
@@ -192,6 +195,24 @@ def test_a_unit_that_is_not_shown_takes_no_part(waves, work):
     exposed = methods.effects_due(waves, rows)
     assert dj.protect(exposed).table["beyond"].isna().all(), "it rests on a unit that is not shown"
     assert methods.effects_due(dj.protect(waves), work(("B24", "D1", NOW, "done"))) is None
+
+
+def test_a_unit_closed_for_one_question_takes_no_part_in_any_row(waves, work):
+    """The table is released as a whole; a unit whose second dimension is closed would close the first one too."""
+    rows = work(("B01", "D1", NOW, "done"), ("B02", "D2", NOW, "done"))
+    safe = dj.protect(waves)
+    closed = safe.table[(safe.table["unit"] == SKIPPED) & (safe.table["period"] == BEFORE)].set_index("code")
+    assert closed["score"].notna()[["D1", "D2"]].tolist() == [True, False], "the case is as described"
+    told = methods.effects_due(safe, rows)
+    ends = safe.table[(safe.table["level"] == "branch") & safe.table["period"].isin([BEFORE, NOW])]
+    hidden = set(ends.loc[ends["score"].isna(), "unit"])
+    assert {SKIPPED, "B24"} <= hidden
+    assert len(hidden) < 5
+    others = [unit for unit in BRANCHES if unit not in hidden | {"B01", "B02"}]
+    row = told.table[told.table["code"] == "D1"].iloc[0]
+    expected = line_of_others(*scores_of(waves, "D1"), ["B01"], others)
+    assert row["beyond"] == pytest.approx(expected["beyond"], abs=1e-9)
+    assert dj.protect(told).table["beyond"].notna().all()
 
 
 def test_anything_but_a_trend_and_obligations_is_refused(waves, work):

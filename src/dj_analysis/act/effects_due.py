@@ -62,7 +62,7 @@ def effects_due(waves: Trend, work: Obligations, *, below: str = ALL) -> Effects
     earlier value is that of the last wave that had ended when the measure was entered: the one the units were selected on. Units
     selected for low values mostly rise by themselves, so the change is held against the line of later on earlier values of units
     of the level with no measure begun, neither of their own nor of a unit above them (analysis of covariance; Barnett et al. 2005),
-    wherever in the company these are.
+    wherever in the company these are. Units take part that have a score for every code and wave of the table.
 
     Parameters
     ----------
@@ -95,7 +95,9 @@ def effects_due(waves: Trend, work: Obligations, *, below: str = ALL) -> Effects
     rows = rows[(rows["kind"] == MEASURE) & rows["fulfilled"].notna() & ~_given_up(rows, work)]
     within = [unit for unit in rows["unit"].unique() if below in (unit, *source.spec.units.ancestors(unit))]
     due = rows[(rows["cycle"] == last) & rows["unit"].isin(within)]
-    tried = [(group, _evaluated(waves, group, last, frozenset(rows["unit"]))) for group in _groups(source, due)]
+    groups = list(_groups(source, due))
+    complete = _with_every_score(source, groups)
+    tried = [(group, _evaluated(waves, group, last, frozenset(rows["unit"]), complete)) for group in groups]
     effects = [(group, effect) for group, effect in tried if effect is not None]
     if not effects:
         return None
@@ -140,13 +142,26 @@ def _groups(source: Trend, due: pd.DataFrame) -> Iterator[_Group]:
                     yield _Group(before, level, code, tuple(dict.fromkeys(units)))
 
 
-def _evaluated(waves: Any, group: _Group, last: str, busy: frozenset[str]) -> Effect | None:
+def _with_every_score(source: Trend, groups: list[_Group]) -> frozenset[tuple[str, str]]:
+    """Return the units with a score for every code and wave looked at, for the table is released as a whole or not at all."""
+    periods, codes = {group.before for group in groups} | {source.periods[-1]}, {group.code for group in groups}
+    table = source.table
+    form = "anchors" if "anchors" in set(table["form"]) else "full"
+    rows = table[table["period"].isin(periods) & table["code"].isin(codes) & (table["form"] == form)]
+    counts = rows[rows["score"].notna()].groupby(["level", "unit"]).size()
+    return frozenset(counts.index[counts == len(periods) * len(codes)])
+
+
+def _evaluated(
+    waves: Any, group: _Group, last: str, busy: frozenset[str], complete: frozenset[tuple[str, str]]
+) -> Effect | None:
     """Evaluate one group of units; None where none of them has a score in both waves."""
     try:
         series = unit_series(waves, None, None, level=group.level, code=group.code)
     except UsageError:  # no unit of the level is shown
         return None
     table = series.table[series.table["period"].isin([group.before, last])]
+    table = table[[(group.level, unit) in complete for unit in table["unit"]]]
     both = table.groupby("unit")["period"].transform("nunique") == 2
     units = series.common["spec"].units.at(last)
     chosen = table["unit"].isin(group.units)

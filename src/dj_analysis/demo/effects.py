@@ -95,9 +95,10 @@ def measured_branches(observed: Mapping[str, float], layout: Layout, planted: Se
     observed
         Score of the dimension by branch, in the wave that the office looked at.
     planted
-        What is planted already: branches planted low, and those of cities with a weak dimension, have measures of their own.
+        What is planted already: branches planted low, and those of cities with a weak dimension, have measures of their own; the
+        branches of a city with a trend do not move as the others do, which no comparison with them could tell from an effect.
     """
-    weak = {unit for kind, unit, *_ in planted if kind == "weak_dimension"}
+    apart = {unit for kind, unit, *_ in planted if kind in ("weak_dimension", "trend")}
     taken = {unit for kind, unit, *_ in planted if kind in ("low_branch", "low_response")}
     fit = [
         b
@@ -105,7 +106,7 @@ def measured_branches(observed: Mapping[str, float], layout: Layout, planted: Se
         if layout.codes[b] in observed
         and layout.codes[b] not in taken
         and b not in layout.merged
-        and layout.place_code(int(layout.home[b])) not in weak
+        and layout.place_code(int(layout.home[b])) not in apart
     ]
     count = max(FEWEST_MEASURED, round(MEASURED_SHARE * len(layout.home)))
     if len(fit) < count + FEWEST_OTHERS:
