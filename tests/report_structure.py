@@ -29,7 +29,9 @@ def html_problems(content: bytes, document: Document) -> list[str]:
     wrong = [f"{len(tree.all(one))} {one}" for one in ("main", "footer", "title") if len(tree.all(one)) != 1]
     levels = [int(name[1]) for name, _, _ in tree.elements if re.fullmatch(r"h[1-6]", name)]
     wrong += _skipped(levels)
-    wrong += [f"an empty {name}" for name in ("h1", "h2", "h3", "caption", "th") if "" in map(str.strip, tree.text_of(name))]
+    wrong += [
+        f"an empty {name}" for name in ("h1", "h2", "h3", "caption", "th") if "" in map(str.strip, tree.text_of(name))
+    ]
     wrong += ["a picture without words"] * sum(not str(one.get("alt") or "").strip() for one in tree.all("img"))
     frames = [one for one in tree.all("div") if one.get("class") == "table-frame"]
     wrong += ["a table that is not named"] * sum("aria-label" not in one for one in frames)
@@ -40,6 +42,9 @@ def html_problems(content: bytes, document: Document) -> list[str]:
     wrong += ["an id twice"] * (len(ids) != len(set(ids)))
     wrong += [f"{one['href']} leads nowhere" for one in tree.all("a") if str(one["href"]).removeprefix("#") not in ids]
     return wrong
+
+
+FOOT = 33 * 72 / 25.4  # points: below the text, whose last letters hang a little into the margin of 35 millimetres
 
 
 def pdf_problems(content: bytes, document: Document) -> list[str]:
@@ -54,9 +59,11 @@ def pdf_problems(content: bytes, document: Document) -> list[str]:
         size = tuple(round(side * 25.4 / 72) for side in page.get_size())
         wrong += [] if size == (210, 297) else [f"page {number} is {size}"]
         words = page.get_textpage()
-        foot = words.get_text_bounded(bottom=0, top=35 * 72 / 25.4).split()
-        wrong += [] if [str(number)] == re.findall(r"\d+", "".join(foot[-3:])) else [f"page {number} is numbered {foot}"]
-        side = words.get_text_bounded(right=105 * 72 / 25.4, bottom=0, top=35 * 72 / 25.4).strip()
+        foot = words.get_text_bounded(bottom=0, top=FOOT).split()
+        wrong += (
+            [] if [str(number)] == re.findall(r"\d+", "".join(foot[-3:])) else [f"page {number} is numbered {foot}"]
+        )
+        side = words.get_text_bounded(right=105 * 72 / 25.4, bottom=0, top=FOOT).strip()
         wrong += [] if bool(side) == (number % 2 == 0) else [f"page {number}: its number stands at the inner side"]
         wrong += [f"page {number}: a font is not in the file"] * (not _fonts_are_embedded(page))
     return wrong
@@ -66,7 +73,14 @@ def docx_problems(content: bytes, document: Document) -> list[str]:
     """The page of GB/T 9704-2012, real headings, fonts by name, heads that repeat, described pictures, no empty line."""
     report = docx.Document(io.BytesIO(content))
     page, zh = report.sections[0], document.language == "zh"
-    sides = (page.page_width, page.page_height, page.top_margin, page.bottom_margin, page.left_margin, page.right_margin)
+    sides = (
+        page.page_width,
+        page.page_height,
+        page.top_margin,
+        page.bottom_margin,
+        page.left_margin,
+        page.right_margin,
+    )
     wrong = [] if [round(side.mm) for side in sides] == [210, 297, 37, 35, 28, 26] else ["page"]
     grid = page._sectPr.find(qn("w:docGrid"))
     wrong += [] if grid.get(qn("w:linePitch")) == "579" and (grid.get(qn("w:type")) == "lines") == zh else ["grid"]
@@ -81,10 +95,16 @@ def docx_problems(content: bytes, document: Document) -> list[str]:
         wrong += [] if fonts is not None and fonts.get(qn("w:eastAsia")) else [f"style {name} names no Chinese font"]
     for place, table in enumerate(report.tables, start=1):
         first = table._tbl.tr_lst[0].trPr
-        wrong += [] if first is not None and first.find(qn("w:tblHeader")) is not None else [f"table {place}: its head does not repeat"]
+        wrong += (
+            []
+            if first is not None and first.find(qn("w:tblHeader")) is not None
+            else [f"table {place}: its head does not repeat"]
+        )
     pictures = report.element.findall(f".//{qn('wp:docPr')}")
     wrong += ["a picture without words"] * sum(not (one.get("descr") or "").strip() for one in pictures)
-    wrong += ["an empty line"] * sum(not p.text.strip() and not p._p.findall(f".//{qn('w:drawing')}") for p in report.paragraphs)
+    wrong += ["an empty line"] * sum(
+        not p.text.strip() and not p._p.findall(f".//{qn('w:drawing')}") for p in report.paragraphs
+    )
     return wrong
 
 
@@ -97,7 +117,9 @@ def pptx_problems(content: bytes, document: Document) -> list[str]:
     for number, slide in enumerate(slides, start=1):
         wrong += [] if slide.notes_slide.notes_text_frame.text.strip() else [f"slide {number}: nothing to say"]
         described = slide._element.xpath(".//p:pic//p:cNvPr | .//p:graphicFrame//p:cNvPr")
-        wrong += [f"slide {number}: a picture without words"] * any(not one.get("descr", "").strip() for one in described)
+        wrong += [f"slide {number}: a picture without words"] * any(
+            not one.get("descr", "").strip() for one in described
+        )
         waiting = [s for s in slide.placeholders if not s.text_frame.text.strip() and "slidenum" not in s._element.xml]
         wrong += [f"slide {number}: a placeholder waits"] * bool(waiting)
         wrong += [] if "slidenum" in slide._element.xml else [f"slide {number} is not numbered"]
@@ -111,7 +133,10 @@ def xlsx_problems(content: bytes, document: Document) -> list[str]:
     tables = [sheet for sheet in book.worksheets if sheet.title not in own]
     wrong = [] if len(tables) == len([b for b in document.blocks if b.kind == "table"]) else [f"{len(tables)} tables"]
     for sheet in book.worksheets:
-        kept = [sheet.sheet_state, *(one.hidden for one in (*sheet.row_dimensions.values(), *sheet.column_dimensions.values()))]
+        kept = [
+            sheet.sheet_state,
+            *(one.hidden for one in (*sheet.row_dimensions.values(), *sheet.column_dimensions.values())),
+        ]
         wrong += [f"{sheet.title}: something is hidden"] * (kept != ["visible", *[False] * (len(kept) - 1)])
         wrong += [f"{sheet.title}: pages are not numbered"] * ("&P" not in sheet.oddFooter.center.text)
         formulas = any(cell.data_type == "f" for row in sheet.iter_rows() for cell in row)
@@ -140,5 +165,3 @@ def _fonts_are_embedded(page: Any) -> bool:
         if raw.FPDFFont_GetIsEmbedded(font) != 1:
             return False
     return True
-
-

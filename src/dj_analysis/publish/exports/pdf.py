@@ -14,7 +14,6 @@ from ..theme import font_folders
 from .document import Appearance, Document
 from .on_paper import on_paper
 
-
 TIGHTER = (0.97, 0.94, 0.91, 0.88)  # steps of the last part where that saves a page of a few lines
 FEW_LINES = 0.25  # of a page
 

@@ -62,7 +62,9 @@ def plot_warnings(result: Drawable, *, level: str | None = None, ax: Axes | None
     ax.set_xlim(0, max(len(waves), 1))
     ax.set_ylim(max(len(rows), 1), 0)
     ax.set_xticks(np.arange(len(waves)) + 0.5, [_wave_label(wave, spec.language) for wave in waves], fontsize=8)
-    ax.set_yticks(np.arange(len(rows)) + 0.5, [shortened(spec.unit_label(unit, levels[unit])) for unit in rows], fontsize=7.5)
+    ax.set_yticks(
+        np.arange(len(rows)) + 0.5, [shortened(spec.unit_label(unit, levels[unit])) for unit in rows], fontsize=7.5
+    )
     ax.grid(visible=False)
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.tick_params(length=0)
