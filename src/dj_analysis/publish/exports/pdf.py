@@ -53,7 +53,8 @@ def _typeset(data: str, folders: list[str | Path], tight: float) -> tuple[bytes,
 
     source = resources.files(__package__).joinpath("report.typ").read_bytes()
     inputs = {"document": data, "tight": str(tight)}
-    compiler: Any = typst.Compiler(source, font_paths=folders, ignore_system_fonts=True, sys_inputs=inputs)
+    library: Any = typst
+    compiler = library.Compiler(source, font_paths=folders, ignore_system_fonts=True, sys_inputs=inputs)
     end = json.loads(compiler.query("<end>", field="value", one=True))  # first: compiling drops the source
     made = compiler.compile()
     assert isinstance(made, bytes), "one PDF is one file"
