@@ -290,7 +290,7 @@ def test_a_rank_change_of_a_new_branch_with_a_tie_and_of_the_first_month(tmp_pat
     tied = printed(folder, "rank-change", period="2026-09", unit="B4")
     assert "列第2名（与第2支部同分）" in tied
     assert "名次上升2名：自身得分变化使名次上升2名（按其他单位不变推算），其他单位得分变化使名次不变" in tied
-    assert "使得分增加较多的指标：完成率（+20.0分）" in tied
+    assert "使得分增加较多的指标：完成率（20.0分）" in tied
     assert "指标版本、权重没有影响" in tied
     assert "缺少误差估算依据，不就名次变动提出措施" in tied
     assert "本单位有指标值经复核更正" in tied

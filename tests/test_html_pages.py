@@ -321,6 +321,32 @@ def test_words_are_dark_enough(opened: Page, tmp_path: Path):
     assert weak == []
 
 
+@pytest.mark.slow
+@in_browser
+def test_what_is_clicked_is_large_enough_or_stands_apart(opened: Page, tmp_path: Path):
+    """Targets of 24 pixels, or a circle of 24 around each that meets no other (WCAG 2.2, 2.5.8), on wide and narrow pages."""
+    opened.open(write(tmp_path, to_html(document())))
+    for width in (1400, 375):
+        opened.size(width, 900)
+        assert (
+            opened.run(
+                """(() => {
+            const boxes = [...document.querySelectorAll("a, button, input")].filter((e) => !e.matches(".skip"))
+              .map((e) => [e, e.getBoundingClientRect()]).filter(([, r]) => r.width && r.height);
+            const small = boxes.filter(([, r]) => r.width < 24 || r.height < 24);
+            const away = (x, y, r) => Math.hypot(Math.max(r.left - x, 0, x - r.right), Math.max(r.top - y, 0, y - r.bottom));
+            return small.filter(([e, r]) => boxes.some(([other, o]) => other !== e &&
+              away(r.left + r.width / 2, r.top + r.height / 2, o) < 12)).map(([e]) => e.outerHTML);
+            })()"""
+            )
+            == []
+        ), width
+        assert opened.run(
+            "[...document.querySelectorAll('nav a')].every((a) => a.getBoundingClientRect().height >= 24)"
+        )
+    opened.size(1400, 900)
+
+
 # The page of a period.
 
 UNITS = Units(

@@ -14,6 +14,7 @@ import nbformat
 import pandas as pd
 import pypdfium2
 import pytest
+from report_structure import PROBLEMS
 from trials import EVERYTHING
 
 import dj_analysis as dj
@@ -23,6 +24,8 @@ from dj_analysis.demo.warning_reviews import REPLIES
 from dj_analysis.errors import DataError, UsageError
 from dj_analysis.publish import kernels
 from dj_analysis.publish.blocks import MIME
+from dj_analysis.publish.exports.document import Appearance, as_written
+from dj_analysis.publish.exports.formats import written_in
 from dj_analysis.publish.notebooks import ReportError, run_notebook
 from dj_analysis.publish.parameters import parameters, reports
 from dj_analysis.spec.columns import header
@@ -577,6 +580,23 @@ def test_every_ranked_table_of_every_report_carries_its_range_its_error_and_its_
                 assert "probability" in table or {"star_low", "star_high"} <= set(table), where
     assert ranked >= 8
     assert graded >= 3
+
+
+def test_every_report_keeps_its_structure_in_every_format(every_report):
+    for report, made in every_report:
+        notebook = nbformat.read(made.files["ipynb"], as_version=4)
+        lang = str(made.manifest["parameters"]["lang"])
+        told = {
+            "title": report,
+            "office": "党委党建部",
+            "language": lang,
+            "purpose": "用途",
+            "limits": "限度",
+            "footer": "出处",
+        }
+        document = as_written(notebook, told | {"draft": ""})
+        for kind, content in written_in(document, list(PROBLEMS), Appearance()).items():
+            assert PROBLEMS[kind](content, document) == [], (report, lang, kind)
 
 
 @pytest.mark.everything

@@ -141,6 +141,10 @@ def test_a_unit_of_which_nothing_may_be_shown_has_two_pages_that_say_so(hidden: 
         assert "西城公司本期填答人数不足，按规定不单列。得分、参与率和分题目情况均不列出。" in said
         assert "下级单位填答人数不足，按规定不单列，不作预警判断。" in said
         assert "附件：有关说明" in said, "one attachment alone has no number"
+        heads = [b["content"] for b in blocks(run) if b["kind"] == "heading"]
+        assert [(c.get("label"), c["text"]) for c in heads[-2:]] == [(None, "附件"), ("", "有关说明")], (
+            "附件 stands once"
+        )
         in_every_format(run, "西城公司本期填答人数不足，按规定不单列")
         assert "没有集体预警" not in said, "nothing was judged, which is not the same as nothing found"
     else:

@@ -338,7 +338,7 @@ def test_on_paper_a_long_table_keeps_its_ends_and_what_is_marked_and_says_where_
     assert "第150支部" in printed
     assert "第149支部" not in printed
     assert "本表共300行" in re.sub(r"\s", "", printed)
-    assert len(pages) == 2
+    assert len(pages) == 1, "no second page for a few lines"
 
 
 def test_excel_and_the_page_hold_all_rows_of_a_long_table() -> None:

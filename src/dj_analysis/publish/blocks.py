@@ -62,13 +62,13 @@ class Block:
         return str(c.get("text") or c.get("alt") or f"{c.get('label')}: {c.get('value')}")
 
 
-def heading(text: str, depth: int = 1, *, label: str = "", pages: int | None = None) -> Block:
+def heading(text: str, depth: int = 1, *, label: str | None = None, pages: int | None = None) -> Block:
     """Head a section (depth 1–4; exporters number them 一、 (一) 1. (1)); depth 0 is a title and begins a page.
 
     Parameters
     ----------
     label
-        Stands in place of the number: 附件1.
+        Stands in place of the number: 附件1; an empty one leaves the heading without a number.
     pages
         Of the first title: its text is set a little smaller where it would take more pages than these (GB/T 9704-2012, 5.2.3,
         lets the grid be adjusted). A page with a salutation has 1 by default, any other text as many as it takes.
@@ -80,7 +80,7 @@ def heading(text: str, depth: int = 1, *, label: str = "", pages: int | None = N
     """
     if not 0 <= depth <= 4:
         raise UsageError(f"depth {depth}: 应为 0–4 (use 0 to 4)")
-    asked = {"label": label} if label else {}
+    asked = {"label": label} if label is not None else {}
     return Block("heading", {"text": text, "depth": depth} | asked | ({"pages": pages} if pages is not None else {}))
 
 

@@ -271,7 +271,9 @@ class Scope:
         return f"{'一二三四五六七八九'[number - 1]}、" if self.spec.language == "zh" else f"{number}. "
 
     def annex_label(self, number: int) -> str:
-        """Return what heads an annex: 附件1; 附件 alone where there is one."""
+        """Return what heads an annex: 附件1; nothing where there is one, which stands under the title 附件."""
+        if not number:
+            return ""
         words = annex_words(number, self.spec.language)
         return f"{words}　" if self.spec.language == "zh" else f"{words.removeprefix('the ').capitalize()}. "
 

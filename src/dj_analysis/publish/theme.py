@@ -19,6 +19,7 @@ WORK_COLOURS = {
     "grey": "#A6A6A6", "blue": "#5B9BD5", "green": "#4C9F70", "orange": "#F4B183", "red": "#E07A8B", "purple": "#7E57A6"
 }  # fmt: skip
 INK, GRID, MUTED, ACCENT, HATCH = "#222222", "#D9D9D9", "#7F7F7F", "#2F5D8C", "#BDBDBD"
+SMALL_PRINT = "#595959"  # notes and captions: grey that is read as well as text (7:1 on white; WCAG 2.2, 1.4.6)
 HEAT = "RdYlBu"  # readable with the common colour vision deficiencies
 DIVERGING = "RdBu"  # deviations: blue above, red below
 #: Colours of clusters, told apart with the common colour vision deficiencies (Okabe and Ito 2008).

@@ -273,10 +273,11 @@ def numbered(blocks: Sequence[Block], language: str) -> list[Block]:
     counts, captions, result = [0] * 5, {"table": 0, "figure": 0}, []
     for block in blocks:
         if block.kind == "heading":
-            depth, label = int(block.content["depth"]), str(block.content.get("label", ""))
-            counts[depth] += 0 if label else 1
+            depth, label = int(block.content["depth"]), block.content.get("label")
+            counts[depth] += 1 if label is None else 0
             counts[depth + 1 :] = [0] * (4 - depth)
-            block = _with_number(block, label or _number(depth, counts[depth], language))
+            number = _number(depth, counts[depth], language) if label is None else str(label)
+            block = _with_number(block, number)
         elif block.kind in captions:
             captions[block.kind] += 1 if block.content["caption"] else 0
             told = say(language, f"{block.kind}_number", number=captions[block.kind])

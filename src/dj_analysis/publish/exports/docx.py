@@ -8,15 +8,13 @@ from typing import Any
 
 from ..blocks import Block
 from .document import Appearance, Document, side_by_side
+from .docx_flow import figure_width, flowing, table_style
 from .docx_page import STYLES, TEXT_WIDTH, prepare, sizes_in
 from .docx_parts import add_border, off_grid, paragraph, repeat_header, set_cell_widths, three_lines, write_text
 from .on_paper import on_paper
 from .packages import legible, repacked
 from .page_fit import half_points, opening_of, opening_scale
 from .pictures import png_of
-
-HIGHEST_FIGURE = 7.8  # inches: the text area less caption and note
-NARROW_TABLE, WIDE_TABLE = 6, 8  # columns up to which letters keep their size, and up to which they are one size less
 
 
 def to_docx(document: Document, appearance: Appearance | None = None) -> bytes:
@@ -33,7 +31,10 @@ def to_docx(document: Document, appearance: Appearance | None = None) -> bytes:
     scale = opening_scale(document, _ending(document)) if opening else 1.0
     first = True
     for sheet in document.sheets:
-        for place, blocks in enumerate(side_by_side(sheet)):
+        groups = side_by_side(sheet)
+        if appearance.template is None:  # how much stands on a page of the office's own is not known
+            groups = flowing(sheet, document.language, opening=opening if first else 0, scale=scale)
+        for place, blocks in enumerate(groups):
             block = blocks[0]
             begins_page = not first and block.kind == "heading" and block.content["depth"] == 0
             if len(blocks) > 1:
@@ -126,8 +127,7 @@ def _add_table(report: Any, block: Block, language: str, begins_page: bool) -> N
     three_lines(table, c["caption"])
     repeat_header(table)
     set_cell_widths(table, [column["width"] for column in columns], TEXT_WIDTH)
-    style = "Table Text" if len(columns) <= NARROW_TABLE else "Table Text Small"
-    style = style if len(columns) <= WIDE_TABLE else "Table Text Tiny"
+    style = table_style(len(columns))
     labels = [[column["label"] for column in columns], *c["rows"]]
     grid = [list(row.cells) for row in table.rows] if len(labels) <= 1 else _cells(table, len(columns))
     for number, (cells, texts) in enumerate(zip(grid, labels, strict=True)):
@@ -149,7 +149,7 @@ def _cells(table: Any, columns: int) -> list[list[Any]]:
 
 
 def _add_figure(report: Any, block: Block, language: str, begins_page: bool) -> None:
-    _write_figure(report, block, min(block.content["width"], TEXT_WIDTH / 25.4))
+    _write_figure(report, block, figure_width(block.content, TEXT_WIDTH / 25.4))
 
 
 def _add_pair(report: Any, blocks: Sequence[Block]) -> None:
@@ -159,7 +159,7 @@ def _add_pair(report: Any, blocks: Sequence[Block]) -> None:
     repeat_header(table)
     for cell, block in zip(table.rows[0].cells, blocks, strict=True):
         empty = cell.paragraphs[0]._p
-        _write_figure(cell, block, min(block.content["width"], TEXT_WIDTH / 25.4 / len(blocks) - 0.25), report)
+        _write_figure(cell, block, figure_width(block.content, TEXT_WIDTH / 25.4 / len(blocks) - 0.25), report)
         empty.getparent().remove(empty)
 
 
@@ -168,8 +168,6 @@ def _write_figure(place: Any, block: Block, width: float, report: Any = None) ->
     from docx.shared import Inches, Mm
 
     c = block.content
-    if width * c["height"] / c["width"] > HIGHEST_FIGURE:
-        width = HIGHEST_FIGURE * c["width"] / c["height"]
     styles = (report or place).styles
     added = place.add_paragraph(style=styles["Figure"])
     picture = added.add_run().add_picture(io.BytesIO(png_of(c["svg"], c["width"], c["height"])), width=Inches(width))

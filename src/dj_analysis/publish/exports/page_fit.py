@@ -16,7 +16,8 @@ WIDTH, HEIGHT = TEXT_WIDTH * POINTS_PER_MM, 22 * LINE_PITCH / 20  # points: 156 
 SQUEEZED = 0.25  # points that letters of the body stand closer (Style.size 16 to 28 in a line)
 NARROWER = 0.88  # of the letters of a text in English, against the safe width that slides are fitted with
 OPEN_LINES = 2  # lines that a page may leave open at its foot so that no paragraph is parted at its first or last line
-_PLACED = {
+#: Place of a paragraph → its style in Word.
+STYLE_OF_PLACE = {
     "body": "Body Text", "attachment": "Body Text", "remark": "Body Text", "salutation": "Salutation", "signature": "Signature",
     "mark": "Document Mark", "letterhead": "Letterhead", "number": "Document Number",
 }  # fmt: skip
@@ -59,7 +60,7 @@ def opening_scale(document: Document, ending: Sequence[str] = ()) -> float:
     if not pages:
         return 1.0
     alone = len(document.sheets) == 1 and len(opening) == len(document.sheets[0])
-    notes = sum(_height(text, STYLES["Note"], 1.0, language) for text in ending) if alone else 0.0
+    notes = sum(height_of_text(text, STYLES["Note"], 1.0, language) for text in ending) if alone else 0.0
     heights = {step: sum(_height_of(block, step, language) for block in opening) + notes for step in STEPS}
     for allowed in range(1, pages + 1):
         for step in (one for one in STEPS if allowed == pages or one >= LEAST_TO_SAVE):
@@ -72,18 +73,19 @@ def opening_scale(document: Document, ending: Sequence[str] = ()) -> float:
 def _height_of(block: Block, scale: float, language: str) -> float:
     c = block.content
     if block.kind == "heading":
-        return _height(c["text"], STYLES["Title"], scale, language)
+        return height_of_text(c["text"], STYLES["Title"], scale, language)
     if block.kind == "text":
-        return _height(c["text"], STYLES[_PLACED[c["place"]]], scale, language)
+        return height_of_text(c["text"], STYLES[STYLE_OF_PLACE[c["place"]]], scale, language)
     if block.kind in ("note", "recomputation"):
-        return _height(c["text"], STYLES["Note"], 1.0, language)
+        return height_of_text(c["text"], STYLES["Note"], 1.0, language)
     return HEIGHT  # tables and figures do not belong before the first section
 
 
-def _height(text: str, style: Style, scale: float, language: str) -> float:
+def height_of_text(text: str, style: Style, scale: float, language: str, column: float = 1.0) -> float:
+    """Estimate the height of a paragraph in points, in a column this much of the page wide."""
     size, line = sizes_in(style, language)
     letter = half_points(size * scale) - (SQUEEZED if language == "zh" and style.size == STYLES["Normal"].size else 0.0)
     indent = 2.0 if language == "zh" and style.first_line else 0.0
     narrow = 1.0 if language == "zh" else NARROWER
-    lines = sum(max(1, -int(-(narrow * ems(part) + indent) * letter // WIDTH)) for part in text.split("\n"))
+    lines = sum(max(1, -int(-(narrow * ems(part) + indent) * letter // (column * WIDTH))) for part in text.split("\n"))
     return lines * (line or 1.3 * size) * scale + (style.before + style.after) * scale

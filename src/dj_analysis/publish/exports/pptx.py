@@ -70,7 +70,7 @@ def _add_opening(slide: Any, content: Slide, document: Document) -> None:
             (12.0, 11.0, 10.0),
             language,
             align="center",
-            colour=theme.MUTED,
+            colour=theme.SMALL_PRINT,
         )
 
 
@@ -81,7 +81,9 @@ def _add_statement(slide: Any, content: Slide, document: Document) -> None:
     body = BODY
     if content.kind == "method":
         footer = document.meta.get("footer", "")
-        add_text(slide, Box(14, 156, 310, 18), [footer] if footer else [], NOTE_SIZES, language, colour=theme.MUTED)
+        add_text(
+            slide, Box(14, 156, 310, 18), [footer] if footer else [], NOTE_SIZES, language, colour=theme.SMALL_PRINT
+        )
         body = Box(body.left, body.top, body.width, 112)
     if content.figures:
         _add_key_figures(slide, Box(body.left, body.top, body.width, 34), content.figures, language)
@@ -120,7 +122,9 @@ def _add_key_figures(slide: Any, box: Box, figures: tuple[Block, ...], language:
     width = box.width / len(figures)
     for place, block in enumerate(figures):
         c, left = block.content, box.left + place * width
-        add_text(slide, Box(left, box.top, width, 8), [c["label"]], (14.0, 12.0, 11.0), language, colour=theme.MUTED)
+        add_text(
+            slide, Box(left, box.top, width, 8), [c["label"]], (14.0, 12.0, 11.0), language, colour=theme.SMALL_PRINT
+        )
         add_text(slide, Box(left, box.top + 8, width, 16), [c["value"]], (32.0, 26.0, 20.0), language, bold=True)
         if c["detail"]:
             add_text(
@@ -129,7 +133,7 @@ def _add_key_figures(slide: Any, box: Box, figures: tuple[Block, ...], language:
                 [c["detail"]],
                 (12.0, 11.0, 10.0, 9.0),
                 language,
-                colour=theme.MUTED,
+                colour=theme.SMALL_PRINT,
             )
 
 
@@ -145,20 +149,24 @@ def _add_visual(slide: Any, body: Box, content: Slide, language: str) -> Box:
     if block.kind == "figure":
         place = add_picture(slide, box, block, centred=not content.points)
         remarks += [c["note"]] if c.get("note") else []
-    else:
+    elif bars is not None:
         place = box
-        if bars is not None:
-            ranged = {"low", "high"} <= {column["name"] for column in c["columns"]}
-            remarks += [say(language, "slide_range")] if ranged else []
-            add_bars(slide, box, bars, c["caption"], language)
-        else:
-            more = len(c["rows"]) - MOST_ROWS
-            remarks += [say(language, "slide_more", count=more)] if more > 0 else []
-            add_table(slide, box, c, MOST_ROWS, language)
-        remarks += [c["note"]] if c["note"] else []
+        ranged = {"low", "high"} <= {column["name"] for column in c["columns"]}
+        remarks += [say(language, "slide_range")] if ranged else []
+        add_bars(slide, box, bars, c["caption"], language)
+    else:
+        more = len(c["rows"]) - MOST_ROWS
+        remarks += [say(language, "slide_more", count=more)] if more > 0 else []
+        place = add_table(slide, box, c, MOST_ROWS, language)
+    remarks += [c["note"]] if block.kind == "table" and c["note"] else []
     told = ("　" if language == "zh" else "  ").join(remark for remark in remarks if remark)
-    foot = Box(place.left, body.top + body.height - 9, max(place.width, body.width * 0.5), 11)
-    add_text(slide, foot, [told] if told else [], NOTE_SIZES, language, colour=theme.MUTED)
+    foot = Box(
+        place.left,
+        place.top + place.height + (1 if block.kind == "figure" else 3),
+        max(place.width, body.width * 0.5),
+        11,
+    )
+    add_text(slide, foot, [told] if told else [], NOTE_SIZES, language, colour=theme.SMALL_PRINT)
     left = place.left + place.width + 6
     return Box(left, body.top, body.left + body.width - left, body.height - 12)
 

@@ -21,6 +21,7 @@ BAND = "#F2F5F9"  # every other row of a table
 POINTS_PER_MM = 72 / 25.4
 LINE = 1.25  # height of a line in sizes
 INSET = 2.0  # millimetres that a box keeps free on each side
+HIGHEST_ROW = 14.0  # millimetres
 
 
 @dataclass(frozen=True)
@@ -168,19 +169,20 @@ def add_bars(slide: Any, box: Box, bars: Bars, title: str, language: str) -> Non
     plot.series[0].format.fill.fore_color.rgb = RGBColor.from_string(theme.ACCENT.lstrip("#"))
 
 
-def add_table(slide: Any, box: Box, content: Mapping[str, Any], most: int, language: str) -> None:
-    """Add the first rows of a table, each cell cut to at most two lines."""
+def add_table(slide: Any, box: Box, content: Mapping[str, Any], most: int, language: str) -> Box:
+    """Add the first rows of a table, each cell cut to at most two lines; return the room they take."""
     from pptx.dml.color import RGBColor
     from pptx.enum.text import MSO_ANCHOR
 
     columns, rows = content["columns"], content["rows"][:most]
+    height = min(box.height / (len(rows) + 1), HIGHEST_ROW)
+    box = Box(box.left, box.top, box.width, height * (len(rows) + 1))
     shape = slide.shapes.add_table(len(rows) + 1, len(columns), *box.emu)
     describe(shape, content["caption"] or say(language, "sheet_table"))
     table = shape.table
     table.horz_banding = False
     shares = [min(column["width"], 26.0) for column in columns]
     widths = [box.width * share / sum(shares) for share in shares]
-    height = min(box.height / (len(rows) + 1), 14.0)
     texts = [[legible(column["label"]) for column in columns], *([legible(cell) for cell in row] for row in rows)]
     size = _cell_size(texts, widths, height)
     for place, width in enumerate(widths):
@@ -202,6 +204,7 @@ def add_table(slide: Any, box: Box, content: Mapping[str, Any], most: int, langu
             cell.vertical_anchor = MSO_ANCHOR.MIDDLE
             cell.margin_left = cell.margin_right = round(INSET * MM)
             cell.margin_top = cell.margin_bottom = round(INSET * MM / 4)
+    return box
 
 
 def _lines_in(height: float, size: float) -> int:

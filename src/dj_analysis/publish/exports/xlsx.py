@@ -15,12 +15,13 @@ from .document import Appearance, Document
 from .packages import legible, repacked
 from .pictures import PIXELS_PER_INCH, png_of
 from .sections import Section, sections_of
-from .xlsx_parts import LITERAL_STRINGS, ReportBook, set_page, write_across, write_string
+from .xlsx_parts import LITERAL_STRINGS, PRINT_SCALE, ReportBook, set_page, write_across, write_string
 from .xlsx_recomputation import fill_recomputation_sheet
 from .xlsx_tables import fill_table_sheet, people_of, units_of
 
 TEXT_WIDTH = 78.0  # characters of a sheet of text
 POINTS_PER_INCH, ROW_POINTS, SHEET_PIXELS = 72, 15, 96
+PAGE_POINTS = 700 * 100 / PRINT_SCALE  # of an A4 page within its margins, a little left free
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _fill_contents(
         sheet, 1, last, whole / 1.6, meta.get("title", ""), book.format(bold=True, font_size=16, text_wrap=True), 26
     )
     line = "　".join(part for part in (meta.get("office", ""), meta.get("period", "")) if part)
-    write_across(sheet, 2, last, whole, line, book.format(font_color=theme.MUTED))
+    write_across(sheet, 2, last, whole, line, book.format(font_color=theme.SMALL_PRINT))
     for place, head in enumerate(heads):
         style = book.format(bold=True, top=2, bottom=1, text_wrap=True, bg_color="#EEF2F6")
         write_string(sheet, 4, place, head, style)
@@ -168,7 +169,7 @@ def _fill_text(book: ReportBook, sheet: Any, document: Document) -> None:
 def _fill_lines(book: ReportBook, sheet: Any, lines: Sequence[tuple[str, str]]) -> None:
     looks: dict[str, dict[str, Any]] = {
         "title": {"bold": True, "font_size": 15}, "heading": {"bold": True, "font_size": 12}, "body": {},
-        "note": {"font_color": theme.MUTED}, "draft": {"bold": True, "font_color": "#C00000"},
+        "note": {"font_color": theme.SMALL_PRINT}, "draft": {"bold": True, "font_color": "#C00000"},
     }  # fmt: skip
     sheet.set_column(0, 0, TEXT_WIDTH)
     for row, (words, look) in enumerate(lines):
@@ -180,20 +181,25 @@ def _fill_lines(book: ReportBook, sheet: Any, lines: Sequence[tuple[str, str]]) 
 
 
 def _fill_figures(book: ReportBook, sheet: Any, figures: Sequence[Block]) -> None:
-    """Put the figures of sections without a table below each other, as pictures that say what they show."""
+    """Put the figures of sections without a table below each other, as pictures that say what they show; none over two pages."""
     sheet.set_column(0, 0, TEXT_WIDTH)
-    row = 0
+    row, filled, breaks = 0, 0.0, list[int]()
     for block in figures:
-        c = block.content
+        c, start = block.content, row
         title = book.format(bold=True, text_wrap=True)
-        write_across(sheet, row, 0, TEXT_WIDTH, c["number"] + c["caption"], title)
+        taken = write_across(sheet, row, 0, TEXT_WIDTH, c["number"] + c["caption"], title)
         picture = io.BytesIO(png_of(c["svg"], c["width"], c["height"]))
         scale = SHEET_PIXELS / PIXELS_PER_INCH  # a picture without a resolution counts as one of the screen's
         options = {"image_data": picture, "description": legible(c["alt"])[:250], "object_position": 3}
         options |= {"x_scale": scale, "y_scale": scale}
         sheet.insert_image(row + 1, 0, "figure.png", options)
-        row += 2 + int(c["height"] * POINTS_PER_INCH / ROW_POINTS)
+        rows = 2 + int(c["height"] * POINTS_PER_INCH / ROW_POINTS)
+        row, taken = row + rows, taken + (rows - 1) * ROW_POINTS
         if c.get("note"):
-            write_across(sheet, row, 0, TEXT_WIDTH, c["note"], book.format(font_color=theme.MUTED, text_wrap=True))
-        row += 2
-    set_page(book, sheet, landscape=False)
+            small = book.format(font_color=theme.SMALL_PRINT, text_wrap=True)
+            taken += write_across(sheet, row, 0, TEXT_WIDTH, c["note"], small)
+        row, taken = row + 2, taken + 2 * ROW_POINTS
+        if start and filled + taken > PAGE_POINTS:
+            breaks, filled = [*breaks, start], 0.0
+        filled += taken
+    set_page(book, sheet, landscape=False, breaks=breaks)

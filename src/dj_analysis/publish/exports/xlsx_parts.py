@@ -15,6 +15,7 @@ from .sections import ems
 LITERAL_STRINGS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
 CHINESE, ENGLISH = "微软雅黑", "Arial"
 SIZE, LINE = 10.5, 16.5  # points
+PRINT_SCALE = 80  # %
 LONGEST_NAME = 31
 LONGEST_CELL = 32_000  # characters; Excel holds 32 767
 _FORBIDDEN = re.compile(r"[\[\]:*?/\\'\x00-\x1f]")
@@ -101,14 +102,22 @@ def write_string(sheet: Any, row: int, column: int, words: str, form: Any) -> No
         sheet.write_blank(row, column, None, form)
 
 
-def write_across(sheet: Any, row: int, last: int, width: float, words: str, form: Any, line: float = LINE) -> None:
-    """Write a paragraph across the columns 0 to ``last``, in a row as high as it needs (Excel does not fit merged cells)."""
+def write_across(sheet: Any, row: int, last: int, width: float, words: str, form: Any, line: float = LINE) -> float:
+    """Write a paragraph across the columns 0 to ``last``, in a row as high as it needs (Excel does not fit merged cells).
+
+    Returns
+    -------
+    float
+        How high the row is, in points.
+    """
     plain = legible(words)[:LONGEST_CELL]
     lines = sum(max(1, -int(-2 * ems(part) * 1.08 // width)) for part in plain.split("\n"))
-    sheet.set_row(row, min(line * lines + 3, 400))
+    height = min(line * lines + 3, 400)
+    sheet.set_row(row, height)
     if last:
         sheet.merge_range(row, 0, row, last, "", form)
     write_string(sheet, row, 0, plain, form)
+    return height
 
 
 def column_width(cells: Sequence[str], least: float = 8, most: float = 46) -> float:
@@ -118,15 +127,24 @@ def column_width(cells: Sequence[str], least: float = 8, most: float = 46) -> fl
 
 
 def set_page(
-    book: ReportBook, sheet: Any, *, landscape: bool, header_row: int | None = None, pages_wide: int = 1
-) -> None:
-    """Set up printing: A4, one page wide unless more, the header row on every page, page numbers, the mark of a draft."""
+    book: ReportBook, sheet: Any, *, landscape: bool, header_row: int | None = None, pages_wide: int = 1,
+    breaks: Sequence[int] | None = None,
+) -> None:  # fmt: skip
+    """Set up printing: A4, one page wide unless more, the header row on every page, page numbers, the mark of a draft.
+
+    Rows in ``breaks`` begin a page; Excel heeds them only where it does not fit pages by itself, so the sheet is then printed
+    at ``PRINT_SCALE``, at which a figure as wide as a page of text is one page wide.
+    """
     from ..wording import say
 
     sheet.set_paper(9)
     if landscape:
         sheet.set_landscape()
-    sheet.fit_to_pages(pages_wide, 0)
+    if breaks is None:
+        sheet.fit_to_pages(pages_wide, 0)
+    else:
+        sheet.set_print_scale(PRINT_SCALE)
+        sheet.set_h_pagebreaks(list(breaks))
     if pages_wide > 1:
         sheet.repeat_columns(0)
     sheet.set_margins(left=0.6, right=0.6, top=0.8, bottom=0.7)

@@ -46,7 +46,7 @@ def fill_recomputation_sheet(book: ReportBook, sheet: Any, content: Mapping[str,
     bold = book.format(bold=True, font_size=14, text_wrap=True)
     write_across(sheet, 0, 9, 100, f"{say(language, 'sheet_recompute')}　{content['period']}", bold, 22)
     how = say(language, "recompute_how", absent=say(language, "not_applicable"))
-    write_across(sheet, 1, 9, 105, how, book.format(font_color=theme.MUTED, text_wrap=True))
+    write_across(sheet, 1, 9, 105, how, book.format(font_color=theme.SMALL_PRINT, text_wrap=True))
     link = book.format(font_color=theme.ACCENT, underline=1)
     sheet.write_url(2, 0, f"internal:'{contents}'!A1", link, say(language, "sheet_back"))
     _write_declarations(book, sheet, grid)
@@ -87,7 +87,7 @@ def _number(cell: Any) -> float:
 
 def _write_declarations(book: ReportBook, sheet: Any, grid: _Grid) -> None:
     language, tree = book.language, grid.tree
-    plain = book.format(align="right", text_wrap=True, font_color=theme.MUTED)
+    plain = book.format(align="right", text_wrap=True, font_color=theme.SMALL_PRINT)
     head = book.format(bold=True, top=2, bottom=1, text_wrap=True, bg_color="#EEF2F6")
     for row, name in enumerate(_ROWS, start=PARENT):
         write_string(sheet, row, 0, say(language, f"recompute_{name}"), book.format(bold=True))

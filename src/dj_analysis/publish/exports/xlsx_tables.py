@@ -29,7 +29,7 @@ def fill_table_sheet(book: ReportBook, sheet: Any, block: Block, contents: str) 
     title = c["number"] + c["caption"] or sheet.get_name()
     write_across(sheet, 0, last, width / 1.35, title, book.format(bold=True, font_size=14, text_wrap=True), 22)
     line = say(book.language, "sheet_line", source=source_of(c, book.language), units=units_of(c, book.language))
-    write_across(sheet, 1, last, width, line, book.format(font_color=theme.MUTED, text_wrap=True))
+    write_across(sheet, 1, last, width, line, book.format(font_color=theme.SMALL_PRINT, text_wrap=True))
     sheet.write_url(
         2, 0, f"internal:'{contents}'!A1", book.format(font_color=theme.ACCENT, underline=1), say(book.language, "sheet_back")
     )  # fmt: skip
@@ -37,7 +37,7 @@ def fill_table_sheet(book: ReportBook, sheet: Any, block: Block, contents: str) 
     end = HEADER_ROW + 1 + len(c["rows"])
     if c["note"]:
         below = (last, width) if bars is None else (len(widths) - 1, sum(widths))  # beside a chart there is no room
-        write_across(sheet, end + 1, *below, c["note"], book.format(font_color=theme.MUTED, text_wrap=True))
+        write_across(sheet, end + 1, *below, c["note"], book.format(font_color=theme.SMALL_PRINT, text_wrap=True))
     sheet.freeze_panes(HEADER_ROW + 1, 1 if len(widths) > 3 else 0)
     if bars is not None:
         _add_chart(book, sheet, title, bars, len(widths) + 1)

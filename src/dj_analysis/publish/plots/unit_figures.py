@@ -132,7 +132,7 @@ def plot_heat(result: Drawable, *, level: str | None = None, ax: Axes | None = N
     title = say(
         spec.language, "figure_heat", period=period_label(result), level=spec.level_label(level), **_ends(known)
     )
-    caption(ax, title, hidden, spec.language)
+    caption(ax, title, hidden, spec.language, "figure_hatched")
     return ax
 
 

@@ -11,19 +11,19 @@ from ...spec.columns import value_word
 from ...spec.periods import parse
 from .. import theme
 from ..wording import say
-from .common import MOST_ROWS, Drawable, caption, hatched, new_axes, period_label, shortened, themed
+from .common import Drawable, caption, hatched, new_axes, period_label, shortened, themed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_WAVES = 8
+MOST_WAVES, MOST_UNITS = 8, 24  # half a page: a figure as high as a page leaves the one before it empty
 
 
 @themed("alerts.after(ws.alerts(before=…))", needs=("period", "unit", "level", "warning"))
 def plot_warnings(result: Drawable, *, level: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw units × waves in the colours of their warnings, each named by its first letter; not judged is hatched.
 
-    Only units with a warning in one of the waves are drawn, at most forty (those with a warning now, then those with most),
+    Only units with a warning in one of the waves are drawn, at most twenty-four (those with a warning now, then those with most),
     the last eight waves.
 
     Parameters
@@ -49,9 +49,9 @@ def plot_warnings(result: Drawable, *, level: str | None = None, ax: Axes | None
     warned = given["unit"].unique()
     last = given.loc[given["period"] == waves[-1], "unit"] if waves else given["unit"]
     weight = given["unit"].value_counts() + len(waves) * last.value_counts().reindex(warned, fill_value=0)
-    drawn = set(weight.sort_values(ascending=False, kind="stable").index[:MOST_ROWS])
+    drawn = set(weight.sort_values(ascending=False, kind="stable").index[:MOST_UNITS])
     rows = [unit for unit in dict.fromkeys(table["unit"]) if unit in drawn]
-    ax = ax or new_axes(height=1.5 + 0.24 * len(rows))
+    ax = ax or new_axes(height=0.9 + 0.15 * max(len(rows), 3))
     wide = table.pivot_table(index="unit", columns="period", values="warning", aggfunc="first", dropna=False)
     silent = table[table["rule"].fillna("") == "response"].set_index(["unit", "period"]).index
     levels = dict(zip(table["unit"], table["level"], strict=True))
@@ -62,7 +62,9 @@ def plot_warnings(result: Drawable, *, level: str | None = None, ax: Axes | None
     ax.set_xlim(0, max(len(waves), 1))
     ax.set_ylim(max(len(rows), 1), 0)
     ax.set_xticks(np.arange(len(waves)) + 0.5, [_wave_label(wave, spec.language) for wave in waves], fontsize=8)
-    ax.set_yticks(np.arange(len(rows)) + 0.5, [shortened(spec.unit_label(unit, levels[unit])) for unit in rows])
+    ax.set_yticks(
+        np.arange(len(rows)) + 0.5, [shortened(spec.unit_label(unit, levels[unit])) for unit in rows], fontsize=7.5
+    )
     ax.grid(visible=False)
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.tick_params(length=0)
@@ -82,7 +84,7 @@ def _draw_cell(ax: Axes, x: int, y: int, grade: str, silent: bool, language: str
         colour = theme.LEVEL_COLOURS[grade]
         ax.add_patch(Rectangle((x, y), 1, 1, facecolor=colour, edgecolor="white", lw=1.5))
         letter = value_word("warning", grade, language)[0]
-        ax.text(x + 0.5, y + 0.5, letter, ha="center", va="center", fontsize=8, color="white")
+        ax.text(x + 0.5, y + 0.5, letter, ha="center", va="center", fontsize=7, color="white")
 
 
 def _wave_label(wave: str, language: str) -> str:
