@@ -13,7 +13,11 @@ from .sections import ems
 
 HIGHEST_FIGURE = 7.8  # inches: the text area less caption and note
 NARROW_TABLE, WIDE_TABLE = 6, 8  # columns up to which letters keep their size, and up to which they are one size less
-LEFT_OPEN = 0.15 * HEIGHT  # what may stay empty at the foot of a page: less than three lines and a heading
+SURE = HEIGHT - 29  # points of a page that an estimate may count on: it is wrong by a line now and then
+TALL, LEFT_OPEN = (
+    0.75 * HEIGHT,
+    0.15 * HEIGHT,
+)  # what may stay empty at the foot of a page: less than three lines and a heading
 CELL_MARGIN = 2 * 3.0  # points
 KEPT_LINES = 2 * 28.95  # points: what has to stand below a heading on its page
 
@@ -34,7 +38,7 @@ def flowing(sheet: Sequence[Block], language: str, *, opening: int = 0, scale: f
     result, waiting, y = list[list[Block]](), list[list[Block]](), 0.0
     for place, group in enumerate(side_by_side(sheet)):
         height, heading = _height(group, language, scale if place < opening else 1.0), group[0].kind == "heading"
-        if group[0].kind == "figure" and (waiting or (y + height > HEIGHT and HEIGHT - y > LEFT_OPEN)):
+        if group[0].kind == "figure" and (waiting or (y + height > SURE and HEIGHT - y > LEFT_OPEN)):
             waiting.append(group)
             continue
         if heading and y + height + KEPT_LINES > HEIGHT:  # it goes to the next page, what waits before it
@@ -61,9 +65,13 @@ def figure_width(content: Mapping[str, Any], most: float) -> float:
 
 def _placed(waiting: list[list[Block]], result: list[list[Block]], y: float, language: str) -> float:
     """Place what waits and fits now; return how far the page is filled then."""
-    while waiting and y + (height := _height(waiting[0], language, 1.0)) <= HEIGHT:
+    while waiting:
+        height = _height(waiting[0], language, 1.0)
+        alone = height > TALL and HEIGHT - y <= LEFT_OPEN  # it would find no page with so much room
+        if y + height > SURE and not alone:
+            break
         result.append(waiting.pop(0))
-        y += height
+        y = _below(y, height, whole=True)
     return y
 
 
