@@ -304,8 +304,8 @@ class Scope:
         """Tell whether the participation of a unit is known."""
         return self.has_values(response.where(unit=unit), "rate")
 
-    @property
-    def _units(self) -> Any:
+    @cached_property
+    def _units(self) -> Any:  # kept: it is asked for every unit, and filters all of them
         return self.spec.units.at(self.period)
 
     def _is_below(self, unit: str) -> bool:
