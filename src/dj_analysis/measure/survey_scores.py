@@ -127,7 +127,9 @@ def unit_sums(
         favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
     )  # fmt: skip
     by_unit = {
-        axis: _with_unit_codes(sums_by_axis[axis], units, data) if parts_of(axis)[0] in units.trees else sums_by_axis[axis]
+        axis: _with_unit_codes(sums_by_axis[axis], units, data)
+        if parts_of(axis)[0] in units.trees
+        else sums_by_axis[axis]
         for axis in axes
     }
     if data.team is None:
@@ -156,7 +158,7 @@ def _teams_resolved(sums: UnitSums, axis: str, units: Units, data: Survey) -> Un
         codes = units.resolve(sorted(named)) if units.rows else {}
         for cell in cells.values():
             cell[tree] = codes.get(cell[tree], NO_UNIT)
-    return sums.renamed({
+    return replace(sums, axis=axis).renamed({
         name: cell_name([*(cell.get(part, NO_UNIT) for part in inside), cell[_TEAM]]) for name, cell in cells.items()
     })  # fmt: skip
 
