@@ -17,7 +17,7 @@ from ..measure.engines import names_of
 from ..measure.inference import uncertainty
 from ..measure.survey import Survey
 from ..measure.survey_scores import sums_by_level, unit_sums
-from ..measure.unitsums import UnitSums, design_effect, independent_squares
+from ..measure.unitsums import UnitSums, effect_of_teams, independent_squares
 from ..result import Result
 from ..spec import reasons
 from ..spec.settings import FLOOR
@@ -200,7 +200,9 @@ def _chosen(
             + choice_share**2 * answered["wwxx"] * (options / 100) ** 2
         )
         variance = np.maximum(square, 0) / total**2 * n / (n - 1)
-        people = np.where(variance > 0, choice_share * (1 - choice_share) / variance / design_effect(column), effective)
+        people = np.where(
+            variance > 0, choice_share * (1 - choice_share) / variance / effect_of_teams(column), effective
+        )
     low, high = uncertainty.shares_interval(np.nan_to_num(share * effective), effective)
     known = np.isfinite(people) & np.isfinite(choice_share) & (n > 1)
     counted = np.where(known, people, 0)

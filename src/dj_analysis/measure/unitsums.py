@@ -43,7 +43,7 @@ def independent_squares(sums: Mapping[str, np.ndarray]) -> np.ndarray:
     return sums.get("wwt", sums["ww"])
 
 
-def design_effect(sums: Mapping[str, np.ndarray]) -> np.ndarray | float:
+def effect_of_teams(sums: Mapping[str, np.ndarray]) -> np.ndarray | float:
     """Return by how much work teams make the variance of a mean larger (Kish 1965); 1 where none are known."""
     if "wwt" not in sums:
         return 1.0

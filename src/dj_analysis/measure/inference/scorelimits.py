@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from ..unitsums import design_effect
+from ..unitsums import effect_of_teams
 from .uncertainty import CONFIDENCE, Means
 from .unitlaws import TIED, PooledMoments
 
@@ -106,7 +106,7 @@ def wider_limits(
         n, w, ww = sums["n"], sums["w"], sums["ww"]
         skewness = law.skewness * sums.get("www", n) / ww**1.5
         kurtosis = law.kurtosis * ww / w**2
-        teams = design_effect(sums)
+        teams = effect_of_teams(sums)
         skewness, kurtosis = skewness * np.sqrt(teams), kurtosis * teams
         middle = z + kurtosis * (z**3 - 3 * z) / 24 - skewness**2 * (2 * z**3 - 5 * z) / 36
         lean = skewness * (z**2 - 1) / 6

@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from ...spec import reasons
-from ..unitsums import design_effect, variance_factor
+from ..unitsums import effect_of_teams, variance_factor
 
 CONFIDENCE = 0.95
 STEPS = 6  # fixed-point iterations that invert the skewed quantile: each removes nine tenths of the error
@@ -102,7 +102,7 @@ def _of_teams(
     from all units, and, from :data:`LEAST_TEAMS` teams on, the unit's own by the sums of its teams (cluster-robust: Liang and
     Zeger 1986).
     """
-    effect = np.sqrt(design_effect(sums))
+    effect = np.sqrt(effect_of_teams(sums))
     with np.errstate(divide="ignore", invalid="ignore"):
         seen = sums["tall"] / sums["tknown"]  # finest units of one team scatter as the others do
         own = np.sqrt(sums["tvar"] * seen) / sums["w"]

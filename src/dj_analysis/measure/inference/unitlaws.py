@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..unitsums import design_effect
+from ..unitsums import effect_of_teams
 from .tails import Part, Points, extreme_law, two_weights
 from .uncertainty import NO_SPREAD, Means
 from .variances import LEAST_UNITS
@@ -92,7 +92,7 @@ def unit_laws(sums: Mapping[str, np.ndarray], means: Means, kept: np.ndarray) ->
             np.isfinite(prior), (finite * pooled.variance + own * spread) / (finite + own), pooled.variance
         )
         squares = np.where(pooled.tied, np.maximum(ww, n * pooled.squares), ww)
-        effect = design_effect(sums)
+        effect = effect_of_teams(sums)
         variance = np.where(learned, shared * pooled.ratio * squares / w**2 * effect, means.se**2)
         df = np.where(learned, np.where(np.isfinite(prior), finite + own, np.inf), means.df)
         cubes = sums.get("www", n)
@@ -107,7 +107,7 @@ def unit_laws(sums: Mapping[str, np.ndarray], means: Means, kept: np.ndarray) ->
 def laws_of_rest(laws: UnitLaws, sums: Mapping[str, np.ndarray], means: Means) -> UnitLaws:
     """Return the laws of means that rest on many persons, those outside each unit: their own variance, the same persons."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        effect = design_effect(sums)
+        effect = effect_of_teams(sums)
         persons = sums["ww"] ** 3 / sums.get("www", sums["n"]) ** 2 / effect
         weights = [(persons, 1 / np.sqrt(persons))]
     return UnitLaws(means.se**2, means.df, np.zeros_like(means.se), weights, laws.low, laws.high, laws.learned, effect)
