@@ -149,8 +149,8 @@ def test_samples_without_differences_are_called_different_at_the_stated_rate(rng
         sums |= {"wwx": sums["wx"], "wwxx": sums["wxx"]}
         mean = uncertainty.means(sums)
         groups = (np.repeat([0, 1, 2], [20, 40, 60]), np.concatenate(samples))
-        tests = [differences.welch(mean, sums), differences._anova(mean, sums, weighted=False),
-                 differences._kruskal(groups, np.arange(3), weighted=False)]  # fmt: skip
+        tests = [differences.welch(mean, sums), differences._anova(mean, sums, ""),
+                 differences._kruskal(groups, np.arange(3), "")]  # fmt: skip
         hits += [test["p"] <= 0.05 for test in tests]
     low, high = stats.binom.interval(0.99, samples_drawn, 0.05)
     assert ((hits >= low) & (hits <= high)).all(), hits / samples_drawn

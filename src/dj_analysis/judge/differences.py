@@ -20,7 +20,7 @@ from ..measure.places import person_scores, places
 from ..measure.scores import Scores
 from ..measure.survey import Survey
 from ..measure.survey_scores import score
-from ..measure.unitsums import UnitSums
+from ..measure.unitsums import UnitSums, independent_squares
 from ..result import Result
 from ..spec import reasons
 from ..spec.settings import FLOOR
@@ -69,7 +69,7 @@ def differences(survey: Survey, by: str | Sequence[str]) -> Differences:
     ----------
     survey
         What ``ws.survey(period)`` returned. Its weights count in Welch's tests and in χ²; the classical analysis of variance
-        and Kruskal–Wallis have no weighted form here and say so.
+        and Kruskal–Wallis have no weighted form here, and none that allows for work teams, and say so.
     by
         Group columns or levels, one after the other. Groups under min_group, and those that cannot be shown, are left out before
         anything is computed; people without a group too.
@@ -184,9 +184,9 @@ def _of_grouping(
         there = column["n"] >= max(scores.spec.min_group, FLOOR)
         kept = {name: values[there] for name, values in column.items()}
         mean = uncertainty.means(kept)
-        weighted = survey.weight is not None
-        rows = [welch(mean, kept), _anova(mean, kept, weighted=weighted)]
-        rows += [_kruskal(ranked.get((form, code)), np.flatnonzero(there), weighted=weighted)]
+        without = reasons.NOT_WEIGHTED if survey.weight else reasons.NOT_BY_TEAM if "wwt" in rolled.sums else ""
+        rows = [welch(mean, kept), _anova(mean, kept, without)]
+        rows += [_kruskal(ranked.get((form, code)), np.flatnonzero(there), without)]
         rows += [chi_squared(kept)] if code in leaves else []
         keys = {"by": by, "form": form, "code": code, "n": int(kept["n"].sum()), "groups": int(there.sum())}
         tests += [keys | row for row in rows]
@@ -264,9 +264,9 @@ def _hedges(m: np.ndarray, sd: np.ndarray, n: np.ndarray) -> float:
     return float((m[0] - m[1]) / pooled * (1 - 3 / (4 * df - 1)))
 
 
-def _anova(mean: uncertainty.Means, sums: dict[str, np.ndarray], *, weighted: bool) -> dict[str, Any]:
-    if weighted:
-        return _test("anova", reasons.NOT_WEIGHTED)
+def _anova(mean: uncertainty.Means, sums: dict[str, np.ndarray], without: str) -> dict[str, Any]:
+    if without:
+        return _test("anova", without)
     n, k = sums["n"], len(sums["n"])
     if k < 2:
         return _test("anova", reasons.TOO_FEW_TO_JUDGE)
@@ -281,9 +281,9 @@ def _anova(mean: uncertainty.Means, sums: dict[str, np.ndarray], *, weighted: bo
                  effect=omega, effect_name="omega_squared")  # fmt: skip
 
 
-def _kruskal(persons: Any, chosen: np.ndarray, *, weighted: bool) -> dict[str, Any]:
-    if weighted:
-        return _test("kruskal", reasons.NOT_WEIGHTED)
+def _kruskal(persons: Any, chosen: np.ndarray, without: str) -> dict[str, Any]:
+    if without:
+        return _test("kruskal", without)
     group, value = persons
     inside = np.isin(group, chosen)
     samples = [value[inside & (group == number)] for number in chosen]
@@ -298,7 +298,8 @@ def _kruskal(persons: Any, chosen: np.ndarray, *, weighted: bool) -> dict[str, A
 def chi_squared(sums: dict[str, np.ndarray]) -> dict[str, Any]:
     """χ² of favourable against other answers to a question; weights count through the effective number of answers."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        effective = np.where(sums["ww"] > 0, sums["w"] ** 2 / sums["ww"], 0)
+        squares = independent_squares(sums)
+        effective = np.where(squares > 0, sums["w"] ** 2 / squares, 0)
         share = sums["favourable"] / sums["answers"]
     yes = np.nan_to_num(share * effective)
     table = np.vstack([yes, effective - yes])

@@ -61,7 +61,7 @@ def linked_laws(
     with np.errstate(divide="ignore", invalid="ignore"):
         changes = unit_laws(counted, uncertainty.means(counted), kept)
         of_change = 4 * changes.variance * counted["w"] ** 2 / counted["ww"]
-        of_scores = one.variance * people[0] + other.variance * people[1]
+        of_scores = one.variance / one.effect * people[0] + other.variance / other.effect * people[1]
         learned = pairs.effective / (people[0] * people[1]) * (of_scores - of_change) / 2
         covariance = np.where(changes.learned, learned, pairs.covariance)
         shares = [np.where(used, np.minimum(pairs.effective / n, 1), 0.0) for n in people]

@@ -17,7 +17,7 @@ from ..measure.engines import names_of
 from ..measure.inference import uncertainty
 from ..measure.survey import Survey
 from ..measure.survey_scores import sums_by_level, unit_sums
-from ..measure.unitsums import UnitSums
+from ..measure.unitsums import UnitSums, effect_of_teams, independent_squares
 from ..result import Result
 from ..spec import reasons
 from ..spec.settings import FLOOR
@@ -189,7 +189,7 @@ def _chosen(
     """Shares of people and of choices; sums of an option are of 100 where it was chosen, of products of 100·t/k."""
     n = column["n"]
     with np.errstate(divide="ignore", invalid="ignore"):
-        effective = np.where(n > 0, column["w"] ** 2 / column["ww"], 0)
+        effective = np.where(n > 0, column["w"] ** 2 / independent_squares(column), 0)
         share = column["wx"] / column["w"] / 100
         total = sum(one["wx"] for one in by_option.values()) / 100
         choice_share = column["wx"] / 100 / total
@@ -200,7 +200,9 @@ def _chosen(
             + choice_share**2 * answered["wwxx"] * (options / 100) ** 2
         )
         variance = np.maximum(square, 0) / total**2 * n / (n - 1)
-        people = np.where(variance > 0, choice_share * (1 - choice_share) / variance, effective)
+        people = np.where(
+            variance > 0, choice_share * (1 - choice_share) / variance / effect_of_teams(column), effective
+        )
     low, high = uncertainty.shares_interval(np.nan_to_num(share * effective), effective)
     known = np.isfinite(people) & np.isfinite(choice_share) & (n > 1)
     counted = np.where(known, people, 0)
@@ -218,7 +220,7 @@ def _placed(
     mean, places = uncertainty.means(column), option.maximum
     n = column["n"]
     with np.errstate(divide="ignore", invalid="ignore"):
-        effective = np.where(answered["n"] > 0, answered["w"] ** 2 / answered["ww"], 0)
+        effective = np.where(answered["n"] > 0, answered["w"] ** 2 / independent_squares(answered), 0)
         share = column["w"] / answered["w"]
     low, high = uncertainty.shares_interval(np.nan_to_num(share * effective), effective)
     place, first, last = (places - score / 100 * (places - 1) for score in (mean.mean, mean.high, mean.low))

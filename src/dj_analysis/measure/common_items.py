@@ -149,6 +149,9 @@ def _replace(
         "wxxx": w * (third + 3 * mean * square - 2 * mean**3),
         "wxxxx": w * (fourth + 4 * mean * third + 6 * mean**2 * variance + mean**4),
     }  # fmt: skip
+    if "tvar" in sums:  # teams differ as persons do: their design effect stays
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sums["tvar"][:, j] *= np.where(whole["variance"] > 0, variance / whole["variance"], 0.0)
     for name in (name for name in written if name in sums):
         sums[name][:, j] = written[name]
 

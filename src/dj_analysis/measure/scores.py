@@ -37,6 +37,11 @@ class Scores(Result):
         return self.parts["shares"]
 
     @property
+    def with_teams(self) -> bool:
+        """Tell whether errors allow for work teams: the answers told them, and some unit has two."""
+        return any("wwt" in block.sums for block in self.sums.values())
+
+    @property
     def response(self) -> Result:
         """Participation: period, level, unit, n, headcount, rate, reason."""
         return self.parts["response"]

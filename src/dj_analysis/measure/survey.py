@@ -55,6 +55,9 @@ class Survey:
         Columns by which sums are taken: unit trees (name → column) and group columns (name → column).
     weight
         Column with respondents' weights, or None for equal weights.
+    team
+        Column with respondents' work teams, or None where they are not known. It serves the errors of units alone: nothing is
+        ever summed up, shown or released by it.
     refused
         Answers left out at import because their writers did not agree to any use.
     consent
@@ -72,6 +75,7 @@ class Survey:
     forms: tuple[Form, ...] = ("anchors",)
     axes: Mapping[str, str] = field(default_factory=dict)
     weight: str | None = None
+    team: str | None = None
     notices: tuple[str, ...] = ()
     refused: int = 0
     consent: str = ""

@@ -12,7 +12,7 @@ import pandas as pd
 from ..errors import Problems, UsageError, unknown
 from ..result import Result
 from ..spec import reasons
-from ..spec.specification import Specification
+from ..spec.specification import CROSS, Specification
 from ..spec.tables import quoted, whole_numbers
 from ..spec.tree import CHOICES, Tree
 from ..spec.units import NO_UNIT, Units
@@ -27,7 +27,8 @@ from .places import resolved
 from .scores import KEYS, STATISTICS, Scores, joined
 from .scoring import sum_frames, with_cross
 from .survey import Indicators, Survey
-from .unitsums import UnitSums
+from .team_sums import with_teams
+from .unitsums import UnitSums, independent_squares
 
 
 def score(
@@ -115,17 +116,51 @@ def unit_sums(
         columns[axis] = data.axes.get(axis)
         if is_cross(axis):
             frame, columns[axis] = with_cross(frame, [data.axes[part] for part in parts_of(axis)], axis), axis
+    if data.team is not None:
+        for axis in axes:
+            inside = _with_home(axis, units.trees[0])
+            places = [data.axes[part] for part in inside if part in data.axes]
+            columns[axis + _TEAM] = axis + _TEAM
+            frame = with_cross(frame, [*places, data.team], axis + _TEAM)
     sums_by_axis = sum_frames(
         frame, data.trees() if trees is None else trees, columns, weight=data.weight,
         favourable=spec.bands["favourable"], low=spec.bands["low_answers"], index=spec.codebook.index,
     )  # fmt: skip
-    return {
-        axis: _with_unit_codes(sums, units, data) if parts_of(axis)[0] in units.trees else sums
-        for axis, sums in sums_by_axis.items()
+    by_unit = {
+        axis: _with_unit_codes(sums_by_axis[axis], units, data)
+        if parts_of(axis)[0] in units.trees
+        else sums_by_axis[axis]
+        for axis in axes
     }
+    if data.team is None:
+        return by_unit
+    by_team = {axis: _teams_resolved(sums_by_axis[axis + _TEAM], axis, units, data) for axis in axes}
+    return with_teams(by_unit, by_team, units.trees[0])
 
 
 _JOINT = "joint"
+_TEAM = "×#"  # ends the name of the cells of an axis and teams; they are summed up at once and forgotten
+
+
+def _with_home(axis: str, first: str) -> list[str]:
+    """Return the parts of an axis and, where it is none of them, the first tree: a team belongs to a unit of it."""
+    parts = parts_of(axis)
+    return parts if first in parts else [*parts, first]
+
+
+def _teams_resolved(sums: UnitSums, axis: str, units: Units, data: Survey) -> UnitSums:
+    """Convert names of units in the names of cells to unit codes; the unit of people without a column of units is the root."""
+    inside = _with_home(axis, units.trees[0])
+    there = [part for part in inside if part in data.axes]
+    cells = {name: dict(zip([*there, _TEAM], name.split(CROSS, len(there)), strict=True)) for name in sums.units}
+    for tree in (part for part in there if part in units.trees):
+        named = {cell[tree] for cell in cells.values()} - {""}
+        codes = units.resolve(sorted(named)) if units.rows else {}
+        for cell in cells.values():
+            cell[tree] = codes.get(cell[tree], NO_UNIT)
+    return replace(sums, axis=axis).renamed({
+        name: cell_name([*(cell.get(part, NO_UNIT) for part in inside), cell[_TEAM]]) for name, cell in cells.items()
+    })  # fmt: skip
 
 
 def joint_counts(data: Survey) -> pd.DataFrame:
@@ -305,7 +340,7 @@ def _score_table(level: str, sums: UnitSums, period: str, spec: Specification, l
 
 
 def _share_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
-    n, w, ww = sums.sums["n"], sums.sums["w"], sums.sums["ww"]
+    n, w, ww = sums.sums["n"], sums.sums["w"], independent_squares(sums.sums)
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.where(w > 0, w**2 / ww, 0)
         favourable = sums.sums["favourable"] / sums.sums["answers"]

@@ -14,6 +14,11 @@ ONE_PERSON = 1e-9  # share of the weight others than the heaviest person hold, w
 #: What is summed over persons, for each cell (form, code); x is the score 0-100, w the respondent's weight.
 STATISTICS = ("n", "w", "ww", "www", "wx", "wxx", "wxxx", "wxxxx", "wwx", "wwxx", "answers", "favourable", "low")
 
+#: What is known of the work teams in a unit, where answers tell them; each is a sum over its finest units: number of teams G,
+#: the variance ΣD_g of Σwx by the law of teams learned from all units, the same over finest units of two teams and more, that of
+#: these by their own teams, what gives its degrees of freedom (tknown²/tfree), and Σw² times the design effect of teams.
+TEAM_STATISTICS = ("teams", "tall", "tknown", "tvar", "tfree", "wwt")
+
 Cell = tuple[str, str]
 
 
@@ -31,6 +36,19 @@ def variance_factor(w: Any, ww: Any) -> Any:
     with np.errstate(divide="ignore", invalid="ignore"):
         left = w - ww / w
         return np.where(left > ONE_PERSON * w, w / left, np.nan)
+
+
+def independent_squares(sums: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return Σw², times the design effect of work teams where these are known: (Σw)² over it is the effective number of persons."""
+    return sums.get("wwt", sums["ww"])
+
+
+def effect_of_teams(sums: Mapping[str, np.ndarray]) -> np.ndarray | float:
+    """Return by how much work teams make the variance of a mean larger (Kish 1965); 1 where none are known."""
+    if "wwt" not in sums:
+        return 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(sums["ww"] > 0, sums["wwt"] / sums["ww"], 1.0)
 
 
 @dataclass(frozen=True)
@@ -53,7 +71,7 @@ class UnitSums:
     sums
         Statistic → array U × C: ``n`` persons with a score (and a weight above 0), Σw, Σw², Σw³, Σwx, Σwx², Σwx³, Σwx⁴, Σw²x, Σw²x²,
         weighted answers given, favourable ones among them, and persons below the low cut. Sums kept by an earlier version
-        lack the cubes or the fourth powers.
+        lack the cubes or the fourth powers. :data:`TEAM_STATISTICS` where work teams are known.
     heaviest
         Largest weight of a respondent by unit, length U; None without weights, and in sums kept by an earlier version.
     """

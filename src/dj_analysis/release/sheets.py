@@ -35,7 +35,12 @@ def row_table(survey: Survey, secret: bytes) -> pd.DataFrame:
         column = frame[name]
         numeric = pd.api.types.is_numeric_dtype(column)
         plain[name] = column.astype("float64") if numeric else column.astype("str").fillna("")
-    counted_columns = [*leaves, *([survey.weight] if survey.weight else []), *dict.fromkeys(survey.axes.values())]
+    counted_columns = [
+        *leaves,
+        *([survey.weight] if survey.weight else []),
+        *([survey.team] if survey.team else []),
+        *dict.fromkeys(survey.axes.values()),
+    ]
     table = places(survey)
     sheets = pd.DataFrame(plain)
     table.insert(0, HASH, _keyed(sheets, secret))

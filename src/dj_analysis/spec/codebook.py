@@ -70,7 +70,7 @@ class Codebook:
     tree
         Items, dimensions, index and outcomes, every version of them.
     others
-        Check questions, free texts, group columns and the weight column.
+        Check questions, free texts, group columns, the weight column and the column of work teams.
     scales
         Scale by name.
     """
@@ -122,6 +122,11 @@ class Codebook:
     def weight(self) -> str | None:
         """Code of the column with respondents' weights, if one is declared."""
         return next((node.code for node in self.others if node.role == "weight"), None)
+
+    @property
+    def team(self) -> str | None:
+        """Code of the column with respondents' work teams (班组), if one is declared: it serves errors alone."""
+        return next((node.code for node in self.others if node.role == "team"), None)
 
     @property
     def index(self) -> str | None:

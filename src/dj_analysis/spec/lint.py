@@ -117,7 +117,7 @@ def forbidden_subject(text: str) -> Subject | None:
 def check_subjects(place: str, nodes: Iterable[Node], problems: Problems) -> None:
     """Note questions to persons about forbidden subjects (domain D5); these are errors."""
     for node in nodes:
-        if node.role not in ("item", "text", "outcome", "group", "check", "dimension"):
+        if node.role not in ("item", "text", "outcome", "group", "team", "check", "dimension"):
             continue
         for text in (node.text_zh, node.text_en, node.label_zh, node.label_en):
             subject = forbidden_subject(text)

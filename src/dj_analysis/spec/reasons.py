@@ -21,6 +21,7 @@ NOT_IN_BOTH = "not_in_both"
 SUPPRESSED_AT_SOURCE = "suppressed_at_source"
 MISSING_VALUE = "missing_value"
 NOT_WEIGHTED = "not_weighted"
+NOT_BY_TEAM = "not_by_team"
 NO_STABLE_CLUSTERS = "no_stable_clusters"
 NOT_APPLICABLE = "not_applicable"
 SAME_EVERY_MONTH = "same_value_every_month"
@@ -189,6 +190,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "the indicators changed and nothing links the versions: only what follows the change counts",
     ),
     NOT_WEIGHTED: ("此检验不支持加权", "this test has no weighted form"),
+    NOT_BY_TEAM: ("此检验未计入班组，不作判断", "this test does not allow for work teams and is left out"),
     "fewer_than_two_units_between": (
         "单位少于两个，无法比较单位之间与之内的差异",
         "fewer than two units, between and within cannot be compared",

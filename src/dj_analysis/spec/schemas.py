@@ -56,14 +56,16 @@ _NODE = (
     TableColumn("parent", "上级代码;指数没有上级", required=True, example="D1"),
     TableColumn("label_zh", "中文名称", required=True, example="工作负荷"),
 )
-_ROLES = ("item", "dimension", "index", "outcome", "check", "text", "group", "weight", "choice", "ranking", "ask")
+_ROLES = (
+    "item", "dimension", "index", "outcome", "check", "text", "group", "weight", "team", "choice", "ranking", "ask",
+)  # fmt: skip
 
 CODEBOOK = Schema(
     "codebook",
     "问卷:维度、题目、分组变量及其口径",
     (
         *_NODE,
-        TableColumn("role", "作用", "choice", required=True, allowed=_ROLES, example="item"),
+        TableColumn("role", "作用;team = 班组,只用于估计误差", "choice", required=True, allowed=_ROLES, example="item"),
         TableColumn(
             "direction", "方向:1 越高越好,-1 反向", "choice", required=True, allowed=("1", "-1", ""), example="1"
         ),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from ..unitsums import effect_of_teams
 from .uncertainty import CONFIDENCE, Means
 from .unitlaws import TIED, PooledMoments
 
@@ -105,9 +106,11 @@ def wider_limits(
         n, w, ww = sums["n"], sums["w"], sums["ww"]
         skewness = law.skewness * sums.get("www", n) / ww**1.5
         kurtosis = law.kurtosis * ww / w**2
+        teams = effect_of_teams(sums)
+        skewness, kurtosis = skewness * np.sqrt(teams), kurtosis * teams
         middle = z + kurtosis * (z**3 - 3 * z) / 24 - skewness**2 * (2 * z**3 - 5 * z) / 36
         lean = skewness * (z**2 - 1) / 6
-        variance = law.dispersion * law.ratio * np.maximum(ww, n * law.squares) / w**2
+        variance = law.dispersion * law.ratio * np.maximum(ww, n * law.squares) / w**2 * teams
         low = _wilson(means.mean, np.maximum(middle + lean, 0) ** 2 * variance, -1)
         high = _wilson(means.mean, np.maximum(middle - lean, 0) ** 2 * variance, 1)
     own = np.isfinite(means.se)

@@ -10,11 +10,12 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from ...spec import reasons
-from ..unitsums import variance_factor
+from ..unitsums import effect_of_teams, variance_factor
 
 CONFIDENCE = 0.95
 STEPS = 6  # fixed-point iterations that invert the skewed quantile: each removes nine tenths of the error
 FAR = 3.0  # quantiles beyond it are as skewed as those at it: the expansion holds in the middle only
+LEAST_TEAMS = 5  # fewer tell too little by themselves of how teams differ
 NO_SPREAD = 1e-9  # variances of sums of exact answers come out as rounding noise where all answers are equal
 
 
@@ -72,6 +73,8 @@ def means(sums: Mapping[str, np.ndarray], confidence: float | None = CONFIDENCE)
     sd = np.where(n >= 2, np.sqrt(np.where(estimable, variance, 0)), np.nan)
     se = np.where(estimable, np.sqrt(np.where(estimable, error, 0)), np.nan)
     skewness = np.where(estimable, np.nan_to_num(skewness_of_mean(sums)), np.nan)
+    if "wwt" in sums:
+        se, df, skewness = _of_teams(sums, se, df, skewness)
     missing = np.full(n.shape, np.nan)
     low, high = (missing, missing) if confidence is None else skewed_limits(mean, se, df, skewness, confidence)
     reason = np.full(n.shape, "", dtype=object)
@@ -88,6 +91,26 @@ def means(sums: Mapping[str, np.ndarray], confidence: float | None = CONFIDENCE)
         np.clip(high, 0, 100),
         reason,
     )
+
+
+def _of_teams(
+    sums: Mapping[str, np.ndarray], se: np.ndarray, df: np.ndarray, skewness: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return error, degrees of freedom and skewness of means of persons who come in teams.
+
+    The error is the larger, by the half-width of its interval, of that of persons times the root of the design effect learned
+    from all units, and, from :data:`LEAST_TEAMS` teams on, the unit's own by the sums of its teams (cluster-robust: Liang and
+    Zeger 1986).
+    """
+    effect = np.sqrt(effect_of_teams(sums))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        seen = sums["tall"] / sums["tknown"]  # finest units of one team scatter as the others do
+        own = np.sqrt(sums["tvar"] * seen) / sums["w"]
+        own_df = sums["tknown"] ** 2 / sums["tfree"]
+        several = (sums["teams"] >= LEAST_TEAMS) & np.isfinite(own) & np.isfinite(own_df) & np.isfinite(se)
+        half = stats.t.ppf(0.975, np.where(df > 0, df, np.nan)) * se * effect
+        wider = several & ~(half >= stats.t.ppf(0.975, np.where(several, own_df, 1.0)) * own)
+    return np.where(wider, own, se * effect), np.where(wider, own_df, df), skewness * effect
 
 
 def probability(

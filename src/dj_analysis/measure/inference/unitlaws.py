@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..unitsums import effect_of_teams
 from .tails import Part, Points, extreme_law, two_weights
 from .uncertainty import NO_SPREAD, Means
 from .variances import LEAST_UNITS
@@ -39,6 +40,8 @@ class UnitLaws:
         Law of one person, with the heaviest tail towards either end of the scale that the moments allow.
     learned
         Codes with enough units to learn from; the others have each unit's own variance and no law.
+    effect
+        Design effect of work teams in the variance, 1 where none are known.
     """
 
     variance: np.ndarray
@@ -48,6 +51,7 @@ class UnitLaws:
     low: Points
     high: Points
     learned: np.ndarray
+    effect: np.ndarray | float = 1.0
 
     def parts(self, share: np.ndarray, high: bool, mirrored: bool = False) -> list[Part]:
         """Return the persons of the means as parts of a sum of which they have this share of the variance."""
@@ -62,7 +66,8 @@ def unit_laws(sums: Mapping[str, np.ndarray], means: Means, kept: np.ndarray) ->
     4 + 2/CV², CV² the squared coefficient of variation of the units' true variances: Var(s²) less what samples of such answers
     have by themselves, κ₄/n + 2σ⁴/(n − 1), less two standard errors of that difference. s² of skewed answers varies much by
     itself; no difference is d₀ = ∞. r ≥ 1: pooled, how much more heavy people scatter than light ones. Where weights go with the
-    answers, a unit's Σw² is not below what its number of people has on average, for its very composition is chance then.
+    answers, a unit's Σw² is not below what its number of people has on average, for its very composition is chance then. Where work
+    teams are known, all is as of so many fewer persons as their design effect says.
 
     Parameters
     ----------
@@ -87,22 +92,25 @@ def unit_laws(sums: Mapping[str, np.ndarray], means: Means, kept: np.ndarray) ->
             np.isfinite(prior), (finite * pooled.variance + own * spread) / (finite + own), pooled.variance
         )
         squares = np.where(pooled.tied, np.maximum(ww, n * pooled.squares), ww)
-        variance = np.where(learned, shared * pooled.ratio * squares / w**2, means.se**2)
+        effect = effect_of_teams(sums)
+        variance = np.where(learned, shared * pooled.ratio * squares / w**2 * effect, means.se**2)
         df = np.where(learned, np.where(np.isfinite(prior), finite + own, np.inf), means.df)
         cubes = sums.get("www", n)
         sd, centre = np.sqrt(pooled.variance), pooled.mean
         low, high = (extreme_law(pooled.skewness, pooled.kurtosis + 3, (end - centre) / sd) for end in (0.0, 100.0))
-        skewness = np.where(learned, pooled.skewness * cubes / ww**1.5, 0.0)
+        skewness = np.where(learned, pooled.skewness * cubes / ww**1.5 * np.sqrt(effect), 0.0)
     variance = np.where(np.isfinite(means.se), variance, np.nan)
-    return UnitLaws(variance, df, skewness, two_weights(n, w, ww, cubes), low, high, learned)
+    weights = [(k / effect, s * np.sqrt(effect)) for k, s in two_weights(n, w, ww, cubes)]
+    return UnitLaws(variance, df, skewness, weights, low, high, learned, effect)
 
 
 def laws_of_rest(laws: UnitLaws, sums: Mapping[str, np.ndarray], means: Means) -> UnitLaws:
     """Return the laws of means that rest on many persons, those outside each unit: their own variance, the same persons."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        persons = sums["ww"] ** 3 / sums.get("www", sums["n"]) ** 2
+        effect = effect_of_teams(sums)
+        persons = sums["ww"] ** 3 / sums.get("www", sums["n"]) ** 2 / effect
         weights = [(persons, 1 / np.sqrt(persons))]
-    return UnitLaws(means.se**2, means.df, np.zeros_like(means.se), weights, laws.low, laws.high, laws.learned)
+    return UnitLaws(means.se**2, means.df, np.zeros_like(means.se), weights, laws.low, laws.high, laws.learned, effect)
 
 
 def _central(sums: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:

@@ -126,6 +126,7 @@ def survey_of_table(
         pl.from_pandas(typed), spec, period, codebook.forms(asked),
         axes=axes_of(typed.columns, codebook, spec.units),
         weight=codebook.weight if codebook.weight in typed else None,
+        team=codebook.team if codebook.team in typed else None,
         notices=tuple(notices), refused=agreed.refused, consent=agreed.basis, consents=agreed.counts,
     )  # fmt: skip
 
@@ -257,6 +258,8 @@ def _typed(
         elif code in others and others[code].role == "group":
             typed[code] = _group(cells, codebook.scales.get(others[code].scale))
             check_categories(where, typed[code].unique(), problems)
+        elif code in others and others[code].role == "team":
+            typed[code] = _group(cells, codebook.scales.get(others[code].scale))
         elif code in others and others[code].role == "weight":
             typed[code] = _weights(cells, where, problems)
         elif code in ("unit", *units.trees[1:]):

@@ -95,7 +95,8 @@ def survey_of_frame(
         notices.append(f"{place}: 未声明的列已丢弃 {', '.join(forgotten[:8])} (undeclared columns dropped)")
     return Survey(
         nw.to_native(chosen), spec, period, codebook.forms(asked), axes=axes_of(roles, codebook, spec.units),
-        weight=codebook.weight if codebook.weight in roles else None, notices=tuple(notices),
+        weight=codebook.weight if codebook.weight in roles else None,
+        team=codebook.team if codebook.team in roles else None, notices=tuple(notices),
         refused=agreed.refused, consent=agreed.basis, consents=agreed.counts,
     )  # fmt: skip
 
@@ -209,9 +210,9 @@ def _chosen(
                 values = _text_values(values, scale, no_answers)
             elif scale is not None:
                 values = _recoded(values, scale)
-        elif node is not None and node.role == "group" and scale is not None:
+        elif node is not None and node.role in ("group", "team") and scale is not None:
             values = _worded(_as_label(values, schema[header]), scale)
-        elif code in (RESPONDENT, "unit", *units.trees[1:]) or (node is not None and node.role == "group"):
+        elif code in (RESPONDENT, "unit", *units.trees[1:]) or (node is not None and node.role in ("group", "team")):
             values = _as_label(values, schema[header]) if schema[header].is_float() else values
         elif code == SECONDS and not schema[header].is_numeric():
             continue
@@ -239,10 +240,11 @@ def _look_at(
     """
     held: dict[str, tuple[str, str]] = {}
     asked: dict[str, Any] = {}
-    for code in (RESPONDENT, "unit", *units.trees[1:], *(node.code for node in codebook.groups)):
+    named = [RESPONDENT, "unit", *units.trees[1:], *([codebook.team] if codebook.team else [])]
+    for code in (*named, *(node.code for node in codebook.groups)):
         if code in roles:
             cells = nw.col(roles[code]).cast(nw.String).fill_null("")
-            if code not in (RESPONDENT, "unit", *units.trees[1:]):
+            if code not in named:
                 asked[f"{code}{_ODD}"] = nw.when(cells.str.contains(ODD_CATEGORY)).then(cells).max()
             for name, pattern in identifiers.PATTERNS.items():
                 asked[f"{code}:{name}"] = cells.str.contains(pattern).cast(nw.Int64).sum()
