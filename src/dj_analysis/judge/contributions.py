@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,18 +97,23 @@ def _by_code(now: Scores, before: Scores, index: str) -> list[tuple]:
         scores.append(wide.reindex(columns=list(weights)))
         people.append(table[table["code"] == index].set_index(["level", "unit"])["n"])
     difference = scores[0] - scores[1].reindex(scores[0].index)
+    difference = difference[difference[index].notna()]
+    keys, moved = difference.index.tolist(), {code: difference[code].to_numpy(float) for code in weights}
+    n, n_before = (own.reindex(difference.index).to_numpy(int) for own in people)
+    families = [
+        (part, codes, np.stack([moved[code] for code in codes], axis=1), np.array([weights[code] for code in codes]))
+        for part, codes in (("dimension", dimensions), ("item", leaves))
+    ]
     rows: list[tuple] = []
-    for key in difference.index[difference[index].notna()]:
-        n, n_before = int(people[0][key]), int(people[1][key])
-        whole = float(difference.loc[key, index])
-        rows.append((*key, "index", index, "", n, n_before, whole, whole, np.nan, np.nan))
-        for part, codes in (("dimension", dimensions), ("item", leaves)):
-            own = difference.loc[key, codes].to_numpy(float)
-            parts = np.nan_to_num(own) * [weights[code] for code in codes]
-            for code, moved, given in zip(codes, own, parts, strict=True):
-                rows.append((*key, part, code, "", n, n_before, moved, given, np.nan, np.nan))
-            left = float(difference.loc[key, index]) - float(parts.sum())
-            rows.append((*key, f"left_of_{part}s", index, "", n, n_before, np.nan, left, np.nan, np.nan))
+    for i, key in enumerate(keys):
+        whole, counts = float(moved[index][i]), (int(n[i]), int(n_before[i]))
+        rows.append((*key, "index", index, "", *counts, whole, whole, np.nan, np.nan))
+        for part, codes, own, weight in families:
+            parts = np.nan_to_num(own[i]) * weight
+            for code, change, given in zip(codes, own[i], parts, strict=True):
+                rows.append((*key, part, code, "", *counts, change, given, np.nan, np.nan))
+            left = whole - float(parts.sum())
+            rows.append((*key, f"left_of_{part}s", index, "", *counts, np.nan, left, np.nan, np.nan))
     return rows
 
 
@@ -125,9 +131,10 @@ def _by_unit(now: Scores, before: Scores, index: str) -> list[tuple]:
         within, mix, labels = kitagawa_parts(blocks, held)
         if not np.isfinite(within[:, j].sum() + mix[:, j].sum()):
             continue
-        homes = [_home(label, children, units, hidden) for label in labels]
-        for child in [*children, REST]:
-            mine = [i for i, home in enumerate(homes) if home == child]
+        mine_of: dict[str, list[int]] = {child: [] for child in [*children, REST]}
+        for i, label in enumerate(labels):
+            mine_of[_home(label, mine_of, units, hidden)].append(i)
+        for child, mine in mine_of.items():
             if not mine:
                 continue
             parts = float(within[mine, j].sum()), float(mix[mine, j].sum())
@@ -139,7 +146,7 @@ def _by_unit(now: Scores, before: Scores, index: str) -> list[tuple]:
     return rows
 
 
-def _home(finest: str, children: list[str], units: Units, hidden: set[str]) -> str:
+def _home(finest: str, children: Container[str], units: Units, hidden: set[str]) -> str:
     """Return the unit below to which a finest unit belongs; the rest where it belongs to none that can be shown."""
     above = [finest, *units.ancestors(finest)] if finest != NO_UNIT else []
     child = next((one for one in above if one in children), REST)
@@ -148,5 +155,6 @@ def _home(finest: str, children: list[str], units: Units, hidden: set[str]) -> s
 
 def _people_and_mean(block: UnitSums, finest: list[str], j: int) -> tuple[int, float]:
     """Number of people of some finest units in one wave, and the mean of their index; NaN where nobody answered."""
-    sums = block.rolled_up({"": finest}).sums
-    return int(sums["n"][0, j]), float(sums["wx"][0, j] / sums["w"][0, j]) if sums["w"][0, j] else float("nan")
+    rows = [block.row_of[unit] for unit in finest if unit in block.row_of]
+    n, w, wx = (float(block.sums[name][rows, j].sum()) for name in ("n", "w", "wx"))
+    return int(n), wx / w if w else float("nan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -83,6 +84,11 @@ class UnitSums:
     sums: Mapping[str, np.ndarray]
     heaviest: np.ndarray | None = None
 
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Row of each unit."""
+        return {unit: row for row, unit in enumerate(self.units)}
+
     def __add__(self, other: Self) -> UnitSums:
         """Add the sums of another block: units and cells are united."""
         if self.axis != other.axis:
@@ -97,7 +103,7 @@ class UnitSums:
 
     def laid_out(self, units: Sequence[str], cells: Sequence[Cell]) -> UnitSums:
         """Return the sums arranged by the given units (rows) and cells (columns), zero where there was none."""
-        rows = {unit: row for row, unit in enumerate(self.units)}
+        rows = self.row_of
         columns = {cell: column for column, cell in enumerate(self.cells)}
         to_rows = [i for i, unit in enumerate(units) if unit in rows]
         to_columns = [j for j, cell in enumerate(cells) if cell in columns]
@@ -123,7 +129,7 @@ class UnitSums:
             New unit → the finest units it holds; a unit may be in several groups (a city and the company), and a group
             without any unit becomes a row of zeros.
         """
-        rows = {unit: row for row, unit in enumerate(self.units)}
+        rows = self.row_of
         pairs = [(i, rows[unit]) for i, members in enumerate(groups.values()) for unit in members if unit in rows]
         shape = (len(groups), len(self.units))
         index = tuple(np.array(pairs, dtype=int).reshape(-1, 2).T)

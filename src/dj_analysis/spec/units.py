@@ -80,7 +80,7 @@ class Units:
     @property
     def levels(self) -> list[str]:
         """Levels of every tree, from the root down, in their declared order."""
-        return list(dict.fromkeys([self.root.level, *(u.level for tree in self.trees for u in self._of(tree))]))
+        return list(self._levels)
 
     @property
     def names(self) -> list[str]:
@@ -101,6 +101,11 @@ class Units:
         """Keep the units that exist at the end of a period; without a period, keep all."""
         if not period:
             return self
+        if period not in self._at:
+            self._at[period] = self._valid_in(period)
+        return self._at[period]
+
+    def _valid_in(self, period: str) -> Self:
         day = parse(period).end
         place = {tree: i for i, tree in enumerate(self.trees)}  # the first tree stays the first, whichever units end
         valid = (unit for unit in self.rows if unit.valid_on(day))
@@ -190,8 +195,24 @@ class Units:
                 children.setdefault((unit.tree, unit.parent or ALL), []).append(unit)
         return children
 
+    @cached_property
+    def _levels(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([self.root.level, *(u.level for tree in self.trees for u in self._of(tree))]))
+
     def _of(self, tree: str) -> list[Unit]:
-        return [unit for unit in self.rows if unit.tree == tree and unit.unit != ALL]
+        return self._by_tree.get(tree, [])
+
+    @cached_property
+    def _by_tree(self) -> dict[str, list[Unit]]:
+        by_tree: dict[str, list[Unit]] = {}
+        for unit in self.rows:
+            if unit.unit != ALL:
+                by_tree.setdefault(unit.tree, []).append(unit)
+        return by_tree
+
+    @cached_property
+    def _at(self) -> dict[str, Self]:
+        return {}
 
     @cached_property
     def _by_code(self) -> dict[str, Unit]:
