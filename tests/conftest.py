@@ -36,18 +36,12 @@ LONG = (
     "score_sheets", "ranks", "rubrics", "check", "rules", "differences", "office_files", "edits", "keying", "short_reports",
 )  # fmt: skip
 
-#: Modules that run reports: their kernels are forked from one process that has imported the libraries.
-RUN_REPORTS = frozenset(
-    {
-        "appeals", "methods_report", "reports", "attacks", "attacks_basis", "attacks_files", "attacks_releases", "attacks_work", "audit",
-        "closing",
-        "expected", "interrupted", "review", "rules", "satisfaction", "score_sheets", "short_reports", "versions",
-    }
-)  # fmt: skip
+#: Modules with kernels of their own kind; in every other that runs reports these are forked from one process.
+OWN_KERNELS = frozenset({"kernels"})
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the long modules first, mark the tests of the quick ones, give forked kernels to those that run reports.
+    """Put the long modules first, mark the tests of the quick ones.
 
     Tests marked ``everything`` run where everything is asked for: ``DJ_EVERYTHING=1``, as ``.ci/run`` sets it.
     """
@@ -60,8 +54,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.stem.removeprefix("test_") in QUICK:
             item.add_marker("quick")
-        if item.path.stem.removeprefix("test_") in RUN_REPORTS:
-            item.add_marker(pytest.mark.usefixtures("report_kernels"))
 
 
 @pytest.hookimpl(trylast=True)
@@ -94,6 +86,16 @@ def report_kernels() -> Iterator[None]:
 
     with preloaded():
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def reports_on_forked_kernels(request: pytest.FixtureRequest) -> None:
+    """Start the process that forks kernels before the first module that runs reports: a plain kernel imports for seconds.
+
+    A marker added while tests are collected would come too late: what fixtures a test has is known by then.
+    """
+    if request.path.stem.removeprefix("test_") not in OWN_KERNELS and "run_report" in request.path.read_text("utf-8"):
+        request.getfixturevalue("report_kernels")
 
 
 @pytest.fixture(scope="session")

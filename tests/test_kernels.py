@@ -18,6 +18,12 @@ from dj_analysis.publish import kernels
 needs_fork = pytest.mark.skipif(not kernels.can_fork(), reason="this system cannot fork kernels")
 
 
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put aside the server that other modules of this session run their reports on."""
+    monkeypatch.setattr(kernels, "_server", {"socket": None, "blocks": 0})
+
+
 def _notebook(folder: Path, *cells: str) -> Path:
     path = folder / "own.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells]), path)
