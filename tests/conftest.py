@@ -36,9 +36,6 @@ LONG = (
     "score_sheets", "ranks", "rubrics", "check", "rules", "differences", "office_files", "edits", "keying", "short_reports",
 )  # fmt: skip
 
-#: Modules with kernels of their own kind; in every other that runs reports these are forked from one process.
-OWN_KERNELS = frozenset({"kernels"})
-
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the long modules first, mark the tests of the quick ones.
@@ -94,7 +91,7 @@ def reports_on_forked_kernels(request: pytest.FixtureRequest) -> None:
 
     A marker added while tests are collected would come too late: what fixtures a test has is known by then.
     """
-    if request.path.stem.removeprefix("test_") not in OWN_KERNELS and "run_report" in request.path.read_text("utf-8"):
+    if "run_report" in request.path.read_text("utf-8"):
         request.getfixturevalue("report_kernels")
 
 

@@ -14,6 +14,7 @@ import nbformat
 import pandas as pd
 import pypdfium2
 import pytest
+from shared import copied, demo_office
 from trials import EVERYTHING
 
 import dj_analysis as dj
@@ -46,9 +47,8 @@ NUMBERS = "一二三四五六七八九十"
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory):
-    return dj.make_company(employees=900, branches=40, quarters=5, seed=7).write(
-        tmp_path_factory.mktemp("office") / "demo"
-    )
+    shared = demo_office(tmp_path_factory, employees=900, branches=40, quarters=5, seed=7)
+    return copied(shared, tmp_path_factory.mktemp("office") / "demo")
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -78,10 +78,16 @@ def views(content: bytes, depth: int = 4) -> Iterator[bytes]:
     known, layer = {content}, [content]
     yield content
     for _ in range(depth):  # layer by layer: what is packed twice is unpacked once
-        packed = {one for it in layer for one in (*inflated(it), *members(it), *decoded(it), unescaped(it))}
+        packed = {one for it in layer for one in packed_in(it)}
         layer = list(packed - known - {b""})
         known.update(layer)
         yield from layer
+
+
+@lru_cache(maxsize=4096)
+def packed_in(content: bytes) -> tuple[bytes, ...]:
+    """Everything packed in these bytes, one layer down; the same part of many files is unpacked once."""
+    return (*inflated(content), *members(content), *decoded(content), unescaped(content))
 
 
 def inflated(content: bytes) -> Iterator[bytes]:
