@@ -1,8 +1,8 @@
-"""Offices and reports that several modules look at: made once a session, by whichever process needs them first.
+"""Demo offices that several modules look at: written once a session, by whichever process needs them first.
 
 What is made lies in a folder of the session that all processes of pytest-xdist see, a folder a key; a lock file beside it makes
-the others wait. A shared office is read only, whoever changes one or runs reports in it takes a copy: copying costs a hundredth
-of writing and closing its waves.
+the others wait. A shared office is read only. Whoever opens it takes a copy, for opening one writes into its store: copying costs a
+hundredth of writing and closing its waves.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import pytest
 from filelock import FileLock
 
 import dj_analysis as dj
-from dj_analysis.publish.notebooks import Run
 
 Value = TypeVar("Value")
 
@@ -56,12 +55,3 @@ def demo_office(factory: pytest.TempPathFactory, *, closed: bool = True, **argum
 def copied(office: Path, folder: Path) -> Path:
     """Copy a shared office, its store and record too, to where it may be changed."""
     return Path(shutil.copytree(office, folder))
-
-
-def report_of(factory: pytest.TempPathFactory, office: Path, report: str, **options: Any) -> Run:
-    """Return a run of a report in a copy of a shared office, to read only: the same run for all who ask for it."""
-
-    def ran(folder: Path) -> Run:
-        return dj.run_report(report, copied(office, folder / "office"), **options)
-
-    return once(factory, f"{office} {report} {sorted(options.items())}", ran)

@@ -447,7 +447,7 @@ def seen(path: Path) -> Seen:
 # --- A company with marks, and its reports ------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(eq=False)
 class Told:
     """What one report may tell: every result it may speak of as it is printed, and the truth beside it."""
 
@@ -723,6 +723,7 @@ SPOKEN = {  # what of each result a report says in words or tables
 }  # fmt: skip
 
 
+@cache
 def may_stand(told: Told) -> set[str]:
     """Every number a report may print: its own results, and what is the same in every report."""
     rules = told.spec.rules
