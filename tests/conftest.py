@@ -28,12 +28,14 @@ QUICK = frozenset(
 )  # fmt: skip
 
 
-#: Modules of whole runs, longest first: they start first, so that no processor waits for the last of them.
+#: Modules that take longest alone, in that order: they start first, so that no processor waits for the last of them.
+#: What several would make anew (demo offices) is in ``shared.py``, what they run reports on below; see CONTRIBUTING.
 LONG = (
-    "reports", "attacks_files", "versions", "attacks_releases", "methods_report", "branches", "review",
-    "interrupted", "attacks_work", "thirty_exports", "truth", "demo", "appeals", "attacks_random", "properties",
-    "engines", "audit", "columns", "kernels", "attacks", "closing", "moderated", "proposal", "sources",
-    "score_sheets", "ranks", "rubrics", "check", "rules", "differences", "office_files", "edits", "keying", "short_reports",
+    "attacks_files", "reports", "interrupted", "review", "attacks_work", "methods_report", "versions", "agenda", "short_reports",
+    "columns", "attacks", "demo", "closing", "branches", "pairs", "attacks_releases", "appeals", "attacks_random", "audit",
+    "kernels", "warning_history", "proposals", "thirty_exports", "properties", "edits", "quality", "human_review", "checklist",
+    "satisfaction", "raters", "partition", "factors", "readers", "tree_rates", "score_limits", "office_files", "mistakes",
+    "proposal", "score_sheets", "ranks", "rubrics", "check", "rules", "differences", "truth", "engines", "sources", "moderated",
 )  # fmt: skip
 
 

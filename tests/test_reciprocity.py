@@ -16,7 +16,7 @@ from dj_analysis import methods
 from dj_analysis.errors import UsageError
 from dj_analysis.measure.raters.reciprocity import dyadic
 
-DRAWS = trials(2000)
+DRAWS = trials(2000, share=10)
 
 
 def round_robin(rng: np.random.Generator, k: int, true: float, strict: float = 5.0, good: float = 5.0) -> np.ndarray:
