@@ -28,26 +28,19 @@ QUICK = frozenset(
 )  # fmt: skip
 
 
-#: Modules of whole runs, longest first: they start first, so that no processor waits for the last of them.
+#: Modules that take longest alone, in that order: they start first, so that no processor waits for the last of them.
+#: What several would make anew (demo offices) is in ``shared.py``, what they run reports on below; see CONTRIBUTING.
 LONG = (
-    "reports", "attacks_files", "versions", "attacks_releases", "methods_report", "branches", "review",
-    "interrupted", "attacks_work", "thirty_exports", "truth", "demo", "appeals", "attacks_random", "properties",
-    "engines", "audit", "columns", "kernels", "attacks", "closing", "moderated", "proposal", "sources",
-    "score_sheets", "ranks", "rubrics", "check", "rules", "differences", "office_files", "edits", "keying", "short_reports",
-)  # fmt: skip
-
-#: Modules that run reports: their kernels are forked from one process that has imported the libraries.
-RUN_REPORTS = frozenset(
-    {
-        "appeals", "methods_report", "reports", "attacks", "attacks_basis", "attacks_files", "attacks_releases", "attacks_work", "audit",
-        "closing",
-        "expected", "interrupted", "review", "rules", "satisfaction", "score_sheets", "short_reports", "versions",
-    }
+    "attacks_files", "reports", "interrupted", "review", "attacks_work", "methods_report", "versions", "agenda", "short_reports",
+    "columns", "attacks", "demo", "closing", "branches", "pairs", "attacks_releases", "appeals", "attacks_random", "audit",
+    "kernels", "warning_history", "proposals", "thirty_exports", "properties", "edits", "quality", "human_review", "checklist",
+    "satisfaction", "raters", "partition", "factors", "readers", "tree_rates", "score_limits", "office_files", "mistakes",
+    "proposal", "score_sheets", "ranks", "rubrics", "check", "rules", "differences", "truth", "engines", "sources", "moderated",
 )  # fmt: skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the long modules first, mark the tests of the quick ones, give forked kernels to those that run reports.
+    """Put the long modules first, mark the tests of the quick ones.
 
     Tests marked ``everything`` run where everything is asked for: ``DJ_EVERYTHING=1``, as ``.ci/run`` sets it.
     """
@@ -60,8 +53,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.stem.removeprefix("test_") in QUICK:
             item.add_marker("quick")
-        if item.path.stem.removeprefix("test_") in RUN_REPORTS:
-            item.add_marker(pytest.mark.usefixtures("report_kernels"))
 
 
 @pytest.hookimpl(trylast=True)
@@ -94,6 +85,16 @@ def report_kernels() -> Iterator[None]:
 
     with preloaded():
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def reports_on_forked_kernels(request: pytest.FixtureRequest) -> None:
+    """Start the process that forks kernels before the first module that runs reports: a plain kernel imports for seconds.
+
+    A marker added while tests are collected would come too late: what fixtures a test has is known by then.
+    """
+    if "run_report" in request.path.read_text("utf-8"):
+        request.getfixturevalue("report_kernels")
 
 
 @pytest.fixture(scope="session")

@@ -426,7 +426,7 @@ def test_where_units_are_hidden_that_took_part_nothing_is_told_and_it_says_so(fr
 
 # Rates.
 
-REPLICATIONS = trials(2000)
+REPLICATIONS = trials(2000, share=10)
 FIVE = (0.0, 25.0, 50.0, 75.0, 100.0)
 
 

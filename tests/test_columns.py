@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from shared import copied, demo_office
 
 import dj_analysis as dj
 from dj_analysis import methods
@@ -71,8 +72,8 @@ def _due_now(ws: dj.Workspace) -> Any:
 
 @pytest.fixture(scope="module")
 def ws(tmp_path_factory: pytest.TempPathFactory) -> dj.Workspace:
-    made = dj.make_company(employees=900, branches=20, quarters=2, seed=3)
-    return dj.open_workspace(made.write(tmp_path_factory.mktemp("columns") / "office"))
+    office = demo_office(tmp_path_factory, employees=900, branches=20, quarters=2, seed=3)
+    return dj.open_workspace(copied(office, tmp_path_factory.mktemp("columns") / "office"))
 
 
 YEAR = "2025-10/2026-09"

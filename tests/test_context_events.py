@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from offices import office, people
+from shared import copied, demo_office
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError
@@ -125,7 +126,9 @@ def test_columns_of_persons_are_refused(folder: Path):
         dj.open_workspace(folder).context()
 
 
-@pytest.mark.parametrize(("lang", "words"), [("zh", "不表示因果"), ("en", "no cause is meant")])
+@pytest.mark.parametrize(("lang", "words"), [
+    ("zh", "不表示因果"), pytest.param("en", "no cause is meant", marks=pytest.mark.everything),
+])  # fmt: skip
 def test_the_quarterly_report_lists_them_under_the_figure(folder: Path, lang: str, words: str):
     ws = with_events(folder, "2026-05-06,薪酬改革,", "2026-08-20,New canteen <b>,", "2026-12-01,太晚,", lang=lang)
     run = ws.run_report("quarterly", period="2026Q3", formats=["html"])
@@ -136,8 +139,8 @@ def test_the_quarterly_report_lists_them_under_the_figure(folder: Path, lang: st
     assert "太晚" not in text
 
 
-def test_the_demo_has_two(tmp_path: Path):
-    made = dj.make_company(employees=300, branches=8, quarters=2, seed=3)
-    ws = dj.open_workspace(made.write(tmp_path / "demo"))
+def test_the_demo_has_two(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory):
+    shared = demo_office(tmp_path_factory, employees=900, branches=20, quarters=2, seed=3)
+    ws = dj.open_workspace(copied(shared, tmp_path / "demo"))
     assert len(ws.context().table) == 2
     assert len(ws.context(until=ws.periods[0]).table) == 1

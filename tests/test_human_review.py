@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from offices import ITEMS, SIZES, UNITS, office, people
+from shared import copied, demo_office
 
 import dj_analysis as dj
 from dj_analysis import methods
@@ -306,9 +307,11 @@ def test_item_four_of_the_first_page(folder: Path, language: str):
     assert "1" not in told
 
 
-def test_the_demo_has_replies_of_every_kind_and_without_planting_none(tmp_path: Path):
-    planted = dj.make_company(employees=900, branches=20, quarters=3, seed=7).write(tmp_path / "planted")
-    ws = dj.open_workspace(planted)
+def test_the_demo_has_replies_of_every_kind_and_without_planting_none(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+):
+    planted = demo_office(tmp_path_factory, employees=900, branches=40, quarters=5, seed=7)
+    ws = dj.open_workspace(copied(planted, tmp_path / "planted"))
     reviews = ws.obligations("human_review").table
     warned = ws.alerts().table
     warned = warned[warned["warning"].isin(["red", "black"]) & (warned["unit"] != "ALL")]

@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from offices import PERIOD, SIZES, office, people
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.audit import audit_workspace
@@ -116,7 +117,7 @@ def seed_file(folder: Path) -> dict[str, str]:
 
 
 def test_a_run_that_is_killed_at_any_moment_leaves_all_or_nothing(tmp_path: Path):
-    """Fifty times on one folder, at moments spread over some runs: writing, entering, moving."""
+    """Fifty times (a part of them every day) on one folder, at moments spread over some runs: writing, entering, moving."""
     kept = seed_file(tmp_path)
     draw = random.Random(20261)
     begun = time.perf_counter()
@@ -126,14 +127,15 @@ def test_a_run_that_is_killed_at_any_moment_leaves_all_or_nothing(tmp_path: Path
     finished(timed)
     three = (time.perf_counter() - begun) / 2
     states: list[str] = []
-    for number in range(50):
+    kills = trials(50, 15)
+    for number in range(kills):
         process = start(PUBLISHER, tmp_path, f"{number}:", 1000)
         ready(process)
         kill_after(process, draw.random() * three)
         left = check_whole(tmp_path, kept)
         states += left["state"].unique().tolist()
     assert set(states) == {"done"}
-    assert len(left) > 50  # some had left before they were killed
+    assert len(left) > kills  # some had left before they were killed
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is stopped at each line by forking")
@@ -260,10 +262,10 @@ def test_of_two_runs_at_once_one_is_killed(tmp_path: Path):
 
 
 def test_a_report_that_is_killed_leaves_what_was_there(tmp_path: Path):
-    """With the export in it: five offices, each stopped at another moment."""
+    """With the export in it: five offices (three every day), each stopped at another moment."""
     first = office(tmp_path / "0", people())
     dj.open_workspace(first).close(PERIOD)
-    folders = [first, *(shutil.copytree(first, tmp_path / str(i)) for i in range(1, 5))]
+    folders = [first, *(shutil.copytree(first, tmp_path / str(i)) for i in range(1, trials(5, 3)))]
     draw = random.Random(8)
     for pair in (folders[:3], folders[3:]):
         processes = [start(REPORTER, folder) for folder in pair]

@@ -18,6 +18,12 @@ from dj_analysis.publish import kernels
 needs_fork = pytest.mark.skipif(not kernels.can_fork(), reason="this system cannot fork kernels")
 
 
+@pytest.fixture
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put aside the server that other modules of this session run their reports on."""
+    monkeypatch.setattr(kernels, "_server", {"socket": None, "blocks": 0})
+
+
 def _notebook(folder: Path, *cells: str) -> Path:
     path = folder / "own.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells]), path)
@@ -44,7 +50,7 @@ def _is_running(pid: int) -> bool:
 
 @needs_fork
 @pytest.mark.everything
-def test_a_forked_kernel_gives_the_report_a_plain_one_gives(tmp_path):
+def test_a_forked_kernel_gives_the_report_a_plain_one_gives(no_server, tmp_path):
     waves, periods = [people(seed=seed, first=1 + 200 * seed) for seed in (1, 2)], ("2026Q2", "2026Q3")
     office = small_office(tmp_path / "office", *waves, periods=periods)
     for period in periods:
@@ -102,7 +108,7 @@ def test_a_cell_that_takes_too_long_is_interrupted_and_a_dead_kernel_is_told(tmp
 
 
 @needs_fork
-def test_before_a_fork_the_server_has_one_thread_and_kernels_end_with_it(tmp_path):
+def test_before_a_fork_the_server_has_one_thread_and_kernels_end_with_it(no_server, tmp_path):
     path = _notebook(
         tmp_path,
         "import os, subprocess, sys\n"
@@ -125,14 +131,14 @@ def test_before_a_fork_the_server_has_one_thread_and_kernels_end_with_it(tmp_pat
 
 
 @needs_fork
-def test_a_server_that_does_not_start_is_one_error(monkeypatch):
+def test_a_server_that_does_not_start_is_one_error(no_server, monkeypatch):
     monkeypatch.setattr(kernels.sys, "executable", "/bin/false")
     with pytest.raises(kernels.KernelServerError, match="没有启动"), kernels.preloaded():
         pass
     assert kernels.manager_options() == {}
 
 
-def test_where_the_system_cannot_fork_reports_run_on_plain_kernels(tmp_path, monkeypatch):
+def test_where_the_system_cannot_fork_reports_run_on_plain_kernels(no_server, tmp_path, monkeypatch):
     monkeypatch.setattr(kernels, "can_fork", lambda: False)
     before = kernels.manager_options()
     with kernels.preloaded(), kernels.preloaded():

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import small
 from scipy import stats
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
@@ -256,7 +257,7 @@ def test_rests_of_few_are_not_left():
     assert without_small_rests({"ALL": np.array([9])}, TREE, 10, ()) == set()
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(trials(40, 10)))
 def test_no_small_count_of_linked_or_others_can_be_subtracted(seed: int):
     """Of any sum of shown units less other shown ones below it, who linked and who did not are none or at least min_group."""
     rng = np.random.default_rng(seed)
@@ -342,7 +343,7 @@ def branches(change: Change) -> pd.DataFrame:
     return table[(table["level"] == "branch") & (table["code"] == "INDEX")]
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6, 1.0])
+@pytest.mark.parametrize("share", [*(pytest.param(share, marks=pytest.mark.everything) for share in (0.3, 0.6)), 1.0])
 def test_ranges_hold_the_truth_and_see_more(share: float):
     same = round(share * PEOPLE)
     waves = units_of_forty(same, 0.0, seed=same)
@@ -370,8 +371,8 @@ def moments(x: np.ndarray) -> dict[str, np.ndarray]:
     (20, 14, (0.6, 0.6), 60), (20, 20, (0.6, 0.6), 82), (20, 20, (0.1, 0.9), 70), (12, 10, (0.6, 0.6), 60),
 ])  # fmt: skip
 def test_units_that_did_not_change_are_not_named(people: int, same: int, r: tuple[float, float], middle: float):
-    """A thousand waves of 100 branches, a column each; in one cell branches differ much in how alike their waves are."""
-    rng, branches_, waves = np.random.default_rng(5), 100, 1000
+    """A thousand waves (a part of them every day) of 100 branches, a column each; in one cell branches differ much in how alike their waves are."""
+    rng, branches_, waves = np.random.default_rng(5), 100, trials(1000)
     mood, anew = rng.standard_normal((2, branches_, waves, people), dtype=np.float32)
     tie = rng.uniform(*r, (branches_, waves, 1)).astype(np.float32)
     mood_now = np.where(np.arange(people) < same, tie * mood + np.sqrt(1 - tie**2) * anew, anew)

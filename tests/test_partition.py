@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import codebook_of, plain_table
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.measure.unitsums import STATISTICS, UnitSums
@@ -419,8 +420,8 @@ def partitions_of(rng: np.random.Generator, rows: int, columns: int, uncovered: 
 def test_the_smallest_union_is_that_of_trying_all(columns, uncovered):
     """Two breakdowns by a minimum cut, three by integer programs."""
     rng = np.random.default_rng([11, columns, uncovered])
-    some = none = 0
-    for _ in range(200):
+    some, none, draws = 0, 0, trials(200, 60)
+    for _ in range(draws):
         labels, n = partitions_of(rng, int(rng.integers(2, 9)), columns, uncovered and columns > 1)
         follows = unions(labels)
         fewest = (np.abs(follows) @ n).min()
@@ -435,7 +436,7 @@ def test_the_smallest_union_is_that_of_trying_all(columns, uncovered):
         assert n[found].sum() < least
         if columns > 2:
             assert n[found].sum() == fewest
-    assert min(some, none) > 10
+    assert min(some, none) > draws // 20
 
 
 def test_the_smallest_union_takes_the_same_people_for_combinations_that_are_alike():
@@ -456,8 +457,8 @@ def test_people_of_half_weight_count_half():
 @pytest.mark.parametrize("trees", [1, 2])
 def test_what_rank_proves_apart_is_so_when_all_is_tried(trees):
     rng = np.random.default_rng([12, trees])
-    proved = open_ = 0
-    for _ in range(300):
+    proved, open_, draws = 0, 0, trials(300)
+    for _ in range(draws):
         rows = int(rng.integers(6, 10))
         large = rng.integers(0, rng.integers(2, 4), (rows, trees))
         small = np.column_stack([rng.integers(0, 2, rows) for _ in range(int(rng.integers(1, 3)))])
@@ -470,7 +471,7 @@ def test_what_rank_proves_apart_is_so_when_all_is_tried(trees):
         # A set of the large breakdowns' own parts is judged by the tree rule; what mixes them must be large enough.
         own = {tuple(x) for x in unions(labels[:, :trees])}
         assert all(np.abs(x) @ n >= least for x in unions(labels) if tuple(x) not in own)
-    assert min(proved, open_) > 15
+    assert min(proved, open_) > draws // 20
 
 
 def test_rank_proves_a_group_safe_beside_a_cross_by_it_where_nothing_else_follows():
@@ -633,7 +634,7 @@ def test_cells_of_a_hidden_unit_are_hidden():
     assert {f"{b}×{a}" for b in ("B1", "B2") for a in ("青", "中", "老")} <= {cell for _, cell in hidden}
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(trials(12, 4)))
 def test_random_crosses_are_safe(seed):
     rng = np.random.default_rng([21, seed])
     people = {
@@ -645,7 +646,7 @@ def test_random_crosses_are_safe(seed):
     check_safe(kept, spec, frame)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(trials(6, 2)))
 def test_a_cross_does_not_depend_on_the_order_of_rows(seed):
     rng = np.random.default_rng([22, seed])
     people = {(b, a): int(rng.integers(1, 30)) for b in ("B1", "B2", "B3", "B4") for a in ("青", "中", "老")}

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from offices import office, people
 from scipy import stats
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, DjWarning, UsageError
@@ -29,10 +30,10 @@ NAN = float("nan")
 COEFFICIENTS = ["ICC(1,1)", "ICC(2,1)", "ICC(3,1)", "ICC(1,k)", "ICC(2,k)", "ICC(3,k)"]
 
 
-def expected(rate: float, trials: int) -> tuple[float, float]:
+def expected(rate: float, draws: int) -> tuple[float, float]:
     """The 99 % binomial interval of a claimed rate."""
-    low, high = stats.binom.interval(0.99, trials, rate)
-    return low / trials, high / trials
+    low, high = stats.binom.interval(0.99, draws, rate)
+    return low / draws, high / draws
 
 
 def holed(rng: np.random.Generator, values: np.ndarray, share: float) -> np.ndarray:
@@ -502,22 +503,22 @@ def test_an_inspection_team_of_two_is_shown_but_not_how_strict_each_of_them_is()
 
 
 def test_intervals_of_the_coefficients_hold_the_truth():
-    rng, trials = np.random.default_rng(11), 1000
+    rng, draws = np.random.default_rng(11), trials(1000)
     truth = np.array([25 / 45, 25 / 45, 25 / 41])  # of a single judge: ICC(1,1), ICC(2,1), ICC(3,1)
     hits = np.zeros(3)
-    for _ in range(trials):
+    for _ in range(draws):
         target, error = rng.normal(0, 5, (20, 1)), rng.normal(0, 4, (20, 6))
         common = icc(target + rng.normal(0, 2, (1, 6)) + error)[["low", "high"]].to_numpy()
         own = icc(target + rng.normal(0, 2, (20, 6)) + error)[["low", "high"]].to_numpy()
         ends = np.array([own[0], common[1], common[2]])
         hits += (ends[:, 0] <= truth) & (truth <= ends[:, 1])
-    low, high = expected(0.95, trials)
-    assert ((low <= hits / trials) & (hits / trials <= high)).all(), hits
+    low, high = expected(0.95, draws)
+    assert ((low <= hits / draws) & (hits / draws <= high)).all(), hits
 
 
 def test_components_of_incomplete_designs_are_unbiased_for_what_was_planted():
     rng, found = np.random.default_rng(12), []
-    for _ in range(300):
+    for _ in range(trials(300)):
         x = rng.normal(0, 5, (40, 1)) + rng.normal(0, 3, (1, 15)) + rng.normal(0, 4, (40, 15))
         found.append(icc(holed(rng, x, 0.6)).set_index("coefficient")["estimate"])
     mean, error = np.mean(found, axis=0), np.std(found, axis=0) / np.sqrt(len(found))
@@ -529,10 +530,10 @@ def test_components_of_incomplete_designs_are_unbiased_for_what_was_planted():
 @pytest.mark.parametrize("spread", [0.0, 8.0])
 def test_adjusted_scores_and_wins_keep_their_promises(spread):
     """With lenient and strict judges planted, and with none: intervals hold, and equal units are declared apart at 5 %."""
-    rng, trials = np.random.default_rng(13), 1000
+    rng, draws = np.random.default_rng(13), trials(1000)
     held, apart, errors = 0, 0, np.zeros(2)
     truth = np.array([50.0, 50, 55, 60, 45, 48, 52])
-    for _ in range(trials):
+    for _ in range(draws):
         strict = rng.normal(0, 1, 6) * spread
         strict -= strict.mean()
         found = severity(holed(rng, truth[:, None] - strict + rng.normal(0, 4, (7, 6)), 0.5))
@@ -540,35 +541,35 @@ def test_adjusted_scores_and_wins_keep_their_promises(spread):
         held += low[2] <= truth[2] <= high[2]
         apart += win_probability(found)[0][0, 1] > 0.95
         errors += [((found.mean - truth) ** 2).mean(), ((found.adjusted - truth) ** 2).mean()]
-    assert expected(0.95, trials)[0] <= held / trials <= expected(0.95, trials)[1]
-    assert expected(0.05, trials)[0] <= apart / trials <= expected(0.05, trials)[1]
+    assert expected(0.95, draws)[0] <= held / draws <= expected(0.95, draws)[1]
+    assert expected(0.05, draws)[0] <= apart / draws <= expected(0.05, draws)[1]
     # Planted: adjusting halves the squared error (.46). Nothing planted: it costs a little (1.13).
     ratio = errors[1] / errors[0]
     assert ratio < 0.55 if spread else 1 < ratio < 1.25
 
 
 def test_the_test_of_concordance_is_no_more_often_wrong_than_it_says():
-    rng, trials = np.random.default_rng(14), 1000
-    alarms = np.mean([kendall_w(rng.normal(size=(8, 12)))["p"].iloc[0] < 0.05 for _ in range(trials)])
-    assert alarms <= expected(0.05, trials)[1]
+    rng, draws = np.random.default_rng(14), trials(1000)
+    alarms = np.mean([kendall_w(rng.normal(size=(8, 12)))["p"].iloc[0] < 0.05 for _ in range(draws)])
+    assert alarms <= expected(0.05, draws)[1]
     agreed = np.mean(
-        [kendall_w(rng.normal(size=(8, 12)) + rng.normal(size=(8, 1)))["p"].iloc[0] < 0.05 for _ in range(200)]
+        [kendall_w(rng.normal(size=(8, 12)) + rng.normal(size=(8, 1)))["p"].iloc[0] < 0.05 for _ in range(trials(200))]
     )
     assert agreed > 0.95
 
 
 def test_limits_of_agreement_hold_the_truth_in_small_samples_and_no_bias_is_found_where_there_is_none():
-    rng, trials = np.random.default_rng(15), 1000
+    rng, draws = np.random.default_rng(15), trials(1000)
     truth = np.array([0, -5 * stats.norm.ppf(0.975), 5 * stats.norm.ppf(0.975)])
     hits, alarms = np.zeros(3), 0
-    for _ in range(trials):
+    for _ in range(draws):
         table = bland_altman(rng.normal(0, 5, 8))
         hits += ((table["low"] <= truth) & (truth <= table["high"])).to_numpy()
         alarms += table["p"].iloc[0] < 0.05
-    low, high = expected(0.95, trials)
-    assert ((low <= hits / trials) & (hits / trials <= high)).all(), hits
-    assert expected(0.05, trials)[0] <= alarms / trials <= expected(0.05, trials)[1]
-    assert alarms == trials - hits[0]  # the test of the bias and its interval are one statement
+    low, high = expected(0.95, draws)
+    assert ((low <= hits / draws) & (hits / draws <= high)).all(), hits
+    assert expected(0.05, draws)[0] <= alarms / draws <= expected(0.05, draws)[1]
+    assert alarms == draws - hits[0]  # the test of the bias and its interval are one statement
 
 
 def test_rating_warns_of_nothing_when_sheets_are_whole():

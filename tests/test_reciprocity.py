@@ -1,6 +1,6 @@
 """Reciprocity of units that judge each other: planted truth, nothing planted at its rate, and what it must not see.
 
-Rates are accepted inside the 99 % binomial interval of 2,000 draws.
+Rates are accepted inside the 99 % binomial interval of 2,000 draws (a part of them every day).
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis import methods
 from dj_analysis.errors import UsageError
 from dj_analysis.measure.raters.reciprocity import dyadic
+
+DRAWS = trials(2000, share=10)
 
 
 def round_robin(rng: np.random.Generator, k: int, true: float, strict: float = 5.0, good: float = 5.0) -> np.ndarray:
@@ -35,8 +38,8 @@ def sheets(marks: np.ndarray) -> pd.DataFrame:
 @pytest.mark.parametrize("k", [4, 6, 12])
 def test_marks_that_are_not_returned_are_claimed_at_the_stated_rate(k):
     rng = np.random.default_rng(k)
-    told = [dyadic(round_robin(rng, k, 0.0))[0] for _ in range(2000)]
-    low, high = stats.binom.interval(0.99, 2000, 0.05)
+    told = [dyadic(round_robin(rng, k, 0.0))[0] for _ in range(DRAWS)]
+    low, high = stats.binom.interval(0.99, DRAWS, 0.05)
     assert low <= sum(one["p"] <= 0.05 for one in told) <= high
     assert low <= sum(not one["low"] <= 0 <= one["high"] for one in told) <= high
 
@@ -44,8 +47,8 @@ def test_marks_that_are_not_returned_are_claimed_at_the_stated_rate(k):
 @pytest.mark.parametrize(("k", "true"), [(6, 0.6), (12, 0.6), (12, -0.4), (12, 0.95)])
 def test_the_planted_reciprocity_lies_in_its_interval_as_often_as_claimed(k, true):
     rng = np.random.default_rng([k, int(100 * abs(true))])
-    told = pd.DataFrame([dyadic(round_robin(rng, k, true))[0] for _ in range(2000)])
-    low, high = stats.binom.interval(0.99, 2000, 0.95)
+    told = pd.DataFrame([dyadic(round_robin(rng, k, true))[0] for _ in range(DRAWS)])
+    low, high = stats.binom.interval(0.99, DRAWS, 0.95)
     assert low <= told["low"].le(true).mul(told["high"].ge(true)).sum() <= high
     assert told["estimate"].median() == pytest.approx(true, abs=0.06)
 

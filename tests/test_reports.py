@@ -15,6 +15,7 @@ import pandas as pd
 import pypdfium2
 import pytest
 from report_structure import PROBLEMS
+from shared import copied, demo_office
 from trials import EVERYTHING
 
 import dj_analysis as dj
@@ -49,9 +50,8 @@ NUMBERS = "一二三四五六七八九十"
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory):
-    return dj.make_company(employees=900, branches=40, quarters=5, seed=7).write(
-        tmp_path_factory.mktemp("office") / "demo"
-    )
+    shared = demo_office(tmp_path_factory, employees=900, branches=40, quarters=5, seed=7)
+    return copied(shared, tmp_path_factory.mktemp("office") / "demo")
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,9 @@ def signs(frame: pd.DataFrame) -> np.ndarray:
     return dj.screen(dj.read_survey(frame, CODEBOOK, period="2026Q3", form="full")).table["flags"].to_numpy()
 
 
-@pytest.mark.parametrize(("ease", "alike"), [(0.0, 0.8), (1.2, 0.3), (2.0, 0.8)])
+@pytest.mark.parametrize(("ease", "alike"), [
+    (1.2, 0.3), *(pytest.param(*cell, marks=pytest.mark.everything) for cell in ((0.0, 0.8), (2.0, 0.8))),
+])  # fmt: skip
 def test_honest_sheets_have_hardly_ever_a_sign(ease: float, alike: float):
     found = signs(sheets(2000, ease, alike, np.random.default_rng(77)))
     assert (found >= 2).mean() <= 0.001

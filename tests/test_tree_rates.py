@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import small
 from scipy import stats
+from shared import copied, demo_office
 from statsmodels.stats.multitest import multipletests
 
 import dj_analysis as dj
@@ -219,8 +220,8 @@ def test_a_hidden_branch_tells_nothing_through_the_others():
 
 
 def test_group_columns_have_no_tree(tmp_path_factory: pytest.TempPathFactory):
-    company = dj.make_company(employees=900, branches=20, quarters=2, seed=3)
-    ws = dj.open_workspace(company.write(tmp_path_factory.mktemp("tree") / "office"))
+    office = demo_office(tmp_path_factory, employees=900, branches=20, quarters=2, seed=3)
+    ws = dj.open_workspace(copied(office, tmp_path_factory.mktemp("tree") / "office"))
     table: pd.DataFrame = dj.compare(ws.scores("2026Q3"), ws.scores("2026Q2")).table
     flat = table[table["level"].isin(["age_band", "company"]) & table["q"].notna()]
     assert len(flat) > 20

@@ -23,7 +23,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -78,10 +78,16 @@ def views(content: bytes, depth: int = 4) -> Iterator[bytes]:
     known, layer = {content}, [content]
     yield content
     for _ in range(depth):  # layer by layer: what is packed twice is unpacked once
-        packed = {one for it in layer for one in (*inflated(it), *members(it), *decoded(it), unescaped(it))}
+        packed = {one for it in layer for one in packed_in(it)}
         layer = list(packed - known - {b""})
         known.update(layer)
         yield from layer
+
+
+@lru_cache(maxsize=4096)
+def packed_in(content: bytes) -> tuple[bytes, ...]:
+    """Everything packed in these bytes, one layer down; the same part of many files is unpacked once."""
+    return (*inflated(content), *members(content), *decoded(content), unescaped(content))
 
 
 def inflated(content: bytes) -> Iterator[bytes]:
@@ -441,7 +447,7 @@ def seen(path: Path) -> Seen:
 # --- A company with marks, and its reports ------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(eq=False)
 class Told:
     """What one report may tell: every result it may speak of as it is printed, and the truth beside it."""
 
@@ -717,6 +723,7 @@ SPOKEN = {  # what of each result a report says in words or tables
 }  # fmt: skip
 
 
+@cache
 def may_stand(told: Told) -> set[str]:
     """Every number a report may print: its own results, and what is the same in every report."""
     rules = told.spec.rules
