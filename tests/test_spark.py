@@ -5,17 +5,21 @@ Every test but the first runs with everything alone: the cluster takes ten secon
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import spark_cluster
 from small import codebook_of
 from test_block_sums import same
 from test_engines import CASES, FEW, PERIOD, TWO, UNITS, answers_for, arrow
+from test_multiple_choice import CODEBOOK
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
@@ -104,10 +108,8 @@ def test_what_is_wrong_is_told_in_the_same_words(flaw: str, spark):
         frame.loc[3, "unit"] = "nowhere"
     cluster, embedded = surveys(spark, frame, codebook_of(TWO, weight="w"))
     if flaw == "text":
-        from dataclasses import replace
-
         cluster = replace(cluster, frame=cluster.frame.withColumn("a", cluster.frame["a"].cast("string")))
-        embedded = replace(embedded, frame=embedded.frame.set_column(0, "a", embedded.frame["a"].cast("string")))
+        embedded = replace(embedded, frame=pl.from_arrow(embedded.frame).with_columns(pl.col("a").cast(pl.String)))
     told, problems = refusal(cluster)
     assert (told, problems) == refusal(embedded)
     assert len(problems) == {"answer": 2, "text": 0}.get(flaw, 1)
@@ -126,9 +128,7 @@ def test_the_session_keeps_its_settings_and_runs_on(spark):
 
     before = settings()
     frame, codebook = read_as("forms, weighted")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ResourceWarning)
-        dj.score(surveys(spark, frame, codebook)[0])
+    dj.score(surveys(spark, frame, codebook)[0])
     assert settings() == before
     assert before[0]["spark.sql.shuffle.partitions"] == "3"
     assert spark.range(5).count() == 5
@@ -141,15 +141,29 @@ def test_rows_stay_on_the_cluster_and_steps_that_need_them_are_refused(spark):
     cluster, _ = surveys(spark, frame, codebook)
     jobs = spark.sparkContext.statusTracker()
     before = set(jobs.getJobIdsForGroup(None))
-    for step in (
-        dj.screen,
-        dj.reliability,
-        lambda survey: dj.agreement(survey, level="branch"),
-        lambda survey: dj.methods.weigh_to_headcount(survey, "branch"),
-    ):
+    for step in (dj.screen, dj.reliability, lambda survey: dj.methods.weigh_to_headcount(survey, "branch")):
         with pytest.raises(UsageError, match=r"toArrow\(\).*scan_parquet"):
             step(cluster)
     assert set(jobs.getJobIdsForGroup(None)) == before
+
+
+@everything
+def test_choices_are_counted_and_weights_drawn_from_sums_alone(spark, tmp_path: Path):
+    draw = np.random.default_rng(8)
+    chosen = {f"Q9_{k}": draw.integers(0, 2, 60) for k in (1, 2, 3)} | {"A1": draw.integers(1, 6, 60)}
+    placed = dict(zip(("R1_1", "R1_2", "R1_3"), draw.permuted(np.tile([1, 2, 3], (60, 1)), axis=1).T, strict=True))
+    (tmp_path / "codebook.csv").write_text(CODEBOOK, encoding="utf-8")
+    book = dj.read_codebook(tmp_path / "codebook.csv")
+    frame = pd.DataFrame(chosen | placed | {"unit": draw.choice(["A", "B"], 60)})
+    cluster, embedded = surveys(spark, frame, book)
+    for question in ("Q9", "R1"):
+        ours, theirs = (dj.choices(survey, question, by="branch").table for survey in (cluster, embedded))
+        pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+        assert ours.set_index("unit").loc["ALL", "share" if question == "Q9" else "mean_place"].notna().all()
+    frame, codebook = read_as("forms")
+    cluster, embedded = surveys(spark, frame, codebook)
+    drawn, expected = (dj.weigh(survey, method="critic").table for survey in (cluster, embedded))
+    pd.testing.assert_frame_equal(drawn, expected, check_exact=False, rtol=0, atol=1e-12)
 
 
 @everything
@@ -186,7 +200,26 @@ def test_a_worker_that_fails_half_way_is_one_error(spark):
     with pytest.raises(DataError) as caught:
         dj.score(dj.read_survey(given, codebook, units=UNITS, period=PERIOD))
     told = str(caught.value)
-    assert "OSError: the disk of the worker is gone" in told
-    assert "Spark" in told
+    assert "Spark did not finish: OSError: the disk of the worker is gone; " in told
     assert "\n" not in told
     assert spark.range(5).count() == 5
+
+
+@everything
+def test_a_damaged_file_is_one_error(spark, tmp_path: Path):
+    spark.createDataFrame(pa.table({"a": [1, 5] * 500, "b": [0, 10] * 500, "unit": ["A"] * 1000})).write.parquet(
+        str(tmp_path / "wave")
+    )
+    file = max((tmp_path / "wave").glob("*.parquet"), key=lambda path: path.stat().st_size)
+    content = file.read_bytes()
+    file.write_bytes(b"PAR1" + bytes(60) + content[64:])
+    (file.parent / f".{file.name}.crc").unlink()
+    with pytest.raises(DataError, match=r"FAILED_READ_FILE.* run again"):
+        dj.score(dj.read_survey(spark.read.parquet(str(tmp_path / "wave")), codebook_of(TWO), UNITS, PERIOD))
+
+
+@everything
+def test_columns_that_spark_cannot_name_are_told(spark):
+    given = spark.createDataFrame(pa.table({"1.a": [1], "unit": ["A"]}))
+    with pytest.raises(UsageError, match=r"1\.a; .*toDF"):
+        dj.read_survey(given, codebook_of(TWO), UNITS, PERIOD, columns={"a": "1.a"})

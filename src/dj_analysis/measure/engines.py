@@ -28,10 +28,14 @@ def wrapped_frame(frame: Any, place: str = "dataframe") -> Any:
             )
         frame = frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
     try:
-        return nw.from_native(frame)
+        wrapped = nw.from_native(frame)
     except TypeError:
         allowed = "文件路径，或 pandas、polars、pyarrow、DuckDB、Spark 的表 (a path or a dataframe)"
         raise UsageError(f"{place}: {type(frame).__name__} 不是表/is no dataframe; 可用/valid: {allowed}") from None
+    if on_spark(wrapped) and (dotted := [name for name in names_of(wrapped) if "." in name or "`" in name]):
+        advice = "先改名，如 frame.toDF(*[name.replace('.', '_') for name in frame.columns]) (rename the columns first)"
+        raise UsageError(f"{place}: Spark 列名含点号/dots in column names: {', '.join(dotted[:5])}; {advice}")
+    return wrapped
 
 
 #: Running numbers and the like: numbers of a row, never values of a unit.
@@ -88,9 +92,12 @@ def on_spark(frame: Any) -> bool:
 
 def unfinished(error: Exception) -> DataError:
     """Return the error for a Spark job that failed, with the innermost cause that Spark tells."""
-    told = str(error).split("JVM stacktrace")[0]
-    causes = [line.strip() for line in told.splitlines() if re.match(r"\s*([\w.]+\.)?\w*(Error|Exception)\b.*: ", line)]
-    found = (causes or told.splitlines() or [""])[-1][:300]
+    told = [line.strip() for line in str(error).split("JVM stacktrace")[0].splitlines() if line.strip()]
+    in_python = [
+        line for line in told if re.match(r"\w*(Error|Exception)\b", line)
+    ]  # the last line of a worker's traceback
+    in_spark = [line[line.index("[") :] for line in told if re.search(r"\[[A-Z][A-Z_.]+\] ", line)]
+    found = (in_python[-1:] or in_spark[:1] or told[:1] or [type(error).__name__])[0][:300]
     advice = "没有得出任何结果；按原因改正后重新运行，详见 Spark 日志 (nothing was computed; correct the cause and run again, see Spark's log)"
     if "No module named" in found:
         advice = "在每个工作节点上安装同一环境 (install the same environment on every worker); " + advice
