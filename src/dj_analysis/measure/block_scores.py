@@ -63,9 +63,7 @@ def answers_of(block: pl.DataFrame, leaves: Sequence[Node]) -> dict[str, Steps]:
         A column holds no numbers.
     """
     schema = block.schema
-    for leaf in leaves:
-        if not schema[leaf.code].is_numeric():
-            raise UsageError(f"列 {leaf.code} 的类型是 {schema[leaf.code]},应为数字 (a number column is needed)")
+    check_numbers(schema, leaves)
     whole = {leaf.code: kind for leaf in leaves if (kind := _counting_type(schema[leaf.code], leaf)) is not None}
     filled = block.select(  # all columns in one call: missing answers become the step before the first
         pl.col(leaf.code).cast(whole[leaf.code]).fill_null(_before_first(leaf)) for leaf in leaves if leaf.code in whole
@@ -76,6 +74,13 @@ def answers_of(block: pl.DataFrame, leaves: Sequence[Node]) -> dict[str, Steps]:
         else _steps(block[leaf.code].cast(pl.Float64).to_numpy(), leaf)
         for leaf in leaves
     }
+
+
+def check_numbers(schema: Mapping[str, Any], leaves: Sequence[Node]) -> None:
+    """Raise where the column of a question holds no numbers."""
+    for leaf in leaves:
+        if not schema[leaf.code].is_numeric():
+            raise UsageError(f"列 {leaf.code} 的类型是 {schema[leaf.code]},应为数字 (a number column is needed)")
 
 
 def _code_type(most: float) -> Any:

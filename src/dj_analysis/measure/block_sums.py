@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -67,11 +68,12 @@ def _membership(place: np.ndarray, many: int) -> sparse.csc_array:
 class RowWeights:
     """Respondents' weights of a block, divided by a power of two so that none is above 1."""
 
+    SUMMANDS: ClassVar[int] = 7
     values: np.ndarray
 
     @cached_property
     def summands(self) -> np.ndarray:
-        """Rows × 7: halves of the first three powers, and who counts as a person."""
+        """Rows × SUMMANDS: halves of the first three powers, and who counts as a person."""
         powers = [half for power in (1, 2, 3) for half in halves(self.values**power, 0)]
         return np.column_stack([*powers, self.values > 0]).astype(float)
 
@@ -124,6 +126,10 @@ class Occurrences:
                 block = (places.matrix @ weights.summands).reshape(members.units, many, -1)
             self.totals[axis] = added(self.totals.get(axis), block)
 
+    def columns(self, *, weighted: bool) -> tuple[int, ...]:
+        """Return the shape of what is kept of a unit."""
+        return (len(self.values), RowWeights.SUMMANDS if weighted else 1)
+
     def sums(self, axis: str) -> Sums:
         """Return the statistics of every unit seen; without weights those that say the same are left out."""
         if axis not in self.totals:
@@ -163,6 +169,10 @@ class Totals:
         summands = np.column_stack([*parts, *chosen, there & (w > 0)])
         for axis, members in axes.items():
             self.totals[axis] = added(self.totals.get(axis), members.matrix @ summands)
+
+    def columns(self, *, weighted: bool) -> tuple[int, ...]:
+        """Return the shape of what is kept of a unit."""
+        return (2 * (len(_summed(weighted)) + 1) + 1,)
 
     def sums(self, axis: str) -> Sums:
         """Return the statistics of every unit seen; without weights those that say the same are left out."""

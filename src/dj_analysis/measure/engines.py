@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,10 +28,14 @@ def wrapped_frame(frame: Any, place: str = "dataframe") -> Any:
             )
         frame = frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
     try:
-        return nw.from_native(frame)
+        wrapped = nw.from_native(frame)
     except TypeError:
         allowed = "文件路径，或 pandas、polars、pyarrow、DuckDB、Spark 的表 (a path or a dataframe)"
         raise UsageError(f"{place}: {type(frame).__name__} 不是表/is no dataframe; 可用/valid: {allowed}") from None
+    if on_spark(wrapped) and (dotted := [name for name in names_of(wrapped) if "." in name or "`" in name]):
+        advice = "先改名，如 frame.toDF(*[name.replace('.', '_') for name in frame.columns]) (rename the columns first)"
+        raise UsageError(f"{place}: Spark 列名含点号/dots in column names: {', '.join(dotted[:5])}; {advice}")
+    return wrapped
 
 
 #: Running numbers and the like: numbers of a row, never values of a unit.
@@ -47,13 +52,56 @@ def expressed(frame: Any) -> tuple[Any, Any]:
 
 
 def collected(frame: Any) -> Any:
-    """Collect a lazy narwhals frame; return an eager one unchanged."""
+    """Collect a lazy narwhals frame of few rows; return an eager one unchanged."""
     if not isinstance(frame, nw.LazyFrame):
         return frame
     try:
         return frame.collect()
     except ComputeError as error:
         raise unreadable(error) from None
+    except Exception as error:  # what Spark raises has classes of pyspark and py4j, which are not there for everybody
+        if on_spark(frame):
+            raise unfinished(error) from error
+        raise
+
+
+def all_rows(frame: Any) -> Any:
+    """Collect all rows of a narwhals frame, for what cannot be computed from sums.
+
+    Raises
+    ------
+    UsageError
+        The frame lies on Spark: its rows are not brought to one machine unasked.
+    """
+    if on_spark(frame):
+        advice = (
+            "放得进内存就用 frame.toArrow()，否则 frame.write.parquet(…) 后用 polars.scan_parquet 打开，再 dj.read_survey"
+            " (frame.toArrow() where it fits in memory; else write Parquet and open it with polars.scan_parquet; then dj.read_survey)"
+        )
+        raise UsageError(f"Spark 表: 这一步要同时看所有答卷，不能分开算 (this step needs all rows at once); {advice}")
+    return collected(frame)
+
+
+def on_spark(frame: Any) -> bool:
+    """Tell whether a frame lies on Spark, classic or Connect, without importing pyspark."""
+    kind = nw.from_native(frame, pass_through=True)
+    return isinstance(kind, nw.LazyFrame) and (
+        kind.implementation.is_pyspark() or kind.implementation.is_pyspark_connect()
+    )
+
+
+def unfinished(error: Exception) -> DataError:
+    """Return the error for a Spark job that failed, with the innermost cause that Spark tells."""
+    told = [line.strip() for line in str(error).split("JVM stacktrace")[0].splitlines() if line.strip()]
+    in_python = [
+        line for line in told if re.match(r"\w*(Error|Exception)\b", line)
+    ]  # the last line of a worker's traceback
+    in_spark = [line[line.index("[") :] for line in told if re.search(r"\[[A-Z][A-Z_.]+\] ", line)]
+    found = (in_python[-1:] or in_spark[:1] or told[:1] or [type(error).__name__])[0][:300]
+    advice = "没有得出任何结果；按原因改正后重新运行，详见 Spark 日志 (nothing was computed; correct the cause and run again, see Spark's log)"
+    if "No module named" in found:
+        advice = "在每个工作节点上安装同一环境 (install the same environment on every worker); " + advice
+    return DataError(f"Spark 没有算完/Spark did not finish: {found}; {advice}")
 
 
 def unreadable(error: Exception) -> DataError:
@@ -64,7 +112,7 @@ def unreadable(error: Exception) -> DataError:
 
 def as_pandas(frame: Any) -> pd.DataFrame:
     """Return a frame of any engine as pandas."""
-    table: pd.DataFrame = collected(nw.from_native(frame)).to_pandas()
+    table: pd.DataFrame = all_rows(nw.from_native(frame)).to_pandas()
     return table
 
 
@@ -75,4 +123,4 @@ def names_of(frame: Any) -> list[str]:
 
 def columns_of(frame: Any, names: Sequence[str]) -> pd.DataFrame:
     """Return columns of a frame of any engine as floats, NaN where missing."""
-    return collected(nw.from_native(frame).select(*names)).to_pandas().astype("float64")
+    return all_rows(nw.from_native(frame).select(*names)).to_pandas().astype("float64")

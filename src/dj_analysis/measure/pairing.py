@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..spec.tree import Form
 from .crossnames import cell_name
-from .engines import collected, names_of
+from .engines import all_rows, collected, names_of
 from .intake.linking import PSEUDONYM
 from .places import scored_codes, scored_persons
 from .survey import Survey
@@ -82,7 +82,7 @@ def _linked_persons(survey: Survey, codes: list[str]) -> pd.DataFrame:
         return pd.DataFrame(columns=[*codes, "_weight", "@unit", PSEUDONYM]).astype(dict.fromkeys(codes, "float64"))
     persons = scored_persons(survey, FORM, codes)
     persons["@unit"] = persons.get(f"@{axis}", "")
-    given = collected(nw.from_native(survey.frame).select(PSEUDONYM)).to_pandas()[PSEUDONYM]
+    given = all_rows(nw.from_native(survey.frame).select(PSEUDONYM)).to_pandas()[PSEUDONYM]
     persons[PSEUDONYM] = given.fillna("").astype("str").to_numpy()
     linked = persons[(persons[PSEUDONYM] != "") & ~persons[PSEUDONYM].duplicated(keep=False)]
     return linked[[*codes, "_weight", "@unit", PSEUDONYM]].sort_values(PSEUDONYM)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..spec.tables import whole_numbers
 from ..spec.units import NO_UNIT, Units
-from .engines import collected, columns_of
+from .engines import all_rows, columns_of
 from .scored_cells import plan_cells
 from .scoring import score_frame
 from .survey import Survey
@@ -22,7 +22,7 @@ def places(survey: Survey) -> pd.DataFrame:
     """Return each answer sheet's finest unit, or category, on every axis; "" where unknown."""
     units = survey.spec.units.at(survey.period)
     columns = list(dict.fromkeys(survey.axes.values())) or nw.from_native(survey.frame).collect_schema().names()[:1]
-    frame = collected(nw.from_native(survey.frame).select(*columns)).to_pandas()
+    frame = all_rows(nw.from_native(survey.frame).select(*columns)).to_pandas()
     table: dict[str, Any] = {}
     for axis, column in survey.axes.items():
         text = whole_numbers(frame[column].where(frame[column].notna(), ""))
@@ -42,7 +42,7 @@ def chosen(survey: Survey, keep: np.ndarray) -> Survey:
     """Return the survey restricted to the rows to keep."""
     if keep.all():
         return survey
-    return replace(survey, frame=nw.to_native(collected(nw.from_native(survey.frame)).filter(keep.tolist())))
+    return replace(survey, frame=nw.to_native(all_rows(nw.from_native(survey.frame)).filter(keep.tolist())))
 
 
 def person_scores(survey: Survey) -> pd.DataFrame:
@@ -82,7 +82,7 @@ def scored_persons(survey: Survey, form: str, codes: Sequence[str]) -> pd.DataFr
     }
     columns["_weight"] = nw.col(survey.weight).cast(nw.Float64) if survey.weight else nw.lit(1.0)
     columns |= {f"@{axis}": nw.col(column) for axis, column in survey.axes.items()}
-    table = collected(scored.select(**columns)).to_pandas()
+    table = all_rows(scored.select(**columns)).to_pandas()
     for axis in survey.axes:
         names = table[f"@{axis}"]
         text = whole_numbers(names.where(names.notna(), ""))

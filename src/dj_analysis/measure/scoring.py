@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
@@ -13,9 +14,10 @@ from ..spec.bands import Bands
 from ..spec.specification import CROSS
 from ..spec.tree import Node, Tree
 from .answer_blocks import ROWS, blocks_of
-from .block_scores import left_to_right, multiples_of, whole_or_float
-from .engines import collected, expressed
+from .block_scores import check_numbers, left_to_right, multiples_of, whole_or_float
+from .engines import collected, expressed, on_spark
 from .scored_cells import Plan, plan_cells
+from .spark_sums import PartitionSums, add_partitions
 from .unitsums import UnitSums
 from .wave_sums import WaveSums
 
@@ -77,7 +79,7 @@ def sum_frames(
     Raises
     ------
     DataError
-        An answer outside its range, a negative or missing weight; a file that cannot be read to its end.
+        An answer outside its range, a negative or missing weight; a file that cannot be read to its end; a Spark job that fails.
     """
     wrapped = nw.from_native(nw.to_native(frame, pass_through=True))
     schema = wrapped.collect_schema()
@@ -85,12 +87,18 @@ def sum_frames(
     weights = _weights_told(wrapped, weight) if weight else None
     weighted = weights is not None and weights.valid
     scale = 2.0 ** math.ceil(math.log2(weights.most)) if weights is not None and weighted else 1.0
-    wave = WaveSums(
-        plan, tuple(columns), favourable, low, index, weighted=weighted, scale=scale, counts_only=counts_only
+    start = partial(
+        WaveSums, plan, tuple(columns), favourable, low, index, weighted=weighted, scale=scale, counts_only=counts_only
     )
+    wave, counted_weight = start(), weight if weighted else None
     needed = [leaf.code for leaf in plan.leaves] + [c for c in (*columns.values(), weight) if c]
-    for block in blocks_of(wrapped, needed or schema.names()[:1], rows):
-        wave.add(block, columns, weight if weighted else None)
+    needed = list(dict.fromkeys(needed or schema.names()[:1]))
+    if on_spark(wrapped):
+        check_numbers(schema, plan.leaves)
+        add_partitions(wave, wrapped.select(*needed), PartitionSums(start, columns, counted_weight, rows))
+    else:
+        for block in blocks_of(wrapped, needed, rows):
+            wave.add(block, columns, counted_weight)
     _check_ranges(wrapped, wave.outside, weights)
     whole = {axis for axis, column in columns.items() if column and schema[column].is_float()}
     return {axis: wave.laid_out(axis, whole_keys=axis in whole) for axis in columns}
@@ -113,7 +121,7 @@ def _weights_told(frame: Any, weight: str) -> _WeightsTold:
     w = nw.col(weight).cast(nw.Float64)
     w = nw.when(~w.is_nan()).then(w)
     told = collected(
-        frame.select(w.min().alias("low"), w.max().alias("high"), w.is_null().sum().alias("lost"))
+        frame.select(w.min().alias("low"), w.max().alias("high"), w.is_null().cast(nw.Int64).sum().alias("lost"))
     ).to_dict(as_series=False)
     low, high = (float(told[name][0]) if told[name][0] is not None else math.nan for name in ("low", "high"))
     return _WeightsTold(weight, low, high, int(told["lost"][0]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,15 +37,17 @@ class UnitsOfAxis:
             text = keys.cast(pl.String).fill_null("")
             names = text.unique().to_list()
             place = text.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
-        for name in names:
-            self.places.setdefault(name, len(self.places))
-        place = np.array([self.places[name] for name in names], dtype=np.int64)[place]
-        many = len(self.places)
-        self.persons = _longer(self.persons, many) + np.bincount(place, minlength=many)
+        place = self.placed(names)[place]
+        self.persons += np.bincount(place, minlength=len(self.places))
         if weights is not None:
-            self.heaviest = _longer(self.heaviest, many)
             np.maximum.at(self.heaviest, place, weights)
-        return Members(place, many)
+        return Members(place, len(self.places))
+
+    def placed(self, names: Iterable[str]) -> np.ndarray:
+        """Return the places of units, those not seen before after the others."""
+        places = np.array([self.places.setdefault(name, len(self.places)) for name in names], dtype=np.int64)
+        self.persons, self.heaviest = (_longer(values, len(self.places)) for values in (self.persons, self.heaviest))
+        return places
 
 
 def _longer(values: np.ndarray, many: int) -> np.ndarray:
@@ -140,6 +142,13 @@ class WaveSums:
             if key in self.summed_up:
                 numbers[key] = as_numbers(scored, scorer.scores)
             yield key, scored
+
+    def tables(self) -> list[tuple[dict[str, np.ndarray], tuple[int, ...]]]:
+        """Return all that is added up, in a fixed order: axis → units × columns, and the shape of the columns."""
+        if self.counts_only:
+            return [(self.counts, (1 + len(self.scorers),))]
+        summed: list[Occurrences | Totals] = [*self.occurrences.values(), *self.totals.values()]
+        return [(one.totals, one.columns(weighted=self.weighted)) for one in summed]
 
     def laid_out(self, axis: str, *, whole_keys: bool) -> UnitSums:
         """Arrange the sums of one axis as units × cells, units in the order of their names.

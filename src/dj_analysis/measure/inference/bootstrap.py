@@ -19,7 +19,7 @@ from ...spec import reasons
 from ...spec.tables import whole_numbers
 from ...spec.units import ALL, Units
 from ..crossnames import cell_name, parts_of
-from ..engines import collected
+from ..engines import all_rows
 from ..scores import KEYS, Scores, joined
 from ..scoring import score_frame
 from ..survey import Survey
@@ -287,7 +287,7 @@ def _persons(survey: Survey, level: str, form: str, codes: Collection[str]) -> p
     columns = sorted({survey.axes[axis] for axis in _axes(survey, level).values() if axis in survey.axes})
     weight = nw.col(survey.weight).cast(nw.Float64) if survey.weight else nw.lit(1.0)
     selected = scored.select(*(nw.col(c) for c in columns), weight.alias("_weight"), **score_columns)
-    table = collected(selected).to_pandas()
+    table = all_rows(selected).to_pandas()
     return table.assign(unit=_units(survey, level, table), **{c: table[c].astype("float64") for c in codes})
 
 

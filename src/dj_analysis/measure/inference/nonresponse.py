@@ -17,7 +17,7 @@ from ...result import Result
 from ...spec import reasons
 from ...spec.tables import whole_numbers
 from ...spec.units import ALL, NO_UNIT
-from ..engines import collected
+from ..engines import all_rows
 from ..scores import KEYS, Scores
 from ..survey import Survey
 from .raking import AGREE, TRIM, Axes, check_weights, design_effect, fit_capped, fit_margins, sum_to
@@ -64,7 +64,7 @@ def weigh_to_headcount(survey: Survey, by: str | Sequence[str | Sequence[str]], 
     >>> weighed = weigh_to_headcount(ws.survey("2026Q3"), ["city", "age_band"])  # doctest: +SKIP
     >>> dj.score(weighed).table  # doctest: +SKIP
     """
-    frame = collected(nw.from_native(survey.frame))
+    frame = all_rows(nw.from_native(survey.frame))
     margin_parts = [(name,) if isinstance(name, str) else tuple(name) for name in ([by] if isinstance(by, str) else by)]
     names = list(dict.fromkeys(itertools.chain.from_iterable(margin_parts)))
     if not names:

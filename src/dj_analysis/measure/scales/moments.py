@@ -16,7 +16,7 @@ from ...spec.bands import SLACK
 from ...spec.tables import whole_numbers
 from ...spec.tree import Node
 from ...spec.units import NO_UNIT, Units
-from ..engines import collected
+from ..engines import all_rows
 from ..places import resolved
 from ..unitsums import variance_factor
 
@@ -350,7 +350,7 @@ def read_answers(
         columns["w"] = nw.when(~value.is_nan(), value < math.inf).then(value).otherwise(nw.lit(-1.0)).fill_null(-1.0)
     columns |= {"unit": nw.col(column).cast(nw.String).fill_null("")} if column else {"unit": nw.lit("")}
     selected = wrapped.select(**columns)
-    data = collected(selected)
+    data = all_rows(selected)
     arrays = (data[f"x{j}"].to_numpy() for j in range(len(asked)))
     raw = tuple(x if x.dtype == np.int16 else x.astype(float) for x in arrays)
     blank = tuple(float("nan") if x.dtype.kind == "f" else item.minimum - 2 for x, item in zip(raw, asked, strict=True))

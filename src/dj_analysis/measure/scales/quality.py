@@ -18,7 +18,7 @@ from ...spec.settings import FLOOR
 from ...spec.tree import Node, Tree
 from ...spec.units import ALL
 from ..basis import basis_of
-from ..engines import collected
+from ..engines import all_rows
 from ..intake.roles import SECONDS
 from ..places import chosen
 from ..scores import KEYS
@@ -67,7 +67,7 @@ class Screened(Result):
         UsageError
             Another wave than the one screened, or another number of rows.
         """
-        rows = collected(nw.from_native(survey.frame).select(nw.len())).item()
+        rows = all_rows(nw.from_native(survey.frame).select(nw.len())).item()
         if survey.period != self.period or rows != len(self.table):
             mismatch = f"{survey.period}: {rows} / {self.period}: {len(self.table)}"
             raise UsageError(f"不是核查过的那一期数据,行数或时期不同 (not the wave that was screened): {mismatch}")
@@ -133,7 +133,7 @@ def screen(survey: Survey, *, rule: ScreeningRule | None = None) -> Screened:
     Raises
     ------
     UsageError
-        A question whose answers are no numbers.
+        A question whose answers are no numbers; a frame on Spark.
 
     Examples
     --------
@@ -225,7 +225,7 @@ def _read(survey: Survey) -> _Sheets:
     for name in wanted:
         if not schema[name].is_numeric():
             raise UsageError(f"列 {name} 的类型是 {schema[name]},应为数字 (a number column is needed)")
-    frame = collected(wrapped.select(nw.col(name).cast(nw.Float32) for name in wanted))
+    frame = all_rows(wrapped.select(nw.col(name).cast(nw.Float32) for name in wanted))
     columns = [np.asarray(frame[name].to_numpy(), dtype=np.float32) for name in wanted]
     stacked = np.column_stack(columns) if columns else np.empty((len(frame), 0), dtype=np.float32)
     seconds = stacked[:, -1] if SECONDS in wanted else np.full(len(frame), np.nan)
