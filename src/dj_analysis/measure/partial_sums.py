@@ -12,22 +12,24 @@ from .block_sums import added
 from .wave_sums import WaveSums
 
 #: A row is a unit of an axis: its persons, the heaviest weight, and the sums that are not 0 with their columns (the tables of
-#: ``WaveSums.tables``, one beside the other). Without an axis it is a question with an answer outside its range.
+#: ``WaveSums.tables``, one beside the other), both as bytes, which Java passes on as they are where it would turn a list number by
+#: number. Without an axis it is a question with an answer outside its range.
 COLUMNS = {
     "axis": (pa.string(), "string"),
     "name": (pa.string(), "string"),
     "persons": (pa.float64(), "double"),
     "heaviest": (pa.float64(), "double"),
-    "columns": (pa.list_(pa.int32()), "array<int>"),
-    "sums": (pa.list_(pa.float64()), "array<double>"),
+    "columns": (pa.binary(), "binary"),
+    "sums": (pa.binary(), "binary"),
 }
+COLUMN, SUM = np.dtype("<i4"), np.dtype("<f8")
 SCHEMA = pa.schema([(name, kind) for name, (kind, _) in COLUMNS.items()])
 
 
 def table_of(wave: WaveSums) -> pa.Table:
     """Return the sums of a part as a table of ``SCHEMA``, only of units seen and without sums that are 0."""
     outside = [leaf.code for leaf in wave.outside]
-    nothing: list[list[float]] = [[] for _ in outside]
+    nothing = [b""] * len(outside)
     none = np.zeros(len(outside))
     rows = [pa.table([[None] * len(outside), outside, none, none, nothing, nothing], schema=SCHEMA)]
     return pa.concat_tables([*(_rows_of(wave, axis) for axis in wave.axes), *rows])
@@ -37,14 +39,27 @@ def _rows_of(wave: WaveSums, axis: str) -> pa.Table:
     units = wave.axes[axis]
     row, column, sums = (np.concatenate(parts) for parts in zip(*_filled(wave, axis), strict=True))
     order = np.argsort(row, kind="stable")
-    ends = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(units.places)))]).astype(np.int32)
-    lists = [
-        pa.ListArray.from_arrays(ends, pa.array(values[order], kind))
-        for values, kind in ((column, pa.int32()), (sums, pa.float64()))
-    ]
+    ends = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(units.places)))])
+    lists = [_packed(values[order], ends, kind) for values, kind in ((column, COLUMN), (sums, SUM))]
     return pa.table(
         [[axis] * len(units.places), list(units.places), units.persons, units.heaviest, *lists], schema=SCHEMA
     )
+
+
+def _packed(values: np.ndarray, ends: np.ndarray, kind: np.dtype) -> pa.Array:
+    """Return the bytes of the values of each row, which end where it is said."""
+    offsets = (ends * kind.itemsize).astype(np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(values, kind))]
+    return pa.Array.from_buffers(pa.binary(), len(ends) - 1, buffers)
+
+
+def _unpacked(packed: pa.ChunkedArray, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values of all rows, one behind the other, and how many each row has."""
+    rows = packed.combine_chunks().cast(pa.binary())
+    _, offsets, content = rows.buffers()
+    ends = np.frombuffer(offsets, np.int32)[rows.offset : rows.offset + len(rows) + 1]
+    values = np.frombuffer(content or b"", np.uint8)[ends[0] : ends[-1]].view(kind)
+    return values, np.diff(ends) // kind.itemsize
 
 
 def _filled(wave: WaveSums, axis: str) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -74,11 +89,11 @@ def _add_rows(wave: WaveSums, axis: str, rows: pa.Table) -> None:
     many = len(units.places)
     units.persons += np.bincount(place, rows["persons"].to_numpy(), minlength=many)
     np.maximum.at(units.heaviest, place, rows["heaviest"].to_numpy())
-    lists = rows["columns"].combine_chunks()
+    columns, counts = _unpacked(rows["columns"], COLUMN)
     width = sum(math.prod(shape) for _, shape in wave.tables())
-    at = np.repeat(place, pc.list_value_length(lists).to_numpy()) * width + lists.flatten().to_numpy()
+    at = np.repeat(place, counts) * width + columns
     flat = np.zeros(many * width)
-    np.add.at(flat, at, rows["sums"].combine_chunks().flatten().to_numpy())  # of one unit and column there are many
+    np.add.at(flat, at, _unpacked(rows["sums"], SUM)[0])  # of one unit and column there are many
     block, first = flat.reshape(many, width), 0
     for sums, shape in wave.tables():
         last = first + math.prod(shape)
