@@ -595,7 +595,8 @@ def test_every_report_keeps_its_structure_in_every_format(every_report):
             "footer": "出处",
         }
         document = as_written(notebook, told | {"draft": ""})
-        for kind, content in written_in(document, list(PROBLEMS), Appearance()).items():
+        kinds = list(PROBLEMS) if EVERYTHING or report == "quarterly" else ["docx"]
+        for kind, content in written_in(document, kinds, Appearance()).items():
             assert PROBLEMS[kind](content, document) == [], (report, lang, kind)
 
 
