@@ -25,7 +25,7 @@ from dj_analysis.errors import DataError
 from dj_analysis.judge.moderated import chance
 from dj_analysis.measure.inference.scorelimits import person_law, wider_limits
 from dj_analysis.measure.inference.uncertainty import means, shares_interval
-from dj_analysis.measure.inference.unitlaws import PooledMoments, unit_laws
+from dj_analysis.measure.inference.unitlaws import PooledMoments, laws_of_rest, unit_laws
 from dj_analysis.measure.team_sums import Teams, team_law
 from dj_analysis.spec import reasons
 
@@ -195,6 +195,21 @@ def test_units_that_do_differ_in_scatter_keep_their_own_with_teams():
     calm = team_wave("ceiling 94.5", 0.05, equal(8, 15), "equal", 100, rng)
     both = {name: np.vstack([values, calm.with_teams[name]]) for name, values in wave.with_teams.items()}
     assert (PooledMoments(both, np.ones(200, dtype=bool)).prior < 20).all()
+
+
+def test_light_tails_of_persons_are_not_taken_for_those_of_teams():
+    """Whether teams are skewed is not known: towards the near end p is that of a normal mean, not smaller."""
+    wave = team_wave("ceiling 94.5", 0.05, equal(6, 10), "equal", 200, np.random.default_rng(10))
+    below = []
+    for sums in (wave.with_teams, wave.alone):
+        rest = {name: values.sum(axis=0) - values for name, values in sums.items()}
+        one, other = means(sums), means(rest)
+        law = unit_laws(sums, one, np.ones(200, dtype=bool))
+        z = (one.mean - other.mean) / np.sqrt(law.variance + other.se**2)
+        p = chance(one.mean - other.mean, law, laws_of_rest(law, rest, other))
+        below.append(np.mean(p < 2 * stats.norm.sf(np.abs(z)) - 1e-12))
+    assert below[0] == 0
+    assert below[1] > 0.02
 
 
 def test_few_units_of_few_teams_tell_little_of_how_teams_differ():
