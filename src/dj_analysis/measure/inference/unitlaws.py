@@ -69,7 +69,7 @@ def unit_laws(sums: Mapping[str, np.ndarray], means: Means, kept: np.ndarray) ->
     answers, a unit's Σw² is not below what its number of people has on average, for its very composition is chance then. Where work
     teams are known, all is as of so many fewer persons as their design effect says, the sampling variance of s² too: which teams
     a unit has is chance, and near an end of the scale those that are high scatter little. Degrees of freedom are then at most the
-    number of teams beside the first of each unit (at levels above the finest a little more than that).
+    number of teams beside the first of each unit (at levels above the finest that is up to twice what there are).
 
     Parameters
     ----------
