@@ -16,15 +16,16 @@ import statsmodels.api as sm
 from offices import CODEBOOK, PERIOD, office, people
 from scipy import stats
 from simulated_teams import any_number, equal, team_wave, unequal
-from simulated_waves import contrast_p
+from simulated_waves import contrast_p, planted
 from statsmodels.stats.multitest import multipletests
+from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.errors import DataError
 from dj_analysis.judge.moderated import chance
 from dj_analysis.measure.inference.scorelimits import person_law, wider_limits
 from dj_analysis.measure.inference.uncertainty import means, shares_interval
-from dj_analysis.measure.inference.unitlaws import unit_laws
+from dj_analysis.measure.inference.unitlaws import PooledMoments, laws_of_rest, unit_laws
 from dj_analysis.measure.team_sums import Teams, team_law
 from dj_analysis.spec import reasons
 
@@ -175,6 +176,57 @@ def test_equal_units_are_seldom_named_where_teams_are_known(kind: str, sizes: Ca
     for name in ("contrast", "compare"):
         assert np.sum(named[name]) <= stats.binom.ppf(0.995, 30, 0.1), name
         assert np.mean(named[f"{name} alone"]) > 0.9, name
+
+
+@pytest.mark.parametrize(("kind", "sizes"), [("ceiling 94.5", equal(4, 30)), ("mean 86", unequal(6))])
+def test_near_the_end_few_big_teams_name_no_unit(kind: str, sizes: Callable):
+    """Units whose teams happen to answer high scatter little there: that is chance, and no reason to trust them more."""
+    rng, waves, named = np.random.default_rng(4), trials(200, 40), []
+    for _ in range(waves):
+        p = contrast_p(team_wave(kind, 0.25, sizes, "equal", 200, rng).with_teams)
+        named.append([multipletests(p[np.isfinite(p[:, code]), code], 0.1, "fdr_bh")[0].any() for code in range(3)])
+    assert (np.sum(named, axis=0) <= stats.binom.ppf(0.995, waves, 0.1)).all()
+
+
+def test_units_that_do_differ_in_scatter_keep_their_own_with_teams():
+    rng = np.random.default_rng(6)
+    wave = team_wave("middle", 0.05, equal(8, 15), "equal", 100, rng)
+    assert np.isinf(PooledMoments(wave.with_teams, np.ones(100, dtype=bool)).prior).all()
+    calm = team_wave("ceiling 94.5", 0.05, equal(8, 15), "equal", 100, rng)
+    both = {name: np.vstack([values, calm.with_teams[name]]) for name, values in wave.with_teams.items()}
+    assert (PooledMoments(both, np.ones(200, dtype=bool)).prior < 20).all()
+
+
+def test_light_tails_of_persons_are_not_taken_for_those_of_teams():
+    """Whether teams are skewed is not known: towards the near end p is that of a normal mean, not smaller."""
+    wave = team_wave("ceiling 94.5", 0.05, equal(6, 10), "equal", 200, np.random.default_rng(10))
+    below = []
+    for sums in (wave.with_teams, wave.alone):
+        rest = {name: values.sum(axis=0) - values for name, values in sums.items()}
+        one, other = means(sums), means(rest)
+        law = unit_laws(sums, one, np.ones(200, dtype=bool))
+        z = (one.mean - other.mean) / np.sqrt(law.variance + other.se**2)
+        p = chance(one.mean - other.mean, law, laws_of_rest(law, rest, other))
+        below.append(np.mean(p < 2 * stats.norm.sf(np.abs(z)) - 1e-12))
+    assert below[0] == 0
+    assert below[1] > 0.02
+
+
+def test_few_units_of_few_teams_tell_little_of_how_teams_differ():
+    rng = np.random.default_rng(7)
+    wave = team_wave("middle", 0.25, equal(3, 10), "equal", 20, rng)
+    laws = [unit_laws(sums, means(sums), np.ones(20, dtype=bool)) for sums in (wave.with_teams, wave.alone)]
+    assert (laws[0].df <= 20 * (3 - 1)).all()
+    assert np.isinf(laws[1].df).all()
+
+
+def test_a_unit_that_is_lower_is_named_where_teams_do_not_differ():
+    rng = np.random.default_rng(8)
+    wave = team_wave("middle", 0.0, equal(12, 5), "equal", 200, rng)
+    moved = planted(wave.with_teams, 15.0, 1)
+    named = multipletests(contrast_p(moved)[:, 0], 0.1, "fdr_bh")[0]
+    assert named[0]
+    assert named.sum() <= 3
 
 
 # --- From answers to scores ---------------------------------------------------------------------------------------

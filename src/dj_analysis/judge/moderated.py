@@ -73,7 +73,8 @@ def chance(difference: np.ndarray, one: UnitLaws, other: UnitLaws, linked: Linke
 
     Where variances are estimated (finite degrees of freedom) Student's t is brought to the normal scale first. Between the
     jumps of discrete answers the smooth tail is a little too small, the more the fewer they are that make it: p is raised by
-    half the skewness of the means.
+    half the skewness of the means. Where people come in work teams p is not below that of a normal mean: how skewed the means
+    of teams are lies between not at all and as much as persons, and is not known.
 
     Parameters
     ----------
@@ -96,11 +97,13 @@ def chance(difference: np.ndarray, one: UnitLaws, other: UnitLaws, linked: Linke
     if linked is not None:
         learned = learned & (linked.changes.learned | (linked.pairs == 0))
     learned = np.broadcast_to(learned, t.shape)
-    p = 2 * special.ndtr(-z)
+    p = normal = 2 * special.ndtr(-z)
     for up in (True, False):
         rows = learned & ((t > 0) == up)
         parts = _people(variance, held, one, other, linked, up)
         p = np.where(rows, 2 * upper_tail(np.where(rows, z, np.nan), parts), p)
+    in_teams = (np.asarray(one.effect) > 1) | (np.asarray(other.effect) > 1)
+    p = np.where(in_teams, np.maximum(p, normal), p)
     discrete = 1 + (np.abs(one.skewness) + np.abs(other.skewness)) / 2
     return np.where(too_skewed(one, other), np.nan, np.minimum(p * discrete, 1))
 

@@ -67,7 +67,9 @@ def unit_laws(sums: Mapping[str, np.ndarray], means: Means, kept: np.ndarray) ->
     have by themselves, κ₄/n + 2σ⁴/(n − 1), less two standard errors of that difference. s² of skewed answers varies much by
     itself; no difference is d₀ = ∞. r ≥ 1: pooled, how much more heavy people scatter than light ones. Where weights go with the
     answers, a unit's Σw² is not below what its number of people has on average, for its very composition is chance then. Where work
-    teams are known, all is as of so many fewer persons as their design effect says.
+    teams are known, all is as of so many fewer persons as their design effect says, the sampling variance of s² too: which teams
+    a unit has is chance, and near an end of the scale those that are high scatter little. Degrees of freedom are then at most the
+    number of teams beside the first of each unit (at levels above the finest that is up to twice what there are).
 
     Parameters
     ----------
@@ -84,6 +86,8 @@ def unit_laws(sums: Mapping[str, np.ndarray], means: Means, kept: np.ndarray) ->
         effective, spread = pooled.effective, pooled.spread
         learned = (pooled.usable & (spread > NO_SPREAD)).sum(axis=0) >= LEAST_UNITS
         prior = np.where(pooled.tied, np.inf, pooled.prior)
+        effect = effect_of_teams(sums)
+        effective = effective / effect
         own = np.maximum(
             2 * (effective - 1) / (2 + np.maximum(pooled.kurtosis, -1.5) * (effective - 1) / effective), 0.5
         )
@@ -92,9 +96,9 @@ def unit_laws(sums: Mapping[str, np.ndarray], means: Means, kept: np.ndarray) ->
             np.isfinite(prior), (finite * pooled.variance + own * spread) / (finite + own), pooled.variance
         )
         squares = np.where(pooled.tied, np.maximum(ww, n * pooled.squares), ww)
-        effect = effect_of_teams(sums)
         variance = np.where(learned, shared * pooled.ratio * squares / w**2 * effect, means.se**2)
         df = np.where(learned, np.where(np.isfinite(prior), finite + own, np.inf), means.df)
+        df = np.where(learned, np.minimum(df, _free_teams(sums, kept)), df)
         cubes = sums.get("www", n)
         sd, centre = np.sqrt(pooled.variance), pooled.mean
         low, high = (extreme_law(pooled.skewness, pooled.kurtosis + 3, (end - centre) / sd) for end in (0.0, 100.0))
@@ -111,6 +115,14 @@ def laws_of_rest(laws: UnitLaws, sums: Mapping[str, np.ndarray], means: Means) -
         persons = sums["ww"] ** 3 / sums.get("www", sums["n"]) ** 2 / effect
         weights = [(persons, 1 / np.sqrt(persons))]
     return UnitLaws(means.se**2, means.df, np.zeros_like(means.se), weights, laws.low, laws.high, laws.learned, effect)
+
+
+def _free_teams(sums: Mapping[str, np.ndarray], kept: np.ndarray) -> np.ndarray | float:
+    """Return how many teams there are beside the first of each unit, by code; infinite where none are known."""
+    if "teams" not in sums:
+        return np.inf
+    free = np.where(kept[:, None], np.maximum(sums["teams"] - 1, 0), 0).sum(axis=0)
+    return np.where(free > 0, free, np.inf)
 
 
 def _central(sums: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
@@ -154,6 +166,7 @@ class PooledMoments:
         if 3 in moments:
             self.skewness = average(moments[3] * n**2 / ((n - 1) * (n - 2))) / average(spread) ** 1.5
         sampling, self.kurtosis = self._fourth(moments, spread, n, average)
+        sampling = sampling * effect_of_teams(sums)  # of so many fewer persons
         excess = np.where(weight > 0, (spread - self.variance) ** 2 - sampling, np.nan) / self.variance**2
         units = np.maximum(np.isfinite(excess).sum(axis=0), 1)
         middle = np.nansum(excess, axis=0) / units
