@@ -194,7 +194,9 @@ def _units(group: _Group, effect: Effect, due: pd.DataFrame) -> pd.DataFrame:
     table = effect.parts["units"].table
     table = table[table["selected"].astype(bool)]
     own = due[due["class"] == group.code]
-    labels = own.groupby("unit")["label"].agg(lambda names: "；".join(dict.fromkeys(names)))
+    spec, dot = effect.spec, "; " if effect.spec.language == "en" else "；"
+    said = own["label"].map(lambda name: spec.intervention_word("measure", name))
+    labels = said.groupby(own["unit"]).agg(lambda names: dot.join(dict.fromkeys(names)))
     return table.assign(label=table["unit"].map(labels).fillna("").astype("str"))
 
 

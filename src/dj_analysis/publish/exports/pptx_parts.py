@@ -216,7 +216,7 @@ def _cell_size(texts: Sequence[Sequence[str]], widths: Sequence[float], height: 
     for size in (14.0, 13.0, 12.0, 11.0):
         lines = _lines_in(height, size)
         if all(
-            ems(words) <= lines * Box(0, 0, width, height).columns(size) * 0.95
+            ems(words) <= lines * Box(0, 0, width, height).columns(size) * (0.95 if lines == 1 else 0.85)
             for row in texts
             for words, width in zip(row, widths, strict=True)
         ):
