@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from trials import trials
 
 import dj_analysis as dj
-from dj_analysis.judge.moderated import chance
+from dj_analysis.judge.moderated import chance, why_not_judged
 from dj_analysis.measure.inference import tails, uncertainty
 from dj_analysis.measure.inference.tails import Points, extreme_law, two_weights, upper_tail
 from dj_analysis.measure.inference.unitlaws import UnitLaws, unit_laws
@@ -258,3 +258,17 @@ def test_tails_of_a_skewed_mean_are_held(people: int):
     beyond = chance(difference, laws, known) <= 0.01
     for side in (difference < 0, difference > 0):
         assert abs((beyond & side).mean() - 0.005) < 0.002
+
+
+def test_weights_that_go_with_the_answers_are_not_judged_where_people_are_few_by_weight():
+    """A fifth, who answer lower, weigh five times as much: ten people are worth 5.6, fifteen 8.3; told 100 → 10 as well."""
+    people = population("mean 86", "five low")
+    few, enough, many = (next(waves(people, 200, n, 4, seed=n)) for n in (10, 15, 100))
+    assert np.isnan(contrast_p(few)).all()
+    assert np.isnan(compare_p(many, few)).all()
+    assert np.isfinite(contrast_p(enough)).mean() > 0.95
+    by_chance = next(waves(population("middle", "five"), 200, 10, 4, seed=10))
+    assert np.isfinite(contrast_p(by_chance)).mean() > 0.9, "weights that say nothing of the answers"
+    laws = unit_laws(few, uncertainty.means(few), np.ones(200, dtype=bool))
+    assert set(why_not_judged(laws, laws).ravel()) == {reasons.UNEVEN_WEIGHTS}
+    assert "不作判断" in reasons.printed_reason(reasons.UNEVEN_WEIGHTS)

@@ -28,7 +28,7 @@ from ..spec.rules import ChangeRule
 from ..spec.specification import Specification
 from ..spec.units import Units
 from .decomposition import LevelOfChange, decomposition, levels_of_change, of_shown_units
-from .moderated import chance, linked_laws, too_skewed
+from .moderated import chance, linked_laws, why_not_judged
 from .pairs import Pairs
 from .tree_rates import tree_q_values
 
@@ -137,13 +137,13 @@ def compare(now: Scores, before: Scores, pairs: Pairs | None = None) -> Change:
     levels = _levels(changes, now, before, pairs)
     changes = _with_interval(changes, table, _linked(levels, len(changes)), spec.rules.change.confidence)
     withheld = {**before.withheld, **now.withheld}
-    changes["p"], piled = _of_all_units(changes, levels, pairs, withheld)
+    changes["p"], not_judged = _of_all_units(changes, levels, pairs, withheld)
     changes["q_tree"] = np.nan
     changes = judged_together(
         changes, ["level", "code"], spec.units.at(now.period), spec.rules.change, told_apart(changes, withheld)
     )
     changes["mix"], changes["within"] = decomposition(changes, *of_shown_units(now, earlier))
-    changes["reason"] = _reasons(changes, piled)
+    changes["reason"] = _reasons(changes, not_judged)
     changes.loc[apart, "reason"] = reasons.TOO_FEW_COMMON_ITEMS
     return Change(
         table=changes, keys=("period", "before_period", *keys), statistics=("n", "n_before", *COLUMNS), period=now.period,
@@ -315,8 +315,8 @@ def _of_all_units(
     changes: pd.DataFrame, levels: Sequence[_Level], pairs: Pairs | None,
     withheld: Mapping[str, frozenset[tuple[str, str]]],
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Return p with the law of each mean learned from all units, and where a mean is too skewed for one."""
-    p, piled = changes["p"].to_numpy(float).copy(), np.zeros(len(changes), dtype=bool)
+    """Return p with the law of each mean learned from all units, and why there is none, "" where the law of the means is known."""
+    p, not_judged = changes["p"].to_numpy(float).copy(), np.full(len(changes), "", dtype=object)
     hidden = set().union(*withheld.values())
     for level in levels:
         kept = np.array([(level.part.level, unit) not in hidden for unit in level.part.held])
@@ -329,13 +329,12 @@ def _of_all_units(
         there = level.rows >= 0
         there[there] = np.isfinite(p[level.rows[there]])
         p[level.rows[there]] = judged[there]
-        piled[level.rows[there]] = too_skewed(now, before)[there]
-    return p, piled
+        not_judged[level.rows[there]] = why_not_judged(now, before)[there]
+    return p, not_judged
 
 
-def _reasons(changes: pd.DataFrame, piled: np.ndarray) -> pd.Series:
-    reason = pd.Series("", index=changes.index, dtype="str")
-    reason[piled] = reasons.PILED_UP
+def _reasons(changes: pd.DataFrame, not_judged: np.ndarray) -> pd.Series:
+    reason = pd.Series(not_judged, index=changes.index, dtype="str")
     reason[changes["p"].notna() & changes["q"].isna()] = reasons.TOO_FEW_TO_JUDGE
     reason[changes["se"].isna()] = reasons.NO_ERROR_SOURCE
     reason[changes["difference"].isna()] = reasons.NOT_IN_BOTH

@@ -16,10 +16,9 @@ from ..measure.members import members
 from ..measure.scores import KEYS, Scores
 from ..measure.unitsums import UnitSums
 from ..result import Result
-from ..spec import reasons
 from ..spec.units import ALL
 from .change import judged_together, told_apart
-from .moderated import chance, too_skewed
+from .moderated import chance, why_not_judged
 
 STATISTICS = ("n", "n_rest", "score", "whole", "difference", "se", "low", "high", "p", "q", "real")
 
@@ -92,7 +91,7 @@ def _level_table(scores: Scores, level: str, rolled: UnitSums, whole: UnitSums) 
         df = variance**2 / (unit.se**4 / unit.df + rest.se**4 / rest.df)
         difference, se = unit.mean - all_.mean, outside * np.sqrt(variance)
         half = stats.t.ppf(0.5 + scores.spec.rules.change.confidence / 2, df) * se
-        p, piled = chances(rolled, whole, kept)
+        p, not_judged = chances(rolled, whole, kept)
     cells = rolled.cells
     shape = (len(rolled.units), len(cells))
     table = pd.DataFrame(
@@ -108,12 +107,12 @@ def _level_table(scores: Scores, level: str, rolled: UnitSums, whole: UnitSums) 
     }  # fmt: skip
     for name, values in columns.items():
         table[name] = np.asarray(values, dtype=float).ravel()
-    table["reason"] = np.where(piled & np.isfinite(se), reasons.PILED_UP, unit.reason).ravel()
+    table["reason"] = np.where((not_judged != "") & np.isfinite(se), not_judged, unit.reason).ravel()
     return table.astype({"unit": "str", "n": int, "n_rest": int, "reason": "str"})
 
 
 def chances(rolled: UnitSums, whole: UnitSums, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return p of every unit against the rest, and whether it is missing because a mean is too skewed.
+    """Return p of every unit against the rest, and why it is missing, "" where the law of the means is known.
 
     Parameters
     ----------
@@ -126,4 +125,4 @@ def chances(rolled: UnitSums, whole: UnitSums, kept: np.ndarray) -> tuple[np.nda
     unit, rest = uncertainty.means(rolled.sums, None), uncertainty.means(others, None)
     own = unit_laws(rolled.sums, unit, kept)
     other = laws_of_rest(own, others, rest)
-    return chance(unit.mean - rest.mean, own, other), too_skewed(own, other)
+    return chance(unit.mean - rest.mean, own, other), why_not_judged(own, other)

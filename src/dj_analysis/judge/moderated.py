@@ -17,6 +17,7 @@ from ..measure.inference import uncertainty
 from ..measure.inference.overlapping import PairCovariance, degrees_of_freedom, variance_of_difference
 from ..measure.inference.tails import Part, upper_tail
 from ..measure.inference.unitlaws import MOST_SKEWED, UnitLaws, unit_laws
+from ..spec import reasons
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def chance(difference: np.ndarray, one: UnitLaws, other: UnitLaws, linked: Linke
     difference
         First mean less the second.
     one, other
-        Their laws. Where a mean is too skewed for its tails to be known (skewness beyond 1) p is missing.
+        Their laws. Where a mean is too skewed for its tails to be known (skewness beyond 1), or weights are too uneven, p is missing.
     linked
         What is known of people who are in both means; without it these are independent.
     """
@@ -105,7 +106,7 @@ def chance(difference: np.ndarray, one: UnitLaws, other: UnitLaws, linked: Linke
     in_teams = (np.asarray(one.effect) > 1) | (np.asarray(other.effect) > 1)
     p = np.where(in_teams, np.maximum(p, normal), p)
     discrete = 1 + (np.abs(one.skewness) + np.abs(other.skewness)) / 2
-    return np.where(too_skewed(one, other), np.nan, np.minimum(p * discrete, 1))
+    return np.where(why_not_judged(one, other) != "", np.nan, np.minimum(p * discrete, 1))
 
 
 def _degrees_of_freedom(
@@ -146,6 +147,8 @@ def _variance_of_linked(covariance: np.ndarray, one: UnitLaws, other: UnitLaws, 
     return np.maximum(of_means - 2 * covariance, 0)
 
 
-def too_skewed(one: UnitLaws, other: UnitLaws) -> np.ndarray:
-    """Tell which differences rest on a mean so skewed that the chance of a large one is not known."""
-    return np.asarray((np.abs(one.skewness) > MOST_SKEWED) | (np.abs(other.skewness) > MOST_SKEWED))
+def why_not_judged(one: UnitLaws, other: UnitLaws) -> np.ndarray:
+    """Return why the chance of a large difference is not known, "" where it is: uneven weights, or a mean too skewed."""
+    skewed = (np.abs(one.skewness) > MOST_SKEWED) | (np.abs(other.skewness) > MOST_SKEWED)
+    uneven = np.asarray(one.uneven) | np.asarray(other.uneven)
+    return np.asarray(np.where(uneven, reasons.UNEVEN_WEIGHTS, np.where(skewed, reasons.PILED_UP, "")), dtype=object)

@@ -37,6 +37,7 @@ NO_SURE_GAP = "no_sure_gap"
 NO_MEASURE_FOR_ITEMS = "no_measure_for_items"
 DESCRIPTION_ONLY = "description_only"
 PILED_UP = "piled_up"
+UNEVEN_WEIGHTS = "uneven_weights"
 ALPHA_NEAR_END = "alpha_near_end"
 NOBODY_LINKED = "nobody_linked"
 FEW_LINKED = "few_linked"
@@ -73,6 +74,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     PILED_UP: (
         "作答集中于一端而人数较少，不作判断",
         "answers pile up at one end and respondents are few, not judged",
+    ),
+    UNEVEN_WEIGHTS: (
+        "权重悬殊且与作答有关，折合人数过少，不作判断",
+        "weights differ much and go with the answers, too few people by weight, not judged",
     ),
     ALPHA_NEAR_END: (
         "作答集中于一端而人数较少，不给区间，仅作情况描述",

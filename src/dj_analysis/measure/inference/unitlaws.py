@@ -19,6 +19,9 @@ from .variances import LEAST_UNITS
 SURELY = 2.0  # standard errors by which variances must differ more than samples do, before they are taken to differ
 TIED = 4.0  # standard errors beyond which weights are taken to go with the answers
 LEAST_EFFECTIVE = 3.2  # fourth moments are estimated without bias from four persons on
+#: People by weight (Kish 1965) below which weights that go with the answers leave the law of a mean unknown: in simulation five persons and a
+#: half are too few, seven are enough.
+FEWEST_BY_WEIGHT = 6.5
 MOST_SKEWED = (
     1.0  # skewness of a mean (an exponential law's is 2, that of a mean of four of them 1): tails are not known beyond
 )
@@ -42,6 +45,9 @@ class UnitLaws:
         Codes with enough units to learn from; the others have each unit's own variance and no law.
     effect
         Design effect of work teams in the variance, 1 where none are known.
+    uneven
+        Means of too few people for their weights: these go with the answers, and the number of equal weights they are worth
+        on average is under :data:`FEWEST_BY_WEIGHT`.
     """
 
     variance: np.ndarray
@@ -52,6 +58,7 @@ class UnitLaws:
     high: Points
     learned: np.ndarray
     effect: np.ndarray | float = 1.0
+    uneven: np.ndarray | bool = False
 
     def parts(self, share: np.ndarray, high: bool, mirrored: bool = False) -> list[Part]:
         """Return the persons of the means as parts of a sum of which they have this share of the variance."""
@@ -104,8 +111,9 @@ def unit_laws(sums: Mapping[str, np.ndarray], means: Means, kept: np.ndarray) ->
         low, high = (extreme_law(pooled.skewness, pooled.kurtosis + 3, (end - centre) / sd) for end in (0.0, 100.0))
         skewness = np.where(learned, pooled.skewness * cubes / ww**1.5 * np.sqrt(effect), 0.0)
     variance = np.where(np.isfinite(means.se), variance, np.nan)
+    uneven = pooled.tied & (n * pooled.worth < FEWEST_BY_WEIGHT)
     weights = [(k / effect, s * np.sqrt(effect)) for k, s in two_weights(n, w, ww, cubes)]
-    return UnitLaws(variance, df, skewness, weights, low, high, learned, effect)
+    return UnitLaws(variance, df, skewness, weights, low, high, learned, effect, uneven)
 
 
 def laws_of_rest(laws: UnitLaws, sums: Mapping[str, np.ndarray], means: Means) -> UnitLaws:
@@ -142,7 +150,8 @@ class PooledMoments:
     """Moments of one person's score within units and how units differ in them; arrays by code.
 
     ``mean``, ``variance``, ``skewness``, ``kurtosis`` (excess) of a person; ``ratio``: how much more heavy people scatter than
-    light ones; ``squares``: Σw² of a person; ``tied``: weights go with the answers; ``prior``: degrees of freedom of what is
+    light ones; ``squares``: Σw² of a person; ``worth``: people by
+    weight, for each person; ``tied``: weights go with the answers; ``prior``: degrees of freedom of what is
     known of a unit's variance beforehand. By unit too: ``effective`` number of persons, ``spread`` (variance of persons),
     ``usable`` (learned from). Not a number where no unit can be learned from.
     """
@@ -161,7 +170,8 @@ class PooledMoments:
         free = np.where(weight > 0, n - 1, 0)
         self.mean = np.where(weight > 0, sums["wx"], 0).sum(axis=0) / np.where(weight > 0, sums["w"], 0).sum(axis=0)
         self.variance = (free * np.where(free > 0, spread, 0)).sum(axis=0) / free.sum(axis=0)
-        self.squares = np.where(weight > 0, sums["ww"], 0).sum(axis=0) / np.where(weight > 0, sums["n"], 0).sum(axis=0)
+        people, weights, squares = (np.where(weight > 0, sums[name], 0).sum(axis=0) for name in ("n", "w", "ww"))
+        self.squares, self.worth = squares / people, weights**2 / (people * squares)
         self.skewness = np.zeros(len(total))
         if 3 in moments:
             self.skewness = average(moments[3] * n**2 / ((n - 1) * (n - 2))) / average(spread) ** 1.5
