@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_pairs import ASSESSED, BEFORE, BOOK, KEY, NOW, paired
+from test_pairs import BEFORE, NOW, office_of, paired
 
 import dj_analysis as dj
-from dj_analysis.spec import assessment
 
 PEOPLE = 24
 
@@ -29,16 +28,8 @@ def wave_of_two_branches(*, fallen: bool) -> pd.DataFrame:
 
 @pytest.fixture
 def office(tmp_path: Path, write_workspace, monkeypatch: pytest.MonkeyPatch) -> Path:
-    key = tmp_path / "key"
-    key.write_bytes(KEY)
-    monkeypatch.setenv("DJ_KEY_FILE", str(key))
-    files = {
-        "workspace.toml": 'name = "试点"\n', "codebook.csv": BOOK, assessment.FILE: assessment.filled(ASSESSED),
-        "units.csv": "unit,parent,level,name_zh\nB1,,branch,运维支部\nB2,,branch,营销支部\n",
-        f"responses/{BEFORE}.csv": wave_of_two_branches(fallen=False).to_csv(index=False),
-        f"responses/{NOW}.csv": wave_of_two_branches(fallen=True).to_csv(index=False),
-    }  # fmt: skip
-    return write_workspace(tmp_path / "office", files)
+    before, now = (wave_of_two_branches(fallen=fallen) for fallen in (False, True))
+    return office_of(tmp_path, before, now, write_workspace, monkeypatch)
 
 
 def warned(alerts: dj.Result) -> dict[str, str]:

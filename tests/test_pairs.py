@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import small
+from conftest import WriteWorkspace
 from scipy import stats
 from trials import trials
 
@@ -416,18 +417,28 @@ def wave_of_codes(seed: int, declined: int) -> pd.DataFrame:
     })  # fmt: skip
 
 
-@pytest.fixture
-def office(tmp_path: Path, write_workspace, monkeypatch: pytest.MonkeyPatch) -> Path:
-    key = tmp_path / "key"
+def office_of(
+    folder: Path,
+    before: pd.DataFrame,
+    now: pd.DataFrame,
+    write_workspace: WriteWorkspace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """Write an office of two branches that has a key for codes and these two waves."""
+    key = folder / "key"
     key.write_bytes(KEY)
     monkeypatch.setenv("DJ_KEY_FILE", str(key))
     files = {
         "workspace.toml": 'name = "试点"\n', "codebook.csv": BOOK, assessment.FILE: assessment.filled(ASSESSED),
         "units.csv": "unit,parent,level,name_zh\nB1,,branch,运维支部\nB2,,branch,营销支部\n",
-        "responses/2026Q2.csv": wave_of_codes(2, 5).to_csv(index=False),
-        "responses/2026Q3.csv": wave_of_codes(3, 6).to_csv(index=False),
+        f"responses/{BEFORE}.csv": before.to_csv(index=False), f"responses/{NOW}.csv": now.to_csv(index=False),
     }  # fmt: skip
-    return write_workspace(tmp_path / "office", files)
+    return write_workspace(folder / "office", files)
+
+
+@pytest.fixture
+def office(tmp_path: Path, write_workspace, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return office_of(tmp_path, wave_of_codes(2, 5), wave_of_codes(3, 6), write_workspace, monkeypatch)
 
 
 def paired(folder: Path) -> tuple[dj.Workspace, Pairs, Change]:
