@@ -69,19 +69,17 @@ def pdf_problems(content: bytes, document: Document) -> list[str]:
     return wrong
 
 
+def sides_of(page: Any) -> list[int]:
+    """Width and height of a page of Word and its margins above, below, left and right, in millimetres."""
+    names = ("page_width", "page_height", "top_margin", "bottom_margin", "left_margin", "right_margin")
+    return [round(getattr(page, name).mm) for name in names]
+
+
 def docx_problems(content: bytes, document: Document) -> list[str]:
     """The page of GB/T 9704-2012, real headings, fonts by name, heads that repeat, described pictures, no empty line."""
     report = docx.Document(io.BytesIO(content))
     page, zh = report.sections[0], document.language == "zh"
-    sides = (
-        page.page_width,
-        page.page_height,
-        page.top_margin,
-        page.bottom_margin,
-        page.left_margin,
-        page.right_margin,
-    )
-    wrong = [] if [round(side.mm) for side in sides] == [210, 297, 37, 35, 28, 26] else ["page"]
+    wrong = [] if sides_of(page) == [210, 297, 37, 35, 28, 26] else ["page"]
     grid = page._sectPr.find(qn("w:docGrid"))
     wrong += [] if grid.get(qn("w:linePitch")) == "579" and (grid.get(qn("w:type")) == "lines") == zh else ["grid"]
     for foot in (page.footer, page.even_page_footer):

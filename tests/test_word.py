@@ -15,6 +15,7 @@ import openpyxl
 import pypdfium2
 import pytest
 from docx.oxml.ns import qn
+from report_structure import sides_of
 
 import dj_analysis as dj
 from dj_analysis.errors import Problems, UsageError
@@ -95,15 +96,7 @@ def made() -> bytes:
 
 def test_the_page_is_that_of_official_documents(made: bytes) -> None:
     page = opened(made).sections[0]
-    sides = (
-        page.page_width,
-        page.page_height,
-        page.top_margin,
-        page.bottom_margin,
-        page.left_margin,
-        page.right_margin,
-    )
-    assert [round(side.mm) for side in sides] == [210, 297, 37, 35, 28, 26]
+    assert sides_of(page) == [210, 297, 37, 35, 28, 26]
     grid = page._sectPr.find(qn("w:docGrid"))
     assert (grid.get(qn("w:type")), grid.get(qn("w:linePitch"))) == ("lines", "579")
     assert page.different_first_page_header_footer is False

@@ -168,10 +168,9 @@ def _evaluated(
     other_measure = (
         table["unit"].map(lambda unit: any(one in busy for one in (unit, *units.ancestors(unit)))).astype(bool)
     )
-    table = table[both & (chosen | ~other_measure)]
-    if not table["unit"].isin(group.units).any():
+    table = table.assign(start=np.where(chosen, last, ""))[both & (chosen | ~other_measure)]
+    if not (table["start"] == last).any():
         return None
-    table = table.assign(start=np.where(table["unit"].isin(group.units), last, ""))
     span = (group.before, last)
     common = series.common | {"period": span_text(list(span)), "periods": span}
     narrowed: UnitSeries = replace(series, table=table.reset_index(drop=True), common=common)
