@@ -15,7 +15,8 @@ from test_engines import CASES, arrow
 
 from dj_analysis.errors import DataError, UsageError
 from dj_analysis.measure.answer_blocks import blocks_of
-from dj_analysis.measure.block_sums import halves
+from dj_analysis.measure.block_sums import split
+from dj_analysis.measure.inference import uncertainty
 from dj_analysis.measure.scoring import sum_frames
 from dj_analysis.measure.unitsums import STATISTICS, UnitSums
 from dj_analysis.spec.specification import Specification
@@ -155,15 +156,31 @@ def test_sums_with_weights_are_those_of_fractions(scale: float):
             assert told.sums[name][0, cell] == pytest.approx(float(exact), rel=1e-15 * 4), (name, cell)
 
 
+@pytest.mark.parametrize("parts", [2, 3])
 @pytest.mark.parametrize("power", range(5))
-def test_halves_add_exactly_in_any_order(power: int):
+def test_parts_add_exactly_in_any_order(power: int, parts: int):
     draw = np.random.default_rng(power)
     x = draw.uniform(0, 100, 5000) ** power
-    coarse, fine = halves(x, power)
-    assert np.abs(coarse + fine - x).max() <= np.spacing(128.0**power)
-    for half in (coarse, fine):
-        exact = float(sum(map(Fraction, half.tolist())))
-        assert {float(np.add.reduce(draw.permutation(half))) for _ in range(5)} == {exact}
+    of_x = list(split(x, power, parts))
+    assert np.abs(sum(reversed(of_x)) - x).max() <= np.spacing(128.0**power)
+    for part in of_x:
+        exact = float(sum(map(Fraction, part.tolist())))
+        assert {float(np.add.reduce(draw.permutation(part))) for _ in range(5)} == {exact}
+
+
+@pytest.mark.parametrize("by", [1.0, 1e-3, 1 / 3])
+def test_people_of_little_weight_who_agree_have_no_spread(by: float):
+    """Their sums are as exact, relative to themselves, as those of the heaviest person elsewhere."""
+    frame = pl.DataFrame(
+        {"a": [1, 3, 3, 3], "unit": ["B", "A", "A", "A"], "w": np.array([2.79, 0.01, 0.01, 0.01]) * by}
+    )
+    tree = Tree((Node("I", role="index"), *(Node(d, "I", role="dimension") for d in ("D", "E")),
+                 Node("a", "D", role="item", minimum=1, maximum=5), Node("b", "E", role="item", minimum=0, maximum=7)))  # fmt: skip
+    frame = frame.with_columns(pl.Series("b", [7, 4, 4, 4]))
+    told = sum_frames(frame, {"full": tree}, {"admin": "unit"}, weight="w", index="I", **CUTS)["admin"]
+    means = uncertainty.means(told.sums)
+    assert (means.sd[told.units.index("A")] == 0).all()
+    assert (means.reason[told.units.index("A")] == "no_variance").all()
 
 
 def test_a_file_that_ends_early_is_one_error(tmp_path):

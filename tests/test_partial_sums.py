@@ -116,5 +116,6 @@ def test_a_part_is_as_large_as_what_occurs_in_it(monkeypatch: pytest.MonkeyPatch
         )
         assert (sums != 0).all()
         assert len(columns) == len(sums)
-        # A question or a node over questions has one value a row; the index of each form at most a few sums.
-        assert len(columns) <= questions + 2 * (4 + 13)
+        # A question has one value a row; a node at most the parts of four powers, who is below a cut, and its person.
+        nodes = len(summed(frame).cells) - questions
+        assert len(columns) <= questions + nodes * (2 * 4 + 2 + 1)

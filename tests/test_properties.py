@@ -142,7 +142,7 @@ def test_weights_of_dimensions_and_items_scale_freely(frame: pd.DataFrame, by: f
 def test_weights_of_respondents_scale_freely(frame: pd.DataFrame, by: float):
     plain = scores_of(frame, weight=True)
     other = scores_of(frame.assign(w=frame["w"] * by), weight=True)
-    same_table(plain.table, other.table, 1e-9)
+    same_table(plain.table, other.table, 1e-8)  # quantiles of less than one degree of freedom enlarge the last places
     columns = ["share", "low", "high"]
     np.testing.assert_allclose(plain.shares.table[columns], other.shares.table[columns], rtol=0, atol=1e-9)
 

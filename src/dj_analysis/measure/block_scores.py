@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -62,18 +62,32 @@ def answers_of(block: pl.DataFrame, leaves: Sequence[Node]) -> dict[str, Steps]:
     UsageError
         A column holds no numbers.
     """
-    schema = block.schema
-    check_numbers(schema, leaves)
-    whole = {leaf.code: kind for leaf in leaves if (kind := _counting_type(schema[leaf.code], leaf)) is not None}
-    filled = block.select(  # all columns in one call: missing answers become the step before the first
-        pl.col(leaf.code).cast(whole[leaf.code]).fill_null(_before_first(leaf)) for leaf in leaves if leaf.code in whole
-    )
-    return {
-        leaf.code: _whole_steps(filled[leaf.code].to_numpy(), block[leaf.code].null_count(), leaf)
-        if leaf.code in whole
-        else _steps(block[leaf.code].cast(pl.Float64).to_numpy(), leaf)
-        for leaf in leaves
-    }
+    check_numbers(block.schema, leaves)
+    return {leaf.code: _answers(block[leaf.code], leaf) for leaf in leaves}
+
+
+def _answers(column: pl.Series, leaf: Node) -> Steps:
+    kind, span = column.dtype, leaf.maximum - leaf.minimum
+    whole = float(leaf.minimum).is_integer() and float(leaf.maximum).is_integer() and span < MOST_CODES
+    if whole and kind in _WITHIN_INT64:
+        values, there = whole_values(column)
+        if kind in _ONE_BYTE and span < _BYTE - 1:
+            return _steps_of_bytes(values, there, column.null_count(), leaf)
+        signed = values.astype(np.int64) if values.dtype.kind == "u" or values.dtype == np.int8 else values
+        return _whole_steps(np.where(there, signed, _before_first(leaf)), column.null_count(), leaf)
+    return _steps(column.cast(pl.Float64).to_numpy(), leaf)
+
+
+def whole_values(column: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return whole numbers as they lie in memory, and 1 where there is one, 0 where it is missing."""
+    array = column.to_arrow()
+    valid, content = array.buffers()
+    first, last = array.offset, array.offset + len(array)
+    values = np.frombuffer(content, array.type.to_pandas_dtype())[first:last]
+    if valid is None or not array.null_count:
+        return values, np.ones(1, np.uint8)
+    bits = np.frombuffer(valid, np.uint8)[first // 8 : (last + 7) // 8]
+    return values, np.unpackbits(bits, bitorder="little")[first % 8 : first % 8 + len(array)]
 
 
 def check_numbers(schema: Mapping[str, Any], leaves: Sequence[Node]) -> None:
@@ -92,22 +106,24 @@ def _before_first(leaf: Node) -> int:
     return int(leaf.minimum - 1 if leaf.direction == 1 else leaf.maximum + 1)
 
 
-def _counting_type(kind: pl.DataType, leaf: Node) -> pl.DataType | None:
-    """Return the signed type that holds the answers and the step before the first; None where steps are not counted as whole."""
-    ends = (leaf.minimum, leaf.maximum)
-    if not kind.is_integer() or not all(float(end).is_integer() for end in ends) or ends[1] - ends[0] >= MOST_CODES:
-        return None
-    if kind in _SIGNED[:3] and leaf.minimum > -100 and leaf.maximum < 100:
-        return kind
-    return pl.Int64() if kind != pl.UInt64 and kind in _WITHIN_INT64 else None
+_BYTE = 256
+_ONE_BYTE = (pl.Int8, pl.UInt8)
+_WITHIN_INT64 = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
 
 
-_SIGNED = (pl.Int8, pl.Int16, pl.Int32, pl.Int64)
-_WITHIN_INT64 = (*_SIGNED, pl.UInt8, pl.UInt16, pl.UInt32)
+def _steps_of_bytes(values: np.ndarray, there: np.ndarray, missing: int, leaf: Node) -> Steps:
+    """Turn answers of one byte into codes; that bytes wrap around brings each into its place and no two into one."""
+    before, span, stored = _before_first(leaf), int(leaf.maximum - leaf.minimum), values.view(np.uint8)
+    shift = np.uint8(before % _BYTE)
+    codes = stored - shift if leaf.direction == 1 else shift - stored
+    codes *= there
+    above = bool(len(codes) and codes.max() > span + 1)
+    outside = above or np.count_nonzero(codes) != len(codes) - missing
+    return Steps(codes.clip(0, np.uint8(span + 1)) if above else codes, None, outside)
 
 
 def _whole_steps(values: np.ndarray, missing: int, leaf: Node) -> Steps:
-    """Turn whole answers, with the step before the first where they are missing, into codes."""
+    """Turn longer whole numbers, with the step before the first where they are missing, into codes."""
     low, high = sorted((_before_first(leaf), int(leaf.maximum if leaf.direction == 1 else leaf.minimum)))
     outside = bool(len(values) and (values.min() < low or values.max() > high))
     near = values.clip(low, high) if outside else values
@@ -121,6 +137,8 @@ def _whole_steps(values: np.ndarray, missing: int, leaf: Node) -> Steps:
 def _steps(values: np.ndarray, leaf: Node) -> Steps:
     """Turn answers that may be fractions into codes and what is none; NaN is missing."""
     steps = values - leaf.minimum if leaf.direction == 1 else leaf.maximum - values
+    if (whole := _whole_floats(steps, leaf.maximum - leaf.minimum)) is not None:
+        return Steps(whole)
     answered = ~np.isnan(steps)
     filled, span = np.where(answered, steps, 0.0), leaf.maximum - leaf.minimum
     outside = bool(len(filled) and (filled.min() < -SLACK or filled.max() > span + SLACK))
@@ -129,6 +147,19 @@ def _steps(values: np.ndarray, leaf: Node) -> Steps:
     there = answered & (near == filled) & (span < MOST_CODES)
     parts = None if (there == answered).all() else np.where(answered & ~there, filled, np.nan)
     return Steps(np.where(there, near + 1, 0.0).clip(0, MOST_CODES).astype(_code_type(span)), parts, outside)
+
+
+def _whole_floats(steps: np.ndarray, span: float) -> np.ndarray | None:
+    """Return the codes of steps that are all whole, inside their range or missing, as nearly always; else None."""
+    if not len(steps) or span >= _BYTE - 1:
+        return None
+    filled = np.fmax(steps, -1.0)  # a missing one becomes the step before the first
+    if filled.max() > span:
+        return None
+    filled += 1.0
+    codes = filled.astype(np.uint8)
+    missing = len(codes) - np.count_nonzero(codes)
+    return codes if (codes == filled).all() and missing == np.count_nonzero(np.isnan(steps)) else None
 
 
 @dataclass(frozen=True)
@@ -159,6 +190,7 @@ class LeafScores:
         self.values = np.append(np.nan, np.arange(many, dtype=float))
         self.scores = 100 * self.values / whole_or_float(span)
         self.points = 100 / whole_or_float(span)
+        self.factor = span / 100 if float(span).is_integer() else None
 
     def of(self, steps: Steps) -> Scored:
         """Score the answers of a block."""
@@ -176,6 +208,7 @@ class LeafMeans:
         self.weights = [whole_or_float(leaf.weight) for leaf in leaves]
         self.values = np.array([np.nan])
         self.whole = all(isinstance(value, int) for value in [*self.multiples, *self.weights, self.unit])
+        self.alike = len({*zip(self.multiples, self.weights, strict=True)}) == 1
         if self.whole:
             most = sum(
                 int(m) * int(leaf.maximum - leaf.minimum) for m, leaf in zip(self.multiples, leaves, strict=True)
@@ -189,6 +222,12 @@ class LeafMeans:
                     self.values = np.append(np.nan, 100 * numerator / (weight * self.unit))
                 self.values[~np.isfinite(self.values) | (self.values > 100)] = np.nan  # no answers have these codes
         self.scores = self.values
+        #: What makes every score of a code whole, where it is no large number.
+        self.factor = self._factor() if self.whole else None
+
+    def _factor(self) -> float | None:
+        divisors = math.lcm(*range(1, self.width)) * int(self.unit)
+        return divisors / 100 if divisors < 1 << 18 else None
 
     def of(self, answers: Mapping[str, Steps]) -> Scored:
         """Score a block from the answers to its questions."""
@@ -200,9 +239,13 @@ class LeafMeans:
         for steps, multiple, own in zip(mine, self.multiples, self.weights, strict=True):
             there = steps.there.view(np.uint8)
             numerator += _times(steps.codes, multiple, self.kind)
-            numerator -= _times(there, multiple, self.kind)  # a code is one more than its steps
-            weight += _times(there, own, self.kind)
             count += there
+            if not self.alike:
+                numerator -= _times(there, multiple, self.kind)  # a code is one more than its steps
+                weight += _times(there, own, self.kind)
+        if self.alike:
+            numerator -= _times(count.astype(self.kind, copy=False), self.multiples[0], self.kind)
+            weight = _times(count.astype(self.kind, copy=False), self.weights[0], self.kind)
         codes = numerator.astype(np.int16)
         codes *= np.int16(self.width)
         codes += weight
@@ -232,17 +275,22 @@ class NodeMeans:
     def __init__(self, children: Sequence[Node], least: int):
         self.children, self.least = children, least
         self.values = self.scores = np.array([np.nan])
+        self.factor = None
 
-    def of(self, scores: Sequence[np.ndarray]) -> Scored:
+    def of(self, children: Sequence[Filled]) -> Scored:
         """Score a block from the scores of its children, terms added from left to right."""
-        there = [~np.isnan(score) for score in scores]
-        total = left_to_right(
-            np.where(t, score, 0.0) * float(c.weight) for t, score, c in zip(there, scores, self.children, strict=True)
-        )
-        weight = left_to_right(t * float(c.weight) for t, c in zip(there, self.children, strict=True))
-        count = left_to_right(t.astype(np.int64) for t in there)
+        weights = [float(child.weight) for child in self.children]
+        total, count = np.zeros(len(children[0].there)), np.zeros(len(children[0].there), np.int32)
+        weight: np.ndarray = count if set(weights) == {1.0} else np.zeros(len(total))
+        for child, own in zip(children, weights, strict=True):
+            total += child.scores if own == 1 else child.scores * own
+            count += child.there
+            if weight is not count:
+                weight += child.there * own
+        total[(count < self.least) | (weight == 0)] = np.nan
         with np.errstate(divide="ignore", invalid="ignore"):
-            return Scored(None, np.where((count >= self.least) & (weight > 0), total / weight, np.nan))
+            total /= weight
+        return Scored(None, total)
 
 
 def _times(values: np.ndarray, factor: float, kind: Any) -> np.ndarray:
@@ -259,13 +307,21 @@ def has_score(scored: Scored) -> np.ndarray:
     return ~np.isnan(scored.x) if coded is None else coded | ~np.isnan(scored.x)
 
 
-def as_numbers(scored: Scored, values: np.ndarray) -> np.ndarray:
-    """Return scores as numbers, NaN where there is none."""
+class Filled(NamedTuple):
+    """Scores of a block with 0 where there is none, and which there are."""
+
+    scores: np.ndarray
+    there: np.ndarray
+
+
+def filled(scored: Scored, scores: np.ndarray) -> Filled:
+    """Return scores as numbers; ``scores`` are those of the codes, NaN for none."""
+    there = has_score(scored)
     if scored.codes is None:
         assert scored.x is not None, "a score has codes or numbers"
-        return scored.x
-    coded = values[scored.codes]
-    return coded if scored.x is None else np.where(np.isnan(scored.x), coded, scored.x)
+        return Filled(np.where(there, scored.x, 0.0), there)
+    coded = np.take(np.nan_to_num(scores), scored.codes, mode="clip")
+    return Filled(coded if scored.x is None else np.where(np.isnan(scored.x), coded, scored.x), there)
 
 
 def multiples_of(leaves: Sequence[Node]) -> tuple[list[float | int], float | int]:

@@ -51,12 +51,13 @@ def expressed(frame: Any) -> tuple[Any, Any]:
     return (native, pl) if isinstance(native, (pl.DataFrame, pl.LazyFrame)) else (nw.from_native(native), nw)
 
 
-def collected(frame: Any) -> Any:
-    """Collect a lazy narwhals frame of few rows; return an eager one unchanged."""
+def collected(frame: Any, *, streaming: bool = False) -> Any:
+    """Collect a lazy narwhals frame of few rows, if asked and possible block by block; return an eager one unchanged."""
     if not isinstance(frame, nw.LazyFrame):
         return frame
+    by_block = streaming and frame.implementation.is_polars()
     try:
-        return frame.collect()
+        return frame.collect(engine="streaming") if by_block else frame.collect()
     except ComputeError as error:
         raise unreadable(error) from None
     except Exception as error:  # what Spark raises has classes of pyspark and py4j, which are not there for everybody

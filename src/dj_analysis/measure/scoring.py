@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Lock
 from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
+import polars as pl
 
 from ..errors import Problems, UsageError
 from ..spec.bands import Bands
@@ -97,11 +100,36 @@ def sum_frames(
         check_numbers(schema, plan.leaves)
         add_partitions(wave, wrapped.select(*needed), PartitionSums(start, columns, counted_weight, rows))
     else:
-        for block in blocks_of(wrapped, needed, rows):
-            wave.add(block, columns, counted_weight)
+        for part in _summed_in_threads(start, blocks_of(wrapped, needed, rows), columns, counted_weight):
+            wave.include(part)
     _check_ranges(wrapped, wave.outside, weights)
     whole = {axis for axis, column in columns.items() if column and schema[column].is_float()}
     return {axis: wave.laid_out(axis, whole_keys=axis in whole) for axis in columns}
+
+
+#: Most threads that sum blocks: each holds sums of its own.
+MOST_THREADS = 8
+
+
+def _summed_in_threads(
+    start: Callable[[], WaveSums], blocks: Iterator[Any], columns: Mapping[str, str | None], weight: str | None
+) -> Iterator[WaveSums]:
+    """Sum blocks in as many threads as polars has, each block in the thread that is free; sums are exact, so any order will do."""
+    one_at_a_time = Lock()
+
+    def of_thread() -> WaveSums:
+        wave = start()
+        while True:
+            with one_at_a_time:
+                block = next(blocks, None)
+            if block is None:
+                return wave
+            wave.add(block, columns, weight)
+
+    threads = min(pl.thread_pool_size(), MOST_THREADS)
+    with ThreadPoolExecutor(threads) as pool:
+        for part in [pool.submit(of_thread) for _ in range(threads)]:
+            yield part.result()
 
 
 class _WeightsTold(NamedTuple):

@@ -334,7 +334,7 @@ def _score_table(level: str, sums: UnitSums, period: str, spec: Specification, l
     return _cell_table(level, sums, period, {
         "n": sums.sums["n"].astype(int), "score": estimates.mean, "sd": estimates.sd, "se": estimates.se, "df": estimates.df,
         "skewness": estimates.skewness,
-        "se_source": np.full(reason.shape, "respondents", dtype=object), "low": low, "high": high,
+        "se_source": "respondents", "low": low, "high": high,
         "favourable": favourable, "reason": reason,
     })  # fmt: skip
 
@@ -371,7 +371,7 @@ def _shares(
     interval = uncertainty.exact_interval if statistic == "below" else uncertainty.shares_interval
     low, high = interval(np.nan_to_num(share * effective), effective)
     return _cell_table(level, sums, period, {
-        "statistic": np.full(share.shape, statistic, dtype=object), "cut": np.full(share.shape, cut), "n": n.astype(int),
+        "statistic": statistic, "cut": np.full(share.shape, cut), "n": n.astype(int),
         "count": np.nan_to_num(share * n), "share": share, "low": low, "high": high,
         "reason": np.where(n > 0, "", reasons.NO_ANSWERS).astype(object),
     })  # fmt: skip
@@ -390,16 +390,25 @@ def _response_table(level: str, sums: UnitSums, period: str, spec: Specification
     return table
 
 
-def _cell_table(level: str, sums: UnitSums, period: str, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Return a row for every unit and cell; the columns are arrays of units × cells."""
+def _cell_table(level: str, sums: UnitSums, period: str, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a row for every unit and cell; the columns are arrays of units × cells, or a word that holds for all rows."""
     units, cells = len(sums.units), len(sums.cells)
+    texts = {"period": period, "level": level} | {name: of for name, of in columns.items() if isinstance(of, str)}
+    words = {name: _words([text]).repeat(units * cells) for name, text in texts.items()}
+    numbers = {name: of.ravel() for name, of in columns.items() if not isinstance(of, str)}
+    by_cell = np.tile(np.arange(cells), units)
     return pd.DataFrame(
         {
-            "period": period,
-            "level": level,
-            "unit": np.repeat(np.array(sums.units, dtype=object), cells),
-            "form": np.tile([form for form, _ in sums.cells], units),
-            "code": np.tile([code for _, code in sums.cells], units),
-            **{name: values.ravel() for name, values in columns.items()},
+            "period": words["period"],
+            "level": words["level"],
+            "unit": _words(sums.units).repeat(cells),
+            "form": _words([form for form, _ in sums.cells]).take(by_cell),
+            "code": _words([code for _, code in sums.cells]).take(by_cell),
+            **{name: words[name] if isinstance(of, str) else numbers[name] for name, of in columns.items()},
         }
     )
+
+
+def _words(texts: Sequence[str]) -> Any:
+    """Return texts as a column, which repeats much faster than one made of repeated texts."""
+    return pd.array(list(texts), dtype="str")

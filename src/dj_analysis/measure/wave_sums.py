@@ -12,8 +12,19 @@ import polars as pl
 from ..spec.bands import SLACK, Bands
 from ..spec.tables import whole_numbers
 from ..spec.tree import Node
-from .block_scores import LeafMeans, LeafScores, NodeMeans, Scored, Steps, answers_of, as_numbers, has_score
-from .block_sums import POWERS, Members, Occurrences, RowWeights, Sums, Totals, added, together
+from .block_scores import (
+    Filled,
+    LeafMeans,
+    LeafScores,
+    NodeMeans,
+    Scored,
+    Steps,
+    answers_of,
+    filled,
+    has_score,
+    whole_values,
+)
+from .block_sums import MOST_COUNTED, POWERS, Members, Occurrences, RowWeights, Sums, Totals, added, together
 from .scored_cells import Plan
 from .unitsums import STATISTICS, Cell, UnitSums
 
@@ -28,24 +39,36 @@ class UnitsOfAxis:
     places: dict[str, int] = field(default_factory=dict)
     persons: np.ndarray = field(default_factory=lambda: np.zeros(0))
     heaviest: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    _enum: pl.Enum = field(default_factory=lambda: pl.Enum([]), repr=False)
 
     def members(self, keys: pl.Series | None, rows: int, weights: np.ndarray | None) -> Members:
         """Place the rows of a block; without keys all are of one unit, that of no name."""
-        if keys is None:
-            names, place = [""], np.zeros(rows, dtype=np.int64)
-        else:
-            text = keys.cast(pl.String).fill_null("")
-            names = text.unique().to_list()
-            place = text.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
-        place = self.placed(names)[place]
+        place = np.repeat(self.placed([""]), rows) if keys is None else self._places_of(keys.cast(pl.String))
         self.persons += np.bincount(place, minlength=len(self.places))
         if weights is not None:
             np.maximum.at(self.heaviest, place, weights)
         return Members(place, len(self.places))
 
+    def _places_of(self, names: pl.Series) -> np.ndarray:
+        """Return the place of each row's unit; most blocks hold units seen before. Missing names are those of no unit."""
+        place = names.cast(self._known(), strict=False).to_physical()
+        if place.null_count() > names.null_count():
+            self.placed(names.filter(place.is_null()).drop_nulls().unique(maintain_order=True).to_list())
+            place = names.cast(self._known()).to_physical()
+        values, there = whole_values(place)
+        if place.null_count():
+            values = np.where(there, values, self.placed([""])[0])
+        return values.astype(np.int32)
+
+    def _known(self) -> pl.Enum:
+        """Return the type of the names seen, whose numbers are their places."""
+        if len(self._enum.categories) != len(self.places):
+            self._enum = pl.Enum(list(self.places))
+        return self._enum
+
     def placed(self, names: Iterable[str]) -> np.ndarray:
         """Return the places of units, those not seen before after the others."""
-        places = np.array([self.places.setdefault(name, len(self.places)) for name in names], dtype=np.int64)
+        places = np.array([self.places.setdefault(name, len(self.places)) for name in names], dtype=np.int32)
         self.persons, self.heaviest = (_longer(values, len(self.places)) for values in (self.persons, self.heaviest))
         return places
 
@@ -81,9 +104,14 @@ class WaveSums:
         }
         self.cut |= {cell: low.of - SLACK for cell in plan.nodes if cell[1] == index and low.of is not None}
         self.occurrences = {
-            key: Occurrences(scorer.values, self._flagged(key, scorer.values)) for key, scorer in self.scorers.items()
+            key: Occurrences(scorer.values, self._flagged(key, scorer.values))
+            for key, scorer in self.scorers.items()
+            if isinstance(scorer, LeafScores) and len(scorer.values) <= MOST_COUNTED
         }
-        self.totals = {key: Totals(weighted) for key in self.scorers}
+        self.totals = {
+            key: Totals(weighted, scorer.scores, self._flagged(key, scorer.values), scorer.factor)
+            for key, scorer in self.scorers.items()
+        }
         self.counts: dict[str, np.ndarray] = {}
 
     def _scorer(self, form: str, code: str) -> LeafMeans | NodeMeans:
@@ -122,8 +150,10 @@ class WaveSums:
                 self.counts[axis] = added(self.counts.get(axis), block_counts)
             return
         for key, scored in self._scored(steps):
-            if scored.codes is not None:
+            if scored.codes is not None and key in self.occurrences:
                 self.occurrences[key].add(scored.codes, members, weights)
+            elif scored.codes is not None:
+                self.totals[key].add_codes(scored.codes, members, weights)
             if scored.x is not None:
                 at = steps[key].parts if isinstance(key, str) else scored.x
                 assert at is not None, "what has no code has a number"
@@ -131,7 +161,7 @@ class WaveSums:
 
     def _scored(self, steps: Mapping[str, Steps]) -> Iterator[tuple[Key, Scored]]:
         """Score a block cell by cell; a node over nodes follows its children."""
-        numbers: dict[Key, np.ndarray] = {}
+        numbers: dict[Key, Filled] = {}
         for key, scorer in self.scorers.items():
             if isinstance(scorer, LeafScores):
                 scored = scorer.of(steps[scorer.leaf.code])
@@ -140,8 +170,23 @@ class WaveSums:
             else:
                 scored = scorer.of([numbers[one] for one in self._keys(key[0], scorer.children)])
             if key in self.summed_up:
-                numbers[key] = as_numbers(scored, scorer.scores)
+                numbers[key] = filled(scored, scorer.scores)
             yield key, scored
+
+    def include(self, other: WaveSums) -> None:
+        """Add the sums of other rows of the same wave."""
+        for axis, theirs in other.axes.items():
+            mine = self.axes[axis]
+            place = mine.placed(theirs.places)
+            mine.persons[place] += theirs.persons
+            mine.heaviest[place] = np.maximum(mine.heaviest[place], theirs.heaviest)
+            for (sums, _), (their_sums, shape) in zip(self.tables(), other.tables(), strict=True):
+                if axis in their_sums:
+                    block = np.zeros((len(mine.places), *shape), their_sums[axis].dtype)
+                    block[place[: len(their_sums[axis])]] = their_sums[axis]
+                    sums[axis] = added(sums.get(axis), block)
+        outside = {leaf.code for leaf in (*self.outside, *other.outside)}
+        self.outside = [leaf for leaf in self.plan.leaves if leaf.code in outside]
 
     def tables(self) -> list[tuple[dict[str, np.ndarray], tuple[int, ...]]]:
         """Return all that is added up, in a fixed order: axis → units × columns, and the shape of the columns."""
@@ -187,7 +232,10 @@ class WaveSums:
         if self.counts_only:
             counts = self.counts[axis][:, 1 + list(self.scorers).index(key)] if axis in self.counts else np.zeros(0)
             return together([{"n": counts}], many, 1.0, alike=False)
-        scorer, counted = self.scorers[key], self.occurrences[key].sums(axis)
-        if isinstance(scorer, LeafScores):  # sums of whole steps are exact; they become points here
-            counted = {name: of * scorer.points ** POWERS.get(name, (0, 0))[1] for name, of in counted.items()}
-        return together([counted, self.totals[key].sums(axis)], many, self.scale, alike=not self.weighted)
+        scorer, told = self.scorers[key], [self.totals[key].sums(axis)]
+        if key in self.occurrences and isinstance(
+            scorer, LeafScores
+        ):  # sums of whole steps are exact; they become points here
+            counted = self.occurrences[key].sums(axis)
+            told = [{name: of * scorer.points ** POWERS.get(name, (0, 0))[1] for name, of in counted.items()}, *told]
+        return together(told, many, self.scale, alike=not self.weighted)

@@ -77,6 +77,8 @@ PATTERNS = {
     "身份证号": r"(?:^|[^0-9])[0-9]{6}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9]{4}[0-9Xx](?:[^0-9]|$)",
     "邮箱": r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+[.][A-Za-z0-9.]+",
 }
+#: No shorter number matches a pattern above: that of a phone.
+LEAST_NUMBER = 13_000_000_000
 _WEIGHTS, _CHECKS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), "10X98765432"
 
 ALLOWED = "不含个人身份 (no personal identity)"
