@@ -118,7 +118,8 @@ def wider_limits(
     with np.errstate(divide="ignore", invalid="ignore"):
         n, w, ww = sums["n"], sums["w"], sums["ww"]
         skewness = law.skewness * sums.get("www", n) / ww**1.5
-        kurtosis = law.kurtosis * np.where(_unequal(sums), _fourth_powers(sums) / ww**2, ww / w**2)  # equal: 1/n
+        of_equal = law.kurtosis * ww / w**2
+        kurtosis = np.where(_unequal(sums), law.kurtosis * _fourth_powers(sums) / ww**2, of_equal)
         teams = effect_of_teams(sums)
         skewness, kurtosis = skewness * np.sqrt(teams), kurtosis * teams
         middle = z + kurtosis * (z**3 - 3 * z) / 24 - skewness**2 * (2 * z**3 - 5 * z) / 36
