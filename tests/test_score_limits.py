@@ -35,6 +35,20 @@ def test_intervals_hold_the_truth(kind: str, weights: str, people: int):
         assert held(outside, 1), (role, outside)
 
 
+def test_units_of_few_heavy_people_hold_the_truth():
+    """Twenty at the ceiling of whom one or two count five times: .068 lay outside when κ was that of (Σw)²/Σw² equal persons."""
+    everybody = population("ceiling 94.5", "five")
+    sums = next(waves(everybody, 200, 20, 80, seed=12, at_once=80))
+    dimensions = np.arange(80 * CODES).reshape(80, CODES)[:, ROLES["dimensions"]].ravel()
+    low, high = (limit[:, dimensions] for limit in wider_limits(sums, means(sums), person_law(sums)))
+    truth = np.tile(everybody.truth[ROLES["dimensions"]], 80)
+    heavy = (sums["w"] - sums["n"])[:, dimensions] / 4
+    few = np.isfinite(low) & ((heavy == 1) | (heavy == 2))
+    outside = ((truth < low) | (truth > high))[few].mean()
+    units = few.sum() // 8  # the dimensions of a unit are the answers of the same people
+    assert outside <= stats.binom.ppf(0.995, units, 0.05) / units
+
+
 @pytest.mark.parametrize(("kind", "people"), [
     ("ceiling 94.5", 10), *(pytest.param(*cell, marks=pytest.mark.everything) for cell in (("mixture", 10), ("ceiling 94.5", 20))),
 ])  # fmt: skip
@@ -70,6 +84,26 @@ def test_of_answers_of_two_values_it_is_wilsons():
     np.testing.assert_allclose(np.array([low, high]) / 100, shares_interval(count, n), atol=1e-9)
     low, high = wider_limits(sums, own, law)
     assert ((low <= own.low) & (high >= own.high)).all()
+
+
+@pytest.mark.parametrize("weights", [[5.0] * 2 + [1.0] * 18, [5.0] * 3 + [0.5] * 12, [1.0] * 10])
+def test_kurtosis_of_a_weighted_mean_goes_with_the_fourth_powers_of_weights(weights: list[float]):
+    w = np.array(weights)
+    heavy = {"n": w.size, "w": w.sum(), "ww": (w**2).sum(), "www": (w**3).sum()}
+    sums = {name: np.full((1, 1), float(value)) for name, value in heavy.items()}
+    mean, z, kurtosis = 60.0, stats.norm.ppf(0.975), 6.0
+    sums |= {
+        "wx": mean * sums["w"],
+        "wxx": 2 * mean**2 * sums["w"],
+        "wwx": mean * sums["ww"],
+        "wwxx": 2 * mean**2 * sums["ww"],
+    }
+    own = means(sums)
+    law = PersonLaw(np.ones(1), np.zeros(1), np.full(1, kurtosis), np.ones(1), np.zeros(1))
+    limits = np.array(wider_limits(sums, replace(own, low=own.mean, high=own.mean), law)).ravel()
+    quantile = abs(mean - limits) / np.sqrt(limits * (100 - limits) * (w**2).sum() / w.sum() ** 2)
+    fourth = (w**4).sum() / (w**2).sum() ** 2
+    np.testing.assert_allclose(quantile, z + kurtosis * fourth * (z**3 - 3 * z) / 24, rtol=1e-9)
 
 
 def test_dispersion_of_answers_of_two_values_is_one():

@@ -136,7 +136,8 @@ def weighted():
 def test_linearised_error_with_unequal_weights():
     # x̄ = 425/8; Σw²(x−x̄)² = 5937.5; se² = 5937.5/64 · 5/4; n_eff = 8²/16 = 4 (Kish), so t has 3 degrees of freedom.
     x, w = [50, 75, 100, 25, 50], [1, 1, 1, 2, 3]
-    frame = pd.DataFrame({"q1": x, "w": w, "unit": ["A"] * 5})
+    alike = [50, 75] * 10  # of B: by how everybody's answers scatter A's limits lie inside its own
+    frame = pd.DataFrame({"q1": x + alike, "w": w + [1] * 20, "unit": ["A"] * 5 + ["B"] * 20})
     row = dj.score(dj.read_survey(frame, weighted())).at("A", "D1")
     se = math.sqrt(5937.5 / 64 * 5 / 4)
     # The interval leans by δ = γ(2·1.95996² + 1)/6 standard errors; γ = m₃/m₂^1.5 · Σw³/(Σw²)^1.5 = m₃/m₂^1.5 · 38/64.

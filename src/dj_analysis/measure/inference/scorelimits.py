@@ -65,17 +65,28 @@ def person_law(sums: Mapping[str, np.ndarray]) -> PersonLaw:
 
 
 def _tied(sums: Mapping[str, np.ndarray], pooled: PooledMoments) -> np.ndarray:
-    """Tell whether weights go with the answers: Σw²(x − x̄) against its scatter were they unrelated.
-
-    Σw⁴, which is not summed, is the least that the other sums of weights allow (that of two weights).
-    """
-    n, w, ww = sums["n"], sums["w"], sums["ww"]
-    mean, variance, cubes = w / n, ww / n - (w / n) ** 2, sums.get("www", n) / n
-    third = cubes - 3 * mean * ww / n + 2 * mean**3
-    fourth = variance**2 + third**2 / variance + 4 * mean * third + 6 * mean**2 * variance + mean**4
-    scatter = pooled.spread * n * (fourth - 2 * ww / w * cubes + (ww / w) ** 2 * ww / n)
+    """Tell whether weights go with the answers: Σw²(x − x̄) against its scatter were they unrelated."""
+    w, ww, cubes = sums["w"], sums["ww"], sums.get("www", sums["n"])
+    scatter = pooled.spread * (_fourth_powers(sums) - 2 * ww / w * cubes + (ww / w) ** 2 * ww)
     apart = sums["wwx"] - sums["wx"] / w * ww
-    return np.asarray((variance > ROUNDING * mean**2) & (apart**2 > TIED**2 * np.maximum(scatter, 0)))
+    return np.asarray(_unequal(sums) & (apart**2 > TIED**2 * np.maximum(scatter, 0)))
+
+
+def _unequal(sums: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Tell where weights differ by more than rounding."""
+    mean = sums["w"] / sums["n"]
+    return np.asarray(sums["ww"] / sums["n"] - mean**2 > ROUNDING * mean**2)
+
+
+def _fourth_powers(sums: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return Σw⁴, which is not summed: the least that the other sums allow, that of two weights (Gauss quadrature).
+
+    Of two weights, as five times for a fifth of the people, it is Σw⁴ itself. Not a number where all weights are equal.
+    """
+    n, ww = sums["n"], sums["ww"]
+    mean, variance = sums["w"] / n, ww / n - (sums["w"] / n) ** 2
+    third = sums.get("www", n) / n - 3 * mean * ww / n + 2 * mean**3
+    return np.asarray(n * (variance**2 + third**2 / variance + 4 * mean * third + 6 * mean**2 * variance + mean**4))
 
 
 def wider_limits(
@@ -85,7 +96,9 @@ def wider_limits(
 
     The limit by the law is the θ whose own variance the mean lies the quantile away from, as Wilson's (1927) of a share:
     (x̄ − θ)² = q²·φ·θ(100 − θ)·r·Σw²/(Σw)². q is the quantile of a mean with the skewness and kurtosis of n such persons
-    (Cornish and Fisher 1938): z + γ(z² − 1)/6 + κ(z³ − 3z)/24 − γ²(2z³ − 5z)/36.
+    (Cornish and Fisher 1938): z + γ(z² − 1)/6 + κ(z³ − 3z)/24 − γ²(2z³ − 5z)/36. The cumulants of a sum add up, each with its
+    power of the weight (Fisher 1929): γ of the mean is that of a person times Σw³/(Σw²)^1.5, κ times Σw⁴/(Σw²)². Of few people
+    a few heavy ones have much of both; read as of (Σw)²/Σw² equal persons, κ was half of it.
 
     Parameters
     ----------
@@ -105,7 +118,8 @@ def wider_limits(
     with np.errstate(divide="ignore", invalid="ignore"):
         n, w, ww = sums["n"], sums["w"], sums["ww"]
         skewness = law.skewness * sums.get("www", n) / ww**1.5
-        kurtosis = law.kurtosis * ww / w**2
+        of_equal = law.kurtosis * ww / w**2
+        kurtosis = np.where(_unequal(sums), law.kurtosis * _fourth_powers(sums) / ww**2, of_equal)
         teams = effect_of_teams(sums)
         skewness, kurtosis = skewness * np.sqrt(teams), kurtosis * teams
         middle = z + kurtosis * (z**3 - 3 * z) / 24 - skewness**2 * (2 * z**3 - 5 * z) / 36
