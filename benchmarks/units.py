@@ -51,7 +51,9 @@ def make_company(folder: Path, units: int) -> None:
     change = np.where(rng.random(units) < 0.2, rng.normal(0, 0.5, units), 0)
     for period, of_units in ((BEFORE, level), (NOW, level + change)):
         home = np.repeat(np.arange(units), rng.integers(PEOPLE - 5, PEOPLE + 6, units))
-        latent = 3.4 + of_units[home][:, None] + rng.normal(0, 0.6, (len(home), 1)) + rng.normal(0, 0.8, (len(home), ITEMS))
+        latent = (
+            3.4 + of_units[home][:, None] + rng.normal(0, 0.6, (len(home), 1)) + rng.normal(0, 0.8, (len(home), ITEMS))
+        )
         answers = np.clip(np.rint(latent), 1, 5).astype("int8")
         frame = pd.DataFrame(answers, columns=[f"Q{i:02d}" for i in range(ITEMS)])
         frame["unit"] = np.array(branches)[home]

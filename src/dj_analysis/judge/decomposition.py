@@ -114,7 +114,9 @@ def kitagawa_parts(
         growing unit raises the whole only where it is better than the whole. All of them add up to the difference.
     """
     labels = list(dict.fromkeys([*held[0], *held[1]]))
-    w, wx = zip(*(_weights_and_scores(block, labels, own) for block, own in zip(blocks, held, strict=True)), strict=True)
+    w, wx = zip(
+        *(_weights_and_scores(block, labels, own) for block, own in zip(blocks, held, strict=True)), strict=True
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         share = [weights / weights.sum(axis=0) for weights in w]
         m = [scores / weights for scores, weights in zip(wx, w, strict=True)]
