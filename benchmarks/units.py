@@ -4,7 +4,8 @@ Usage: python benchmarks/units.py [units …]        (default 1,000 4,000 10,000
 
 A company of so many branches under cities of a hundred, 20 people a branch, twelve questions, two waves in Parquet, one group
 column. Each size runs in a process of its own on one thread, every step once, one after the other. Seconds are those of the processor.
-Read how they grow: where the work is linear, the seconds per 1,000 units stay.
+Read how they grow: where the work is linear, the seconds per 1,000 units stay. What was measured is kept in units.csv, so that sizes can
+be measured one after the other.
 """
 
 import json
@@ -16,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -26,9 +26,14 @@ import numpy as np
 import pandas as pd
 
 HERE = Path(__file__).parent
+RAW = HERE / "units.csv"
 SIZES = (1_000, 4_000, 10_000, 100_000)
 PEOPLE, DIMENSIONS, ITEMS = 20, 4, 12
 BEFORE, NOW = "2026Q2", "2026Q3"
+SAID = (
+    "`dj.differences` by a level compares every two of its units, as many rows as half the square of their number a code: it is for"
+    " group columns and levels of few units, and not measured here."
+)
 
 
 def make_company(folder: Path, units: int) -> None:
@@ -89,38 +94,83 @@ def steps(folder: Path) -> Iterator[tuple[str, Callable[[dict[str, Any]], Any]]]
     yield "close", lambda of: of["open_workspace"].close(NOW)
 
 
-@contextmanager
-def clocked(held: dict[str, dict[str, float]], name: str) -> Iterator[None]:
-    started = time.process_time()
-    yield
-    mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    held[name] = {"seconds": time.process_time() - started, "mb": mb}
-
-
-def one(units: int, profile: str = "") -> None:
-    import cProfile
-    import io
-    import pstats
+def one(units: int) -> None:
+    """Run every step on a company of so many units; a line of JSON each."""
     import warnings
 
     warnings.simplefilter("ignore")
-    held: dict[str, dict[str, float]] = {}
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "company"
         make_company(folder, units)
         for name, work in steps(folder):
-            prof = cProfile.Profile() if profile in ("all", name) else None
-            with clocked(held, name):
-                results[name] = prof.runcall(work, results) if prof else work(results)
-            print(name, {k: round(v, 2) for k, v in held[name].items()}, file=sys.stderr, flush=True)
-            if prof:
-                out = io.StringIO()
-                pstats.Stats(prof, stream=out).sort_stats("cumulative").print_stats(28)
-                print(out.getvalue(), file=sys.stderr)
-    print(json.dumps(held))
+            started = time.process_time()
+            results[name] = work(results)
+            mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            told = {"units": units, "step": name, "seconds": round(time.process_time() - started, 3), "mb": round(mb)}
+            print(json.dumps(told), flush=True)
+
+
+def measured(units: int) -> pd.DataFrame:
+    """Measure one size in a process of its own; the steps done so far are kept where it ends early."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    command = [sys.executable, __file__, "--one", str(units)]
+    rows = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | threads) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            rows.append(json.loads(line))
+            print(line, end="", flush=True)
+            kept(pd.DataFrame(rows))
+    if process.returncode:
+        print(f"{units} units: ended with {process.returncode}", file=sys.stderr)
+    return pd.DataFrame(rows)
+
+
+def kept(rows: pd.DataFrame) -> pd.DataFrame:
+    """Put rows into units.csv in place of those of the same sizes; return all of them."""
+    others = pd.read_csv(RAW) if RAW.exists() else rows.iloc[:0]
+    table = pd.concat([others[~others["units"].isin(rows["units"])], rows]).sort_values("units", kind="stable")
+    table.to_csv(RAW, index=False)
+    return table
+
+
+def written(table: pd.DataFrame) -> str:
+    sizes, names = sorted(table["units"].unique()), list(dict.fromkeys(table["step"]))
+    seconds, mb = (table.set_index(["step", "units"])[name].to_dict() for name in ("seconds", "mb"))
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "pandas", "polars", "scipy"))
+    lines = [
+        "# How the work above the person grows with the number of units",
+        "",
+        f"{date.today()}, Python {platform.python_version()}, {packages}, {platform.system()}, {os.cpu_count()} processors, one thread;"
+        f" branches of about {PEOPLE} people under cities of 100, {ITEMS} questions in {DIMENSIONS} dimensions, an age band, two waves; one run."
+        " Seconds of the processor; where the work is linear, those per 1,000 units stay. Written by `python benchmarks/units.py`.",
+        "",
+        f"| step | {' | '.join(f'{size:,} units: s' for size in sizes)} | {' | '.join(f'per 1,000 at {size:,}' for size in sizes)} |",
+        f"|---|{'---|' * 2 * len(sizes)}",
+    ]
+    for name in names:
+        took = [seconds.get((name, size)) for size in sizes]
+        each = [None if s is None else 1000 * s / size for s, size in zip(took, sizes, strict=True)]
+        cells = ["—" if s is None else f"{s:.2f}" for s in took] + ["—" if s is None else f"{s:.3f}" for s in each]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    peaks = [max(mb[name, size] for name in names if (name, size) in mb) for size in sizes]
+    lines += [
+        "",
+        f"Peak MB of the process: {', '.join(f'{peak:,} at {size:,} units' for peak, size in zip(peaks, sizes, strict=True))}.",
+    ]
+    return "\n".join([*lines, "", SAID]) + "\n"
+
+
+def main(sizes: list[int]) -> None:
+    for size in sizes:
+        table = kept(measured(size))
+        (HERE / "UNITS.md").write_text(written(table), encoding="utf-8")
+    print(written(table))
 
 
 if __name__ == "__main__":
     if "--one" in sys.argv:
-        one(int(sys.argv[2]), *sys.argv[3:4])
+        one(int(sys.argv[2]))
+    else:
+        main([int(text.replace(",", "")) for text in sys.argv[1:]] or list(SIZES))
