@@ -32,7 +32,7 @@ PEOPLE, DIMENSIONS, ITEMS = 20, 4, 12
 BEFORE, NOW = "2026Q2", "2026Q3"
 SAID = (
     "`dj.differences` by a level compares every two of its units, as many rows as half the square of their number a code: it is for"
-    " group columns and levels of few units, and not measured here."
+    " group columns and levels of few units, and not measured here. A dash: not measured."
 )
 
 
