@@ -86,12 +86,13 @@ def lab() -> None:
 
 
 def bench() -> None:
-    """Measure the speed ratios and write benchmarks/RESULTS.md, BRANCHES.md, FORMATS.md, OBLIGATIONS.md and METHODS.md.
+    """Measure the speed ratios and write benchmarks/RESULTS.md, BRANCHES.md, UNITS.md, FORMATS.md, OBLIGATIONS.md and METHODS.md.
 
     Packages that are only compared with live in an environment of their own, from the extra ``bench``, without a lock.
     """
     run(PYTHON, "benchmarks/run.py")
     run(PYTHON, "benchmarks/branches.py")
+    run(PYTHON, "benchmarks/units.py")
     run(PYTHON, "benchmarks/formats.py")
     run(PYTHON, "benchmarks/obligations.py")
     place = ROOT / ".venv-bench"

@@ -18,7 +18,7 @@ from pathlib import Path
 ROUNDS = 3
 HERE = Path(__file__).parent
 ITEMS, DIMENSIONS = 60, 8
-ELSEWHERE = "Clusters and ranks of branches: BRANCHES.md. Other methods: METHODS.md. Disclosure control: DISCLOSURE.md. Power of clusters: POWER.md."
+ELSEWHERE = "Clusters and ranks of branches: BRANCHES.md. The number of units: UNITS.md. Other methods: METHODS.md. Disclosure control: DISCLOSURE.md. Power of clusters: POWER.md."
 
 
 def make_answers(path: Path, rows: int) -> None:

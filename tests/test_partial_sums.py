@@ -11,8 +11,8 @@ from test_block_sums import CUTS, same, summed, tree_of
 from test_engines import CASES, arrow
 
 from dj_analysis.errors import DataError
-from dj_analysis.measure import scoring
-from dj_analysis.measure.partial_sums import COLUMN, SCHEMA, SUM, add_tables
+from dj_analysis.measure import partial_sums, scoring
+from dj_analysis.measure.partial_sums import COUNT, SCHEMA, SUM, add_tables
 from dj_analysis.measure.scoring import sum_frames
 from dj_analysis.spec.codebook import default_codebook
 from dj_analysis.spec.specification import Specification
@@ -111,11 +111,36 @@ def test_a_part_is_as_large_as_what_occurs_in_it(monkeypatch: pytest.MonkeyPatch
     for table in sent:
         assert table.schema == SCHEMA
         assert table.num_rows == 1
-        columns, sums = (
-            np.frombuffer(table[name].to_pylist()[0], kind) for name, kind in (("columns", COLUMN), ("sums", SUM))
+        columns, counts, columns_of_sums, sums = (
+            np.frombuffer(table[name].to_pylist()[0], kind)
+            for name, kind in zip(SCHEMA.names[4:], (COUNT, COUNT, COUNT, SUM), strict=True)
         )
+        assert (counts != 0).all()
         assert (sums != 0).all()
-        assert len(columns) == len(sums)
+        assert len(columns) == len(counts)
+        assert len(columns_of_sums) == len(sums)
+        assert not set(columns) & set(columns_of_sums)
         # A question has one value a row; a node at most the parts of four powers, who is below a cut, and its person.
         nodes = len(summed(frame).cells) - questions
-        assert len(columns) <= questions + nodes * (2 * 4 + 2 + 1)
+        assert len(columns) + len(columns_of_sums) <= questions + nodes * (2 * 4 + 2 + 1)
+
+
+def test_sums_beyond_short_numbers_are_sent_whole(monkeypatch: pytest.MonkeyPatch):
+    rows = 2**16 + 5  # of one answer more than fit into two bytes
+    frame = pa.table({"a": pa.array(np.full(rows, 5, "int8")), "unit": ["A"] * rows})
+    given = ({"full": tree_of(1, 5)}, {"admin": "unit"})
+    whole = sum_frames(frame, *given, index="I", **CUTS)["admin"]
+    sent = parted([list(range(rows)), [0, 1, 2]], monkeypatch)
+    again = sum_frames(frame, *given, index="I", **CUTS)["admin"]
+    assert whole.sums["n"].max() == rows
+    assert again.sums["n"].max() == rows + 3
+    assert rows in np.frombuffer(sent[0]["sums"].to_pylist()[0], SUM)
+
+
+@pytest.mark.parametrize("at_once", [1, 7])
+def test_sums_do_not_depend_on_how_many_are_added_at_once(at_once: int, monkeypatch: pytest.MonkeyPatch):
+    frame = arrow(CASES["forms"][1])
+    whole = summed(frame, "forms")
+    monkeypatch.setattr(partial_sums, "SUMS_AT_ONCE", at_once)
+    parted(PARTINGS["turns, some parts empty"], monkeypatch)
+    same(whole, summed(frame, "forms"))

@@ -156,8 +156,8 @@ def alerts(
     table = pd.concat([table, _chosen(findings, grades, held)], axis=1)
     unsure = (table["warning"] == "") & units["se"].isna()
     table.loc[unsure, "reason"] = units.loc[unsure, "reason"]
-    table["n"] = [int(response.at[key, "n"]) for key in keys]
-    table["response"] = [float(response.at[key, "rate"]) for key in keys]
+    answered = response.reindex(keys)
+    table["n"], table["response"] = answered["n"].to_numpy(int), answered["rate"].to_numpy(float)
     table = _guarded(table, units["n"].to_numpy(), _response_change(change, keys), now)
     table["warning_before"] = [ORDER[grade] for grade in before]
     table["score"] = _scores_of(anchors, table)

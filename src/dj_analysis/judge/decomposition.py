@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -114,18 +114,28 @@ def kitagawa_parts(
         growing unit raises the whole only where it is better than the whole. All of them add up to the difference.
     """
     labels = list(dict.fromkeys([*held[0], *held[1]]))
-    parts = [
-        block.rolled_up({label: own.get(label, []) for label in labels})
-        for block, own in zip(blocks, held, strict=True)
-    ]
-    w = [part.sums["w"] for part in parts]
+    w, wx = zip(
+        *(_weights_and_scores(block, labels, own) for block, own in zip(blocks, held, strict=True)), strict=True
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         share = [weights / weights.sum(axis=0) for weights in w]
-        m = [part.sums["wx"] / part.sums["w"] for part in parts]
-        total = [part.sums["wx"].sum(axis=0) / part.sums["w"].sum(axis=0) for part in parts]
+        m = [scores / weights for scores, weights in zip(wx, w, strict=True)]
+        total = [scores.sum(axis=0) / weights.sum(axis=0) for scores, weights in zip(wx, w, strict=True)]
     m = [np.where(np.isnan(own), other, own) for own, other in ((m[0], m[1]), (m[1], m[0]))]
     centre = 0.5 * (total[0] + total[1])
     m = [np.where(np.isnan(values), centre, values) for values in m]
     within = 0.5 * (share[0] + share[1]) * (m[1] - m[0])
     mix = (0.5 * (m[0] + m[1]) - centre) * (share[1] - share[0])
     return within, mix, labels
+
+
+def _weights_and_scores(
+    block: UnitSums, labels: Sequence[str], own: Mapping[str, Sequence[str]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return Σw and Σwx of each label's finest units, labels × cells; it is asked for every unit, so nothing else is summed."""
+    there = [(i, block.row_of[u]) for i, label in enumerate(labels) for u in own.get(label, ()) if u in block.row_of]
+    place, rows = np.array(there, dtype=int).reshape(-1, 2).T
+    sums = np.zeros((2, len(labels), len(block.cells)))
+    for total, name in zip(sums, ("w", "wx"), strict=True):
+        np.add.at(total, place, block.sums[name][rows])
+    return sums[0], sums[1]

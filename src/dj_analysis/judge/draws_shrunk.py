@@ -7,6 +7,7 @@ import numpy as np
 from ..measure.inference.shrinkage import LEAST_UNITS, pooled_variance, with_own
 
 STEPS = 24  # halvings of the interval that holds τ²: seven digits
+AT_ONCE = 2**15  # means shrunk at once: a draw does not depend on others, and what is halved stays near the processor
 
 
 def shrink_draws(y: np.ndarray, se: np.ndarray, df: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -27,6 +28,13 @@ def shrink_draws(y: np.ndarray, se: np.ndarray, df: np.ndarray) -> tuple[np.ndar
         Shrunken means, their standard errors and degrees of freedom, each draws × units × codes. With fewer than four
         units the means as they are.
     """
+    draws, at_once = len(y), max(AT_ONCE // max(y[0].size, 1), 1) if len(y) else 1
+    parts = [_shrunk(y[i : i + at_once], se[i : i + at_once], df) for i in range(0, max(draws, 1), at_once)]
+    estimate, error, free = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return estimate, error, free
+
+
+def _shrunk(y: np.ndarray, se: np.ndarray, df: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     usable = np.isfinite(se) & (se > 0)
     of_means = pooled_variance(np.where(usable, se**2, np.nan), np.nan_to_num(df), axis=1)
     v = np.where(usable, of_means, np.inf)

@@ -24,6 +24,7 @@ from .warning_rules import GRADES, graded
 
 NULLS = ("no_unit_differs", "no_unit_changed")
 RANGE = (0.025, 0.975)  # of the number of untrue warnings from one wave to another
+DRAWN_AT_ONCE = 2**22  # means of units and codes in the waves held at once: some twenty arrays of 32 MB
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,16 @@ def truths(now: Scores, before: Scores | None, change: Change | None, keys: Keys
 
 
 def untrue_warnings(truth: Truth, spec: Specification, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw waves, judge them, and count the units with an untrue warning: draws × grades (orange, red, black)."""
+    """Draw waves, judge them, and count the units with an untrue warning: draws × grades (orange, red, black).
+
+    Of many units so many waves are drawn at a time as memory holds well; waves do not depend on each other.
+    """
+    at_once = max(DRAWN_AT_ONCE // max(truth.means.size, 1), 1)
+    blocks = [min(at_once, draws - first) for first in range(0, draws, at_once)]
+    return np.concatenate([_untrue_of_waves(truth, spec, block, rng) for block in blocks])
+
+
+def _untrue_of_waves(truth: Truth, spec: Specification, draws: int, rng: np.random.Generator) -> np.ndarray:
     drawn = np.flatnonzero(np.isfinite(truth.means[:, 0]))
     means, se, df = truth.means[drawn], truth.se[drawn], truth.df[drawn]
     errors = _errors(truth, drawn, draws, rng)
@@ -164,12 +174,20 @@ def untrue_warnings(truth: Truth, spec: Specification, draws: int, rng: np.rando
         true = beyond(means[:, 1:], band.point, band.side).sum(axis=1) >= band.at_least
         enter(grade, sure.sum(axis=2) >= band.at_least, true)
     people, low = truth.people[drawn].astype(int), np.nan_to_num(truth.low[drawn])
-    lowest = uncertainty.exact_interval(rng.binomial(people, low, size=(draws, len(drawn))), np.broadcast_to(people, (draws, len(drawn))))[0]  # fmt: skip
+    lowest = _lowest_shares(rng.binomial(people, low, size=(draws, len(drawn))), people)
     for grade, band in graded(spec.bands["low_answers"]):
         enter(grade, beyond(lowest, band.point, band.side), beyond(low, band.point, band.side))
     enter(0, _falls(truth, drawn, se[:, 0] * errors[..., 0], spec, rng), np.zeros(len(drawn), dtype=bool))
     graver = np.cumsum(holds[::-1], axis=0)[::-1] - holds > 0  # a graver warning of the unit takes its place
     return np.asarray((untrue & ~graver).sum(axis=2).T)
+
+
+def _lowest_shares(hits: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """Return the lower bounds of drawn shares, draws × units; each number of hits among so many people is looked at once."""
+    most = int(people.max(initial=0)) + 1
+    told, place = np.unique(hits + most * people, return_inverse=True)
+    lowest = uncertainty.exact_interval(told % most, told // most)[0]
+    return np.asarray(lowest[place.reshape(hits.shape)])
 
 
 def _errors(truth: Truth, drawn: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:

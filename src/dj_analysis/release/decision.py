@@ -331,8 +331,9 @@ class _Wave:
         names = [*(axis for axis in self.sums if not is_cross(axis)), *self.axis_of]
         for name in names:
             part = self.accepted.get(name)
+            known = {*part.parent, ALL} if part is not None else set()
             for row in self._rows(name):
-                if part is None or row[1] in part.hidden or row[1] not in (*part.parent, ALL):
+                if part is None or row[1] in part.hidden or row[1] not in known:
                     hidden[row] = part.why(row[1]) if part is not None else reasons.COMPLEMENT
                 else:
                     shown.add(row)

@@ -6,7 +6,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class Partition:
             reasons.SMALL_GROUP if unit in self.few or (unit not in self.parent and unit != ALL) else reasons.COMPLEMENT
         )
 
-    @property
+    @cached_property  # asked for again for every row
     def hidden(self) -> frozenset[str]:
         """Every unit that is not shown, empty ones among them."""
         return self.small | self.complements | self.empty
