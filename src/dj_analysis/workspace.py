@@ -59,7 +59,7 @@ from .release.mask import Mask
 from .release.plan import ReleasePlan, what_differs
 from .release.protect import Protected, protect
 from .release.sheets import row_table, rows_holding, tally
-from .release.store import Kept, Store
+from .release.store import WAVES_HELD, Kept, Store
 from .release.waves import (
     context_plans,
     indicator_plans,
@@ -174,7 +174,24 @@ class Workspace(UnitTables, WarningHistory):
             declared group column, one at a time.
         """
         self._known_period(period)
-        shell, sums = self._shell(period), self._kept(period).sums
+        kept = self._kept(period)
+        if by is None and self._scored.get(period, (None, None))[0] is kept:
+            return _own_copy(self._scored[period][1])
+        scores = self._scores_anew(period, kept, by)
+        if by is None:
+            while len(self._scored) >= WAVES_HELD:
+                self._scored.pop(next(iter(self._scored)))
+            self._scored[period] = kept, scores
+            return _own_copy(scores)
+        return scores
+
+    @cached_property
+    def _scored(self) -> dict[str, tuple[Kept, Scores]]:
+        """Scores of the waves asked for last, with the sums they are of: a report asks for the same several times."""
+        return {}
+
+    def _scores_anew(self, period: str, kept: Kept, by: str | Sequence[str | Sequence[str]] | None) -> Scores:
+        shell, sums = self._shell(period), kept.sums
         if by is None:
             trees = [tree for tree in self.units.at(period).trees if tree in sums]
             by = [level for tree in trees for level in self.units.levels if self.units.tree_of(level) == tree]
@@ -234,7 +251,7 @@ class Workspace(UnitTables, WarningHistory):
         waves = [period] if correct else [*(w for w in self.until(period) if self.is_draft(w) and w != period), period]
         for wave in waves:  # a report shows the waves before it: they leave with it
             closing.close_wave(self._read(wave), self.history, self.settings.consent, correct=correct)
-        for kept in (self._plans, self._after_sent, self._masks, self._scores_of_units):
+        for kept in (self._plans, self._after_sent, self._masks, self._scores_of_units, self._scored):
             kept.clear()
         self.__dict__.pop("periods", None)
 
@@ -563,6 +580,12 @@ class Workspace(UnitTables, WarningHistory):
             sums = counting.sums_of(self._read(period))
             self.store.keep(key, sums)
         return sums
+
+
+def _own_copy(result: Any) -> Any:
+    """Return a result whose tables can be changed without changing those of the result it is a copy of."""
+    parts = {name: _own_copy(part) for name, part in result.parts.items()}
+    return replace(result, table=result.table.copy(deep=False), parts=parts)
 
 
 def open_workspace(folder: str | Path, lang: Language | None = None) -> Workspace:

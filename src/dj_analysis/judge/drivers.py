@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,7 @@ def drivers(
     outcome: str | None = None,
     by: str | Sequence[str] | None = None,
     *,
+    units: Collection[str] | None = None,
     least: int = LEAST,
     draws: int = 1000,
     confidence: float = CONFIDENCE,
@@ -81,6 +82,8 @@ def drivers(
         score of it is the mean of the answers.
     by
         Levels of unit trees or group columns; the root is always there.
+    units
+        Only these units (or categories) of them; their numbers are those they have among all.
     least
         People a unit needs for shares of its own; below, those of the first unit above it with so many hold (``from_unit``),
         whose people include its own. At least ``min_group``, and two more than there are dimensions.
@@ -109,7 +112,7 @@ def drivers(
     >>> dj.drivers(ws.survey("2026Q3"), outcome="O", by="branch").table  # doctest: +SKIP
     """
     form, outcome, dimensions = _asked(survey, outcome)
-    units, names = survey.spec.units.at(survey.period), [by] if isinstance(by, str) else list(by or ())
+    tree, names = survey.spec.units.at(survey.period), [by] if isinstance(by, str) else list(by or ())
     if any(not isinstance(name, str) or is_cross(name) for name in names):
         raise UsageError(f"关联分析不按交叉分组计算 (not by a cross-classification): {names}")
     names = list(dict.fromkeys(names))
@@ -118,13 +121,13 @@ def drivers(
     persons = scored_persons(survey, form, codes)
     persons = persons[persons[codes].notna().all(axis=1) & (persons["_weight"] > 0)].reset_index(drop=True)
     enough = max(least, survey.spec.min_group, FLOOR, len(dimensions) + 2)
-    root, estimates, tables, orders = units.root.level, {}, [], []
+    root, estimates, tables, orders = tree.root.level, {}, [], []
     for level in [root, *(name for name in names if name != root)]:
-        axis = units.trees[0] if level == root else units.tree_of(level) if level in units.levels else level
-        inside = _people_of(persons, axis, units)
-        groups = [ALL] if level == root else list(members(level, axis, units, scored.sums[axis]))
-        for unit in groups:
-            at = _source(level, unit, inside, units, survey.withheld.get(survey.period, frozenset()), enough)
+        axis = tree.trees[0] if level == root else tree.tree_of(level) if level in tree.levels else level
+        inside = _people_of(persons, axis, tree)
+        groups = [ALL] if level == root else list(members(level, axis, tree, scored.sums[axis]))
+        for unit in groups if units is None or level == root else [one for one in groups if one in units]:
+            at = _source(level, unit, inside, tree, survey.withheld.get(survey.period, frozenset()), enough)
             if at not in estimates:
                 rows = persons.loc[inside.get(at[1], [])]
                 key = zlib.crc32("|".join([*at, form, outcome]).encode())

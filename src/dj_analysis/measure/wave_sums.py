@@ -20,7 +20,6 @@ from .block_scores import (
     Scored,
     Steps,
     answers_of,
-    filled,
     has_score,
     whole_values,
 )
@@ -170,7 +169,7 @@ class WaveSums:
             else:
                 scored = scorer.of([numbers[one] for one in self._keys(key[0], scorer.children)])
             if key in self.summed_up:
-                numbers[key] = filled(scored, scorer.scores)
+                numbers[key] = numbers_of(scored, scorer.scores)
             yield key, scored
 
     def include(self, other: WaveSums) -> None:

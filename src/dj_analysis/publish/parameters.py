@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -47,7 +49,8 @@ def reports() -> dict[str, Path]:
 
 def parameters(notebook: Path) -> list[Parameter]:
     """Read the declared parameters: annotated plain literals of the cell tagged ``parameters``; no value: required."""
-    import nbformat
+    with _without_web_addresses():
+        import nbformat
 
     cells = nbformat.read(notebook, as_version=4).cells
     source = next((cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])), "")
@@ -61,6 +64,20 @@ def parameters(notebook: Path) -> list[Parameter]:
             default = REQUIRED if statement.value is None else ast.literal_eval(statement.value)
             annotated.append(Parameter(name, ast.unparse(statement.annotation), default, comments.get(name, "")))
     return annotated
+
+
+@contextlib.contextmanager
+def _without_web_addresses() -> Iterator[None]:
+    """Keep jsonschema, which nbformat imports, from building its grammar of web addresses: a second, and a notebook has none to check."""
+    name = "rfc3987_syntax"
+    here = name in sys.modules
+    if not here:
+        sys.modules[name] = None  # type: ignore[assignment]  # as where it is not installed, which it need not be
+    try:
+        yield
+    finally:
+        if not here:
+            del sys.modules[name]
 
 
 def own_parameters(report: str, given: Sequence[str]) -> dict[str, Any]:

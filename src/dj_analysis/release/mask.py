@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -58,6 +59,9 @@ class Mask:
     closed: frozenset[ClosedCell] = field(default=frozenset(), repr=False)
     left_out: tuple[LeftOut, ...] = ()
     homes: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", MappingProxyType(dict(self.hidden)))  # read only, as seals rest on it
 
     @classmethod
     def of_partition(cls, part: Partition, units: Units) -> Mask:

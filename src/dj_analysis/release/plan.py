@@ -7,6 +7,8 @@ import hmac
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
@@ -66,7 +68,11 @@ class ReleasePlan:
     waves: Mapping[Wave, WavePlan] = field(default_factory=dict, repr=False)
     key: bytes = field(default=UNSTORED, repr=False, compare=False)
 
-    @property
+    def __post_init__(self) -> None:
+        # Nothing is put into a plan once it is made: its id, made once, stays true.
+        object.__setattr__(self, "waves", MappingProxyType(dict(self.waves)))
+
+    @cached_property
     def id(self) -> str:
         """Short hash of everything the plan decides, and of what it rests on; a wave in which nothing was counted decides nothing."""
         decided = [(wave, *_told(plan)) for wave, plan in sorted(self._counted.items())]

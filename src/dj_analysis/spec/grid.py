@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -11,3 +14,15 @@ class Grid:
 
     rows: list[list[str]]
     notices: tuple[str, ...] = ()
+
+
+@contextlib.contextmanager
+def many_rows() -> Iterator[None]:
+    """Within this block no garbage is looked for: every new row of cells would have all rows before it looked through again."""
+    wanted = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if wanted:
+            gc.enable()

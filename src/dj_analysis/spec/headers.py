@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ..errors import Problems
 from .grid import Grid
@@ -45,10 +47,10 @@ def with_header(grid: Grid, place: str, problems: Problems) -> Headed | None:
         return None
     top, notices = _first_row(rows, place)
     width = max(len(row) for row in rows)
-    padded = [row + [""] * (width - len(row)) for row in rows]
+    padded = [row if len(row) == width else row + [""] * (width - len(row)) for row in rows]
     header, wordings, below = _header_rows(padded, top)
     filled = [i for i in range(below, len(padded)) if any(padded[i])]  # blank rows go, the others keep their number
-    frame = pd.DataFrame([padded[i] for i in filled], index=[i - 1 for i in filled], columns=range(width), dtype="str")
+    frame = _frame_of([padded[i] for i in filled], [i - 1 for i in filled], width)
     blank = [i for i, name in enumerate(header) if not name]
     merged = [i for i in blank if (frame[i].str.strip() != "").any()] if len(frame) else []
     if merged:
@@ -60,6 +62,14 @@ def with_header(grid: Grid, place: str, problems: Problems) -> Headed | None:
     frame.columns = pd.Index([name for name in header if name])
     named = {header[i]: wordings[i] for i in range(width) if header[i] and i < len(wordings) and wordings[i]}
     return Headed(frame, (*grid.notices, *notices), named)
+
+
+def _frame_of(rows: list[list[str]], index: list[int], width: int) -> pd.DataFrame:
+    """Return rows of text as a frame with numbered columns, made column by column: pandas takes rows apart cell by cell."""
+    columns = zip(*rows, strict=True) if rows else ((),) * width
+    kind = pd.StringDtype(na_value=np.nan)
+    text = {i: kind.__from_arrow__(pa.array(cells, pa.large_string())) for i, cells in enumerate(columns)}
+    return pd.DataFrame(text, index=index, columns=range(width))
 
 
 def check_columns(frame: pd.DataFrame, place: str, problems: Problems) -> bool:

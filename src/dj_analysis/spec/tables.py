@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from ..errors import DjError, Problems, nearest_names
 from ..file_access import is_lock, open_books, open_notice, refusal
 from .expected import check_expected
 from .filekinds import WORKBOOKS, file_kind, note_kind
+from .grid import many_rows
 from .headers import check_columns, with_header, without_totals
 from .periods import ALLOWED, bound, is_period
 from .platforms import exported
@@ -393,8 +395,11 @@ def _read(path: Path, place: str, sheet: str, problems: Problems) -> Table | Non
     if kind not in ("workbook", "text"):
         return None
     before = len(problems)
-    grid = read_workbook(path, place, sheet, problems) if kind == "workbook" else read_delimited(path, place, problems)
-    headed = with_header(grid, place, problems) if grid is not None and len(problems) == before else None
+    read = read_delimited if kind == "text" else partial(read_workbook, sheet=sheet)
+    with many_rows():
+        grid = read(path, place=place, problems=problems)
+        headed = with_header(grid, place, problems) if grid is not None and len(problems) == before else None
+        del grid
     return None if headed is None else Table(headed.frame, place, (*notices, *headed.notices), wordings=headed.wordings)
 
 

@@ -46,7 +46,7 @@ def read_delimited(path: Path, place: str, problems: Problems) -> Grid | None:
     except csv.Error as error:
         problems.add(place, "unreadable", error, "CSV", "重新导出 (export it again)")
         return None
-    rows = [[cell.strip() for cell in row] for row in rows]
+    rows = [list(map(str.strip, row)) for row in rows]
     _check_lengths(rows, text, place, problems)
     return Grid(rows, notices)
 
@@ -110,14 +110,16 @@ def _agreement(text: str, separator: str) -> tuple[bool, float, int]:
 
 def _check_lengths(rows: list[list[str]], text: str, place: str, problems: Problems) -> None:
     """Note records with another number of fields than the header: a separator inside an answer, or a file cut short."""
-    filled = [(i, row) for i, row in enumerate(rows) if any(row)]
+    filled = [i for i, row in enumerate(rows) if any(row)]
     if not filled:
         return
-    width = max(Counter(len(row) for _, row in filled[:LOOKED_AT]).items(), key=lambda pair: (pair[1], pair[0]))[0]
-    start = next(place for place, (_, row) in enumerate(filled) if len(row) == width)
-    odd = [i for i, row in filled[start:] if len(row) != width and (len(row) < width or any(row[width:]))]
+    first = Counter(len(rows[i]) for i in filled[:LOOKED_AT])
+    width = max(first.items(), key=lambda pair: (pair[1], pair[0]))[0]
+    start = next(place for place, i in enumerate(filled) if len(rows[i]) == width)
+    other = [i for i in filled[start:] if len(rows[i]) != width]
+    odd = [i for i in other if len(rows[i]) < width or any(rows[i][width:])]
     if odd and width > 1:
-        cut = odd == [filled[-1][0]] and not text.endswith(("\n", "\r"))
+        cut = odd == [filled[-1]] and not text.endswith(("\n", "\r"))
         listed = "、".join(str(i + 1) for i in odd[:3]) + (f" 等共 {len(odd)}" if len(odd) > 3 else "")
         value = f"第 {listed} 行的字段数不同 (rows with another number of fields)"
         advice = "文件不完整，重新导出 (the file is cut short: export it again)" if cut else (

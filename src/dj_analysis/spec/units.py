@@ -168,7 +168,7 @@ class Units:
 
     def below(self, code: str) -> list[Unit]:
         """Return every unit below a unit (all units for ``ALL``), in their declared order."""
-        return [unit for unit in self.rows if unit.unit != ALL and code in self.ancestors(unit.unit)]
+        return list(self._below.get(code, ()))
 
     def children(self, code: str, tree: str | None = None) -> list[Unit]:
         """Return the units right below a unit; below ``ALL`` those of the given (or first) tree."""
@@ -186,6 +186,15 @@ class Units:
                 here, steps = became[here], steps + 1
             final[start] = here
         return final
+
+    @cached_property
+    def _below(self) -> dict[str, list[Unit]]:
+        """Units below each unit, gone through once: it is asked of many units in turn."""
+        below: dict[str, list[Unit]] = {}
+        for unit in self.rows:
+            for code in self.ancestors(unit.unit) if unit.unit != ALL else ():
+                below.setdefault(code, []).append(unit)
+        return below
 
     @cached_property
     def _children(self) -> dict[tuple[str, str], list[Unit]]:

@@ -30,7 +30,7 @@ _CELL = re.compile(rb'<(?:\w+:)?c\b[^>]*?\br="([A-Z]{1,3}\d{1,7})"')
 _ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="(\d+)"')
 #: Addresses beyond column FAA, the 4,083rd, or beyond row 1,049,999; Excel has 1,048,576.
 _OUTSIDE = re.compile(
-    rb'\br="((?:[A-Z]{4,}|[F-Z][A-Z]{2})\d+|[A-Z]{1,3}(?:\d{8,}|[2-9]\d{6}|1[1-9]\d{5}|10[5-9]\d{4}))"'
+    rb'r="(?<=\br=")((?:[A-Z]{4,}|[F-Z][A-Z]{2})\d+|[A-Z]{1,3}(?:\d{8,}|[2-9]\d{6}|1[1-9]\d{5}|10[5-9]\d{4}))"'
 )
 
 
@@ -57,7 +57,7 @@ def read_workbook(path: Path, place: str, sheet: str, problems: Problems) -> Gri
                 return None
             name = sheet or (visible or book.sheet_names)[0]
             read = book.get_sheet_by_name(name)
-            rows = [[cell_text(cell) for cell in row] for row in read.to_python(skip_empty_area=False)]
+            rows = [_row_text(row) for row in read.to_python(skip_empty_area=False)]
             notices = _merged_filled(rows, read.merged_cell_ranges or [], place)
             notices += _sheets_not_read(book, name, "" if sheet else place)
     except calamine.PasswordError:
@@ -101,7 +101,7 @@ def read_sheets(path: Path, place: str, problems: Problems) -> list[Sheet]:
             told = (f"{place}: 隐藏的工作表未读 (hidden sheets not read) {'、'.join(hidden)}",) if hidden else ()
             for name in visible:
                 read = book.get_sheet_by_name(name)
-                rows = [[cell_text(cell) for cell in row] for row in read.to_python(skip_empty_area=False)]
+                rows = [_row_text(row) for row in read.to_python(skip_empty_area=False)]
                 if any(map(any, rows)):
                     notices = note_unseen(look_behind(path, name), f"{place} {name}", problems)
                     merged = tuple((first, last) for first, last in read.merged_cell_ranges or [])
@@ -246,6 +246,11 @@ def _stray_cell(sheet: bytes) -> str:
         return ""
     cell = _CELL.search(sheet, start)
     return cell.group(1).decode() if cell else f"A{last}"
+
+
+def _row_text(row: list[Any]) -> list[str]:
+    """Return the cells of a row as :func:`cell_text` writes them; most are text."""
+    return [cell.strip() if type(cell) is str else cell_text(cell) for cell in row]
 
 
 def cell_text(value: object) -> str:
