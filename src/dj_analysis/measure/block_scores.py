@@ -314,7 +314,7 @@ class Filled(NamedTuple):
     there: np.ndarray
 
 
-def numbers_of(scored: Scored, scores: np.ndarray) -> Filled:
+def with_zeros(scored: Scored, scores: np.ndarray) -> Filled:
     """Return scores as numbers; ``scores`` are those of the codes, NaN for none."""
     there = has_score(scored)
     if scored.codes is None:

@@ -169,7 +169,7 @@ class WaveSums:
             else:
                 scored = scorer.of([numbers[one] for one in self._keys(key[0], scorer.children)])
             if key in self.summed_up:
-                numbers[key] = numbers_of(scored, scorer.scores)
+                numbers[key] = with_zeros(scored, scorer.scores)
             yield key, scored
 
     def include(self, other: WaveSums) -> None:
