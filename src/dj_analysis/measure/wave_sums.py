@@ -22,6 +22,7 @@ from .block_scores import (
     answers_of,
     has_score,
     whole_values,
+    with_zeros,
 )
 from .block_sums import MOST_COUNTED, POWERS, Members, Occurrences, RowWeights, Sums, Totals, added, together
 from .scored_cells import Plan
