@@ -562,7 +562,7 @@ def test_k_means_bears_repeated_units_scales_and_offsets():
     x, kind = profiles(np.random.default_rng(1), 120, 3, 4.0)
     plain = kmeans(x, 3, 1)
     assert len(np.unique(plain)) == 3
-    np.testing.assert_array_equal(kmeans(1e6 + 1e-3 * x, 3, 1), plain)
+    assert len(set(zip(kmeans(1e6 + 1e-3 * x, 3, 1), plain, strict=True))) == 3, "the same clusters, in whatever order"
     assert len(set(zip(plain, kind, strict=True))) == 3
     assert set(kmeans(np.zeros((20, 3)), 4, 1)) <= set(range(4)), "all units alike"
     assert kmeans(np.repeat([[0.0], [1.0]], 10, axis=0), 2, 1).reshape(2, 10).std(axis=1).max() == 0

@@ -268,14 +268,16 @@ def _look_at(
         cells = nw.col(roles[leaf.code])
         allowed_texts = [*codebook.scales[leaf.scale].values, *no_answers, ""]
         asked[f"{leaf.code}:"] = nw.when(~cells.is_in(allowed_texts)).then(cells).max()
-    if not asked:
-        return held
-    counted = _told(frame, asked)
+    repeated = {}
     if RESPONDENT in roles:
         person, respondents = nw.col(roles[RESPONDENT]), frame.select(roles[RESPONDENT])
-        if respondents.implementation.is_polars():  # of a lazy frame it takes four times as long and as much memory
-            respondents = collected(respondents, streaming=True)
-        counted |= _told(respondents, {"rows": person.len(), "persons": person.n_unique()})
+        repeated = {"rows": person.len(), "persons": person.n_unique()}
+    if (
+        repeated and respondents.implementation.is_polars()
+    ):  # of a lazy frame it takes four times as long and as much memory
+        counted = _told(frame, asked) | _told(collected(respondents, streaming=True), repeated)
+    else:
+        counted = _told(frame, asked | repeated)
     long = [code for code in roles if counted.pop(f"{code}{_LONG}", 0)]
     counted |= _told(
         frame,
