@@ -412,7 +412,7 @@ def test_an_indicator_that_discriminates_is_seldom_called_unrelated_and_one_agai
     """True item–rest correlation .30, by 12 or 100 units: called unrelated in 2.5 % of 2,000 audits at most."""
     rng, trials = np.random.default_rng(4), 2000
     for units in (12, 100):
-        pairs = rng.multivariate_normal([0, 0], [[1, 0.3], [0.3, 1]], (trials, units))
+        pairs = rng.multivariate_normal([0, 0], [[1, 0.3], [0.3, 1]], (trials, units), method="cholesky")
         called = sum(hardly_related(float(np.corrcoef(pair.T)[0, 1]), units) for pair in pairs)
         assert called <= stats.binom.ppf(0.995, trials, 0.025), (units, called)
     own = rng.normal(60, 12, (1, 100))

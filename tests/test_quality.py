@@ -124,7 +124,7 @@ def test_even_odd_turns_reversed_questions():
 
 def test_mahalanobis_uses_the_block_of_the_answers_given():
     rng = np.random.default_rng(1)
-    answers = rng.multivariate_normal(np.zeros(6), 0.5 + 0.5 * np.eye(6), 300)
+    answers = rng.multivariate_normal(np.zeros(6), 0.5 + 0.5 * np.eye(6), 300, method="cholesky")
     answers[rng.random(answers.shape) < 0.3] = NAN
     sums = careless.pair_sums(answers)
     distance, determinant = careless.mahalanobis(answers, sums.mean, sums.covariance)
