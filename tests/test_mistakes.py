@@ -26,7 +26,7 @@ import dj_analysis as dj
 from dj_analysis import file_access
 from dj_analysis.audit import audit_workspace
 from dj_analysis.cli import main
-from dj_analysis.errors import AccessError, DataError, DjError, DjWarning
+from dj_analysis.errors import AccessError, DataError, DjError, DjWarning, Problems
 from dj_analysis.folder import check_folder, hints
 from dj_analysis.publish import notebooks
 from dj_analysis.record import Record
@@ -587,3 +587,17 @@ def test_hints_stand_below_errors_and_headers_named_are_the_nearest(tmp_path: Pa
     assert problem.allowed.split(", ")[0] == "年龄段"
     assert len(problem.allowed.split(", ")) == 3
     assert said.index("missing_column") < said.index("共 ") < said.index("提示/hint: [")
+
+
+def test_an_error_of_many_problems_tells_fifty_and_keeps_all():
+    problems = Problems()
+    for number in range(60):
+        problems.add(f"units.csv: 第 {number} 行", "unknown_unit", f"U{number}", "units 表", "改正 (correct it)")
+        problems.add(f"units.csv: 第 {number} 行", "unknown_unit", f"U{number}", "units 表", "改正 (correct it)")
+    with pytest.raises(DataError) as caught:
+        problems.raise_if_any()
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 51
+    assert lines[49].startswith("units.csv: 第 49 行")
+    assert lines[50].startswith("另有 10 项")
+    assert len(caught.value.problems.table) == 60

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class Problem:
         return f"{self.place} [{self.rule}]{found}{allowed}{advice}"
 
 
+#: Most problems that the text of an error tells one by one; its table has all.
+MOST_LISTED = 50
+
+
 class Problems:
     """The table every check fills; raised as one error when it is not empty.
 
@@ -40,19 +45,15 @@ class Problems:
     """
 
     def __init__(self, rows: Iterable[Problem] = ()):
-        self._rows: list[Problem] = list(rows)
+        self._rows: dict[Problem, None] = dict.fromkeys(rows)
 
     def add(self, place: object, rule: str, found: object = "", allowed: object = "", advice: str = "") -> None:
         """Note one problem; the same problem is noted once."""
-        problem = Problem(str(place), rule, str(found), str(allowed), advice)
-        if problem not in self._rows:
-            self._rows.append(problem)
+        self._rows.setdefault(Problem(str(place), rule, str(found), str(allowed), advice))
 
     def extend(self, others: Iterable[Problem]) -> None:
         """Note all problems of another check."""
-        for problem in others:
-            if problem not in self._rows:
-                self._rows.append(problem)
+        self._rows |= dict.fromkeys(others)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -93,7 +94,9 @@ class DjError(Exception):
 
     def __init__(self, message: str = "", problems: Problems | None = None):
         self.problems = problems if problems is not None else Problems()
-        listed = [str(problem) for problem in self.problems]
+        listed = [str(problem) for problem in islice(self.problems, MOST_LISTED)]
+        if (left := len(self.problems) - MOST_LISTED) > 0:
+            listed.append(f"另有 {left} 项,见 error.problems.table ({left} more in error.problems.table)")
         super().__init__("\n".join(([message] if message else []) + listed))
 
 
