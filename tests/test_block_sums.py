@@ -19,6 +19,7 @@ from dj_analysis.measure.block_sums import split
 from dj_analysis.measure.inference import uncertainty
 from dj_analysis.measure.scoring import sum_frames
 from dj_analysis.measure.unitsums import STATISTICS, UnitSums
+from dj_analysis.measure.wave_sums import WaveSums
 from dj_analysis.spec.specification import Specification
 from dj_analysis.spec.tree import Node, Tree
 
@@ -46,6 +47,30 @@ def same(one: UnitSums, other: UnitSums) -> None:
 def test_any_size_of_block_gives_the_same_bits(case: str, rows: int):
     frame = CASES[case][1]
     same(summed(frame, case), summed(frame, case, rows=rows))
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("threads", [1, 5])
+def test_any_number_of_threads_gives_the_same_bits(case: str, threads: int, monkeypatch: pytest.MonkeyPatch):
+    frame = CASES[case][1]
+    whole = summed(frame, case)
+    monkeypatch.setattr(pl, "thread_pool_size", lambda: threads)
+    same(whole, summed(frame, case, rows=3))
+
+
+def test_an_error_in_one_thread_ends_the_others(monkeypatch: pytest.MonkeyPatch):
+    added = []
+
+    def fails_at_third(self, block, *_):
+        added.append(len(block))
+        if len(added) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(WaveSums, "add", fails_at_third)
+    monkeypatch.setattr(pl, "thread_pool_size", lambda: 2)
+    with pytest.raises(KeyboardInterrupt):
+        summed(pl.DataFrame({"a1": np.ones(200_000, "int8"), "unit": ["A"] * 200_000}), "forms", rows=1)
+    assert len(added) < 200_000
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
@@ -113,23 +113,27 @@ MOST_THREADS = 8
 
 def _summed_in_threads(
     start: Callable[[], WaveSums], blocks: Iterator[Any], columns: Mapping[str, str | None], weight: str | None
-) -> Iterator[WaveSums]:
+) -> list[WaveSums]:
     """Sum blocks in as many threads as polars has, each block in the thread that is free; sums are exact, so any order will do."""
-    one_at_a_time = Lock()
+    one_at_a_time, stopped = Lock(), Event()
 
     def of_thread() -> WaveSums:
         wave = start()
-        while True:
+        while not stopped.is_set():
             with one_at_a_time:
                 block = next(blocks, None)
             if block is None:
-                return wave
+                break
             wave.add(block, columns, weight)
+        return wave
 
     threads = min(pl.thread_pool_size(), MOST_THREADS)
     with ThreadPoolExecutor(threads) as pool:
-        for part in [pool.submit(of_thread) for _ in range(threads)]:
-            yield part.result()
+        try:
+            return [part.result() for part in [pool.submit(of_thread) for _ in range(threads)]]
+        except BaseException:  # also Ctrl+C: nobody waits for the rest of the wave
+            stopped.set()
+            raise
 
 
 class _WeightsTold(NamedTuple):
