@@ -59,7 +59,7 @@ def shrunk_means(scores: Scores, codes: Sequence[str], keys: Keys) -> ShrunkMean
     table = scores.table[(scores.table["form"] == "anchors") & scores.table["code"].isin(list(codes))]
     table = table.reset_index(drop=True)
     judged = ~left_out(table, scores, ()) & table["se"].notna()
-    shrunk = table[["score", "se", "df", "skewness"]].where(judged).to_numpy(float)
+    shrunk = np.array(table[["score", "se", "df", "skewness"]].where(judged), float)
     for _, rows in table[judged].groupby(["level", "code"], sort=False):
         if len(rows) < LEAST_UNITS:
             continue

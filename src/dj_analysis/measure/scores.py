@@ -74,5 +74,5 @@ def inherited(scores: Scores) -> dict[str, Any]:
 def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Concatenate tables with the same columns, with text columns as strings."""
     table = pd.concat(tables, ignore_index=True)
-    text = [name for name in table.columns if table[name].dtype == object or str(table[name].dtype) == "str"]
-    return table.astype(dict.fromkeys(text, "str"))
+    text = [name for name in table.columns if table[name].dtype == object]
+    return table.astype(dict.fromkeys(text, "str")) if text else table

@@ -93,15 +93,17 @@ def sum_frames(
     start = partial(
         WaveSums, plan, tuple(columns), favourable, low, index, weighted=weighted, scale=scale, counts_only=counts_only
     )
-    wave, counted_weight = start(), weight if weighted else None
+    counted_weight = weight if weighted else None
     needed = [leaf.code for leaf in plan.leaves] + [c for c in (*columns.values(), weight) if c]
     needed = list(dict.fromkeys(needed or schema.names()[:1]))
     if on_spark(wrapped):
         check_numbers(schema, plan.leaves)
+        wave = start()
         add_partitions(wave, wrapped.select(*needed), PartitionSums(start, columns, counted_weight, rows))
     else:
-        for part in _summed_in_threads(start, blocks_of(wrapped, needed, rows), columns, counted_weight):
-            wave.include(part)
+        wave, *others = _summed_in_threads(start, blocks_of(wrapped, needed, rows), columns, counted_weight)
+        for other in others:
+            wave.include(other)
     _check_ranges(wrapped, wave.outside, weights)
     whole = {axis for axis, column in columns.items() if column and schema[column].is_float()}
     return {axis: wave.laid_out(axis, whole_keys=axis in whole) for axis in columns}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -199,11 +200,11 @@ def scores_of_sums(
         [axis for _, axis in _wanted(data, by, spec, spec.units.at(data.period))],
     )
     laws = {axis: person_law(block.sums) for axis, block in sums.items()}
-    tables = [
-        _score_table(level, block, data.period, spec, laws[axis])
-        for (level, block), axis in zip(blocks, axes, strict=True)
-    ]
-    share_tables = [_share_table(level, block, data.period, spec) for level, block in blocks]
+    tables, share_tables = [], []
+    for axis, of_axis in groupby(zip(blocks, axes, strict=True), key=lambda pair: pair[1]):
+        levels, stack = _stacked([block for block, _ in of_axis])
+        tables.append(_score_table(levels, stack, data.period, laws[axis]))
+        share_tables.append(_share_table(levels, stack, data.period, spec))
     responses = [_response_table(level, block, data.period, spec) for level, block in blocks]
     common: dict[str, Any] = {
         "period": data.period, "spec": spec, "periods": (data.period,), "withheld": data.withheld,
@@ -264,7 +265,7 @@ def restated(before: Scores, now: Scores) -> Scores:
             {unit: finest(parts, earlier, before.sums[axis]) for unit, parts in merged.items()}
         )
         tables = [table[~table["unit"].isin(merged)] for table in tables] + [
-            _score_table(level, block, before.period, now.spec, person_law(before.sums[axis].sums))
+            _score_table([level] * len(block.units), block, before.period, person_law(before.sums[axis].sums))
         ]
         response = _response_table(level, block, before.period, now.spec)
         heads = [sum(now.spec.headcount(part, before.period) for part in parts) for parts in merged.values()]
@@ -323,7 +324,22 @@ def _with_unit_codes(sums: UnitSums, units: Units, data: Survey) -> UnitSums:
     return sums.renamed({key: cell_name([codes[parts[0]], *parts[1:]]) for key, parts in cells.items()})
 
 
-def _score_table(level: str, sums: UnitSums, period: str, spec: Specification, law: PersonLaw) -> pd.DataFrame:
+def _stacked(blocks: Sequence[tuple[str, UnitSums]]) -> tuple[list[str], UnitSums]:
+    """Put the units of several levels of one axis below one another; return the level of each, and their sums."""
+    levels = [level for level, block in blocks for _ in block.units]
+    parts = [block for _, block in blocks]
+    if len(parts) == 1:
+        return levels, parts[0]
+    first = parts[0]
+    sums = {name: np.concatenate([part.sums[name] for part in parts]) for name in first.sums}
+    heaviest = [part.heaviest for part in parts if part.heaviest is not None]
+    return levels, UnitSums(
+        first.axis, tuple(unit for part in parts for unit in part.units), first.cells,
+        np.concatenate([part.persons for part in parts]), sums, np.concatenate(heaviest) if heaviest else None,
+    )  # fmt: skip
+
+
+def _score_table(levels: Sequence[str], sums: UnitSums, period: str, law: PersonLaw) -> pd.DataFrame:
     estimates = uncertainty.means(sums.sums)
     low, high = wider_limits(sums.sums, estimates, law)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -331,7 +347,7 @@ def _score_table(level: str, sums: UnitSums, period: str, spec: Specification, l
     reason = estimates.reason.copy()
     answered = sums.persons[:, None] > 0
     reason[(reason == reasons.NO_ANSWERS) & answered] = reasons.NOT_ENOUGH_ANSWERED
-    return _cell_table(level, sums, period, {
+    return _cell_table(levels, sums, period, {
         "n": sums.sums["n"].astype(int), "score": estimates.mean, "sd": estimates.sd, "se": estimates.se, "df": estimates.df,
         "skewness": estimates.skewness,
         "se_source": "respondents", "low": low, "high": high,
@@ -339,7 +355,7 @@ def _score_table(level: str, sums: UnitSums, period: str, spec: Specification, l
     })  # fmt: skip
 
 
-def _share_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
+def _share_table(levels: Sequence[str], sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
     n, w, ww = sums.sums["n"], sums.sums["w"], independent_squares(sums.sums)
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.where(w > 0, w**2 / ww, 0)
@@ -348,18 +364,18 @@ def _share_table(level: str, sums: UnitSums, period: str, spec: Specification) -
     # A warning rests on the lower bound of the share below: it is exact. Weighted shares are those of the effective number.
     # Several answers of one person are not independent: the interval of a dimension counts persons, not answers.
     tables = [
-        _shares(level, sums, period, "favourable", spec.bands["favourable"].bands[0].point, n, effective, favourable)
+        _shares(levels, sums, period, "favourable", spec.bands["favourable"].bands[0].point, n, effective, favourable)
     ]
     cut = spec.bands["low_answers"].of
     cells = [j for j, (_, code) in enumerate(sums.cells) if code == spec.codebook.index]
     if cells and cut is not None:
         chosen = sums.laid_out(sums.units, [sums.cells[j] for j in cells])
-        tables.append(_shares(level, chosen, period, "below", cut, n[:, cells], effective[:, cells], low[:, cells]))
+        tables.append(_shares(levels, chosen, period, "below", cut, n[:, cells], effective[:, cells], low[:, cells]))
     return pd.concat(tables, ignore_index=True)
 
 
 def _shares(
-    level: str,
+    levels: Sequence[str],
     sums: UnitSums,
     period: str,
     statistic: str,
@@ -370,7 +386,7 @@ def _shares(
 ) -> pd.DataFrame:
     interval = uncertainty.exact_interval if statistic == "below" else uncertainty.shares_interval
     low, high = interval(np.nan_to_num(share * effective), effective)
-    return _cell_table(level, sums, period, {
+    return _cell_table(levels, sums, period, {
         "statistic": statistic, "cut": np.full(share.shape, cut), "n": n.astype(int),
         "count": np.nan_to_num(share * n), "share": share, "low": low, "high": high,
         "reason": np.where(n > 0, "", reasons.NO_ANSWERS).astype(object),
@@ -390,22 +406,23 @@ def _response_table(level: str, sums: UnitSums, period: str, spec: Specification
     return table
 
 
-def _cell_table(level: str, sums: UnitSums, period: str, columns: Mapping[str, Any]) -> pd.DataFrame:
+def _cell_table(levels: Sequence[str], sums: UnitSums, period: str, columns: Mapping[str, Any]) -> pd.DataFrame:
     """Return a row for every unit and cell; the columns are arrays of units × cells, or a word that holds for all rows."""
     units, cells = len(sums.units), len(sums.cells)
-    texts = {"period": period, "level": level} | {name: of for name, of in columns.items() if isinstance(of, str)}
+    texts = {"period": period} | {name: of for name, of in columns.items() if isinstance(of, str)}
     words = {name: _words([text]).repeat(units * cells) for name, text in texts.items()}
     numbers = {name: of.ravel() for name, of in columns.items() if not isinstance(of, str)}
     by_cell = np.tile(np.arange(cells), units)
     return pd.DataFrame(
         {
             "period": words["period"],
-            "level": words["level"],
+            "level": _words(levels).repeat(cells),
             "unit": _words(sums.units).repeat(cells),
             "form": _words([form for form, _ in sums.cells]).take(by_cell),
             "code": _words([code for _, code in sums.cells]).take(by_cell),
             **{name: words[name] if isinstance(of, str) else numbers[name] for name, of in columns.items()},
-        }
+        },
+        copy=False,
     )
 
 

@@ -141,7 +141,7 @@ class WaveSums:
             for axis, column in columns.items()
         }
         steps = answers_of(block, self.plan.leaves)
-        self.outside += [leaf for leaf in self.plan.leaves if steps[leaf.code].outside and leaf not in self.outside]
+        self.outside = [leaf for leaf in self.plan.leaves if steps[leaf.code].outside or leaf in self.outside]
         if self.counts_only:
             persons = np.ones(block.height, bool) if w is None else w > 0
             there = [has_score(scored) & persons for _, scored in self._scored(steps)]
@@ -206,7 +206,7 @@ class WaveSums:
         units, cells = self.axes[axis], self.plan.cells
         many = len(units.places)
         by_key = {key: self._sums(key, axis, many) for key in self.scorers}
-        sums = {name: np.zeros((many, len(cells))) for name in STATISTICS}
+        sums = {name: np.zeros((many, len(cells)), order="F") for name in STATISTICS}  # written column by column
         leaves = {leaf.code for leaf in self.plan.leaves}
         for j, (form, code) in enumerate(cells):
             of_cell = by_key[code if code in leaves else (form, code)]
@@ -224,7 +224,7 @@ class WaveSums:
         names = whole_numbers(names).replace("nan", "") if whole_keys else names
         order = names.argsort(kind="stable").to_numpy()
         return UnitSums(
-            axis, tuple(names.iloc[order]), cells, units.persons[order], {name: v[order] for name, v in sums.items()},
+            axis, tuple(names.iloc[order]), cells, units.persons[order], {name: np.ascontiguousarray(v[order]) for name, v in sums.items()},
             units.heaviest[order] if self.weighted else None,
         )  # fmt: skip
 

@@ -161,10 +161,18 @@ class Units:
 
     def ancestors(self, code: str) -> list[str]:
         """Return the codes above a unit, nearest first, ``ALL`` last."""
-        above: list[str] = []
-        while code in self._by_code and (code := self._by_code[code].parent or ALL) != ALL and code not in above:
-            above.append(code)
-        return [*above, ALL]
+        above = self._above.get(code)
+        if above is None:
+            codes: list[str] = []
+            at = code
+            while at in self._by_code and (at := self._by_code[at].parent or ALL) != ALL and at not in codes:
+                codes.append(at)
+            above = self._above[code] = (*codes, ALL)
+        return list(above)
+
+    @cached_property
+    def _above(self) -> dict[str, tuple[str, ...]]:
+        return {}
 
     def below(self, code: str) -> list[Unit]:
         """Return every unit below a unit (all units for ``ALL``), in their declared order."""

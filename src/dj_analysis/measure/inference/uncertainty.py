@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
@@ -159,9 +160,15 @@ def skewed_limits(
     """
     z = stats.norm.ppf(0.5 + confidence / 2)
     with np.errstate(invalid="ignore"):
-        t = stats.t.ppf(0.5 + confidence / 2, np.where(df > 0, df, np.nan))
+        t = _t_quantile(0.5 + confidence / 2, np.where(df > 0, df, np.nan))
     shift = np.clip(skewness * (2 * z**2 + 1) / 6, -t, t)
     return mean - se * (t - shift), mean + se * (t + shift)
+
+
+def _t_quantile(p: float, df: np.ndarray) -> np.ndarray:
+    """Return the p-quantile of Student's t, once for each number of degrees of freedom: there are few, and it takes .3 µs."""
+    place, distinct = pd.factorize(df.ravel(), use_na_sentinel=False)
+    return np.asarray(stats.t.ppf(p, distinct)[place].reshape(df.shape))
 
 
 def skewness_of_mean(sums: Mapping[str, np.ndarray]) -> np.ndarray:
