@@ -14,7 +14,7 @@ from trials import trials
 
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
-from dj_analysis.judge.differences import range_quantile
+from dj_analysis.measure.inference.studentised import range_quantile, range_tail
 from dj_analysis.spec import reasons
 from dj_analysis.spec.units import Unit, Units
 
