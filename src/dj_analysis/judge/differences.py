@@ -120,8 +120,8 @@ def differences(
     people = places(survey)
     by_grouping = []
     for name, (axis, shown) in groups.items():
-        ranked = _in_groups(persons, people[axis], shown)
-        by_grouping.append(_of_grouping(survey, scores.sums[axis].rolled_up(shown), name, ranked, wanted[name]))
+        place = _place_of_group(people[axis], shown)
+        by_grouping.append(_of_grouping(survey, scores.sums[axis].rolled_up(shown), name, persons, place, wanted[name]))
     table = pd.concat([tests for tests, _ in by_grouping], ignore_index=True)
     table["q"] = table.groupby(["by", "test"], sort=False)["p"].transform(q_values)
     table = worded(table, scores.spec)[[*KEYS[3:], *STATISTICS, "reason"]]
@@ -221,7 +221,7 @@ def _wanted(
 
 
 def _of_grouping(
-    survey: Survey, sums: UnitSums, by: str, ranked: Mapping[Any, tuple[np.ndarray, np.ndarray]],
+    survey: Survey, sums: UnitSums, by: str, persons: Mapping[Any, pd.Series], place: np.ndarray,
     wanted: bool | Sequence[tuple[str, str]],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Test every code between the groups of one level or group column, and the wanted pairs of them."""
@@ -234,7 +234,8 @@ def _of_grouping(
         mean = uncertainty.means(kept)
         without = reasons.NOT_WEIGHTED if survey.weight else reasons.NOT_BY_TEAM if "wwt" in sums.sums else ""
         rows = [welch(mean, kept), _anova(mean, kept, without)]
-        rows += [_kruskal(ranked.get((form, code)), np.flatnonzero(there), without)]
+        in_groups = None if without else _in_groups(persons[form, code], place)
+        rows += [_kruskal(in_groups, np.flatnonzero(there), without)]
         rows += [chi_squared(kept)] if code in leaves else []
         keys = {"by": by, "form": form, "code": code, "n": int(kept["n"].sum()), "groups": int(there.sum())}
         tests += [keys | row for row in rows]
@@ -260,18 +261,17 @@ def shown_groups(data: Survey | Scores, sums: Mapping[str, UnitSums], by: str) -
     return axis, {name: inside for name, inside in groups.items() if (by, name) not in hidden}
 
 
-def _in_groups(
-    persons: Mapping[Any, pd.Series], places: pd.Series, groups: Mapping[str, list[str]]
-) -> dict[Any, tuple[np.ndarray, np.ndarray]]:
-    """(form, code) → number of the group and score of everybody in a group."""
+def _place_of_group(places: pd.Series, groups: Mapping[str, list[str]]) -> np.ndarray:
+    """Return the number of everybody's group, -1 of who is in none."""
     number = {finest: i for i, inside in enumerate(groups.values()) for finest in inside}
-    place = places.map(number).to_numpy(float)
-    values_by_cell, there = {}, ~np.isnan(place)
-    for cell, column in persons.items():
-        values = column.to_numpy()
-        kept = there & ~np.isnan(values)
-        values_by_cell[cell] = (place[kept].astype(int), values[kept])
-    return values_by_cell
+    return places.map(number).fillna(-1).to_numpy(int)
+
+
+def _in_groups(scores: pd.Series, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return number of the group and score of everybody in a group."""
+    values = scores.to_numpy()
+    kept = (place >= 0) & ~np.isnan(values)
+    return place[kept], values[kept]
 
 
 def _test(test: str, reason: str = "", **values: Any) -> dict[str, Any]:
@@ -363,7 +363,9 @@ def chi_squared(sums: dict[str, np.ndarray]) -> dict[str, Any]:
     return _test("chi2", statistic=chi2.statistic, df=float(chi2.dof), p=chi2.pvalue, effect=v, effect_name="cramers_v")
 
 
-def _pairs(names: Sequence[str], mean: uncertainty.Means, n: np.ndarray, wanted: bool | Sequence[tuple[str, str]]) -> pd.DataFrame:
+def _pairs(
+    names: Sequence[str], mean: uncertainty.Means, n: np.ndarray, wanted: bool | Sequence[tuple[str, str]]
+) -> pd.DataFrame:
     """Return wanted pairs of groups by Games–Howell (1976): the studentised range with Welch's degrees of freedom."""
     i, j = np.triu_indices(len(names), 1) if wanted is True else _places_of(wanted or [], names)
     difference, variance = mean.mean[i] - mean.mean[j], mean.se**2

@@ -106,7 +106,12 @@ def upper_tail(z: np.ndarray, parts: Sequence[Part]) -> np.ndarray:
     for start in range(0, len(rows), BLOCK):
         i, j = rows[start : start + BLOCK], columns[start : start + BLOCK]
         flat = [
-            (np.broadcast_to(persons, z.shape)[i, j], np.broadcast_to(scale, z.shape)[i, j], law.at[:, j], law.share[:, j])
+            (
+                np.broadcast_to(persons, z.shape)[i, j],
+                np.broadcast_to(scale, z.shape)[i, j],
+                law.at[:, j],
+                law.share[:, j],
+            )
             for persons, scale, law in parts
         ]
         tail[i, j] = _saddlepoint_tail(z[i, j], flat)
