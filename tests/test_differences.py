@@ -209,9 +209,13 @@ def test_pairs_of_many_groups_are_left_out_and_it_is_said(rng, monkeypatch):
     found = named.set_index(["code", "unit", "other"])
     as_among_all = ["difference", "se", "low", "high", "p", "n"]
     for column in as_among_all:
-        assert found.at[("q1", "T002", "T007"), column] == pytest.approx(rows.at[("q1", "T002", "T007"), column], rel=1e-12)
+        assert found.at[("q1", "T002", "T007"), column] == pytest.approx(
+            rows.at[("q1", "T002", "T007"), column], rel=1e-12
+        )
     turned, straight = found.loc[("q1", "T003", "T001")], rows.loc[("q1", "T001", "T003")]
-    assert (turned.difference, turned.low, turned.p) == pytest.approx((-straight.difference, -straight.high, straight.p))
+    assert (turned.difference, turned.low, turned.p) == pytest.approx(
+        (-straight.difference, -straight.high, straight.p)
+    )
     assert len(named) == 2 * named["code"].nunique()
 
 
