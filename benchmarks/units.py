@@ -1,6 +1,7 @@
 """Measure how the work above the person grows with the number of units, and write benchmarks/UNITS.md.
 
-Usage: python benchmarks/units.py [units …]        (default 1,000 4,000 10,000 100,000)
+Usage: python benchmarks/units.py [units …]        (default 1,000 4,000 10,000; 100,000 takes some six minutes and 5 GB)
+       python benchmarks/units.py --groups         (differences between 10 to 1,000 groups, with and without pairs)
 
 A company of so many branches under cities of a hundred, 20 people a branch, twelve questions, two waves in Parquet, one group
 column. Each size runs in a process of its own on one thread, every step once, one after the other. Seconds are those of the processor.
@@ -27,13 +28,12 @@ import pandas as pd
 
 HERE = Path(__file__).parent
 RAW = HERE / "units.csv"
-SIZES = (1_000, 4_000, 10_000, 100_000)
+SIZES = (1_000, 4_000, 10_000)
+GROUPS = (10, 30, 100, 300, 1_000)
+RAW_GROUPS = HERE / "unit_groups.csv"  # rows "one by one" were measured before pairs were compared by arrays
 PEOPLE, DIMENSIONS, ITEMS = 20, 4, 12
 BEFORE, NOW = "2026Q2", "2026Q3"
-SAID = (
-    "`dj.differences` by a level compares every two of its units, as many rows as half the square of their number a code: it is for"
-    " group columns and levels of few units, and not measured here. A dash: not measured."
-)
+SAID = "A dash: not measured. 10,000 units were measured before `compare` was made lighter."
 
 
 def make_company(folder: Path, units: int) -> None:
@@ -82,6 +82,7 @@ def steps(folder: Path) -> Iterator[tuple[str, Callable[[dict[str, Any]], Any]]]
     yield "contributions", lambda of: methods.contributions(of["scores"][1], of["scores"][0], of["compare"])
     yield "alerts, no draws", lambda of: dj.alerts(of["scores"][1], of["compare"], draws=0)
     yield "alerts", lambda of: dj.alerts(of["scores"][1], of["compare"])
+    yield "differences, no pairs", lambda of: dj.differences(of["survey"][1], "branch", pairs=False)
     yield "trend", lambda of: dj.trend(of["scores"])
     yield "rank", lambda of: dj.rank(of["scores"][1], "branch")
     yield "protect scores", lambda of: dj.protect(of["scores"][1], of["release_plan"])
@@ -111,20 +112,54 @@ def one(units: int) -> None:
             print(json.dumps(told), flush=True)
 
 
-def measured(units: int) -> pd.DataFrame:
-    """Measure one size in a process of its own; the steps done so far are kept where it ends early."""
+def one_of_groups(groups: int) -> None:
+    """Compare so many branches, as by default and with every two of them; a line of JSON each."""
+    import warnings
+
+    import dj_analysis as dj
+
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "company"
+        make_company(folder, groups)
+        survey = dj.open_workspace(folder).survey(NOW)
+        dj.score(survey, by="branch")  # what is loaded once is not counted
+        for way, pairs in (("default", None), ("every two", True)):
+            started = time.process_time()
+            found = dj.differences(survey, "branch", pairs=pairs)
+            seconds = round(time.process_time() - started, 3)
+            mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            told = {"groups": groups, "way": way, "rows": len(found.pairs.table), "seconds": seconds, "mb": round(mb)}
+            print(json.dumps(told), flush=True)
+
+
+def measured(option: str, size: int) -> Iterator[dict[str, Any]]:
+    """Measure one size in a process of its own; yield what it did so far, so that it is kept where it ends early."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    command = [sys.executable, __file__, "--one", str(units)]
-    rows = []
+    command = [sys.executable, __file__, option, str(size)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | threads) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            rows.append(json.loads(line))
             print(line, end="", flush=True)
-            kept(pd.DataFrame(rows))
+            yield json.loads(line)
     if process.returncode:
-        print(f"{units} units: ended with {process.returncode}", file=sys.stderr)
-    return pd.DataFrame(rows)
+        print(f"{size}: ended with {process.returncode}", file=sys.stderr)
+
+
+def measure_units(units: int) -> None:
+    rows = []
+    for row in measured("--one", units):
+        rows.append(row)
+        kept(pd.DataFrame(rows))
+
+
+def measure_groups() -> None:
+    table = pd.read_csv(RAW_GROUPS)
+    before = table[table["way"] == "one by one"]
+    rows: list[dict[str, Any]] = []
+    for groups in GROUPS:
+        rows += measured("--one-of-groups", groups)
+        pd.concat([before, pd.DataFrame(rows)]).to_csv(RAW_GROUPS, index=False)
 
 
 def kept(rows: pd.DataFrame) -> pd.DataFrame:
@@ -159,18 +194,47 @@ def written(table: pd.DataFrame) -> str:
         "",
         f"Peak MB of the process: {', '.join(f'{peak:,} at {size:,} units' for peak, size in zip(peaks, sizes, strict=True))}.",
     ]
-    return "\n".join([*lines, "", SAID]) + "\n"
+    return "\n".join([*lines, "", SAID, "", *of_groups(pd.read_csv(RAW_GROUPS))]) + "\n"
 
 
-def main(sizes: list[int]) -> None:
-    for size in sizes:
-        table = kept(measured(size))
-        (HERE / "UNITS.md").write_text(written(table), encoding="utf-8")
-    print(written(table))
+def of_groups(table: pd.DataFrame) -> list[str]:
+    """Return the lines about differences between groups."""
+    cells = {(row.groups, row.way): row for row in table.itertuples()}
+    lines = [
+        "## Differences between groups",
+        "",
+        '`dj.differences(survey, "branch")` in the same company: by default pairs are told of up to 100 groups, and the overall tests'
+        " alone of more; `pairs=True` asks for every two. One by one: as it was, with scipy's studentised range for each pair (4 ms)."
+        " Seconds of the processor, peak MB of the process. `python benchmarks/units.py --groups`.",
+        "",
+        "| groups | rows of every two | one by one: s | default: s | rows | MB | every two: s | MB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for groups in GROUPS:
+        before, default, every = (cells.get((groups, way)) for way in ("one by one", "default", "every two"))
+        said = ["—" if before is None else f"{before.seconds:,.1f}"]
+        said += ["—"] * 3 if default is None else [f"{default.seconds:.2f}", f"{default.rows:,}", f"{default.mb:,}"]
+        said += ["—"] * 2 if every is None else [f"{every.seconds:.2f}", f"{every.mb:,}"]
+        rows = "—" if every is None else f"{every.rows:,}"
+        lines.append(f"| {groups:,} | {rows} | {' | '.join(said)} |")
+    return lines
+
+
+def write() -> None:
+    text = written(pd.read_csv(RAW))
+    (HERE / "UNITS.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":
     if "--one" in sys.argv:
         one(int(sys.argv[2]))
+    elif "--one-of-groups" in sys.argv:
+        one_of_groups(int(sys.argv[2]))
+    elif "--groups" in sys.argv:
+        measure_groups()
+        write()
     else:
-        main([int(text.replace(",", "")) for text in sys.argv[1:]] or list(SIZES))
+        for size in [int(text.replace(",", "")) for text in sys.argv[1:]] or list(SIZES):
+            measure_units(size)
+            write()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +14,10 @@ from statsmodels.stats.oneway import anova_oneway
 from trials import trials
 
 import dj_analysis as dj
-from dj_analysis.errors import UsageError
-from dj_analysis.judge.differences import range_quantile
+from dj_analysis.errors import DjWarning, UsageError
+from dj_analysis.judge import differences as group_differences
+from dj_analysis.measure.inference.studentised import range_quantile, range_tail
+from dj_analysis.measure.survey import Survey
 from dj_analysis.spec import reasons
 from dj_analysis.spec.units import Unit, Units
 
@@ -175,6 +178,56 @@ def test_nothing_of_a_hidden_unit_passes_the_gate(rng):
     assert not {"shift", "shift_other"} & set(pairs.columns)
 
 
+def many_groups(rng: np.random.Generator, groups: int) -> Survey:
+    names = [f"T{i:03d}" for i in range(groups)]
+    people = {name: np.clip(rng.normal(60, 15, 12), 0, 100).round() for name in names}
+    return small.wave(people, units=Units(tuple(Unit(name, level="team") for name in names)))
+
+
+def test_pairs_of_many_groups_are_left_out_and_it_is_said(rng, monkeypatch):
+    survey = many_groups(rng, 12)
+    every = dj.differences(survey, by="team")
+    assert len(every.pairs.where(code="INDEX").table) == 66
+    monkeypatch.setattr(group_differences, "MOST_GROUPS", 11)
+    with pytest.warns(
+        DjWarning, match=r"(?s)team: 12 × 11 / 2 = 66.*contrast.*only the overall tests.*dj.rank"
+    ) as told:
+        left_out = dj.differences(survey, by="team")
+    assert len(told) == 1
+    assert told[0].filename == __file__, "the line that asked"
+    assert left_out.pairs.table.empty
+    assert list(left_out.pairs.table.columns) == list(every.pairs.table.columns)
+    pd.testing.assert_frame_equal(left_out.table, every.table)
+    assert dj.protect(left_out).table["p"].notna().any(), "a result without pairs passes the gate"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DjWarning)
+        asked = dj.differences(survey, by="team", pairs=True).pairs.table
+        named = dj.differences(survey, by="team", pairs=[("T003", "T001"), ("T002", "T007")]).pairs.table
+        assert dj.differences(survey, by="team", pairs=False).pairs.table.empty
+    pd.testing.assert_frame_equal(asked, every.pairs.table)
+    rows = asked.set_index(["code", "unit", "other"])
+    found = named.set_index(["code", "unit", "other"])
+    as_among_all = ["difference", "se", "low", "high", "p", "n"]
+    for column in as_among_all:
+        assert found.at[("q1", "T002", "T007"), column] == pytest.approx(
+            rows.at[("q1", "T002", "T007"), column], rel=1e-12
+        )
+    turned, straight = found.loc[("q1", "T003", "T001")], rows.loc[("q1", "T001", "T003")]
+    assert (turned.difference, turned.low, turned.p) == pytest.approx(
+        (-straight.difference, -straight.high, straight.p)
+    )
+    assert len(named) == 2 * named["code"].nunique()
+
+
+def test_pairs_that_do_not_exist_are_refused(rng):
+    survey = many_groups(rng, 3)
+    with pytest.raises(UsageError, match="T000"):
+        dj.differences(survey, by="team", pairs=[("T001", "T00")])
+    for wrong in ([("T001", "T001")], ["T001", "T002"], [("T000", "T001", "T002")]):
+        with pytest.raises(UsageError, match="not two groups"):
+            dj.differences(survey, by="team", pairs=wrong)
+
+
 def test_unknown_groups_and_crosses_are_refused(rng):
     survey = small.wave(scored(rng, A=60, B=66), units=UNITS)
     with pytest.raises(UsageError, match="team"):
@@ -243,3 +296,30 @@ def test_enps_refuses_another_scale():
 @pytest.mark.parametrize("df", [2.5, 4.01, 5.3, 11, 37.7, 240, 9_000, 3e6])
 def test_quantiles_of_the_studentised_range_are_those_of_scipy(groups: int, df: float):
     assert range_quantile(groups, df) == pytest.approx(stats.studentized_range.ppf(0.95, groups, df), abs=1e-5)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 10, 300])
+@pytest.mark.parametrize("df", [2.5, 4.0, 9.0, 38.0, 1_000])
+def test_tails_of_the_studentised_range_are_those_of_scipy(groups: int, df: float):
+    """Its own integrals end at 1e-11."""
+    q = np.array([0.01, 0.5, 1.5, 3, 4, 5, 6, 8, 12, 20, 60])
+    assert range_tail(q, groups, np.full(len(q), df)) == pytest.approx(
+        stats.studentized_range.sf(q, groups, df), abs=2e-11
+    )
+
+
+def test_the_range_of_two_is_students_t_however_far_out():
+    """q = t√2 (1e-12 of the chance itself, where scipy's difference from 1 is lost)."""
+    t = np.array([0.1, 1, 3, 8, 20, 30])
+    for df in (4.0, 9, 38, 240, 1e5, 1e7):
+        assert range_tail(t * np.sqrt(2), 2, np.full(len(t), df)) == pytest.approx(2 * stats.t.sf(t, df), rel=1e-12)
+    assert np.isnan(range_tail(np.array([np.nan]), 2, np.array([9.0]))).all()
+
+
+@pytest.mark.parametrize("rows", [60, 4000])
+def test_ranks_are_those_of_scipy_with_many_ties(rng, rows):
+    group, value = rng.integers(0, 7, rows), rng.integers(1, 6, rows).astype(float)
+    chosen = np.array([0, 2, 3, 6])
+    found = group_differences._kruskal((group, value), chosen, "")
+    h = stats.kruskal(*(value[group == number] for number in chosen))
+    assert (found["statistic"], found["p"]) == pytest.approx((h.statistic, h.pvalue), rel=1e-10)

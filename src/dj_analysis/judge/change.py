@@ -27,7 +27,7 @@ from ..spec.purpose import check_purposes
 from ..spec.rules import ChangeRule
 from ..spec.specification import Specification
 from ..spec.units import Units
-from .decomposition import LevelOfChange, decomposition, levels_of_change, of_shown_units
+from .decomposition import LevelOfChange, decomposition, levels_of_change, of_shown_units, rows_of_cells
 from .moderated import chance, linked_laws, why_not_judged
 from .pairs import Pairs
 from .tree_rates import tree_q_values
@@ -122,8 +122,9 @@ def compare(now: Scores, before: Scores, pairs: Pairs | None = None) -> Change:
     earlier = brought_to(now, restated(before, now))
     keys = ["level", "unit", "form", "code"]
     form = "anchors" if now.about == "persons" else "full"
-    left = now.table[now.table["form"] == form]
-    right = earlier.table[earlier.table["form"] == form]
+    read = [*keys, "n", "score", "se", "df"]  # the other columns would only be held, twice
+    left = now.table.loc[now.table["form"] == form, ["period", *read]]
+    right = earlier.table.loc[earlier.table["form"] == form, read]
     table = left.merge(right, on=keys, how="left", suffixes=("", "_before"))
     changes = table[["period", *keys]].copy()
     changes.insert(1, "before_period", before.period)
@@ -214,14 +215,12 @@ def _levels(changes: pd.DataFrame, now: Scores, before: Scores, pairs: Pairs | N
     """Return the levels of which both waves have sums of persons."""
     if now.about != "persons" or not now.sums or not before.sums:
         return []
-    places = {key: i for i, key in enumerate(zip(changes["level"], changes["unit"], changes["code"], strict=True))}
     levels = []
     for part in levels_of_change(changes["level"].unique(), now, before):
         waves = [block.rolled_up({u: both[k] for u, both in part.held.items()}) for k, block in enumerate(part.blocks)]
         linked = None if pairs is None else pairs.covariance(part, (waves[1].sums["w"], waves[0].sums["w"]))
         codes = [code for _, code in waves[1].cells]
-        rows = [[places.get((part.level, unit, code), -1) for code in codes] for unit in part.held]
-        levels.append(_Level(part, waves, linked, np.array(rows, dtype=int).reshape(len(part.held), len(codes))))
+        levels.append(_Level(part, waves, linked, rows_of_cells(changes, part.level, list(part.held), codes)))
     return levels
 
 
@@ -259,12 +258,15 @@ def _with_interval(
 
 def told_apart(table: pd.DataFrame, withheld: Mapping[str, frozenset[tuple[str, str]]]) -> pd.Series:
     """Tell which rows may be shown in every period they use; the others leave before anything is judged together."""
-    rows = pd.Series(list(zip(table["level"], table["unit"], strict=True)), index=table.index, dtype=object)
     shown = pd.Series(True, index=table.index)
     for name in ("period", "before_period"):
         for period in table[name].unique() if name in table else ():
-            hidden = withheld.get(period, frozenset())
-            shown &= ~((table[name] == period) & rows.isin(hidden))
+            hidden: dict[str, list[str]] = {}
+            for level, unit in withheld.get(period, ()):
+                hidden.setdefault(level, []).append(unit)
+            of_period = table[name] == period
+            for level, units in hidden.items():
+                shown &= ~(of_period & (table["level"] == level) & table["unit"].isin(units))
     return shown
 
 

@@ -37,16 +37,32 @@ def of_shown_units(now: Scores, before: Scores) -> tuple[Scores, Scores]:
 def decomposition(changes: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.ndarray, np.ndarray]:
     """Return mix and within of every row of a table of changes, in points; NaN where there is no difference."""
     mix, within = np.full(len(changes), np.nan), np.full(len(changes), np.nan)
-    position = {key: i for i, key in enumerate(zip(changes["level"], changes["unit"], changes["code"], strict=True))}
-    for level, unit, blocks, held in units_of_change(list(changes["level"].unique()), now, before):
-        of_unit, of_shares, _ = kitagawa_parts(blocks, held)
-        for j, (_, code) in enumerate(blocks[1].cells):
-            i = position.get((level, unit, code))
-            if i is not None:
-                within[i], mix[i] = of_unit[:, j].sum(), of_shares[:, j].sum()
+    levels, rows_of = list(changes["level"].unique()), {}
+    for level, unit, blocks, held in units_of_change(levels, now, before):
+        if level not in rows_of:
+            units = list(changes.loc[changes["level"] == level, "unit"].unique())
+            table = rows_of_cells(changes, level, units, [code for _, code in blocks[1].cells])
+            rows_of[level] = dict(zip(units, table, strict=True))
+        rows = rows_of[level].get(unit)
+        if rows is not None:
+            of_unit, of_shares, _ = kitagawa_parts(blocks, held)
+            there = rows >= 0
+            sums = [np.ascontiguousarray(parts.T).sum(axis=1) for parts in (of_unit, of_shares)]  # many units: pairwise
+            within[rows[there]], mix[rows[there]] = (of_codes[there] for of_codes in sums)
     unknown = changes["difference"].isna().to_numpy()
     mix[unknown], within[unknown] = np.nan, np.nan
     return mix, within
+
+
+def rows_of_cells(table: pd.DataFrame, level: str, units: Sequence[str], codes: Sequence[str]) -> np.ndarray:
+    """Return the place in a table of each unit and code of a level, units × codes; -1 where it is not there."""
+    rows = np.flatnonzero((table["level"] == level).to_numpy())
+    i = pd.Index(units, dtype="str").get_indexer(table["unit"].iloc[rows])
+    j = pd.Index(codes, dtype="str").get_indexer(table["code"].iloc[rows])
+    known = (i >= 0) & (j >= 0)
+    places = np.full((len(units), len(codes)), -1)
+    places[i[known], j[known]] = rows[known]
+    return places
 
 
 @dataclass(frozen=True)
@@ -67,7 +83,10 @@ def levels_of_change(levels: Iterable[str], now: Scores, before: Scores) -> Iter
         if axis not in now.sums or axis not in before.sums:
             continue
         cells = [cell for cell in now.sums[axis].cells if cell[0] == "anchors" and cell in before.sums[axis].cells]
-        blocks = [wave.sums[axis].laid_out(wave.sums[axis].units, cells) for wave in (before, now)]
+        blocks = [
+            block if list(block.cells) == cells else block.laid_out(block.units, cells)
+            for block in (wave.sums[axis] for wave in (before, now))
+        ]
         known = level in before_units.levels or axis not in before_units.trees
         prior = members(level, axis, before_units, blocks[0]) if known else {}
         held = {}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import interpolate, stats
+from scipy import sparse, stats
 
-from ..errors import UsageError
+from ..errors import DjWarning, UsageError, unknown
 from ..measure.crossnames import is_cross
 from ..measure.engines import columns_of
 from ..measure.inference import uncertainty
+from ..measure.inference.studentised import range_quantile, range_tail
 from ..measure.members import members
 from ..measure.places import person_scores, places
 from ..measure.scores import Scores
@@ -32,6 +33,8 @@ KEYS = ("period", "level", "unit", "by", "form", "code", "test")
 STATISTICS = ("n", "groups", "statistic", "df", "df_within", "p", "q", "effect", "effect_name", "size", "words")
 PAIR_COLUMNS = ["level", "unit", "other", "form", "code", "n", "n_other", "difference", "se", "low", "high", "p",
                 "reason"]  # fmt: skip
+#: Of more groups every two are compared only where that is asked for, as their number grows with the square.
+MOST_GROUPS = 100
 #: Where an effect begins to be small, middling, large (Cohen 1988); a convention, no judgement of what matters.
 SIZES = {"hedges_g": (0.2, 0.5, 0.8), "omega_squared": (0.01, 0.06, 0.14), "epsilon_squared": (0.01, 0.06, 0.14),
          "cramers_v": (0.1, 0.3, 0.5)}  # fmt: skip
@@ -62,7 +65,9 @@ class Differences(Result):
         return self.parts["pairs"]
 
 
-def differences(survey: Survey, by: str | Sequence[str]) -> Differences:
+def differences(
+    survey: Survey, by: str | Sequence[str], *, pairs: bool | Sequence[tuple[str, str]] | None = None
+) -> Differences:
     """Compare groups of respondents: categories of a group column, or the units of a level.
 
     Parameters
@@ -73,6 +78,11 @@ def differences(survey: Survey, by: str | Sequence[str]) -> Differences:
     by
         Group columns or levels, one after the other. Groups under min_group, and those that cannot be shown, are left out before
         anything is computed; people without a group too.
+    pairs
+        Every two groups (True), none (False), or those named, ``[("HQ", "B01")]``, told as among every two. By default every two of
+        up to :data:`MOST_GROUPS` groups, and none of more: their number grows with the square, and p, corrected for all of
+        them, finds hardly anything. Which of many units stand out tells :func:`dj_analysis.contrast`, their order
+        :func:`dj_analysis.rank`.
 
     Returns
     -------
@@ -82,10 +92,16 @@ def differences(survey: Survey, by: str | Sequence[str]) -> Differences:
         ``chi2`` of the favourable answers (Pearson 1900, effect Cramér's V). Of two groups the effect of Welch's test is
         Hedges' g (1981), first minus second in the order of their names. ``.pairs`` holds every two groups (Games–Howell 1976).
 
+    Warns
+    -----
+    DjWarning
+        Pairs of many groups were left out.
+
     Raises
     ------
     UsageError
-        A level or group that does not exist, or a cross-classification.
+        A level or group that does not exist, or a cross-classification; a pair of a group with itself, or of groups that do not
+        exist or cannot be shown.
 
     Examples
     --------
@@ -97,9 +113,15 @@ def differences(survey: Survey, by: str | Sequence[str]) -> Differences:
     if any(is_cross(name) or not isinstance(name, str) for name in names):
         raise UsageError("differences: 一次比较一种分组 (one grouping at a time, no cross-classification)")
     scores = score(survey, by=names)
+    groups = {name: shown_groups(scores, scores.sums, name) for name in names}
+    wanted = _wanted(pairs, {name: shown for name, (_, shown) in groups.items()})
     # Only ranks need everybody's score, and they have no weighted form.
     persons = person_scores(survey) if survey.weight is None else {}
-    by_grouping = [_of_grouping(survey, scores, name, persons) for name in names]
+    people = places(survey)
+    by_grouping = []
+    for name, (axis, shown) in groups.items():
+        place = _place_of_group(people[axis], shown)
+        by_grouping.append(_of_grouping(survey, scores.sums[axis].rolled_up(shown), name, persons, place, wanted[name]))
     table = pd.concat([tests for tests, _ in by_grouping], ignore_index=True)
     table["q"] = table.groupby(["by", "test"], sort=False)["p"].transform(q_values)
     table = worded(table, scores.spec)[[*KEYS[3:], *STATISTICS, "reason"]]
@@ -110,11 +132,11 @@ def differences(survey: Survey, by: str | Sequence[str]) -> Differences:
     table.insert(0, "period", scores.period)
     table.insert(1, "level", root.level)
     table.insert(2, "unit", ALL)
-    pairs = pd.concat([pairs for _, pairs in by_grouping], ignore_index=True)
-    pairs.insert(0, "period", scores.period)
+    in_pairs = pd.concat([found for _, found in by_grouping], ignore_index=True)
+    in_pairs.insert(0, "period", scores.period)
     return Differences(
         table=table, keys=KEYS, statistics=STATISTICS, together=STATISTICS, parts={"pairs": Result(
-            table=pairs, keys=("period", "level", "unit", "other", "form", "code"), together=("low", "high", "p"),
+            table=in_pairs, keys=("period", "level", "unit", "other", "form", "code"), together=("low", "high", "p"),
             statistics=("n", "n_other", "difference", "se", "low", "high", "p"), **common,
         )}, **common,
     )  # fmt: skip
@@ -169,30 +191,56 @@ def enps(survey: Survey, code: str, by: str | Sequence[str] | None = None) -> Re
 # --- One grouping -------------------------------------------------------------------------------------------------
 
 
+def _wanted(
+    pairs: bool | Sequence[tuple[str, str]] | None, groups: Mapping[str, Collection[str]]
+) -> dict[str, bool | list[tuple[str, str]]]:
+    """Return which pairs of each grouping are told: all, none, or those named."""
+    if isinstance(pairs, bool):
+        return dict.fromkeys(groups, pairs)
+    if pairs is None:
+        many = {name: len(shown) for name, shown in groups.items() if len(shown) > MOST_GROUPS}
+        if many:
+            told = ", ".join(f"{name}: {k:,} × {k - 1:,} / 2 = {k * (k - 1) // 2:,}" for name, k in many.items())
+            warnings.warn(
+                f"{told} 对,超过{MOST_GROUPS}组不作两两比较,只作总体检验:校正后几乎查不出差别;哪些单位突出用 dj.contrast,先后用 dj.rank,"
+                "个别的用 pairs=[(…, …)],全部用 pairs=True"
+                f" (pairs; of more than {MOST_GROUPS} groups only the overall tests are made, corrected for so many pairs hardly any"
+                " difference is found: dj.contrast tells which units stand out, dj.rank their order; pairs=[(…, …)] compares those"
+                " named, pairs=True all)", DjWarning, stacklevel=3,
+            )  # fmt: skip
+        return {name: name not in many for name in groups}
+    for pair in pairs:
+        if isinstance(pair, str) or len(pair) != 2 or pair[0] == pair[1]:
+            raise UsageError(f"pairs: {pair!r} 不是两个组;例/e.g. [(…, …)] (not two groups)")
+        if not any(set(pair) <= set(shown) for shown in groups.values()):
+            names = list(dict.fromkeys(name for shown in groups.values() for name in shown))
+            missing = [name for name in pair if name not in names]
+            raise unknown("可显示的组/group that can be shown", missing[0] if missing else " – ".join(pair), names)
+    named = list(dict.fromkeys((one, other) for one, other in pairs))
+    return {name: [pair for pair in named if set(pair) <= set(shown)] for name, shown in groups.items()}
+
+
 def _of_grouping(
-    survey: Survey, scores: Scores, by: str, persons: Mapping[Any, pd.Series]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Test every code between the groups of one level or group column."""
-    axis, groups = shown_groups(scores, scores.sums, by)
-    names, sums = list(groups), scores.sums[axis]
-    rolled = sums.rolled_up(groups)
-    ranked = _in_groups(persons, places(survey)[axis], groups)
+    survey: Survey, sums: UnitSums, by: str, persons: Mapping[Any, pd.Series], place: np.ndarray,
+    wanted: bool | Sequence[tuple[str, str]],
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """Test every code between the groups of one level or group column, and the wanted pairs of them."""
     tests, pairs = [], []
     leaves = {leaf.code for leaf in survey.codebook.tree.leaves}
-    for j, (form, code) in enumerate(rolled.cells):
-        column = {name: values[:, j] for name, values in rolled.sums.items()}
-        there = column["n"] >= max(scores.spec.min_group, FLOOR)
+    for j, (form, code) in enumerate(sums.cells):
+        column = {name: values[:, j] for name, values in sums.sums.items()}
+        there = column["n"] >= max(survey.spec.min_group, FLOOR)
         kept = {name: values[there] for name, values in column.items()}
         mean = uncertainty.means(kept)
-        without = reasons.NOT_WEIGHTED if survey.weight else reasons.NOT_BY_TEAM if "wwt" in rolled.sums else ""
+        without = reasons.NOT_WEIGHTED if survey.weight else reasons.NOT_BY_TEAM if "wwt" in sums.sums else ""
         rows = [welch(mean, kept), _anova(mean, kept, without)]
-        rows += [_kruskal(ranked.get((form, code)), np.flatnonzero(there), without)]
+        in_groups = None if without else _in_groups(persons[form, code], place)
+        rows += [_kruskal(in_groups, np.flatnonzero(there), without)]
         rows += [chi_squared(kept)] if code in leaves else []
         keys = {"by": by, "form": form, "code": code, "n": int(kept["n"].sum()), "groups": int(there.sum())}
         tests += [keys | row for row in rows]
-        chosen = [name for name, inside in zip(names, there, strict=True) if inside]
-        keys = {"level": by, "form": form, "code": code}
-        pairs += [keys | pair for pair in _pairs(chosen, mean, kept["n"])]
+        chosen = [name for name, inside in zip(sums.units, there, strict=True) if inside]
+        pairs.append(_pairs(chosen, mean, kept["n"], wanted).assign(level=by, form=form, code=code))
     columns = [
         "by",
         "form",
@@ -201,7 +249,7 @@ def _of_grouping(
         *(name for name in STATISTICS if name not in ("q", "size", "words")),
         "reason",
     ]
-    return pd.DataFrame(tests, columns=columns), pd.DataFrame(pairs, columns=PAIR_COLUMNS)
+    return pd.DataFrame(tests, columns=columns), pd.concat(pairs, ignore_index=True)[PAIR_COLUMNS]
 
 
 def shown_groups(data: Survey | Scores, sums: Mapping[str, UnitSums], by: str) -> tuple[str, dict[str, list[str]]]:
@@ -213,18 +261,17 @@ def shown_groups(data: Survey | Scores, sums: Mapping[str, UnitSums], by: str) -
     return axis, {name: inside for name, inside in groups.items() if (by, name) not in hidden}
 
 
-def _in_groups(
-    persons: Mapping[Any, pd.Series], places: pd.Series, groups: Mapping[str, list[str]]
-) -> dict[Any, tuple[np.ndarray, np.ndarray]]:
-    """(form, code) → number of the group and score of everybody in a group."""
+def _place_of_group(places: pd.Series, groups: Mapping[str, list[str]]) -> np.ndarray:
+    """Return the number of everybody's group, -1 of who is in none."""
     number = {finest: i for i, inside in enumerate(groups.values()) for finest in inside}
-    place = places.map(number).to_numpy(float)
-    values_by_cell, there = {}, ~np.isnan(place)
-    for cell, column in persons.items():
-        values = column.to_numpy()
-        kept = there & ~np.isnan(values)
-        values_by_cell[cell] = (place[kept].astype(int), values[kept])
-    return values_by_cell
+    return places.map(number).fillna(-1).to_numpy(int)
+
+
+def _in_groups(scores: pd.Series, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return number of the group and score of everybody in a group."""
+    values = scores.to_numpy()
+    kept = (place >= 0) & ~np.isnan(values)
+    return place[kept], values[kept]
 
 
 def _test(test: str, reason: str = "", **values: Any) -> dict[str, Any]:
@@ -286,12 +333,16 @@ def _kruskal(persons: Any, chosen: np.ndarray, without: str) -> dict[str, Any]:
         return _test("kruskal", without)
     group, value = persons
     inside = np.isin(group, chosen)
-    samples = [value[inside & (group == number)] for number in chosen]
-    if len(samples) < 2 or np.ptp(value[inside]) == 0:
-        return _test("kruskal", reasons.TOO_FEW_TO_JUDGE if len(samples) < 2 else reasons.NO_VARIANCE)
-    h, p = stats.kruskal(*samples)
-    n, k = int(inside.sum()), len(samples)
-    return _test("kruskal", statistic=h, df=k - 1.0, p=p, effect=max(0.0, (h - k + 1) / (n - k)),
+    group, value, k = group[inside], value[inside], len(chosen)
+    if k < 2 or np.ptp(value) == 0:
+        return _test("kruskal", reasons.TOO_FEW_TO_JUDGE if k < 2 else reasons.NO_VARIANCE)
+    _, place, alike = np.unique(value, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(alike) - (alike - 1) / 2)[place]
+    n, of_group = len(value), np.bincount(group)[chosen]
+    squares = (np.bincount(group, rank)[chosen] ** 2 / of_group).sum()
+    ties = 1 - (alike.astype(float) ** 3 - alike).sum() / (float(n) ** 3 - n)
+    h = (12 / (n * (n + 1)) * squares - 3 * (n + 1)) / ties
+    return _test("kruskal", statistic=h, df=k - 1.0, p=stats.chi2.sf(h, k - 1), effect=max(0.0, (h - k + 1) / (n - k)),
                  effect_name="epsilon_squared")  # fmt: skip
 
 
@@ -312,40 +363,35 @@ def chi_squared(sums: dict[str, np.ndarray]) -> dict[str, Any]:
     return _test("chi2", statistic=chi2.statistic, df=float(chi2.dof), p=chi2.pvalue, effect=v, effect_name="cramers_v")
 
 
-def _pairs(names: list[str], mean: uncertainty.Means, n: np.ndarray) -> list[dict[str, Any]]:
-    """Every two groups by Games–Howell (1976): the studentised range with Welch's degrees of freedom."""
-    k, rows = len(names), []
-    for i in range(k):
-        for j in range(i + 1, k):
-            row = {"unit": names[i], "other": names[j], "n": int(n[i]), "n_other": int(n[j]), "reason": ""}
-            variance, difference = mean.se[[i, j]] ** 2, float(mean.mean[i] - mean.mean[j])
-            row |= dict.fromkeys(("se", "low", "high", "p"), np.nan) | {"difference": difference}
-            if not np.isfinite(variance).all():
-                rows.append(row | {"reason": reasons.NO_VARIANCE})
-                continue
-            se, df = np.sqrt(variance.sum()), variance.sum() ** 2 / (variance**2 / mean.df[[i, j]]).sum()
-            half = range_quantile(k, float(df)) * se / np.sqrt(2)
-            p = stats.studentized_range.sf(abs(difference) / se * np.sqrt(2), k, df)
-            rows.append(row | {"se": se, "low": difference - half, "high": difference + half, "p": float(p)})
-    return rows
+def _pairs(
+    names: Sequence[str], mean: uncertainty.Means, n: np.ndarray, wanted: bool | Sequence[tuple[str, str]]
+) -> pd.DataFrame:
+    """Return wanted pairs of groups by Games–Howell (1976): the studentised range with Welch's degrees of freedom."""
+    i, j = np.triu_indices(len(names), 1) if wanted is True else _places_of(wanted or [], names)
+    difference, variance = mean.mean[i] - mean.mean[j], mean.se**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        both = variance[i] + variance[j]
+        df = both**2 / (variance[i] ** 2 / mean.df[i] + variance[j] ** 2 / mean.df[j])
+    known = np.isfinite(both)
+    se, half, p = (np.full(len(i), np.nan) for _ in range(3))
+    se[known] = np.sqrt(both[known])
+    if known.any():
+        half[known] = range_quantile(len(names), df[known]) * se[known] / np.sqrt(2)
+        p[known] = range_tail(np.abs(difference[known]) / se[known] * np.sqrt(2), len(names), df[known])
+    words = pd.array(list(names), dtype="str")
+    return pd.DataFrame({
+        "unit": words.take(i), "other": words.take(j), "n": n[i].astype(int), "n_other": n[j].astype(int),
+        "difference": difference, "se": se, "low": difference - half, "high": difference + half, "p": p,
+        "reason": np.where(known, "", reasons.NO_VARIANCE).astype(object),
+    })  # fmt: skip
 
 
-FEWEST_DF = 4.0  # below this the quantile bends too much to be interpolated
-
-
-def range_quantile(groups: int, df: float) -> float:
-    """Return the 95 % quantile of the studentised range, to 1e-5; scipy needs a tenth of a second for each.
-
-    Smooth in 1/df: polynomial through Chebyshev's points of it, once for each number of groups.
-    """
-    exact = df < FEWEST_DF or not np.isfinite(df)
-    return float(stats.studentized_range.ppf(0.95, groups, df) if exact else _quantiles(groups)(1 / df))
-
-
-@cache
-def _quantiles(groups: int) -> interpolate.BarycentricInterpolator:
-    points = (1 + np.cos(np.pi * (2 * np.arange(14) + 1) / 28)) / 2 / FEWEST_DF
-    return interpolate.BarycentricInterpolator(points, stats.studentized_range.ppf(0.95, groups, 1 / points))
+def _places_of(pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of named pairs among the groups; pairs of groups that are not there are left out."""
+    place = {name: i for i, name in enumerate(names)}
+    there = [(place[one], place[other]) for one, other in pairs if one in place and other in place]
+    first, second = np.array(there, dtype=int).reshape(-1, 2).T
+    return first, second
 
 
 def worded(table: pd.DataFrame, spec: Specification) -> pd.DataFrame:
@@ -366,27 +412,28 @@ def _enps_table(level: str, people: pd.DataFrame, scores: Scores) -> pd.DataFram
     w = people["w"].astype(float)
     columns = {"n": people["n"], "w": w, "ww": w**2, "up": w * people["up"], "down": w * people["down"]}
     finest = pd.DataFrame(columns).astype(float).groupby(people[axis].to_numpy()).sum()
-    rows = []
-    for unit, inside in members(level, axis, units, scores.sums[axis]).items():
-        n, w_, ww, up, down = finest.reindex(inside).fillna(0).sum().to_numpy()
-        row: dict[str, Any] = {"level": level, "unit": unit, "n": int(n), "reason": "" if n else reasons.NO_ANSWERS}
-        row |= dict.fromkeys(("promoters", "detractors", "enps", "se", "low", "high"), np.nan)
-        if n:
-            p, d = up / w_, down / w_
-            effective = w_**2 / ww
-            se = 100 * np.sqrt(max(p + d - (p - d) ** 2, 0) / effective)
-            low, high = _around_enps(p, d, effective)
-            row |= {"promoters": p, "detractors": d, "enps": 100 * (p - d)}
-            if se > 0:
-                row |= {"se": se, "low": low, "high": high}
-            else:
-                row |= {"reason": reasons.ONE_PERSON if n == 1 else reasons.NO_VARIANCE}
-        rows.append(row)
-    return pd.DataFrame(rows)
+    groups = members(level, axis, units, scores.sums[axis])
+    place = {name: i for i, name in enumerate(finest.index)}
+    inside = [(i, place[part]) for i, parts in enumerate(groups.values()) for part in parts if part in place]
+    i, j = np.array(inside, dtype=int).reshape(-1, 2).T
+    n, w, ww, up, down = (
+        sparse.csr_array((np.ones(len(i)), (i, j)), shape=(len(groups), len(place))) @ finest.to_numpy()
+    ).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p, d, effective = up / w, down / w, w**2 / ww
+        se = 100 * np.sqrt(np.maximum(p + d - (p - d) ** 2, 0) / effective)
+    low, high = _around_enps(p, d, effective)
+    known = se > 0
+    reason = np.select([n == 0, known, n == 1], [reasons.NO_ANSWERS, "", reasons.ONE_PERSON], reasons.NO_VARIANCE)
+    return pd.DataFrame({
+        "level": level, "unit": list(groups), "n": n.astype(int), "promoters": p, "detractors": d, "enps": 100 * (p - d),
+        "se": np.where(known, se, np.nan), "low": np.where(known, low, np.nan), "high": np.where(known, high, np.nan),
+        "reason": reason.astype(object),
+    })  # fmt: skip
 
 
-def _around_enps(p: float, d: float, n: float) -> tuple[float, float]:
+def _around_enps(p: np.ndarray, d: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Adjusted Wald interval, AW(3, T) of Rocks (2016): three answers more, a quarter of them promoters, a quarter detractors."""
     up, down = (p * n + 0.75) / (n + 3), (d * n + 0.75) / (n + 3)
     half = stats.norm.ppf(0.975) * np.sqrt((up + down - (up - down) ** 2) / (n + 3))
-    return max(100 * (up - down - half), -100.0), min(100 * (up - down + half), 100.0)
+    return np.maximum(100 * (up - down - half), -100.0), np.minimum(100 * (up - down + half), 100.0)

@@ -17,6 +17,7 @@ from scipy import special
 
 STEPS = 60  # halvings and Newton steps that find the saddlepoint
 FAR = 40.0  # it is not looked for beyond
+BLOCK = 65_536  # tails worked out at a time, so that memory stays
 NEAR = 0.05  # below this many standard errors the formula is 0/0, and the chance near 1
 APART = 0.1  # least distance, in standard deviations, of the end from what two points alone would need
 
@@ -101,17 +102,19 @@ def upper_tail(z: np.ndarray, parts: Sequence[Part]) -> np.ndarray:
     there = np.isfinite(z) & (z > NEAR)
     for persons, scale, _ in parts:
         there &= np.isfinite(persons) & np.isfinite(scale)
-    columns = np.broadcast_to(np.arange(z.shape[1]), z.shape)[there]
-    flat = [
-        (
-            np.broadcast_to(persons, z.shape)[there],
-            np.broadcast_to(scale, z.shape)[there],
-            law.at[:, columns],
-            law.share[:, columns],
-        )
-        for persons, scale, law in parts
-    ]
-    tail[there] = _saddlepoint_tail(z[there], flat)
+    rows, columns = np.nonzero(there)
+    for start in range(0, len(rows), BLOCK):
+        i, j = rows[start : start + BLOCK], columns[start : start + BLOCK]
+        flat = [
+            (
+                np.broadcast_to(persons, z.shape)[i, j],
+                np.broadcast_to(scale, z.shape)[i, j],
+                law.at[:, j],
+                law.share[:, j],
+            )
+            for persons, scale, law in parts
+        ]
+        tail[i, j] = _saddlepoint_tail(z[i, j], flat)
     return tail
 
 
