@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -55,6 +58,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("quick")
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look through all of memory for garbage seldom: with some thousand tests in it, it takes a twentieth of the time."""
+    gc.set_threshold(100_000, 50, 100)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail where tests were skipped for want of a program, if DJ_NOTHING_SKIPPED asks for it.
@@ -95,6 +103,26 @@ def reports_on_forked_kernels(request: pytest.FixtureRequest) -> None:
     """
     if "run_report" in request.path.read_text("utf-8"):
         request.getfixturevalue("report_kernels")
+
+
+@pytest.fixture
+def dj_main(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command ``dj`` in this process, which imports nothing anew: what ``main`` prints, and the code it ends with."""
+    from dj_analysis.cli import main
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        words = ["dj", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", words)
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets its own
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(words, ended.value.code, said.out, said.err)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from offices import PERIOD, SIZES, office, people, without_a_kernel, write_wave
+from shared import copied
 
 import dj_analysis as dj
 from dj_analysis.audit import audit_workspace
@@ -32,13 +33,21 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     without_a_kernel(monkeypatch)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A closed wave with a small branch, and its report."""
-    made = office(tmp_path / "office", people(SMALL))
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed wave with a small branch, and its report; to read only."""
+    made = office(tmp_path_factory.mktemp("audited") / "office", people(SMALL))
     dj.open_workspace(made).close(PERIOD)
-    dj.run_report("quarterly", made, period=PERIOD, formats=["html"])
+    with pytest.MonkeyPatch.context() as patch:
+        without_a_kernel(patch)
+        dj.run_report("quarterly", made, period=PERIOD, formats=["html"])
     return made
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of it that may be changed."""
+    return copied(made, tmp_path / "office")
 
 
 def found(folder: Path, check: str, state: str, **options: object) -> pd.DataFrame:
@@ -297,18 +306,18 @@ def test_a_void_entry_is_noted(folder: Path):
     assert len(noted) == 3
 
 
-def test_the_command_says_it_and_ends_with_a_code(folder: Path):
+def test_the_command_says_it_and_ends_with_a_code(folder: Path, dj_main):
     done = dj_audit(folder, "--asof", "2027-01-01")
     assert done.returncode == 0, done.stderr
     assert (
         f"ok     record     record.sqlite  2 条,链首 (head) {dj.open_workspace(folder).record.head[:16]}" in done.stdout
     )
     report_file(folder).write_text("changed")
-    done = dj_audit(folder, "--asof", "2027-10-01")
+    done = dj_main("audit", folder, "--asof", "2027-10-01")
     assert done.returncode == 1
     assert f"failed file       {PERIOD}/quarterly/ALL.html" in done.stdout
     assert "note   retention" in done.stdout
-    done = dj_audit(folder, "--asof", "soon")
+    done = dj_main("audit", folder, "--asof", "soon")
     assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1)
-    done = dj_audit(folder / "nowhere")
+    done = dj_main("audit", folder / "nowhere")
     assert done.returncode == 2

@@ -56,7 +56,7 @@ def stored(folder: Path) -> list[str]:
 # --- A bare export, two commands ------------------------------------------------------------------------------------
 
 
-def test_a_bare_export_becomes_a_report_in_two_commands(tmp_path: Path):
+def test_a_bare_export_becomes_a_report_in_two_commands(tmp_path: Path, dj_main):
     """As downloaded: with 政治面貌 and the address of the browser, without a question for consent."""
     rows = people({"运维支部": 30, "营销支部": 34}, seed=3)
     scale = {1: "非常不同意", 2: "比较不同意", 3: "一般", 4: "比较同意", 5: "非常同意"}
@@ -75,7 +75,7 @@ def test_a_bare_export_becomes_a_report_in_two_commands(tmp_path: Path):
     )
     source, folder = tmp_path / "export.csv", tmp_path / "office"
     export.to_csv(source, index=False, encoding="gbk")
-    made = dj_command("new", folder, "--from", source)
+    made = dj_main("new", folder, "--from", source)
     assert made.returncode == 0, made.stderr
     assert "政治面貌" in made.stdout
     assert "会指向个人" in made.stdout

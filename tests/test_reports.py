@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import docx
@@ -20,7 +19,6 @@ from trials import EVERYTHING
 
 import dj_analysis as dj
 from dj_analysis import methods
-from dj_analysis.cli import main
 from dj_analysis.demo.warning_reviews import REPLIES
 from dj_analysis.errors import DataError, UsageError
 from dj_analysis.publish import kernels
@@ -67,23 +65,6 @@ def text_of(pdf: Path) -> str:
 def dj_command(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dj_analysis.cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
-
-
-@pytest.fixture
-def dj_main(monkeypatch, capsys):
-    """The same command in this process: what is printed and the exit code are those of ``main``."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        words = ["dj", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", words)
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets its own
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return subprocess.CompletedProcess(words, ended.value.code, said.out, said.err)
-
-    return run
 
 
 def test_report_lands_where_it_belongs(run, office):

@@ -139,7 +139,7 @@ def test_what_was_rated_in_the_months_before(tmp_path):
     assert dj.open_workspace(ws.folder).rated("2026-12") == []
 
 
-@pytest.mark.parametrize("branches", [2, 5, 9])
+@pytest.mark.parametrize("branches", [2, pytest.param(5, marks=pytest.mark.everything), 9])
 def test_a_small_company_has_sheets_too(tmp_path, branches):
     ws = dj.open_workspace(make_company(employees=200, branches=branches, quarters=1).write(tmp_path / "demo"))
     assert len(ws.check().table) == 0

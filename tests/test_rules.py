@@ -390,7 +390,9 @@ def test_R17_a_programme_nobody_knows_is_refused(tmp_path: Path, programme: str)
         dj.protect(made, ws.release_plan(PERIOD))
 
 
-@pytest.mark.parametrize(("language", "purpose"), [("zh", PURPOSE), ("en", PURPOSE_EN)])
+@pytest.mark.parametrize(
+    ("language", "purpose"), [("zh", PURPOSE), pytest.param("en", PURPOSE_EN, marks=pytest.mark.everything)]
+)
 def test_R18_purpose_and_limits_are_in_every_export(tmp_path: Path, language: str, purpose: str):
     """Settings may add to the purpose; nothing takes it away, in reports or in a researcher's own notebook."""
     ws = workspace(tmp_path, settings='purpose = "另供工会参考。"')

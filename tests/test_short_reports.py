@@ -76,8 +76,13 @@ TEXT_OF: dict[str, Callable[[bytes], str]] = {
 }  # fmt: skip
 
 
+@cache
+def text_in(path: Path, kind: str) -> str:
+    return TEXT_OF[kind](path.read_bytes())
+
+
 def texts(run: Run) -> dict[str, str]:
-    return {kind: TEXT_OF[kind](path.read_bytes()) for kind, path in run.files.items() if kind != "ipynb"}
+    return {kind: text_in(path, kind) for kind, path in run.files.items() if kind != "ipynb"}
 
 
 def blocks(run: Run) -> list[dict]:

@@ -64,7 +64,7 @@ def office(answers: pd.DataFrame, write_workspace, tmp_path_factory: pytest.Temp
         yield write_workspace(folder / "office", files)
 
 
-@pytest.fixture(scope="module", params=["zh", "en"])
+@pytest.fixture(scope="module", params=["zh", pytest.param("en", marks=pytest.mark.everything)])
 def blocks(request: pytest.FixtureRequest, office: Path) -> list[dict]:
     run = dj.run_report("quarterly", office, period=PERIODS[-1], formats=["html"], lang=request.param)
     cells = json.loads(run.files["ipynb"].read_text(encoding="utf-8"))["cells"]

@@ -138,14 +138,22 @@ def opened(content: bytes) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys([*views(content), *drawn_text(content)]))
 
 
-#: Alphabets of numbers and of keys: what is written in one lies within a run of its letters, and these are few.
-ALPHABETS = (rb"[0-9.-]{9,}", rb"[0-9A-Fa-f]{16,}")
+#: Alphabets of numbers, in one byte a letter and in two, and of keys: what is written in one lies within a run of its letters,
+#: and these are few.
+ALPHABETS = (rb"[0-9.-]{9,}", rb"(?:[0-9.-]\0){9,}", rb"(?:\0[0-9.-]){9,}", rb"[0-9A-Fa-f]{16,}")
+
+
+@lru_cache(maxsize=1 << 16)
+def runs_in(view: bytes, letters: bytes) -> frozenset[bytes]:
+    """Every run of an alphabet; the same part of many files is read once."""
+    return frozenset(re.findall(letters, b"\0\0" + view + b"\0\0"))
 
 
 def found(content: bytes, marks: Mapping[str, Iterable[bytes]]) -> list[str]:
     """Return the names of the marks that lie anywhere in a file."""
-    whole = b"\0\0".join(opened(content))
-    runs = {letters: b"\0".join(re.findall(letters, whole)) for letters in ALPHABETS}
+    parts = opened(content)
+    whole = b"\0\0".join(parts)
+    runs = {letters: b"\0".join(set().union(*(runs_in(one, letters) for one in parts))) for letters in ALPHABETS}
 
     def lies_in(needle: bytes) -> bool:
         return needle in next((runs[letters] for letters in ALPHABETS if re.fullmatch(letters, needle)), whole)

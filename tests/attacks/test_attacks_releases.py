@@ -623,7 +623,7 @@ EVERYTHING = (late, late, change, change, move, remove, withdraw, turn_back)
 KINDS: dict[str, dict[str, Any]] = {"late": {"plain": True, "only": (late,)}, "everything": {}}
 TIMES = 10 if "DJ_ATTACK" in os.environ else 1
 CHUNKS = [("late", 9000 + k, trials(10, 4)) for k in range(0, 10 * TIMES, 10)]
-CHUNKS += [("everything", 9500 + k, trials(10, 4)) for k in range(0, 20 * TIMES, 10)]
+CHUNKS += [("everything", 9500 + k, trials(10, 4)) for k in range(0, trials(20, 10) * TIMES, 10)]
 
 
 @cache

@@ -32,7 +32,7 @@ from .exports.document import Appearance, Document, as_written, content_hash, re
 from .exports.formats import FORMATS, check_formats, written_in
 from .kernels import own_kernels
 from .named_numbers import NamedNumbers
-from .parameters import check_parameters, parameters_given, reports
+from .parameters import check_parameters, parameters_given, reports, without_web_addresses
 from .period_page import page_name, period_page, place_id
 from .placed_texts import AuthorsTexts
 from .wording import say, words
@@ -210,7 +210,8 @@ def export_notebook(
     UsageError
         No such file or format; the notebook does not say its period; a block without a valid seal.
     """
-    import nbformat
+    with without_web_addresses():
+        import nbformat
 
     if not notebook.exists():
         raise UsageError(f"文件不存在 (no such file): {notebook}")
@@ -333,7 +334,8 @@ def workspace_of(notebook: Path) -> tuple[str, str]:
 
     Kept notebooks name the folder only, not its place: the folder around the notebook is looked for first.
     """
-    import nbformat
+    with without_web_addresses():
+        import nbformat
 
     if not notebook.exists():
         raise UsageError(f"文件不存在 (no such file): {notebook}")

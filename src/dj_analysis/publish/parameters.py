@@ -49,7 +49,7 @@ def reports() -> dict[str, Path]:
 
 def parameters(notebook: Path) -> list[Parameter]:
     """Read the declared parameters: annotated plain literals of the cell tagged ``parameters``; no value: required."""
-    with _without_web_addresses():
+    with without_web_addresses():
         import nbformat
 
     cells = nbformat.read(notebook, as_version=4).cells
@@ -67,7 +67,7 @@ def parameters(notebook: Path) -> list[Parameter]:
 
 
 @contextlib.contextmanager
-def _without_web_addresses() -> Iterator[None]:
+def without_web_addresses() -> Iterator[None]:
     """Keep jsonschema, which nbformat imports, from building its grammar of web addresses: a second, and a notebook has none to check."""
     name = "rfc3987_syntax"
     here = name in sys.modules

@@ -13,6 +13,7 @@ from ..errors import UsageError
 from .alignment import aligned
 from .blocks import Block
 from .exports.document import as_written
+from .parameters import without_web_addresses
 from .placed_texts import sections
 
 COLUMNS = ("report", "place", "what", "before", "after")
@@ -74,7 +75,8 @@ def _changes(before: Path, after: Path) -> Iterator[Change]:
 
 def _parts(notebook: Path) -> dict[str, dict[str, Any]]:
     """What a notebook tells, by kind and place: sentences by section, values, tables, drawings."""
-    import nbformat
+    with without_web_addresses():
+        import nbformat
 
     try:
         document = as_written(nbformat.read(notebook, as_version=4), {"language": "zh"})

@@ -14,6 +14,7 @@ from ...errors import DjError, UsageError
 from ...release.plan import ReleasePlan, verified
 from ...spec.official import Official
 from ..blocks import KINDS_OF_BLOCK, LITERAL, MIME, OWN_WORK, Block, seal_of
+from ..parameters import without_web_addresses
 from ..wording import say
 from .official_parts import correction_blocks, end_blocks, head_blocks
 
@@ -165,7 +166,8 @@ def waves_in(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
 
 def seals_hold(path: Path, key: bytes) -> str:
     """Verify the seals in a kept notebook with the workspace's key; return what is wrong, or ``""``."""
-    import nbformat  # a second to import, and most sessions never need it
+    with without_web_addresses():
+        import nbformat
 
     for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
         for output in cell.get("outputs", []):
