@@ -206,7 +206,7 @@ def _written_text(column: pd.Series) -> bytes:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    cells = pa.chunked_array(column.array.__arrow_array__()).cast(pa.large_string())  # type: ignore[attr-defined]
+    cells = pa.chunked_array(column.array.__arrow_array__()).cast(pa.large_string())
     lengths = pc.fill_null(pc.binary_length(cells), -1).to_numpy()
     letters = [b""]
     for chunk in pc.fill_null(cells, "").chunks:  # what lies under an empty cell is not told apart

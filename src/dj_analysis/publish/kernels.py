@@ -317,13 +317,13 @@ def _import_libraries() -> None:
 def _serve(listener: socket.socket, ended: int) -> dict[str, Any]:
     """Fork a kernel for each request until the pipe ends; return only in a forked kernel, with its request."""
     while True:
-        readable, _, _ = select.select([listener, ended], [], [], 1.0)
+        readable, _, _ = select.select([listener.fileno(), ended], [], [], 1.0)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         if ended in readable:  # nothing is ever written to it: it has ended, and so has who wanted the kernels
             sys.exit(0)
-        if listener not in readable:
+        if listener.fileno() not in readable:
             continue
         connection, _ = listener.accept()
         with connection, connection.makefile("rb") as stream:
