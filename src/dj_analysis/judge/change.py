@@ -20,7 +20,7 @@ from ..measure.linked_series import brought_to
 from ..measure.scores import Scores
 from ..measure.survey_scores import restated
 from ..measure.unitsums import UnitSums
-from ..result import Result
+from ..result import Result, keys_of
 from ..spec import reasons
 from ..spec.bands import beyond
 from ..spec.purpose import check_purposes
@@ -214,7 +214,7 @@ def _levels(changes: pd.DataFrame, now: Scores, before: Scores, pairs: Pairs | N
     """Return the levels of which both waves have sums of persons."""
     if now.about != "persons" or not now.sums or not before.sums:
         return []
-    places = {key: i for i, key in enumerate(zip(changes["level"], changes["unit"], changes["code"], strict=True))}
+    places = {key: i for i, key in enumerate(keys_of(changes, "level", "unit", "code"))}
     levels = []
     for part in levels_of_change(changes["level"].unique(), now, before):
         waves = [block.rolled_up({u: both[k] for u, both in part.held.items()}) for k, block in enumerate(part.blocks)]
@@ -259,7 +259,7 @@ def _with_interval(
 
 def told_apart(table: pd.DataFrame, withheld: Mapping[str, frozenset[tuple[str, str]]]) -> pd.Series:
     """Tell which rows may be shown in every period they use; the others leave before anything is judged together."""
-    rows = pd.Series(list(zip(table["level"], table["unit"], strict=True)), index=table.index, dtype=object)
+    rows = pd.Series(keys_of(table, "level", "unit"), index=table.index, dtype=object)
     shown = pd.Series(True, index=table.index)
     for name in ("period", "before_period"):
         for period in table[name].unique() if name in table else ():

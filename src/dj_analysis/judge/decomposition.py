@@ -11,6 +11,7 @@ import pandas as pd
 from ..measure.members import finest, members, merged_parts
 from ..measure.scores import Scores
 from ..measure.unitsums import UnitSums
+from ..result import keys_of
 from ..spec.units import ALL, NO_UNIT
 
 
@@ -37,7 +38,7 @@ def of_shown_units(now: Scores, before: Scores) -> tuple[Scores, Scores]:
 def decomposition(changes: pd.DataFrame, now: Scores, before: Scores) -> tuple[np.ndarray, np.ndarray]:
     """Return mix and within of every row of a table of changes, in points; NaN where there is no difference."""
     mix, within = np.full(len(changes), np.nan), np.full(len(changes), np.nan)
-    position = {key: i for i, key in enumerate(zip(changes["level"], changes["unit"], changes["code"], strict=True))}
+    position = {key: i for i, key in enumerate(keys_of(changes, "level", "unit", "code"))}
     for level, unit, blocks, held in units_of_change(list(changes["level"].unique()), now, before):
         of_unit, of_shares, _ = kitagawa_parts(blocks, held)
         for j, (_, code) in enumerate(blocks[1].cells):
