@@ -131,7 +131,9 @@ def measured(folder: Path, unit: str, place: Path, earlier: Path | None) -> dict
     """Return seconds by stage of one report, those of both processes together, with its whole, elapsed time and peak memory."""
     old = started("office", folder, unit, place / "earlier", earlier) if earlier is not None else None
     one, inside = (started(work, folder, unit, place / "out") for work in ("office", "cells"))
-    inside["stages"].pop("imports", None)  # of a process of its own: what the kernel imports is in the rest of its seconds
+    inside["stages"].pop(
+        "imports", None
+    )  # of a process of its own: what the kernel imports is in the rest of its seconds
     stages = {f"office: {stage}": seconds for stage, seconds in one["stages"].items()}
     stages |= {f"kernel: {stage}": seconds for stage, seconds in inside["stages"].items()}
     start = one["kernel"] - sum(inside["stages"].values())
