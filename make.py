@@ -86,7 +86,7 @@ def lab() -> None:
 
 
 def bench() -> None:
-    """Measure the speed ratios and write benchmarks/RESULTS.md, BRANCHES.md, UNITS.md, FORMATS.md, OBLIGATIONS.md and METHODS.md.
+    """Measure the speed ratios and write benchmarks/RESULTS.md, BRANCHES.md, UNITS.md, FORMATS.md, OBLIGATIONS.md, REPORTS.md and METHODS.md.
 
     Packages that are only compared with live in an environment of their own, from the extra ``bench``, without a lock.
     """
@@ -95,6 +95,7 @@ def bench() -> None:
     run(PYTHON, "benchmarks/units.py")
     run(PYTHON, "benchmarks/formats.py")
     run(PYTHON, "benchmarks/obligations.py")
+    run(PYTHON, "benchmarks/reports.py", "--small")
     place = ROOT / ".venv-bench"
     python = place / BIN.name / PYTHON.name
     if not python.exists():

@@ -1,11 +1,12 @@
 """Time the quarterly report by stage: the demo's whole and one of its branches, a large company; write benchmarks/REPORTS.md.
 
-Usage: python benchmarks/reports.py [--branches 2000] [--demo FOLDER] [--large FOLDER]
+Usage: python benchmarks/reports.py [--small] [--branches 2000] [--demo FOLDER] [--large FOLDER] [--before SRC]
 
 Seconds are those of the processor. The report is run once as `dj report` runs it, which gives the office's process and the kernel it
 starts, and the notebook's cells once more in a process of their own, which gives the stages of the kernel: both are sampled every two
 milliseconds, and a sample belongs to the first stage below that is being worked on. The folders of an earlier run, closed workspaces
-of the demo generator, can be used again.
+of the demo generator, can be used again. ``--small`` leaves the large company out; ``--before`` runs the source of an earlier
+version beside this one, in turn, for its whole.
 """
 
 import argparse
@@ -76,11 +77,17 @@ class Sampler:
 
 
 def office(folder: Path, unit: str, out: Path) -> dict[str, Any]:
-    """Run the report as `dj report` does; stages of this process, and seconds of the kernel it starts."""
+    """Run `dj report`; stages of this process, and seconds of the kernel it starts or forks."""
     before, sampler = time.perf_counter(), Sampler()
-    import dj_analysis as dj
+    from dj_analysis import cli
 
-    dj.run_report("quarterly", folder, period=PERIOD, unit=unit, formats=FORMATS, out=out)
+    asked = {"period": PERIOD, "unit": unit, "formats": ",".join(FORMATS), "out": out}
+    sys.argv = ["dj", "report", "quarterly", str(folder), *(f"--{name}={value}" for name, value in asked.items())]
+    try:
+        cli.main()
+    except SystemExit as end:
+        if end.code:
+            raise
     stages = sampler.stop()
     kernel = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {"stages": stages, "kernel": kernel.ru_utime + kernel.ru_stime, "elapsed": time.perf_counter() - before}
@@ -102,10 +109,11 @@ def cells(folder: Path, unit: str, out: Path) -> dict[str, Any]:
     return {"stages": sampler.stop(), "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def started(work: str, folder: Path, unit: str, out: Path) -> dict[str, Any]:
-    """Do one work in a process of its own, on one thread."""
+def started(work: str, folder: Path, unit: str, out: Path, source: Path | None = None) -> dict[str, Any]:
+    """Do one work in a process of its own, on one thread; with the source given, else with this one."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
     command = [sys.executable, "-W", "ignore", __file__, "--one", work, str(folder), unit, str(out)]
+    threads |= {"PYTHONPATH": str(source.resolve())} if source is not None else {}
     done = subprocess.run(command, env=os.environ | threads, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -119,19 +127,27 @@ def a_branch(folder: Path) -> str:
     return next(unit.unit for unit in ws.units.at(PERIOD).at_level("branch") if unit.unit not in hidden)
 
 
-def measured(folder: Path, unit: str, place: Path) -> dict[str, float]:
+def measured(folder: Path, unit: str, place: Path, earlier: Path | None) -> dict[str, float]:
     """Return seconds by stage of one report, those of both processes together, with its whole, elapsed time and peak memory."""
+    old = started("office", folder, unit, place / "earlier", earlier) if earlier is not None else None
     one, inside = (started(work, folder, unit, place / "out") for work in ("office", "cells"))
+    inside["stages"].pop(
+        "imports", None
+    )  # of a process of its own: what the kernel imports is in the rest of its seconds
     stages = {f"office: {stage}": seconds for stage, seconds in one["stages"].items()}
     stages |= {f"kernel: {stage}": seconds for stage, seconds in inside["stages"].items()}
     start = one["kernel"] - sum(inside["stages"].values())
     whole = sum(one["stages"].values()) + one["kernel"]
-    return stages | {
-        "kernel: start, messages": start,
-        "whole": whole,
-        "elapsed": one["elapsed"],
-        "MB": inside["mb"],
-    }
+    return (
+        stages
+        | ({"before": sum(old["stages"].values()) + old["kernel"]} if old is not None else {})
+        | {
+            "kernel: imports, start, messages": start,
+            "whole": whole,
+            "elapsed": one["elapsed"],
+            "MB": inside["mb"],
+        }
+    )
 
 
 def company(folder: Path | None, place: Path, **size: int) -> Path:
@@ -149,16 +165,20 @@ def main() -> None:
     parser.add_argument("--branches", type=int, default=2000)
     parser.add_argument("--demo", type=Path)
     parser.add_argument("--large", type=Path)
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--before", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         demo = company(given.demo, place)
-        large = company(given.large, place, employees=20 * given.branches, branches=given.branches, quarters=2)
         cases = {
-            "demo, ALL": measured(demo, "ALL", place),
-            "demo, one branch": measured(demo, a_branch(demo), place),
-            f"{given.branches:,} branches, {20 * given.branches:,} people, 2 waves, ALL": measured(large, "ALL", place),
+            "demo, ALL": measured(demo, "ALL", place, given.before),
+            "demo, one branch": measured(demo, a_branch(demo), place, given.before),
         }
+        if not given.small:
+            large = company(given.large, place, employees=20 * given.branches, branches=given.branches, quarters=2)
+            name = f"{given.branches:,} branches, {20 * given.branches:,} people, 2 waves, ALL"
+            cases[name] = measured(large, "ALL", place, given.before)
     text = told(cases)
     (HERE / "REPORTS.md").write_text(text, encoding="utf-8")
     print(text)
@@ -173,10 +193,10 @@ def told(cases: dict[str, dict[str, float]]) -> str:
     versions = f"dj_analysis {dj.__version__}, pandas {pandas.__version__}, numpy {numpy.__version__}"
     head = ["# Measured time of the quarterly report by stage", "",
             f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} processors; {versions}; {date.today()}."
-            f" Once each, closed waves, formats {', '.join(FORMATS)}, one thread; processor's seconds, and their share of the whole."
+            f" Once each, `dj report`, closed waves, formats {', '.join(FORMATS)}, one thread; processor's seconds, and their share of the whole."
             " Other work ran on the machine: read shares and growth, not seconds.", "",
             f"| stage | {' | '.join(cases)} |", "|---|" + "---|" * len(cases)]  # fmt: skip
-    kinds = [*STAGES, REST, "start, messages"]
+    kinds = [*STAGES, REST, "imports, start, messages"]
     stages = [f"{process}: {kind}" for process in ("office", "kernel") for kind in kinds]
     lines = []
     for stage in stages:
@@ -187,7 +207,10 @@ def told(cases: dict[str, dict[str, float]]) -> str:
                 for one, case in zip(seconds, cases.values(), strict=True)
             ]
             lines.append(f"| {stage} | {' | '.join(shares)} |")
-    for name, label in (("whole", "**whole**"), ("elapsed", "time elapsed"), ("MB", "peak MB of the cells")):
+    last = [("whole", "**whole**"), ("elapsed", "time elapsed"), ("MB", "peak MB of the cells")]
+    if all("before" in case for case in cases.values()):
+        last.insert(1, ("before", "whole of the version before"))
+    for name, label in last:
         lines.append(
             f"| {label} | {' | '.join(f'{case[name]:.0f}' if name == 'MB' else f'{case[name]:.1f}' for case in cases.values())} |"
         )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -146,3 +150,57 @@ def test_where_the_system_cannot_fork_reports_run_on_plain_kernels(no_server, tm
     path = _notebook(tmp_path, "print(1 + 1)")
     assert _said(_run(path), 0) == "2\n"
     assert os.environ.get("DJ_LEFT") is None
+
+
+_SHARED = """
+import json, os, signal, sys, threading
+from pathlib import Path
+import nbformat, papermill
+from dj_analysis.publish import kernels
+
+with kernels.shared_imports():
+    server = kernels._server["socket"]
+    threads = len([task for task in os.listdir("/proc/self/task")
+                   if not open(f"/proc/self/task/{task}/comm").read().startswith(("jemalloc", "polars-ooc"))])
+    with kernels.own_kernels(Path("said.log")) as options:
+        done = papermill.execute_notebook("own.ipynb", None, kernel_name="python3", progress_bar=False, **options)
+try:
+    os.waitpid(-1, os.WNOHANG)
+    left = True
+except ChildProcessError:
+    left = False
+said = "".join(output.get("text", "") for cell in done.cells for output in cell.outputs)
+print(json.dumps([bool(server), threads, left, said, Path("said.log").read_text(), kernels._server["socket"]]))
+"""
+
+
+@needs_fork
+def test_the_command_line_imports_once_and_leaves_no_process(tmp_path):
+    _notebook(
+        tmp_path,
+        "import os, sys, warnings\nprint('dj_analysis.workspace' in sys.modules, 'dj_analysis.methods' in sys.modules)",
+        "os.write(2, b'said aside')\nprint(os.getpid() == os.getpgid(0))",
+    )
+    done = subprocess.run([sys.executable, "-c", _SHARED], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    forked, threads, left, said, aside, after = json.loads(done.stdout)
+    assert forked
+    assert threads == 1
+    assert not left
+    assert said == "True True\nTrue\n"
+    assert "said aside" in aside
+    assert "said aside" not in done.stderr
+    assert after is None
+
+
+@needs_fork
+def test_a_process_with_threads_of_its_own_is_not_forked(no_server):
+    over = threading.Event()
+    other = threading.Thread(target=over.wait, args=(60,))
+    other.start()
+    try:
+        with kernels.shared_imports():
+            assert kernels.manager_options() == {}
+    finally:
+        over.set()
+        other.join()

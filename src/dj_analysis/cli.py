@@ -340,14 +340,17 @@ def report(
 
     例/example: dj report quarterly demo --period 2026Q3
     """
-    from .publish.parameters import own_parameters
-    from .workspace import run_report
+    from .publish.kernels import shared_imports
 
-    kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
-    own = own_parameters(name, param or [])
-    run = run_report(
-        name, folder, period=period, unit=unit, formats=kinds, template=template, lang=lang, out=out, sent=sent, **own,  # type: ignore[arg-type]
-    )  # fmt: skip
+    with shared_imports():
+        from .publish.parameters import own_parameters
+        from .workspace import run_report
+
+        kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
+        own = own_parameters(name, param or [])
+        run = run_report(
+            name, folder, period=period, unit=unit, formats=kinds, template=template, lang=lang, out=out, sent=sent, **own,  # type: ignore[arg-type]
+        )  # fmt: skip
     for path in run.files.values():
         print(path)
 

@@ -106,13 +106,14 @@ def _of_result(source: Result, level: str | None, code: str | None, below: str) 
     table, last = source.table, source.periods[-1]
     units = spec.units.at(last)
     own_tree = [one for one in units.levels if one != units.root.level and units.tree_of(one) == units.trees[0]]
-    levels = [one for one in own_tree if one in set(table["level"])]
+    there = set(table["level"].unique())
+    levels = [one for one in own_tree if one in there]
     level = level or (levels[-1] if levels else str(units.root.level))
     code = code or _top(source, last)
     for what, name, known in (("层级/level", level, table["level"]), ("代码/code", code, table["code"])):
-        if name not in set(known):
+        if name not in known.unique():
             raise unknown(what, name, list(dict.fromkeys(known)))
-    form, notes = "anchors" if "anchors" in set(table["form"]) else "full", []
+    form, notes = "anchors" if (table["form"] == "anchors").any() else "full", []
     rows = table[(table["level"] == level) & (table["code"] == code) & (table["form"] == form)]
     if isinstance(source, Scores):
         months = within(source.period, [one for one in dict.fromkeys(table["period"]) if one != source.period])

@@ -127,7 +127,8 @@ def _given_up(rows: pd.DataFrame, work: Obligations) -> pd.Series:
 def _groups(source: Trend, due: pd.DataFrame) -> Iterator[_Group]:
     """Yield by earlier wave and level: the units with measures of each dimension by it, then all of them by the index."""
     spec, ends = source.spec, {period: pd.Timestamp(parse(period).end) for period in source.periods[:-1]}
-    codes = [*(code for code in dict.fromkeys(due["class"]) if code in set(source.table["code"])), spec.codebook.index]
+    known = set(source.table["code"].unique())
+    codes = [*(code for code in dict.fromkeys(due["class"]) if code in known), spec.codebook.index]
     earlier = [[period for period, end in ends.items() if end < opened] for opened in due["opened"]]
     due = due.assign(
         before=[periods[-1] if periods else "" for periods in earlier],
@@ -146,7 +147,7 @@ def _with_every_score(source: Trend, groups: list[_Group]) -> frozenset[tuple[st
     """Return the units with a score for every code and wave looked at, for the table is released as a whole or not at all."""
     periods, codes = {group.before for group in groups} | {source.periods[-1]}, {group.code for group in groups}
     table = source.table
-    form = "anchors" if "anchors" in set(table["form"]) else "full"
+    form = "anchors" if (table["form"] == "anchors").any() else "full"
     rows = table[table["period"].isin(periods) & table["code"].isin(codes) & (table["form"] == form)]
     counts = rows[rows["score"].notna()].groupby(["level", "unit"]).size()
     return frozenset(counts.index[counts == len(periods) * len(codes)])

@@ -11,6 +11,7 @@ import pandas as pd
 from ..measure.inference import uncertainty
 from ..measure.inference.shrinkage import LEAST_UNITS, left_out, shrink
 from ..measure.scores import Scores
+from ..result import keys_of
 
 Keys = Sequence[tuple[str, str]]
 
@@ -85,8 +86,8 @@ def laid_out(
     """
     row_of = {key: i for i, key in enumerate(keys)}
     column_of = {code: j for j, code in enumerate(codes)}
-    rows = np.array([row_of.get(key, -1) for key in zip(table["level"], table["unit"], strict=True)], dtype=int)
-    columns_of_rows = np.array([column_of.get(code, -1) for code in table["code"]], dtype=int)
+    rows = np.array([row_of.get(key, -1) for key in keys_of(table, "level", "unit")], dtype=int)
+    columns_of_rows = np.array([column_of.get(code, -1) for code in table["code"].to_numpy(object)], dtype=int)
     wanted = (rows >= 0) & (columns_of_rows >= 0)
     arrays = {}
     for name, values in columns.items():

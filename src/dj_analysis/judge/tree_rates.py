@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ..result import keys_of
 from ..spec.units import ALL, Units
 
 
@@ -80,7 +81,7 @@ def tree_q_values(table: pd.DataFrame, units: Units, shown: pd.Series | None = N
     nodes = nodes.iloc[np.argsort(nodes["level"].map(depth).to_numpy(), kind="stable")]
     place = {key: i for i, key in enumerate(zip(nodes["level"], nodes["unit"], strict=True))}
     codes = {code: j for j, code in enumerate(rows["code"].unique())}
-    i = np.array([place[key] for key in zip(rows["level"], rows["unit"], strict=True)], dtype=int)
+    i = np.array([place[key] for key in keys_of(rows, "level", "unit")], dtype=int)
     j = rows["code"].map(codes).to_numpy(int)
     p = np.full((len(place), len(codes)), np.nan)
     p[i, j] = np.where(judged[in_tree], rows["p"].to_numpy(float), np.nan)

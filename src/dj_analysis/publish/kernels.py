@@ -2,12 +2,15 @@
 
 Most of a short report is the kernel's start and its imports. Within `preloaded`, reports run on kernels that a server process,
 which only imports and never computes, forks one by one; papermill, timeouts and interrupts see an ordinary local kernel.
-Kernels share nothing that changes: each is a copy of the server as it stood before any work.
+Kernels share nothing that changes: each is a copy of the server as it stood before any work. `dj report` makes its server by a
+fork of itself (`shared_imports`): what the office's process and the kernel both import is imported once.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
 import json
 import os
 import select
@@ -16,17 +19,22 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import DjError
 
 START_SECONDS = 120
 #: A report holds large tables to its end: looking through them for garbage at every turn takes a tenth of its time.
-_SELDOM = "--IPKernelApp.exec_lines=__import__('gc').set_threshold(100_000, 50, 100)"
+_SELDOM_COUNTS = (100_000, 50, 100)
+_SELDOM = f"--IPKernelApp.exec_lines=__import__('gc').set_threshold{_SELDOM_COUNTS}"
 _REQUEST_BYTES = 1 << 20
+#: How Python itself shows a warning.
+_PLAIN_WARNING = warnings.showwarning
 #: The socket of the server in use by this process, and the number of `preloaded` blocks around.
 _server: dict[str, Any] = {"socket": None, "blocks": 0}
 
@@ -71,6 +79,46 @@ def preloaded() -> Iterator[None]:
             process.wait()
 
 
+@contextlib.contextmanager
+def shared_imports() -> Iterator[None]:
+    """Within this block reports run on kernels that share the imports of this process; where that cannot be, on plain ones.
+
+    For a process of its own that has done nothing yet, as the command line's: what it imported before goes into the kernels,
+    and so would everything else it did. A process with further threads of Python does not fork.
+    """
+    if not can_fork() or _server["blocks"] or threading.active_count() > 1:
+        yield
+        return
+    # OpenBLAS starts its threads when it is loaded; a process with such threads should not fork.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.disable()  # nothing of what is imported is garbage
+    with _without_web_grammar():
+        for name in _BOTH:
+            importlib.import_module(name)
+    gc.enable()
+    with tempfile.TemporaryDirectory(prefix="dj-") as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address := str(Path(folder) / "kernels"))
+        listener.listen()
+        ended, alive = os.pipe()
+        gc.freeze()
+        gc.set_threshold(*_SELDOM_COUNTS)
+        pid = os.fork()
+        if not pid:
+            os.close(alive)
+            _live(listener, ended)
+        os.close(ended)
+        _server.update(socket=address, blocks=1)
+        try:
+            yield
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)  # it may still import
+            raise
+        finally:
+            _server.update(socket=None, blocks=0)
+            os.close(alive)
+            os.waitpid(pid, 0)
+
+
 def manager_options() -> dict[str, Any]:
     """Options of papermill that make it use the server of this process, where there is one."""
     if _server["socket"] is None:
@@ -108,7 +156,7 @@ def manager_options() -> dict[str, Any]:
 def own_kernels(log: Path) -> Iterator[dict[str, Any]]:
     """Give the options of papermill by which it starts kernels; those still running when the block ends are ended with it.
 
-    Kernels come from the server of this process, where there is one; what others say on standard error goes into ``log``.
+    Kernels come from the server of this process, where there is one; what they say on standard error goes into ``log``.
     """
     from jupyter_client.manager import AsyncKernelManager
 
@@ -122,7 +170,7 @@ def own_kernels(log: Path) -> Iterator[dict[str, Any]]:
         async def start_kernel(self, **kwargs: Any) -> None:
             managers.append(self)
             asked = [*kwargs.pop("extra_arguments", ()), _SELDOM]
-            await super().start_kernel(extra_arguments=asked, **kwargs, **({} if options else {"stderr": said}))
+            await super().start_kernel(extra_arguments=asked, **kwargs, stderr=said)
             processes.append(self.provisioner.process)
 
     with log.open("wb") as said:
@@ -134,6 +182,23 @@ def own_kernels(log: Path) -> Iterator[dict[str, Any]]:
                 if process is not None and process.poll() is None:
                     process.kill()
                     process.wait()
+
+
+@contextlib.contextmanager
+def _without_web_grammar() -> Iterator[None]:
+    """Let jsonschema do without an optional package that builds a grammar of web addresses for most of a second at import.
+
+    Notebooks are not checked for such addresses; who imports the package later has it.
+    """
+    name = "rfc3987_syntax"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 class _ForkedProcess:
@@ -201,6 +266,7 @@ def _ask(address: str, command: list[str], options: Mapping[str, Any]) -> int:
         "arguments": command[command.index("-m") + 2 :] if "-m" in command else command[1:],
         "cwd": str(options.get("cwd") or Path.cwd()),
         "env": dict(os.environ if environment is None else environment),
+        "stderr": str(Path(options["stderr"].name).absolute()) if options.get("stderr") is not None else None,
     }
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(START_SECONDS)
@@ -217,11 +283,17 @@ def _ask(address: str, command: list[str], options: Mapping[str, Any]) -> int:
 
 # What follows runs in the server and in the kernels forked from it.
 
+#: What the office's process and a kernel both import.
+_BOTH = (__name__.partition(".")[0] + ".workspace", "jupyter_client.manager", "nbformat", "pyarrow.parquet", "zmq")
+#: What a kernel imports beside it for every report; what one report alone needs it imports itself.
+_OF_KERNELS = (
+    "IPython.core.completer", "ipykernel.ipkernel", "ipykernel.kernelapp", "matplotlib.pyplot", "matplotlib_inline.backend_inline",
+    __name__.partition(".")[0] + ".methods",
+)  # fmt: skip
+
 
 def _import_libraries() -> None:
     """Import what reports import, and do nothing else: no thread and no parallel region may exist before a fork."""
-    import gc
-    import importlib
     import pkgutil
 
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
@@ -242,20 +314,16 @@ def _import_libraries() -> None:
     gc.freeze()
 
 
-def _serve(address: str) -> dict[str, Any]:
-    """Fork a kernel for each request until standard input ends; return only in a forked kernel, with its request."""
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(address)
-    listener.listen()
-    print("ready", flush=True)
+def _serve(listener: socket.socket, ended: int) -> dict[str, Any]:
+    """Fork a kernel for each request until the pipe ends; return only in a forked kernel, with its request."""
     while True:
-        readable, _, _ = select.select([listener, sys.stdin], [], [], 1.0)
+        readable, _, _ = select.select([listener.fileno(), ended], [], [], 1.0)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        if sys.stdin in readable:  # nothing is ever written to it: it has ended, and so has who wanted the kernels
+        if ended in readable:  # nothing is ever written to it: it has ended, and so has who wanted the kernels
             sys.exit(0)
-        if listener not in readable:
+        if listener.fileno() not in readable:
             continue
         connection, _ = listener.accept()
         with connection, connection.makefile("rb") as stream:
@@ -285,6 +353,8 @@ def _become_kernel(request: Mapping[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     standard_input = os.open(os.devnull, os.O_RDONLY)
     os.dup2(standard_input, 0)
+    if request["stderr"] is not None:
+        os.dup2(os.open(request["stderr"], os.O_WRONLY | os.O_APPEND), 2)
     os.dup2(2, 1)  # standard output was the server's answer to who started it
     sys.argv = ["ipykernel_launcher", *request["arguments"]]
     random.seed()
@@ -298,7 +368,35 @@ def _become_kernel(request: Mapping[str, Any]) -> None:
 
 
 def _run(address: str) -> None:
-    """The whole life of a server, and of each kernel that comes out of it."""
+    """The whole life of a server that was started by itself, and of each kernel that comes out of it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started it, whose end is its end too
     _import_libraries()
-    _become_kernel(_serve(address))
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen()
+    print("ready", flush=True)
+    _become_kernel(_serve(listener, sys.stdin.fileno()))
+
+
+def _live(listener: socket.socket, ended: int) -> NoReturn:
+    """The whole life of a server that was forked from the office's process, and of each kernel that comes out of it.
+
+    It never returns into what it is a copy of: nothing of the office's work is done or tidied up twice.
+    """
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        warnings.showwarning = _PLAIN_WARNING  # the command line's own way of telling them is not the kernel's
+        os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+        for name in _OF_KERNELS:
+            importlib.import_module(name)
+        gc.freeze()
+        _become_kernel(_serve(listener, ended))
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)

@@ -108,15 +108,16 @@ class View:
         """Return rows with these key values, visible ones first when sorted, each with printed names."""
         self._safe.result.check_values(values, strict=False)
         table = self._safe.result.rows(values)
-        if "form" in table and "form" not in values and "anchors" in set(table["form"]):
+        if "form" in table and "form" not in values and (table["form"] == "anchors").any():
             table = table[table["form"] == "anchors"]
         if sort is not None:
             table = table[table[sort].notna()].sort_values(sort, ascending=not down, kind="stable")
         spec = self._safe.spec
         rows = table.head(most if most is not None else len(table)).to_dict("records")
         tree = spec.codebook.tree
-        shares = [name for name in table.columns if kind_of(name, list(table.columns)).name == "share"]
-        chances = [name for name in table.columns if kind_of(name, list(table.columns)).name == "likelihood"]
+        beside = list(table.columns)
+        named = {name: kind_of(name, beside).name for name in beside}
+        shares, chances = ([name for name in beside if named[name] == kind] for kind in ("share", "likelihood"))
         base = base_of(table.columns)
         for row in rows:
             row |= {name: None for name, value in row.items() if value is pd.NA}

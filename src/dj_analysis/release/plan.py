@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 
@@ -130,6 +131,19 @@ def what_differs(basis: Basis, planned: Basis) -> str:
     Compared are the questions, the people and their answers, the weights, the units and the categories; sums by finest unit
     where the result parted people, totals where it did not.
     """
+    if basis in _SAME and planned in _SAME[basis]:
+        return ""
+    word = _what_differs(basis, planned)
+    if not word:
+        _SAME.setdefault(basis, WeakSet()).add(planned)
+    return word
+
+
+#: What was counted → plans it was found to agree with: a report protects a dozen results that rest on the same sums.
+_SAME: WeakKeyDictionary[Basis, WeakSet[Basis]] = WeakKeyDictionary()
+
+
+def _what_differs(basis: Basis, planned: Basis) -> str:
     if basis.values != planned.values:
         return "数值 (the values)"
     if basis.spec.codebook.version != planned.spec.codebook.version:

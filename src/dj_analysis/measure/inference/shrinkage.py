@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from ...errors import UsageError, unknown
-from ...result import Result
+from ...result import Result, keys_of
 from ...spec import reasons
 from ...spec.settings import FLOOR
 from ..scores import KEYS, Scores, inherited, joined
@@ -250,7 +250,7 @@ def shrunken(
 def left_out(table: pd.DataFrame, scores: Result, leave_out: Collection[tuple[str, str]]) -> pd.Series:
     """Flag rows of a score table with too few persons or under suppression; no statistic uses them."""
     suppressed = set(leave_out).union(*scores.withheld.values())
-    rows = pd.Series(list(zip(table["level"], table["unit"], strict=True)), index=table.index, dtype=object)
+    rows = pd.Series(keys_of(table, "level", "unit"), index=table.index, dtype=object)
     small = table["n"] < max(scores.spec.min_group, FLOOR) if scores.about == "persons" else False
     return rows.isin(suppressed) | small
 

@@ -81,7 +81,7 @@ def match_corrections(values: pd.DataFrame, appeals: pd.DataFrame, place: str, p
                 matched.loc[row, "appeal"] = waiting[cell].pop(0).appeal
             else:
                 _note_unfounded(place, cell, rows.loc[[earlier, row]], appeals, problems)
-    corrected = set(matched["appeal"])
+    corrected = set(matched["appeal"].unique())
     for lost in granted[~granted["appeal"].isin(corrected)].itertuples():
         problems.add(
             f"obligations: {lost.appeal}", "granted_without_value", f"{lost.unit}, {lost.period}, {lost.code}",

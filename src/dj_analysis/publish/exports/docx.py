@@ -10,7 +10,16 @@ from ..blocks import Block
 from .document import Appearance, Document, side_by_side
 from .docx_flow import figure_width, flowing, table_style
 from .docx_page import STYLES, TEXT_WIDTH, prepare, sizes_in
-from .docx_parts import add_border, off_grid, paragraph, repeat_header, set_cell_widths, three_lines, write_text
+from .docx_parts import (
+    add_border,
+    off_grid,
+    paragraph,
+    repeat_header,
+    set_cell_widths,
+    style_id,
+    three_lines,
+    write_text,
+)
 from .on_paper import on_paper
 from .packages import legible, repacked
 from .page_fit import half_points, opening_of, opening_scale
@@ -127,16 +136,15 @@ def _add_table(report: Any, block: Block, language: str, begins_page: bool) -> N
     three_lines(table, c["caption"])
     repeat_header(table)
     set_cell_widths(table, [column["width"] for column in columns], TEXT_WIDTH)
-    style = table_style(len(columns))
+    # Looked up once a table: python-docx looks through every style of the file at each use.
+    inner, head = (style_id(report, name) for name in (table_style(len(columns)), "Table Head"))
     labels = [[column["label"] for column in columns], *c["rows"]]
     grid = [list(row.cells) for row in table.rows] if len(labels) <= 1 else _cells(table, len(columns))
     for number, (cells, texts) in enumerate(zip(grid, labels, strict=True)):
         for cell, words, column in zip(cells, texts, columns, strict=True):
             inside = cell.paragraphs[0]
-            inside.style = report.styles[style]
+            inside._p.style = head if number == 0 else inner
             inside.alignment = None if column["kind"] == "text" else WD_ALIGN_PARAGRAPH.RIGHT
-            if number == 0:
-                inside.style = report.styles["Table Head"]
             write_text(inside, words)
     if c["note"]:
         write_text(paragraph(report, "Note"), c["note"])

@@ -46,6 +46,13 @@ def paragraph(report: Any, style: str) -> Any:
     return report.add_paragraph(style=style)
 
 
+def style_id(report: Any, style: str) -> str | None:
+    """Return what names a style of paragraphs inside the file; None for the default one, which is not named."""
+    from docx.enum.style import WD_STYLE_TYPE
+
+    return report.part.get_style_id(report.styles[style], WD_STYLE_TYPE.PARAGRAPH)
+
+
 def write_text(added: Any, words: str) -> None:
     """Write words into a paragraph as they are; line breaks stay, what XML cannot hold is left out."""
     if words:

@@ -102,12 +102,13 @@ def plot_heat(result: Drawable, *, level: str | None = None, ax: Axes | None = N
     spec = result.spec
     level = level or first_level(result)
     codes = [node.code for node in spec.codebook.dimensions]
-    form = "anchors" if "anchors" in set(result.table["form"]) else "full"
+    form = "anchors" if (result.table["form"] == "anchors").any() else "full"
     table = result.table[(result.table["form"] == form) & result.table["code"].isin(codes)]
     root = table[table["unit"] == "ALL"]
     table = pd.concat([root, table[(table["level"] == level) & (table["unit"] != "ALL")]])
-    units = list(dict.fromkeys(table["unit"]))[: MOST_ROWS + 1]
-    codes = [code for code in codes if code in set(table["code"])]
+    units = list(table["unit"].unique())[: MOST_ROWS + 1]
+    there = set(table["code"].unique())
+    codes = [code for code in codes if code in there]
     wide = table.pivot(index="unit", columns="code", values="score").reindex(index=units, columns=codes).astype(float)
     ax = ax or new_axes(height=1.4 + 0.26 * len(units))
     sns.heatmap(
