@@ -501,7 +501,7 @@ def notebook_of(cells: list[nbformat.NotebookNode]) -> nbformat.NotebookNode:
 
 
 def kernels_of(folder: Path) -> list[str]:
-    """The kernels that work in a folder of this workspace."""
+    """The kernels that work in a folder of this workspace: no other process does, and a forked one has the name of its parent."""
     found = []
     for process in Path("/proc").iterdir():
         try:
@@ -509,7 +509,7 @@ def kernels_of(folder: Path) -> list[str]:
                 found.append((process / "cmdline").read_text())
         except OSError:
             continue
-    return [line for line in found if "ipykernel" in line]
+    return found
 
 
 @pytest.fixture
@@ -553,6 +553,8 @@ def test_ctrl_c_in_a_report_leaves_no_kernel(slow_report: Path):
         "错误/error: 已中断;已有的文件未变,重新运行即可 (interrupted; what was there is unchanged: run it again)"
     ]
     assert not kernels_of(slow_report)
+    with pytest.raises(ProcessLookupError):  # nor anything else of the command
+        os.killpg(process.pid, 0)
     assert not list((slow_report / ".dj").glob("run-*"))
     assert not (slow_report / "reports").exists()
 

@@ -121,19 +121,23 @@ def _summed_in_threads(
 
     def of_thread() -> WaveSums:
         wave = start()
-        while not stopped.is_set():
-            with one_at_a_time:
-                block = next(blocks, None)
-            if block is None:
-                break
-            wave.add(block, columns, weight)
+        try:
+            while not stopped.is_set():
+                with one_at_a_time:
+                    block = next(blocks, None)
+                if block is None:
+                    break
+                wave.add(block, columns, weight)
+        except BaseException:
+            stopped.set()
+            raise
         return wave
 
     threads = min(pl.thread_pool_size(), MOST_THREADS)
     with ThreadPoolExecutor(threads) as pool:
         try:
             return [part.result() for part in [pool.submit(of_thread) for _ in range(threads)]]
-        except BaseException:  # also Ctrl+C: nobody waits for the rest of the wave
+        except BaseException:  # also Ctrl+C, which comes here: nobody waits for the rest of the wave
             stopped.set()
             raise
 
