@@ -337,7 +337,7 @@ def growth(place: Path, rows: int, count: int) -> list[str]:
     sizes = {rows // 10: "five levels", rows: "five levels", 6 * rows: "forty files"}
     lines, first = [], None
     for many, name in sizes.items():
-        path = place / f"rows{many}"
+        path = place / f"rows{many}.parquet"  # of forty files a folder
         if name == "forty files":
             path.mkdir()
             make_answers(path / "00.parquet", many // 40)
