@@ -3,10 +3,14 @@
 Usage: python make.py report | quick | test | lab | bench | lock
 """
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -24,6 +28,20 @@ def run(*command: object) -> None:
     done = subprocess.run([str(part) for part in command], cwd=ROOT)
     if done.returncode:
         sys.exit(done.returncode)
+
+
+@contextmanager
+def beside(*command: object) -> Iterator[None]:
+    """Run one command while others run; what it says is told at the end, and its failure is ours."""
+    print("$", *command, "&", flush=True)
+    told = [str(part) for part in command]
+    with subprocess.Popen(told, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            yield
+        finally:
+            print(process.communicate()[0], end="", flush=True)
+    if process.returncode:
+        sys.exit(process.returncode)
 
 
 def setup() -> None:
@@ -67,8 +85,8 @@ def test() -> None:
     """Lint, format, types, tests (architecture and notebooks among them)."""
     run(PYTHON, "-m", "ruff", "check", ".")
     run(PYTHON, "-m", "ruff", "format", "--check", ".")
-    run(PYTHON, "-m", "mypy")
-    run(PYTHON, "-m", "pytest", "-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder", "-rs")
+    with beside(PYTHON, "-m", "mypy"):
+        run(PYTHON, "-m", "pytest", "-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder", "-rs")
 
 
 def quick() -> None:
