@@ -51,9 +51,8 @@ def _batches(native: Any, names: list[str], rows: int) -> Iterator[pl.DataFrame]
         yield native.select(names)
     elif isinstance(native, pd.DataFrame):
         for first in range(0, len(native), rows):
-            yield pl.from_pandas(
-                native.iloc[first : first + rows][names], nan_to_null=False
-            )  # rows first: the rest is a copy
+            block = native.iloc[first : first + rows][names]  # rows first: choosing columns copies what there is
+            yield pl.from_pandas(block, nan_to_null=False)
     else:
         yield from _of_arrow(native, names, rows)
 

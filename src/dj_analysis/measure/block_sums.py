@@ -1,4 +1,4 @@
-"""Sums of a wave by unit from blocks of rows: how often each answer and score occurs, and other numbers in halves that add exactly.
+"""Sums of a wave by unit from blocks of rows: how often each answer occurs, and other numbers in parts that add exactly.
 
 Answers are few whole numbers: of a block it is enough to count, unit by unit, how often each occurs, and every statistic follows.
 All other numbers (scores of nodes, fractional answers, powers of respondents' weights) are split into a coarse and a fine part,
@@ -20,7 +20,7 @@ from typing import ClassVar
 import numpy as np
 from scipy import sparse
 
-#: A score is below 2⁷ and its p-th power below 2⁷ᵖ: 2²⁶ coarse halves add exactly in a float, and as many fine ones.
+#: A score is below 2⁷ and its p-th power below 2⁷ᵖ: 2²⁶ coarse parts add exactly in a float, and as many fine ones.
 _BITS, _BITS_OF_SCORE = 26, 7
 #: Number of parts of a number, without and with weights.
 _PARTS = {False: 2, True: 3}

@@ -409,18 +409,19 @@ def _response_table(level: str, sums: UnitSums, period: str, spec: Specification
 def _cell_table(levels: Sequence[str], sums: UnitSums, period: str, columns: Mapping[str, Any]) -> pd.DataFrame:
     """Return a row for every unit and cell; the columns are arrays of units × cells, or a word that holds for all rows."""
     units, cells = len(sums.units), len(sums.cells)
-    texts = {"period": period} | {name: of for name, of in columns.items() if isinstance(of, str)}
-    words = {name: _words([text]).repeat(units * cells) for name, text in texts.items()}
-    numbers = {name: of.ravel() for name, of in columns.items() if not isinstance(of, str)}
     by_cell = np.tile(np.arange(cells), units)
+    of_rows = {
+        name: _words([of]).repeat(units * cells) if isinstance(of, str) else of.ravel()
+        for name, of in {"period": period, **columns}.items()
+    }
     return pd.DataFrame(
         {
-            "period": words["period"],
+            "period": of_rows.pop("period"),
             "level": _words(levels).repeat(cells),
             "unit": _words(sums.units).repeat(cells),
             "form": _words([form for form, _ in sums.cells]).take(by_cell),
             "code": _words([code for _, code in sums.cells]).take(by_cell),
-            **{name: words[name] if isinstance(of, str) else numbers[name] for name, of in columns.items()},
+            **of_rows,
         },
         copy=False,
     )

@@ -233,9 +233,8 @@ class WaveSums:
             counts = self.counts[axis][:, 1 + list(self.scorers).index(key)] if axis in self.counts else np.zeros(0)
             return together([{"n": counts}], many, 1.0, alike=False)
         scorer, told = self.scorers[key], [self.totals[key].sums(axis)]
-        if key in self.occurrences and isinstance(
-            scorer, LeafScores
-        ):  # sums of whole steps are exact; they become points here
+        if key in self.occurrences and isinstance(scorer, LeafScores):
+            # Sums of whole steps are exact; they become points here.
             counted = self.occurrences[key].sums(axis)
             told = [{name: of * scorer.points ** POWERS.get(name, (0, 0))[1] for name, of in counted.items()}, *told]
         return together(told, many, self.scale, alike=not self.weighted)

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import DjError
+from .parameters import without_web_addresses
 
 START_SECONDS = 120
 #: A report holds large tables to its end: looking through them for garbage at every turn takes a tenth of its time.
@@ -92,7 +93,7 @@ def shared_imports() -> Iterator[None]:
     # OpenBLAS starts its threads when it is loaded; a process with such threads should not fork.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.disable()  # nothing of what is imported is garbage
-    with _without_web_grammar():
+    with without_web_addresses():
         for name in _BOTH:
             importlib.import_module(name)
     gc.enable()
@@ -182,23 +183,6 @@ def own_kernels(log: Path) -> Iterator[dict[str, Any]]:
                 if process is not None and process.poll() is None:
                     process.kill()
                     process.wait()
-
-
-@contextlib.contextmanager
-def _without_web_grammar() -> Iterator[None]:
-    """Let jsonschema do without an optional package that builds a grammar of web addresses for most of a second at import.
-
-    Notebooks are not checked for such addresses; who imports the package later has it.
-    """
-    name = "rfc3987_syntax"
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules[name]
 
 
 class _ForkedProcess:

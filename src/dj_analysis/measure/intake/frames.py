@@ -272,9 +272,8 @@ def _look_at(
     if RESPONDENT in roles:
         person, respondents = nw.col(roles[RESPONDENT]), frame.select(roles[RESPONDENT])
         repeated = {"rows": person.len(), "persons": person.n_unique()}
-    if (
-        repeated and respondents.implementation.is_polars()
-    ):  # of a lazy frame it takes four times as long and as much memory
+    if repeated and respondents.implementation.is_polars():
+        # By itself: inside a lazy query it takes four times as long and as much memory.
         counted = _told(frame, asked) | _told(collected(respondents, streaming=True), repeated)
     else:
         counted = _told(frame, asked | repeated)
