@@ -278,7 +278,7 @@ def test_enps_without_spread_has_no_interval():
     ("p", "d", "n"), [(0.4, 0.25, 10), (0.4, 0.25, 60), (0.6, 0.05, 100), (0.3, 0.3, 60), (0.2, 0.1, 100)]
 )
 def test_enps_intervals_hold_the_truth_at_the_stated_rate(rng, p, d, n):
-    from dj_analysis.judge.differences import _around_enps
+    from dj_analysis.judge.net_promoters import _around_enps
 
     draws = rng.multinomial(n, [p, 1 - p - d, d], size=2000) / n
     ranges = np.array([_around_enps(up, down, n) for up, _, down in draws])

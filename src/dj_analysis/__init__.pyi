@@ -12,10 +12,10 @@ from .judge.change import compare as compare
 from .judge.clusters import cluster as cluster
 from .judge.contrast import contrast as contrast
 from .judge.differences import differences as differences
-from .judge.differences import enps as enps
 from .judge.drivers import drivers as drivers
 from .judge.explain import explain as explain
 from .judge.multiple_choice import choices as choices
+from .judge.net_promoters import enps as enps
 from .judge.pairs import pair as pair
 from .judge.ranking import rank as rank
 from .judge.series import trend as trend

@@ -8,11 +8,12 @@ from .judge.calibration import calibrate
 from .judge.change_power import change_power, power_after
 from .judge.contributions import contributions
 from .judge.corrections import corrections
-from .judge.differences import differences, enps
+from .judge.differences import differences
 from .judge.drivers import asks_outcome
 from .judge.human_review import after_review
 from .judge.months_last import chance_guard, months_last
 from .judge.multiple_choice import choices_of_wave
+from .judge.net_promoters import enps
 from .judge.plane import plane
 from .judge.priorities import priority
 from .judge.reconciliation import reconciliation
