@@ -120,11 +120,16 @@ def tail(letters: bytes) -> bytes:
 
 
 def unescaped(content: bytes) -> bytes:
-    """Undo what JSON, Python, HTML and PDF strings do to text."""
+    """Undo what JSON, Python, HTML and PDF strings do to text; bytes that are no text stay as they are."""
     octal = re.sub(rb"\\([0-3][0-7]{2})", lambda found: bytes([int(found[1], 8)]), content)
-    text = octal.decode("utf-8", "replace")
-    text = re.sub(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))", lambda found: chr(int(found[1] or found[2], 16)), text)
-    return html.unescape(text.replace("\\n", "\n")).encode("utf-8", "replace")
+    text = octal.decode("utf-8", "surrogateescape")
+    text = re.sub(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))", lambda found: letter(found[1] or found[2]), text)
+    return html.unescape(text.replace("\\n", "\n")).encode("utf-8", "surrogateescape")
+
+
+def letter(number: str) -> str:
+    """Return the letter of a hexadecimal number; half of a pair of UTF-16 is no letter by itself."""
+    return "?" if 0xD800 <= (code := int(number, 16)) < 0xE000 else chr(code)
 
 
 def forms(text: str) -> set[bytes]:
@@ -143,22 +148,26 @@ def opened(content: bytes) -> tuple[bytes, ...]:
 ALPHABETS = (rb"[0-9.-]{9,}", rb"(?:[0-9.-]\0){9,}", rb"(?:\0[0-9.-]){9,}", rb"[0-9A-Fa-f]{16,}")
 
 
+def lies_in(view: bytes, needle: bytes) -> bool:
+    return needle in next((runs_in(view, letters) for letters in ALPHABETS if re.fullmatch(letters, needle)), view)
+
+
 @lru_cache(maxsize=1 << 16)
-def runs_in(view: bytes, letters: bytes) -> frozenset[bytes]:
-    """Every run of an alphabet; the same part of many files is read once."""
-    return frozenset(re.findall(letters, b"\0\0" + view + b"\0\0"))
+def runs_in(view: bytes, letters: bytes) -> bytes:
+    """Every run of an alphabet, once."""
+    return b"\0".join(set(re.findall(letters, b"\0\0" + view + b"\0\0")))
+
+
+@lru_cache(maxsize=1 << 17)
+def any_lies_in(view: bytes, needles: frozenset[bytes]) -> bool:
+    """Tell whether one of these lies in a view; the same part of many files is searched once."""
+    return any(lies_in(view, needle) for needle in needles)
 
 
 def found(content: bytes, marks: Mapping[str, Iterable[bytes]]) -> list[str]:
     """Return the names of the marks that lie anywhere in a file."""
-    parts = opened(content)
-    whole = b"\0\0".join(parts)
-    runs = {letters: b"\0".join(set().union(*(runs_in(one, letters) for one in parts))) for letters in ALPHABETS}
-
-    def lies_in(needle: bytes) -> bool:
-        return needle in next((runs[letters] for letters in ALPHABETS if re.fullmatch(letters, needle)), whole)
-
-    return [name for name, needles in marks.items() if any(map(lies_in, needles))]
+    sets = {name: frozenset(needles) for name, needles in marks.items()}
+    return [name for name, needles in sets.items() if any(any_lies_in(view, needles) for view in opened(content))]
 
 
 def drawn_text(content: bytes) -> Iterator[bytes]:
@@ -192,13 +201,19 @@ def sheets_in(content: bytes, known: set[tuple[float, ...]]) -> list[tuple[float
 
     The pixels of a colour bar are no writing: among their bytes, long runs of one value are letters by chance.
     """
-    told, content = [], IMAGE.sub(b"", content) if content.startswith(b"%PDF") else content
-    for view in opened(content):
-        text = view.replace(b"\0", b"").decode("utf-8", "ignore")  # digits of wide encodings become plain ones
-        for run in SHEET.findall(text):
-            numbers = [float(n) for n in (run if run.isdigit() else re.findall(r"\d+(?:\.\d+)?", run))]
-            told += [sheet for sheet in zip(*(numbers[i:] for i in range(len(CODES))), strict=False) if sheet in known]
-    return told
+    content = IMAGE.sub(b"", content) if content.startswith(b"%PDF") else content
+    return [sheet for view in opened(content) for sheet in rows_of_options(view) if sheet in known]
+
+
+@lru_cache(maxsize=1 << 16)
+def rows_of_options(view: bytes) -> list[tuple[float, ...]]:
+    """Return every row of as many options as there are questions; the same part of many files is read once."""
+    rows: list[tuple[float, ...]] = []
+    text = view.replace(b"\0", b"").decode("utf-8", "ignore")  # digits of wide encodings become plain ones
+    for run in SHEET.findall(text):
+        numbers = [float(n) for n in (run if run.isdigit() else re.findall(r"\d+(?:\.\d+)?", run))]
+        rows += zip(*(numbers[i:] for i in range(len(CODES))), strict=False)
+    return rows
 
 
 # --- What a reader sees: words, tables, figures -------------------------------------------------------------------
