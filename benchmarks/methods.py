@@ -58,7 +58,7 @@ def alpha_of(frame: pd.DataFrame) -> Work:
     items = frame[[f"q{i}" for i in range(10)]]
 
     def package() -> object:
-        found = moments_of(items.to_numpy()).covariances("listwise")
+        found = moments_of(items.to_numpy(), pairs=False).covariances("listwise")
         value = alpha(found.covariance)
         return feldt(value, found.n, 10)
 

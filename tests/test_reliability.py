@@ -215,6 +215,18 @@ def test_pairwise_correlations_have_the_variances_of_their_pair():
     np.testing.assert_allclose(found.covariance, x.cov(), atol=DIRECT)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_sums_of_complete_rows_alone_are_the_same_and_know_no_pairs(missing, weighted):
+    x = points(answers(missing=missing)).to_numpy()
+    weights = np.random.default_rng(4).integers(0, 3, len(x)).astype(float) if weighted else None
+    both = [moments_of(x, weights, pairs=pairs) for pairs in (True, False)]
+    for name in ("mean", "covariance", "correlation", "n", "effective"):
+        np.testing.assert_array_equal(*(getattr(one.covariances(), name) for one in both), strict=True)
+    with pytest.raises(UsageError, match="listwise alone"):
+        both[1].covariances("pairwise")
+
+
 def test_imputed_covariances_equal_pandas_where_medians_differ():
     x = points(answers(missing=0.3))
     x["a2"], x["a3"] = 100 - x["a2"] / 2, x["a3"] / 5

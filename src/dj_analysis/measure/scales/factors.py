@@ -345,14 +345,14 @@ def _of_survey(
         "form": asked_form,
         "scale": scale or codebook.index or ALL,
     }
-    return _moments(answers).covariances(missing, medians(answers)), keys, data.spec
+    return _moments(answers, pairs=missing != "listwise").covariances(missing, medians(answers)), keys, data.spec
 
 
-def _moments(answers: Answers) -> Moments:
+def _moments(answers: Answers, pairs: bool) -> Moments:
     names = tuple(item.code for item in answers.items)
-    total = moments_of(np.empty((0, len(names))), None if answers.weights is None else np.empty(0), names)
+    total = moments_of(np.empty((0, len(names))), None if answers.weights is None else np.empty(0), names, pairs=pairs)
     for _, x, w in answers.blocks():
-        total = total + moments_of(x, w, names)
+        total = total + moments_of(x, w, names, pairs=pairs)
     return total
 
 

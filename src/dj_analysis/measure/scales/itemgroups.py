@@ -175,7 +175,8 @@ def _moments(
     by_unit: dict[str, tuple[int, Moments]] = {}
     for unit, x, w in answers.blocks():
         complete = ~np.isnan(x).any(axis=1)
-        block = moments_of(x[complete], None if w is None else w[complete], [item.code for item in items])
+        codes = [item.code for item in items]
+        block = moments_of(x[complete], None if w is None else w[complete], codes, pairs=False)
         people, earlier = by_unit.get(unit, (0, None))
         by_unit[unit] = (people + len(x), block if earlier is None else earlier + block)
     return by_unit
@@ -183,7 +184,7 @@ def _moments(
 
 def _pooled(parts: Sequence[tuple[int, Moments]], structure: Mapping[str, tuple[Node, ...]]) -> tuple[int, Moments]:
     codes = [item.code for nodes in structure.values() for item in nodes]
-    people, total = 0, moments_of(np.empty((0, len(codes))), None, codes)
+    people, total = 0, moments_of(np.empty((0, len(codes))), None, codes, pairs=False)
     for count, moments in parts:
         people, total = people + count, total + moments
     return people, total

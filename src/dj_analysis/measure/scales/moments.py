@@ -74,7 +74,7 @@ class Moments:
         Over rows with every item answered: ``n``, ``w``, ``ww`` (numbers), ``x`` = Σwx (k), ``xx`` = Σwx_jx_k (k × k).
     pairs
         Over rows with items j and k answered, each k × k: ``n``, ``w``, ``ww``, ``x`` = Σwx_j, ``xx`` = Σwx_jx_k,
-        ``q`` = Σwx_j².
+        ``q`` = Σwx_j². Empty where only complete rows were summed; then only ``listwise`` can be asked.
     """
 
     items: tuple[str, ...]
@@ -106,6 +106,8 @@ class Moments:
         """
         if missing == "listwise":
             return self._listwise()
+        if missing in MISSING and not self.pairs:
+            raise UsageError(f"只有完整答卷的合计，不能按 {missing} (only complete rows were summed: listwise alone)")
         if missing == "pairwise":
             return self._pairwise()
         if missing == "median" and medians is not None:
@@ -164,7 +166,9 @@ def _flat(variance: np.ndarray, mean: np.ndarray, n: Any) -> np.ndarray:
     return variance <= np.maximum(1e-12, np.nan_to_num(mean) ** 2 * n * np.finfo(float).eps)
 
 
-def moments_of(x: np.ndarray, weights: np.ndarray | None = None, items: Sequence[str] = ()) -> Moments:
+def moments_of(
+    x: np.ndarray, weights: np.ndarray | None = None, items: Sequence[str] = (), *, pairs: bool = True
+) -> Moments:
     """Return the moments of a block of answers.
 
     Parameters
@@ -175,6 +179,8 @@ def moments_of(x: np.ndarray, weights: np.ndarray | None = None, items: Sequence
         Weights of the persons, >= 0; None for equal ones. Who has weight 0 is not counted.
     items
         Item codes; by default ``1``, ``2`` ….
+    pairs
+        Sum the answers to every two items as well; without, only ``listwise`` covariances can be had, in less time.
 
     Returns
     -------
@@ -183,23 +189,28 @@ def moments_of(x: np.ndarray, weights: np.ndarray | None = None, items: Sequence
     """
     x = np.asarray(x) if np.asarray(x).dtype == np.float32 else np.asarray(x, dtype=float)
     names = tuple(items) or tuple(str(j + 1) for j in range(x.shape[1]))
-    total = _block_sums(x[:0], None if weights is None else weights[:0], names)
+    total = _block_sums(x[:0], None if weights is None else weights[:0], names, pairs)
     for start in range(0, len(x), BLOCK):
         block, w = x[start : start + BLOCK], None
         if weights is not None:
             w = np.asarray(weights[start : start + BLOCK], float)
             block, w = block[w > 0], w[w > 0]
-        total = total + _block_sums(block, w, names)
+        total = total + _block_sums(block, w, names, pairs)
     return total
 
 
-def _block_sums(x: np.ndarray, w: np.ndarray | None, items: tuple[str, ...]) -> Moments:
+def _block_sums(x: np.ndarray, w: np.ndarray | None, items: tuple[str, ...], pairs: bool) -> Moments:
+    n = float(len(x))
+    people = np.array([n, n, n] if w is None else [n, w.sum(), (w**2).sum()])
     no_missing = not np.isnan(np.ones(len(x), x.dtype) @ x).any()
+    if not pairs:
+        rows = slice(None) if no_missing else ~np.isnan(x @ np.ones(x.shape[1], x.dtype))
+        asked = x[rows]
+        exact = _narrow(asked) if w is None else asked.astype(float, copy=False)
+        return Moments(items, people, _complete(exact, None if w is None else w[rows]), {})
     answered = None if no_missing else x == x
     filled = x if answered is None else np.where(answered, x, x.dtype.type(0))
     filled = _narrow(filled) if w is None else filled.astype(float, copy=False)
-    n = float(len(x))
-    people = np.array([n, n, n] if w is None else [n, w.sum(), (w**2).sum()])
     rows = slice(None) if answered is None else answered.all(axis=1)
     complete = _complete(filled[rows], None if w is None else w[rows])
     return Moments(items, people, complete, _full_pairs(complete) if answered is None else _pairs(filled, answered, w))
