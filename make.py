@@ -83,6 +83,9 @@ def report() -> None:
 
 def test() -> None:
     """Lint, format, types, tests (architecture and notebooks among them)."""
+    os.environ.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # a hundred processes of the tests import the package: it is compiled once
     run(PYTHON, "-m", "ruff", "check", ".")
     run(PYTHON, "-m", "ruff", "format", "--check", ".")
     with beside(PYTHON, "-m", "mypy"):

@@ -42,6 +42,14 @@ LONG = (
 )  # fmt: skip
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Import notebooks as the package does, before a module of tests does it with a grammar of web addresses, in a second."""
+    from dj_analysis.publish.parameters import without_web_addresses
+
+    with without_web_addresses():
+        import nbformat  # noqa: F401
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the long modules first, mark the tests of the quick ones.
 

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import nbformat.v4 as v4
 import numpy as np
 import pandas as pd
 
 import dj_analysis as dj
+from dj_analysis.publish.parameters import without_web_addresses
+
+with without_web_addresses():
+    import nbformat
+    import nbformat.v4 as v4
 
 PERIOD = "2026Q3"
 ITEMS = ("Q1", "Q2", "Q3", "Q4")
