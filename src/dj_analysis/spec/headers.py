@@ -64,6 +64,16 @@ def with_header(grid: Grid, place: str, problems: Problems) -> Headed | None:
     return Headed(frame, (*grid.notices, *notices), named)
 
 
+def plain_header(rows: list[list[str]]) -> list[str] | None:
+    """Return the names of the first of these rows where it is the header, without gaps, of rows of as many cells; else None."""
+    if not rows or not rows[0] or not all(rows[0]) or any(row and len(row) != len(rows[0]) for row in rows):
+        return None
+    filled = [row for row in rows if any(row)]
+    top, notices = _first_row(rows, "")
+    header, wordings, below = _header_rows(filled, 0)
+    return header if top == 0 and below == 1 and not notices and not wordings and all(header) else None
+
+
 def _frame_of(rows: list[list[str]], index: list[int], width: int) -> pd.DataFrame:
     """Return rows of text as a frame with numbered columns, made column by column: pandas takes rows apart cell by cell."""
     columns = zip(*rows, strict=True) if rows else ((),) * width

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -17,14 +16,15 @@ from ..file_access import is_lock, open_books, open_notice, refusal
 from .expected import check_expected
 from .filekinds import WORKBOOKS, file_kind, note_kind
 from .grid import many_rows
-from .headers import check_columns, with_header, without_totals
+from .headers import Headed, check_columns, with_header, without_totals
 from .periods import ALLOWED, bound, is_period
+from .plain_tables import read_plain
 from .platforms import exported
 from .schemas import Schema
 from .settings import Settings, Source
 from .statfiles import as_text as as_text
 from .statfiles import read_labelled, read_parquet
-from .textfiles import read_delimited
+from .textfiles import delimited_text, records_of
 from .workbooks import read_workbook
 
 SUFFIXES = (".csv", ".txt", ".tsv", *WORKBOOKS, ".parquet", ".sav", ".zsav", ".dta")
@@ -394,13 +394,26 @@ def _read(path: Path, place: str, sheet: str, problems: Problems) -> Table | Non
         return None if frame is None else Table(frame, place, notices)
     if kind not in ("workbook", "text"):
         return None
-    before = len(problems)
-    read = read_delimited if kind == "text" else partial(read_workbook, sheet=sheet)
-    with many_rows():
-        grid = read(path, place=place, problems=problems)
-        headed = with_header(grid, place, problems) if grid is not None and len(problems) == before else None
-        del grid
+    headed = _headed_text(path, place, problems) if kind == "text" else _headed_sheet(path, place, sheet, problems)
     return None if headed is None else Table(headed.frame, place, (*notices, *headed.notices), wordings=headed.wordings)
+
+
+def _headed_text(path: Path, place: str, problems: Problems) -> Headed | None:
+    before, read = len(problems), delimited_text(path, place, problems)
+    if read is None:
+        return None
+    if (plain := read_plain(read.text, read.separator)) is not None:
+        return replace(plain, notices=read.notices)
+    with many_rows():
+        grid = records_of(read, place, problems)
+        return with_header(grid, place, problems) if grid is not None and len(problems) == before else None
+
+
+def _headed_sheet(path: Path, place: str, sheet: str, problems: Problems) -> Headed | None:
+    before = len(problems)
+    with many_rows():
+        grid = read_workbook(path, place, sheet, problems)
+        return with_header(grid, place, problems) if grid is not None and len(problems) == before else None
 
 
 def _read_sql(source: Source, name: str, problems: Problems) -> Table | None:

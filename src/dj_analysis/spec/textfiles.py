@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Problems
@@ -25,8 +26,23 @@ _BOMS = (
 )
 
 
+@dataclass(frozen=True)
+class Delimited:
+    """The text of a delimited file, with its separator and what was noticed."""
+
+    text: str
+    separator: str
+    notices: tuple[str, ...] = ()
+
+
 def read_delimited(path: Path, place: str, problems: Problems) -> Grid | None:
     """Read a delimited text file; what is wrong with it goes into ``problems``."""
+    read = delimited_text(path, place, problems)
+    return None if read is None else records_of(read, place, problems)
+
+
+def delimited_text(path: Path, place: str, problems: Problems) -> Delimited | None:
+    """Return the text of a delimited file and its separator; what is wrong with it goes into ``problems``."""
     raw = path.read_bytes()
     encoding = encoding_of(raw)
     if not encoding:
@@ -41,14 +57,19 @@ def read_delimited(path: Path, place: str, problems: Problems) -> Grid | None:
         return None
     notices = (f"{place}: 按 Big5 读入 (read as Big5)",) if encoding == "big5hkscs" else ()
     separator, text = separator_of(text)
+    return Delimited(text, separator, notices)
+
+
+def records_of(read: Delimited, place: str, problems: Problems) -> Grid | None:
+    """Return the records of a text as rows of cells; what is wrong with them goes into ``problems``."""
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+        rows = list(csv.reader(io.StringIO(read.text, newline=""), delimiter=read.separator, strict=True))
     except csv.Error as error:
         problems.add(place, "unreadable", error, "CSV", "重新导出 (export it again)")
         return None
     rows = [list(map(str.strip, row)) for row in rows]
-    _check_lengths(rows, text, place, problems)
-    return Grid(rows, notices)
+    _check_lengths(rows, read.text, place, problems)
+    return Grid(rows, read.notices)
 
 
 def encoding_of(raw: bytes) -> str:
