@@ -64,7 +64,7 @@ def with_header(grid: Grid, place: str, problems: Problems) -> Headed | None:
     return Headed(frame, (*grid.notices, *notices), named)
 
 
-def plain_header(rows: list[list[str]]) -> list[str] | None:
+def header_at_top(rows: list[list[str]]) -> list[str] | None:
     """Return the names of the first of these rows where it is the header, without gaps, of rows of as many cells; else None."""
     if not rows or not rows[0] or not all(rows[0]) or any(row and len(row) != len(rows[0]) for row in rows):
         return None

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .headers import Headed, plain_header
+from .headers import Headed, header_at_top
 
 #: Records in which the header is looked for.
 _FIRST = 200
@@ -39,7 +39,7 @@ def read_plain(text: str, separator: str) -> Headed | None:
         ]
     except csv.Error:
         return None
-    header = plain_header(first)
+    header = header_at_top(first)
     if header is None or not _quoted_whole(text, separator):
         return None
     table = _columns(text, separator, len(header))
