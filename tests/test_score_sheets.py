@@ -156,7 +156,7 @@ def test_what_is_planted_in_the_demo_is_found_and_nothing_where_nothing_is(tmp_p
     found = {}
     for planted in (True, False):
         company = dj.make_company(employees=400, branches=30, quarters=2, seed=4, planted=planted)
-        ws = dj.open_workspace(company.write(tmp_path / str(planted)))
+        ws = dj.open_workspace(company.write(tmp_path / str(planted), closed=False))
         inspection, bids = (
             {period: dj.rate(ws.ratings(period), rubric=rubric, seed=1) for period in company.periods
              if rubric in ws.ratings(period).rubrics}
