@@ -20,6 +20,7 @@ from dj_analysis.publish.exports.html import to_html
 from dj_analysis.publish.exports.page_fit import STEPS, opening_scale
 from dj_analysis.publish.exports.pdf import to_pdf
 from dj_analysis.publish.exports.pptx import to_pptx
+from dj_analysis.publish.plots import common
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +142,22 @@ def test_the_waterfall_ends_at_the_change_and_names_what_moved_it_most(folder):
     n = int(now.at("ALL", "INDEX").n)
     safe = dj.protect(parts, ws.release_plan("2026Q3"))
     assert dj.figure(dj.plot_contributions, safe).content["note"] == f"注：{n}人；数据来源：员工调查 2026Q2、2026Q3。"
+
+
+@pytest.mark.parametrize(
+    ("label", "drawn"),
+    [
+        ("Rosters published earlier", "Rosters published\nearlier"),
+        ("Pay", "Pay"),
+        ("", ""),
+        ("排班提前公布", "排班提前公布"),
+        ("One two three four five six seven eight", "One two three four\nfive six seven eig…"),
+        ("Incomprehensibilities galore", "Incomprehensibilit…\ngalore"),
+    ],
+)
+def test_a_long_name_of_several_words_has_two_lines_in_a_narrow_figure(label, drawn):
+    before = common._width.set(common.PAGE_WIDTH / 2)
+    try:
+        assert common.in_two_lines(label) == drawn
+    finally:
+        common._width.reset(before)

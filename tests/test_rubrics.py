@@ -141,7 +141,9 @@ def test_what_was_rated_in_the_months_before(tmp_path):
 
 @pytest.mark.parametrize("branches", [2, pytest.param(5, marks=pytest.mark.everything), 9])
 def test_a_small_company_has_sheets_too(tmp_path, branches):
-    ws = dj.open_workspace(make_company(employees=200, branches=branches, quarters=1).write(tmp_path / "demo", closed=False))
+    ws = dj.open_workspace(
+        make_company(employees=200, branches=branches, quarters=1).write(tmp_path / "demo", closed=False)
+    )
     assert len(ws.check().table) == 0
     rated = ws.rated("2026-09")
     assert [rubric for rubric, _ in rated if rubric in ("KP", "JB")] == ["KP", "JB", "JB"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import theme
 from ..wording import say
-from .common import MOST_ROWS, Drawable, caption, new_axes, period_label, shortened, themed
+from .common import MOST_ROWS, Drawable, caption, in_two_lines, new_axes, period_label, themed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,7 @@ def plot_choices(result: Drawable, *, unit: str = "ALL", ax: Axes | None = None)
     else:
         ax.barh(y, values, height=0.6, color=theme.ACCENT, xerr=np.nan_to_num(error), ecolor=theme.INK, capsize=2.5)
         ax.set_xlim(0, min(100, 1.1 * float((values + error[1]).max())) if len(shown) else 100)
-    ax.set_yticks(y, [shortened(spec.code_label(code)) for code in shown["code"]])
+    ax.set_yticks(y, [in_two_lines(spec.code_label(code)) for code in shown["code"]])
     ax.grid(axis="y", visible=False)
     ax.set_xlabel(say(spec.language, "axis_mean_place" if ranked else "axis_people"))
     question = spec.code_label(str(table["parent"].iloc[0])) if len(table) else ""

@@ -121,13 +121,23 @@ def period_label(result: Drawable) -> str:
 
 def shortened(label: str, most: int = 26) -> str:
     """Cut a long name so that the figure keeps its room; the table beside it has the whole name."""
-    width = 0
-    most = most if _width.get() >= PAGE_WIDTH else round(0.6 * most)
+    width, most = 0, _letters(most)
     for i, character in enumerate(label):
         width += 2 if ord(character) > 0x2E7F else 1
         if width > most:
             return label[:i] + "…"
     return label
+
+
+def in_two_lines(label: str, most: int = 30) -> str:
+    """Break a long name of several words once, for figures of few rows; what is too long even so is cut."""
+    lines = textwrap.wrap(label, _letters(most), break_long_words=False)
+    return "\n".join(shortened(line, most) for line in (lines[0], " ".join(lines[1:])) if line) if lines else label
+
+
+def _letters(most: int) -> int:
+    """Return for how many narrow letters a label has room: fewer in a figure that is not as wide as the page."""
+    return most if _width.get() >= PAGE_WIDTH else round(0.6 * most)
 
 
 def _check_drawable(plot: str, result: Any, options: dict[str, Any], needs: Sequence[str], made_by: str) -> None:

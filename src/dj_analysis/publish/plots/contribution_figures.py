@@ -13,7 +13,7 @@ from ...spec.units import ALL
 from .. import theme
 from ..sentences import moved
 from ..wording import say
-from .common import Drawable, caption, new_axes, shortened, themed
+from .common import Drawable, caption, in_two_lines, new_axes, themed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,7 @@ def plot_contributions(result: Drawable, *, unit: str = ALL, ax: Axes | None = N
         "contribution", kind="stable", key=lambda told: told.round(9)
     )
     left = float(table.loc[table["part"] == "left_of_dimensions", "contribution"].sum())
-    names = [shortened(spec.code_label(str(code))) for code in parts["code"]]
+    names = [in_two_lines(spec.code_label(str(code))) for code in parts["code"]]
     sizes = parts["contribution"].astype(float).tolist()
     if abs(left) >= TOLD:
         names, sizes = [*names, say(language, "contributions_left")], [*sizes, left]

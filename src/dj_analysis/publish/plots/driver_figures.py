@@ -10,7 +10,7 @@ from ...release.protect import Protected
 from ...spec.units import ALL
 from .. import theme
 from ..wording import say
-from .common import Drawable, caption, new_axes, period_label, shortened, themed
+from .common import Drawable, caption, in_two_lines, new_axes, period_label, themed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ def plot_drivers(result: Drawable, *, unit: str = ALL, ax: Axes | None = None) -
     ax.errorbar(
         share, y, xerr=error, fmt="o", ms=4.5, color=theme.ACCENT, ecolor=theme.MUTED, elinewidth=1.4, capsize=2.5
     )
-    ax.set_yticks(y, [shortened(spec.code_label(code)) for code in shown["code"]])
+    ax.set_yticks(y, [in_two_lines(spec.code_label(code)) for code in shown["code"]])
     ax.set_xlim(0, max([10.0, *(high + 3)]) if len(shown) else 100)
     ax.grid(axis="y", visible=False)
     people = int(shown["n"].iloc[0]) if len(shown) else 0
