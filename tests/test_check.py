@@ -17,7 +17,7 @@ import xlsxwriter
 import dj_analysis as dj
 from dj_analysis.cli import main
 from dj_analysis.errors import DjError
-from dj_analysis.folder import check_folder, hints
+from dj_analysis.folder import check_folder, check_with_hints
 
 Files = dict[str, str | bytes]
 
@@ -388,5 +388,5 @@ def test_craft_hints_stop_nothing(tmp_path: Path, write_workspace):
     edit("codebook.csv", "直接上级会认真听取我的意见。", "难道直接上级会听取我的意见并且帮助我?")(files)
     folder = write_workspace(tmp_path, files)
     assert check_folder(folder).table.empty
-    told = {hint.split(":")[0] for hint in hints(folder)}
+    told = {hint.split(":")[0] for hint in check_with_hints(folder)[1]}
     assert told == {"[two_in_one] 1 题/questions", "[leading] 1 题/questions"}

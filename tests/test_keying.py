@@ -14,7 +14,7 @@ from trials import trials
 
 import dj_analysis as dj
 from dj_analysis import methods
-from dj_analysis.folder import hints
+from dj_analysis.folder import check_with_hints
 from dj_analysis.measure.scales.keying import against_others
 from dj_analysis.proposal import propose_workspace
 from dj_analysis.spec.codebook import Codebook
@@ -117,11 +117,11 @@ def test_dj_new_and_dj_check_name_it_with_its_wording(tmp_path: Path) -> None:
     assert len(told) == 1
     assert "我对b满意" in told[0]
     assert "我对b满意" in (tmp_path / "office" / "PROPOSAL.md").read_text(encoding="utf-8").split("说明")[1]
-    assert [hint for hint in hints(tmp_path / "office") if "我对b满意" in hint]
+    assert [hint for hint in check_with_hints(tmp_path / "office")[1] if "我对b满意" in hint]
 
 
 def test_hints_are_one_line_a_kind(tmp_path: Path) -> None:
     propose_workspace(tmp_path / "office", export(tmp_path, ""))
-    kinds = [hint.split("]")[0] for hint in hints(tmp_path / "office")]
+    kinds = [hint.split("]")[0] for hint in check_with_hints(tmp_path / "office")[1]]
     assert kinds
     assert len(kinds) == len(set(kinds))

@@ -27,7 +27,7 @@ from dj_analysis import file_access
 from dj_analysis.audit import audit_workspace
 from dj_analysis.cli import main
 from dj_analysis.errors import AccessError, DataError, DjError, DjWarning, Problems
-from dj_analysis.folder import check_folder, hints
+from dj_analysis.folder import check_folder, check_with_hints
 from dj_analysis.publish import notebooks
 from dj_analysis.record import Record
 
@@ -320,7 +320,7 @@ def opened_book(tmp_path: Path) -> Path:
 
 def test_a_book_open_in_excel_is_read_as_last_saved_and_that_is_told(opened_book: Path, monkeypatch, capsys):
     assert check_folder(opened_book).table.empty
-    assert [hint.split(" ")[0] for hint in hints(opened_book)][:2] == ["units.csv", f"{PERIOD}.xlsx"]
+    assert [hint.split(" ")[0] for hint in check_with_hints(opened_book)[1]][:2] == ["units.csv", f"{PERIOD}.xlsx"]
     with pytest.warns(DjWarning, match=r"units.csv 正在其他程序中打开"):
         ws = dj.open_workspace(opened_book)
     assert ws.periods == [PERIOD]
@@ -461,7 +461,7 @@ def test_a_first_run_that_fails_has_nothing_to_tell_of(tmp_path: Path, monkeypat
 COMMANDS = {
     "new": "dj_analysis.proposal.propose_workspace",
     "add": "dj_analysis.proposal.add_wave",
-    "check": "dj_analysis.folder.check_folder",
+    "check": "dj_analysis.folder.check_with_hints",
     "report": "dj_analysis.workspace.run_report",
     "close": "dj_analysis.workspace.open_workspace",
     "withdraw": "dj_analysis.workspace.open_workspace",

@@ -309,11 +309,11 @@ def check(folder: Folder) -> None:
 
     例/example: dj check demo
     """
-    from .folder import check_folder, hints
+    from .folder import check_with_hints
 
-    problems = check_folder(folder)
+    problems, hints = check_with_hints(folder)
     _print_problems(problems)
-    for hint in hints(folder):
+    for hint in hints:
         print(f"提示/hint: {hint}")
     if problems:
         raise typer.Exit(1)

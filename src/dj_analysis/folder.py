@@ -35,8 +35,19 @@ def check_folder(folder: str | Path) -> Problems:
 
     What is wrong with one file does not hide what is wrong with the next: each is checked against what could be read.
     """
+    return check_with_hints(folder)[0]
+
+
+def check_with_hints(folder: str | Path) -> tuple[Problems, list[str]]:
+    """Return every problem of a workspace, as :func:`check_folder`, and what does not stop anything, a line a kind.
+
+    Hints tell of books open elsewhere, questions asked badly, and those that run against the others: of the latest wave, where
+    nothing is wrong with it and the declarations.
+    """
     folder, problems = Path(folder).resolve(), Problems()
     settings, spec = declarations(folder, problems)
+    sound, latest = not problems, max(wave_files(folder), key=lambda period: parse(period).end, default="")
+    hints = _hints_of_declarations(folder, spec)
     problems.extend(open_questions(spec))
     periods = set(wave_files(folder))
     if "responses" in settings.tables and (settings.tables["responses"].path or settings.tables["responses"].sql):
@@ -55,7 +66,10 @@ def check_folder(folder: str | Path) -> Problems:
             problems.add(
                 f"responses/{period}", "two_files", ", ".join(twins), "一期一个文件", "留下一个 (keep one of them)"
             )
-        read_wave(settings, spec, period, problems)
+        before = len(problems)
+        survey = read_wave(settings, spec, period, problems)
+        if period == latest and sound and survey is not None and len(problems) == before:
+            hints += keying_hints(survey)
     load_values(settings, spec, excluded_units(settings, Problems()), problems)
     load_teams(settings, spec, problems)
     load_ratings(settings, spec, problems)
@@ -65,7 +79,7 @@ def check_folder(folder: str | Path) -> Problems:
         Store(folder / ".dj").check_key()
     except DjError as error:
         problems.extend(error.problems)
-    return problems
+    return problems, hints
 
 
 def open_questions(spec: Specification) -> Problems:
@@ -100,14 +114,8 @@ def questions_of_indicators(spec: Specification) -> Problems:
 _CODES_SHOWN = 8
 
 
-def hints(folder: str | Path) -> list[str]:
-    """Return what does not stop anything, one line a kind: books open elsewhere, questions asked badly, and those keyed against
-    the others.
-
-    Answers are read for the latest wave only, and where nothing is wrong with it and the declarations.
-    """
-    folder, problems = Path(folder).resolve(), Problems()
-    settings, spec = declarations(folder, problems)
+def _hints_of_declarations(folder: Path, spec: Specification) -> list[str]:
+    """Tell which books are open elsewhere, and which questions are asked badly."""
     kinds: dict[tuple[str, str, str], list[str]] = {}
     for warning in spec.codebook.warnings:
         kinds.setdefault((warning.rule, warning.allowed, warning.advice), []).append(warning.place)
@@ -117,9 +125,7 @@ def hints(folder: str | Path) -> list[str]:
         lines.append(
             f"[{rule}] {len(codes)} 题/questions: {', '.join(codes[:_CODES_SHOWN])}{more}; {allowed}; {advice}"
         )
-    waves = sorted(wave_files(settings.folder), key=lambda period: parse(period).end)
-    survey = read_wave(settings, spec, waves[-1], problems) if waves and not problems else None
-    return lines + (keying_hints(survey) if survey is not None and not problems else [])
+    return lines
 
 
 def keying_hints(survey: Survey) -> list[str]:
