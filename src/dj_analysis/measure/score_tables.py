@@ -1,0 +1,195 @@
+"""Tables of scores, shares and participation by unit, filled some units at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..spec import reasons
+from ..spec.specification import Specification
+from .crossnames import is_cross
+from .inference import uncertainty
+from .inference.scorelimits import PersonLaw, person_law, wider_limits
+from .scores import joined
+from .unitsums import Cell, UnitSums, independent_squares
+
+#: Units that are computed at once: some thirty arrays of them × cells take memory that is used again for the next.
+UNITS_AT_ONCE = 1000
+
+Groups = Mapping[str, Sequence[str]]  # unit of a level → the finest units it holds
+Columns = Mapping[str, np.ndarray]  # arrays of units × cells
+
+
+@dataclass(frozen=True)
+class LevelTables:
+    """Tables of the units of several levels of one axis, level by level: a row a unit and cell, of participation a row a unit."""
+
+    scores: pd.DataFrame
+    shares: pd.DataFrame
+    response: pd.DataFrame
+
+
+def level_tables(levels: Mapping[str, Groups], sums: UnitSums, period: str, spec: Specification) -> LevelTables:
+    """Sum up the units of each level and compute their tables.
+
+    Parameters
+    ----------
+    levels
+        Level → its units, with the finest units each holds.
+    sums
+        By finest unit of their axis.
+    """
+    law, many = person_law(sums.sums), sum(len(groups) for groups in levels.values())
+    cut = spec.bands["low_answers"].of
+    indexes = [j for j, (_, code) in enumerate(sums.cells) if code == spec.codebook.index and cut is not None]
+    of_favourable, of_below = many * len(sums.cells), many * len(indexes)
+    scores: dict[str, np.ndarray] = {}
+    shares: dict[str, np.ndarray] = {}
+    persons, done = np.empty(many), 0
+    for block in _blocks(levels, sums):
+        _fill(scores, of_favourable, done * len(sums.cells), _scores(block, law))
+        _fill(shares, of_favourable + of_below, done * len(sums.cells), _favourable(block, spec))
+        if cut is not None and indexes:
+            _fill(shares, of_favourable + of_below, of_favourable + done * len(indexes), _below(block, indexes, cut))
+        persons[done : done + len(block.units)] = block.persons
+        done += len(block.units)
+    keys = _keys(levels, sums.cells, period)
+    below_keys = _keys(levels, [sums.cells[j] for j in indexes], period)
+    return LevelTables(
+        _score_table(keys, scores),
+        _share_table(keys, below_keys, shares),
+        _response_table(levels, persons, period, spec),
+    )
+
+
+def _blocks(levels: Mapping[str, Groups], sums: UnitSums) -> Iterator[UnitSums]:
+    """Yield the sums of the units in turn, some at a time; a level without units yields an empty block."""
+    for groups in levels.values():
+        units = list(groups.items())
+        for first in range(0, max(len(units), 1), UNITS_AT_ONCE):
+            yield sums.rolled_up(dict(units[first : first + UNITS_AT_ONCE]))
+
+
+def _fill(columns: dict[str, np.ndarray], rows: int, begin: int, block: Columns) -> None:
+    """Write the values of a block into columns of so many rows, which the first block makes."""
+    for name, values in block.items():
+        if name not in columns:
+            columns[name] = np.empty(rows, values.dtype)
+        columns[name][begin : begin + values.size] = values.ravel()
+
+
+def _scores(sums: UnitSums, law: PersonLaw) -> Columns:
+    estimates = uncertainty.means(sums.sums)
+    low, high = wider_limits(sums.sums, estimates, law)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        favourable = sums.sums["favourable"] / sums.sums["answers"]
+    reason = estimates.reason.copy()
+    answered = sums.persons[:, None] > 0
+    reason[(reason == reasons.NO_ANSWERS) & answered] = reasons.NOT_ENOUGH_ANSWERED
+    return {
+        "n": sums.sums["n"].astype(int), "score": estimates.mean, "sd": estimates.sd, "se": estimates.se, "df": estimates.df,
+        "skewness": estimates.skewness, "low": low, "high": high, "favourable": favourable, "reason": reason,
+    }  # fmt: skip
+
+
+def _favourable(sums: UnitSums, spec: Specification) -> Columns:
+    """Several answers of one person are not independent: the interval of a dimension counts persons, not answers."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = sums.sums["favourable"] / sums.sums["answers"]
+    effective = _effective(sums)
+    interval = uncertainty.shares_interval(np.nan_to_num(share * effective), effective)
+    return _shares(sums.sums["n"], share, spec.bands["favourable"].bands[0].point, interval)
+
+
+def _below(sums: UnitSums, indexes: Sequence[int], cut: float) -> Columns:
+    """A warning rests on the lower bound of the share below: it is exact."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = sums.sums["low"][:, indexes] / sums.sums["w"][:, indexes]
+    effective = _effective(sums)[:, indexes]
+    interval = uncertainty.exact_interval(np.nan_to_num(share * effective), effective)
+    return _shares(sums.sums["n"][:, indexes], share, cut, interval)
+
+
+def _effective(sums: UnitSums) -> np.ndarray:
+    """Return the effective number of persons, of which weighted shares are."""
+    w = sums.sums["w"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(w > 0, w**2 / independent_squares(sums.sums), 0)
+
+
+def _shares(n: np.ndarray, share: np.ndarray, cut: float, interval: tuple[np.ndarray, np.ndarray]) -> Columns:
+    low, high = interval
+    return {
+        "cut": np.full(share.shape, cut), "n": n.astype(int), "count": np.nan_to_num(share * n), "share": share,
+        "low": low, "high": high,
+    }  # fmt: skip
+
+
+def _keys(levels: Mapping[str, Groups], cells: Sequence[Cell], period: str) -> pd.DataFrame:
+    """Return the columns that name a row for every unit and cell."""
+    units = [len(groups) for groups in levels.values()]
+    of_cells = np.tile(np.arange(len(cells)), sum(units))
+    return pd.DataFrame(
+        {
+            "period": _words([period]).repeat(len(of_cells)),
+            "level": _words(levels).repeat([many * len(cells) for many in units]),
+            "unit": _words(chain.from_iterable(levels.values())).repeat(len(cells)),
+            "form": _words(form for form, _ in cells).take(of_cells),
+            "code": _words(code for _, code in cells).take(of_cells),
+        },
+        copy=False,
+    )
+
+
+def _score_table(keys: pd.DataFrame, columns: dict[str, np.ndarray]) -> pd.DataFrame:
+    reason = _words(columns.pop("reason"))
+    after = {name: columns.pop(name) for name in ("low", "high", "favourable")}
+    source = _words(["respondents"]).repeat(len(keys))
+    return _table(keys, {**columns, "se_source": source, **after, "reason": reason})
+
+
+def _share_table(keys: pd.DataFrame, below_keys: pd.DataFrame, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    statistic = _words(["favourable", "below"]).repeat([len(keys), len(below_keys)])
+    reason = _words(["", reasons.NO_ANSWERS]).take((columns["n"] == 0).astype(int))
+    keys = pd.concat([keys, below_keys], ignore_index=True)  # texts are not copied
+    return _table(keys, {"statistic": statistic, **columns, "reason": reason})
+
+
+def _table(keys: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a table of columns as they lie in memory; texts, which never change there, may be those of another table too."""
+    return pd.DataFrame({**{name: keys[name].array.copy() for name in keys}, **columns}, copy=False)
+
+
+def _response_table(
+    levels: Mapping[str, Groups], persons: np.ndarray, period: str, spec: Specification
+) -> pd.DataFrame:
+    tables, done = [], 0
+    for level, groups in levels.items():
+        tables.append(_response_rows(level, list(groups), persons[done : done + len(groups)], period, spec))
+        done += len(groups)
+    return joined(tables)
+
+
+def _response_rows(
+    level: str, units: Sequence[str], persons: np.ndarray, period: str, spec: Specification
+) -> pd.DataFrame:
+    unknown_heads = level in spec.group_names or is_cross(level)
+    head = [float("nan") if unknown_heads else spec.headcount(unit, period) for unit in units]
+    table = pd.DataFrame({"period": period, "level": level, "unit": units})
+    table["n"] = persons.astype(int)
+    table["headcount"] = np.array(head, dtype=float)
+    table["rate"] = np.where(table["headcount"] > 0, table["n"] / table["headcount"], np.nan)
+    table["reason"] = np.where(table["rate"].isna(), reasons.NO_HEADCOUNT, "").astype(object)
+    too_many = table["rate"] > 1
+    table.loc[too_many, ["reason", "rate"]] = [reasons.MORE_THAN_HEADCOUNT, np.nan]
+    return table
+
+
+def _words(texts: Iterable[str]) -> Any:
+    """Return texts as a column, which repeats much faster than one made of repeated texts."""
+    return pd.array(texts if isinstance(texts, np.ndarray) else list(texts), dtype="str")
