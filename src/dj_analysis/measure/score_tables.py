@@ -21,6 +21,9 @@ from .unitsums import Cell, UnitSums, independent_squares
 #: Units that are computed at once: some thirty arrays of them × cells take memory that is used again for the next.
 UNITS_AT_ONCE = 1000
 
+#: Rows of a stretch of texts that come again and again.
+STRETCH = 1 << 17
+
 Groups = Mapping[str, Sequence[str]]  # unit of a level → the finest units it holds
 Columns = Mapping[str, np.ndarray]  # arrays of units × cells
 
@@ -133,14 +136,13 @@ def _shares(n: np.ndarray, share: np.ndarray, cut: float, interval: tuple[np.nda
 def _keys(levels: Mapping[str, Groups], cells: Sequence[Cell], period: str) -> pd.DataFrame:
     """Return the columns that name a row for every unit and cell."""
     units = [len(groups) for groups in levels.values()]
-    of_cells = np.tile(np.arange(len(cells)), sum(units))
     return pd.DataFrame(
         {
-            "period": _words([period]).repeat(len(of_cells)),
+            "period": _over_and_over([period], sum(units) * len(cells)),
             "level": _words(levels).repeat([many * len(cells) for many in units]),
             "unit": _words(chain.from_iterable(levels.values())).repeat(len(cells)),
-            "form": _words(form for form, _ in cells).take(of_cells),
-            "code": _words(code for _, code in cells).take(of_cells),
+            "form": _over_and_over([form for form, _ in cells], sum(units)),
+            "code": _over_and_over([code for _, code in cells], sum(units)),
         },
         copy=False,
     )
@@ -149,12 +151,13 @@ def _keys(levels: Mapping[str, Groups], cells: Sequence[Cell], period: str) -> p
 def _score_table(keys: pd.DataFrame, columns: dict[str, np.ndarray]) -> pd.DataFrame:
     reason = _words(columns.pop("reason"))
     after = {name: columns.pop(name) for name in ("low", "high", "favourable")}
-    source = _words(["respondents"]).repeat(len(keys))
+    source = _over_and_over(["respondents"], len(keys))
     return _table(keys, {**columns, "se_source": source, **after, "reason": reason})
 
 
 def _share_table(keys: pd.DataFrame, below_keys: pd.DataFrame, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    statistic = _words(["favourable", "below"]).repeat([len(keys), len(below_keys)])
+    statistics = {"favourable": len(keys), "below": len(below_keys)}
+    statistic = _joined([_over_and_over([name], rows) for name, rows in statistics.items()])
     reason = _words(["", reasons.NO_ANSWERS]).take((columns["n"] == 0).astype(int))
     keys = pd.concat([keys, below_keys], ignore_index=True)  # texts are not copied
     return _table(keys, {"statistic": statistic, **columns, "reason": reason})
@@ -188,6 +191,19 @@ def _response_rows(
     too_many = table["rate"] > 1
     table.loc[too_many, ["reason", "rate"]] = [reasons.MORE_THAN_HEADCOUNT, np.nan]
     return table
+
+
+def _over_and_over(texts: Sequence[str], times: int) -> Any:
+    """Return texts as a column that says them so many times; it lies in memory as one stretch, which it refers to again and again."""
+    in_stretch = min(times, STRETCH // max(len(texts), 1) + 1)
+    stretch = _words(texts).take(np.tile(np.arange(len(texts)), in_stretch))
+    whole, rest = divmod(times, max(in_stretch, 1))
+    return _joined([*[stretch] * whole, stretch[: rest * len(texts)]])
+
+
+def _joined(texts: Sequence[Any]) -> Any:
+    """Return columns of texts one behind the other, where they lie."""
+    return pd.concat([pd.Series(column, copy=False) for column in texts], ignore_index=True).array
 
 
 def _words(texts: Iterable[str]) -> Any:
