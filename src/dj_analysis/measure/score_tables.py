@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -47,27 +47,45 @@ def level_tables(levels: Mapping[str, Groups], sums: UnitSums, period: str, spec
     sums
         By finest unit of their axis.
     """
-    law, many = person_law(sums.sums), sum(len(groups) for groups in levels.values())
-    cut = spec.bands["low_answers"].of
-    indexes = [j for j, (_, code) in enumerate(sums.cells) if code == spec.codebook.index and cut is not None]
-    of_favourable, of_below = many * len(sums.cells), many * len(indexes)
-    scores: dict[str, np.ndarray] = {}
-    shares: dict[str, np.ndarray] = {}
-    persons, done = np.empty(many), 0
+    law, cut = person_law(sums.sums), spec.bands["low_answers"].of
+    of_index = [j for j, (_, code) in enumerate(sums.cells) if code == spec.codebook.index]
+    indexes = of_index if cut is not None else []
+    units = sum(len(groups) for groups in levels.values())
+    scores, shares = _Rows(units * len(sums.cells)), _Rows(units * (len(sums.cells) + len(indexes)))
+    below, persons = [], []
     for block in _blocks(levels, sums):
-        _fill(scores, of_favourable, done * len(sums.cells), _scores(block, law))
-        _fill(shares, of_favourable + of_below, done * len(sums.cells), _favourable(block, spec))
+        scores.add(_scores(block, law))
+        shares.add(_favourable(block, spec))
         if cut is not None and indexes:
-            _fill(shares, of_favourable + of_below, of_favourable + done * len(indexes), _below(block, indexes, cut))
-        persons[done : done + len(block.units)] = block.persons
-        done += len(block.units)
+            below.append(_below(block, indexes, cut))
+        persons.append(block.persons)
+    for block_below in below:
+        shares.add(block_below)
     keys = _keys(levels, sums.cells, period)
     below_keys = _keys(levels, [sums.cells[j] for j in indexes], period)
     return LevelTables(
-        _score_table(keys, scores),
-        _share_table(keys, below_keys, shares),
-        _response_table(levels, persons, period, spec),
+        _score_table(keys, scores.columns),
+        _share_table(keys, below_keys, shares.columns),
+        _response_table(levels, np.concatenate(persons), period, spec),
     )
+
+
+@dataclass
+class _Rows:
+    """Columns of so many rows, filled from the top."""
+
+    many: int
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    filled: int = 0
+
+    def add(self, block: Columns) -> None:
+        """Write the next rows: units × cells, unit by unit."""
+        end = self.filled + next(iter(block.values())).size
+        for name, values in block.items():
+            if name not in self.columns:
+                self.columns[name] = np.empty(self.many, values.dtype)
+            self.columns[name][self.filled : end] = values.ravel()
+        self.filled = end
 
 
 def _blocks(levels: Mapping[str, Groups], sums: UnitSums) -> Iterator[UnitSums]:
@@ -76,14 +94,6 @@ def _blocks(levels: Mapping[str, Groups], sums: UnitSums) -> Iterator[UnitSums]:
         units = list(groups.items())
         for first in range(0, max(len(units), 1), UNITS_AT_ONCE):
             yield sums.rolled_up(dict(units[first : first + UNITS_AT_ONCE]))
-
-
-def _fill(columns: dict[str, np.ndarray], rows: int, begin: int, block: Columns) -> None:
-    """Write the values of a block into columns of so many rows, which the first block makes."""
-    for name, values in block.items():
-        if name not in columns:
-            columns[name] = np.empty(rows, values.dtype)
-        columns[name][begin : begin + values.size] = values.ravel()
 
 
 def _scores(sums: UnitSums, law: PersonLaw) -> Columns:
