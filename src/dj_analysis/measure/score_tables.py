@@ -70,6 +70,14 @@ def level_tables(levels: Mapping[str, Groups], sums: UnitSums, period: str, spec
     )
 
 
+def _blocks(levels: Mapping[str, Groups], sums: UnitSums) -> Iterator[UnitSums]:
+    """Yield the sums of all units in turn, some at a time, under running numbers; of no units an empty block."""
+    members = [held for groups in levels.values() for held in groups.values()]
+    for first in range(0, max(len(members), 1), UNITS_AT_ONCE):
+        some = members[first : first + UNITS_AT_ONCE]
+        yield sums.rolled_up({str(place): held for place, held in enumerate(some, first)})
+
+
 @dataclass
 class _Rows:
     """Columns of so many rows, filled from the top."""
@@ -86,14 +94,6 @@ class _Rows:
                 self.columns[name] = np.empty(self.many, values.dtype)
             self.columns[name][self.filled : end] = values.ravel()
         self.filled = end
-
-
-def _blocks(levels: Mapping[str, Groups], sums: UnitSums) -> Iterator[UnitSums]:
-    """Yield the sums of the units in turn, some at a time; a level without units yields an empty block."""
-    for groups in levels.values():
-        units = list(groups.items())
-        for first in range(0, max(len(units), 1), UNITS_AT_ONCE):
-            yield sums.rolled_up(dict(units[first : first + UNITS_AT_ONCE]))
 
 
 def _scores(sums: UnitSums, law: PersonLaw) -> Columns:
@@ -208,11 +208,13 @@ def _over_and_over(texts: Sequence[str], times: int) -> Any:
     in_stretch = min(times, STRETCH // max(len(texts), 1) + 1)
     stretch = _words(texts).take(np.tile(np.arange(len(texts)), in_stretch))
     whole, rest = divmod(times, max(in_stretch, 1))
-    return _joined([*[stretch] * whole, stretch[: rest * len(texts)]])
+    return _joined([*[stretch] * whole, *([stretch[: rest * len(texts)]] if rest else [])] or [stretch])
 
 
 def _joined(texts: Sequence[Any]) -> Any:
     """Return columns of texts one behind the other, where they lie."""
+    if len(texts) == 1:
+        return texts[0]
     return pd.concat([pd.Series(column, copy=False) for column in texts], ignore_index=True).array
 
 

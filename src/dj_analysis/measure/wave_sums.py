@@ -217,8 +217,8 @@ class WaveSums:
             else:
                 of_key["low"] = of_key["flagged"]
             for name in STATISTICS:
-                if name in of_key:
-                    sums[name][:, places] = of_key[name][:, None]
+                for j in places if name in of_key else ():
+                    sums[name][:, j] = of_key[name]
         for j, (form, code) in enumerate(cells):
             below = [] if code in leaves else [leaf.code for leaf in self.plan.trees[form].leaves_of(code)]
             for leaf in (leaf for leaf in below if leaf in leaves):
