@@ -16,6 +16,7 @@ from small import codebook_of, plain_table
 
 import dj_analysis as dj
 from dj_analysis.errors import UsageError
+from dj_analysis.measure import score_tables
 from dj_analysis.measure.scores import Scores
 from dj_analysis.measure.survey import Survey
 from dj_analysis.measure.survey_scores import unit_sums
@@ -189,6 +190,22 @@ def test_rolling_up_equals_summing_the_merged_unit(frame: pd.DataFrame, weight: 
     same_sums(merged.laid_out(direct.units, direct.cells), direct, exact=() if weight else INTEGER)
     renamed = sums.renamed({"B": "A"})
     same_sums(renamed, direct, exact=() if weight else INTEGER)
+
+
+@few
+@given(answers(), st.booleans(), st.integers(1, 3))
+def test_tables_do_not_depend_on_how_many_units_are_computed_at_once(frame: pd.DataFrame, weight: bool, many: int):
+    """To the last bit: of levels with a unit nobody is in, with few and many stretches of the same texts."""
+    survey = survey_of(frame, weight=weight)
+    whole = dj.score(survey, by=["city", "branch"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(score_tables, "UNITS_AT_ONCE", many)
+        patch.setattr(score_tables, "STRETCH", 2)
+        parted = dj.score(survey, by=["city", "branch"])
+    assert list(whole.table["level"].unique()) == ["company", "city", "branch"]
+    for one, other in ((whole, parted), (whole.shares, parted.shares), (whole.response, parted.response)):
+        pd.testing.assert_frame_equal(one.table, other.table, check_exact=True)
+        assert one.mark == other.mark
 
 
 @quick

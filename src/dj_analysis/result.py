@@ -183,41 +183,46 @@ def digest(result: Result) -> str:
     head = [list(result.table.columns), result.period, result.about, result.programme]
     content = hashlib.sha256(json.dumps(head, ensure_ascii=False).encode())
     for _, column in result.table.items():
-        kind, written = _written(column)
-        content.update(f"{kind} {len(written)}:".encode() + written)
+        kind, pieces = _written(column)
+        content.update(f"{kind} {sum(len(piece) for piece in pieces)}:".encode())
+        for piece in pieces:
+            content.update(piece)
     return content.hexdigest()
 
 
-def _written(column: pd.Series) -> tuple[str, bytes]:
-    """Return a column as bytes that no other column has, and what they are; of text each word once, and its places."""
+def _written(column: pd.Series) -> tuple[str, list[bytes | memoryview]]:
+    """Return a column as bytes that no other column has, piece by piece, and what they are; of text each word once, and its places."""
+    import numpy as np
     import pandas as pd
 
     if isinstance(column.dtype, pd.StringDtype):
         if column.dtype.storage == "pyarrow":
             return "text", _written_text(column)
         places, known = pd.factorize(column)
-        return f"text {len(known)}", places.astype("int32").tobytes() + repr(known.tolist()).encode(
-            "utf-8", "surrogatepass"
-        )
+        words = repr(known.tolist()).encode("utf-8", "surrogatepass")
+        return f"text {len(known)}", [places.astype("int32").tobytes(), words]
     values = column.to_numpy()
-    numbers = values.dtype.kind in "iufb"
-    written = values.tobytes() if numbers else repr(values.tolist()).encode("utf-8", "surrogatepass")
-    return str(values.dtype), written
+    if values.dtype.kind in "iufb":
+        return str(values.dtype), [np.ascontiguousarray(values).view("uint8").data]
+    return str(values.dtype), [repr(values.tolist()).encode("utf-8", "surrogatepass")]
 
 
-def _written_text(column: pd.Series) -> bytes:
+def _written_text(column: pd.Series) -> list[bytes | memoryview]:
     """Return a column of text that lies in one piece as it lies there: the length of each cell (-1 of none), then all letters."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
     cells = pa.chunked_array(column.array.__arrow_array__()).cast(pa.large_string())
-    lengths = pc.fill_null(pc.binary_length(cells), -1).to_numpy()
-    letters = [b""]
+    lengths = [
+        pc.fill_null(pc.binary_length(chunk), -1).to_numpy().astype("int64", copy=False) for chunk in cells.chunks
+    ]
+    letters = []
     for chunk in pc.fill_null(cells, "").chunks:  # what lies under an empty cell is not told apart
         ends = np.frombuffer(chunk.buffers()[1], dtype="int64")[[chunk.offset, chunk.offset + len(chunk)]]
-        letters.append(bytes(chunk.buffers()[2][int(ends[0]) : int(ends[1])]) if ends[1] > ends[0] else b"")
-    return lengths.astype("int64").tobytes() + b"".join(letters)
+        if ends[1] > ends[0]:
+            letters.append(np.frombuffer(chunk.buffers()[2], dtype="uint8")[ends[0] : ends[1]].data)
+    return [*(length.view("uint8").data for length in lengths), *letters]
 
 
 #: Columns whose values name something declared.

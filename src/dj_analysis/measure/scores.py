@@ -73,6 +73,6 @@ def inherited(scores: Scores) -> dict[str, Any]:
 
 def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Concatenate tables with the same columns, with text columns as strings."""
-    table = pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True) if len(tables) != 1 else tables[0].reset_index(drop=True)
     text = [name for name in table.columns if table[name].dtype == object]
     return table.astype(dict.fromkeys(text, "str")) if text else table

@@ -102,8 +102,8 @@ def sum_frames(
         add_partitions(wave, wrapped.select(*needed), PartitionSums(start, columns, counted_weight, rows))
     else:
         wave, *others = _summed_in_threads(start, blocks_of(wrapped, needed, rows), columns, counted_weight)
-        for other in others:
-            wave.include(other)
+        while others:  # each is forgotten once it is included
+            wave.include(others.pop())
     _check_ranges(wrapped, wave.outside, weights)
     whole = {axis for axis, column in columns.items() if column and schema[column].is_float()}
     return {axis: wave.laid_out(axis, whole_keys=axis in whole) for axis in columns}

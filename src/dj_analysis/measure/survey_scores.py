@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -12,7 +12,6 @@ import pandas as pd
 
 from ..errors import Problems, UsageError, unknown
 from ..result import Result
-from ..spec import reasons
 from ..spec.specification import CROSS, Specification
 from ..spec.tables import quoted, whole_numbers
 from ..spec.tree import CHOICES, Tree
@@ -21,15 +20,14 @@ from .basis import basis_of
 from .composites.weights import Weights
 from .crossnames import cell_name, is_cross, parts_of
 from .indicator_scores import score_indicators
-from .inference import uncertainty
-from .inference.scorelimits import PersonLaw, person_law, wider_limits
 from .members import finest, members, merged_parts
 from .places import resolved
+from .score_tables import level_tables
 from .scores import KEYS, STATISTICS, Scores, joined
 from .scoring import sum_frames, with_cross
 from .survey import Indicators, Survey
 from .team_sums import with_teams
-from .unitsums import UnitSums, independent_squares
+from .unitsums import UnitSums
 
 
 def score(
@@ -195,48 +193,47 @@ def scores_of_sums(
     """Compute scores from sums; ``data`` gives the period and the questions asked, its rows are not read."""
     spec = data.spec
     sums = {axis: _scored(block) for axis, block in sums.items()}
-    blocks, axes = (
-        sums_by_level(sums, data, by),
-        [axis for _, axis in _wanted(data, by, spec, spec.units.at(data.period))],
-    )
-    laws = {axis: person_law(block.sums) for axis, block in sums.items()}
-    tables, share_tables = [], []
-    for axis, of_axis in groupby(zip(blocks, axes, strict=True), key=lambda pair: pair[1]):
-        levels, stack = _stacked([block for block, _ in of_axis])
-        tables.append(_score_table(levels, stack, data.period, laws[axis]))
-        share_tables.append(_share_table(levels, stack, data.period, spec))
-    responses = [_response_table(level, block, data.period, spec) for level, block in blocks]
+    tables = [
+        level_tables({level: groups for level, _, groups in of_axis}, sums[axis], data.period, spec)
+        for axis, of_axis in groupby(_groups_by_level(sums, data, by), key=lambda one: one[1])
+    ]
     common: dict[str, Any] = {
         "period": data.period, "spec": spec, "periods": (data.period,), "withheld": data.withheld,
         "basis": basis_of(data, sums),
     }  # fmt: skip
     parts = {
         "shares": Result(
-            table=joined(share_tables), keys=(*KEYS, "statistic", "cut"),
+            table=joined([one.shares for one in tables]), keys=(*KEYS, "statistic", "cut"),
             statistics=("n", "count", "share", "low", "high"), **common,
         ),
         "response": Result(
-            table=joined(responses), keys=("period", "level", "unit"), statistics=("n", "headcount", "rate"), **common
+            table=joined([one.response for one in tables]), keys=("period", "level", "unit"),
+            statistics=("n", "headcount", "rate"), **common,
         ),
     }  # fmt: skip
-    return Scores(table=joined(tables), keys=KEYS, statistics=STATISTICS, parts=parts, sums=sums, **common)
+    scores = joined([one.scores for one in tables])
+    return Scores(table=scores, keys=KEYS, statistics=STATISTICS, parts=parts, sums=sums, **common)
 
 
 def sums_by_level(
     sums: Mapping[str, UnitSums], data: Survey, by: str | Sequence[str | Sequence[str]] | None = None
 ) -> list[tuple[str, UnitSums]]:
     """Return (level or group, sums by its units or categories) for all that ``by`` names, the root first."""
+    return [(level, sums[axis].rolled_up(groups)) for level, axis, groups in _groups_by_level(sums, data, by)]
+
+
+def _groups_by_level(
+    sums: Mapping[str, UnitSums], data: Survey, by: str | Sequence[str | Sequence[str]] | None
+) -> Iterator[tuple[str, str, dict[str, list[str]]]]:
+    """Yield each level or group with its axis and its units or categories, which hold finest ones."""
     units = data.spec.units.at(data.period)
-    blocks = []
     for level, axis in _wanted(data, by, data.spec, units):
         if axis not in sums:
             raise UsageError(
                 f"{level}: 未按此汇总;交叉分组先在 [publish] cross 中声明,或用 dj.score(ws.survey(…), by=…) 查看"
                 f" (no sums by it: declare it in [publish] cross, or look with dj.score(ws.survey(…), by=…))"
             )
-        groups = members(level, axis, units, sums[axis])
-        blocks.append((level, sums[axis].rolled_up(groups)))
-    return blocks
+        yield level, axis, members(level, axis, units, sums[axis])
 
 
 def _scored(sums: UnitSums) -> UnitSums:
@@ -261,13 +258,10 @@ def restated(before: Scores, now: Scores) -> Scores:
         }
         if not merged or axis not in before.sums:
             continue
-        block = before.sums[axis].rolled_up(
-            {unit: finest(parts, earlier, before.sums[axis]) for unit, parts in merged.items()}
-        )
-        tables = [table[~table["unit"].isin(merged)] for table in tables] + [
-            _score_table([level] * len(block.units), block, before.period, person_law(before.sums[axis].sums))
-        ]
-        response = _response_table(level, block, before.period, now.spec)
+        groups = {unit: finest(parts, earlier, before.sums[axis]) for unit, parts in merged.items()}
+        remade = level_tables({level: groups}, before.sums[axis], before.period, now.spec)
+        tables = [table[~table["unit"].isin(merged)] for table in tables] + [remade.scores]
+        response = remade.response
         heads = [sum(now.spec.headcount(part, before.period) for part in parts) for parts in merged.values()]
         response["headcount"] = np.array(heads, dtype=float)
         response["rate"] = np.where(response["headcount"] > 0, response["n"] / response["headcount"], np.nan)
@@ -322,111 +316,3 @@ def _with_unit_codes(sums: UnitSums, units: Units, data: Survey) -> UnitSums:
             problems.add(f"答案/responses {data.period}", "unknown_unit", quoted_unit, "units 表", advice)
     problems.raise_if_any()
     return sums.renamed({key: cell_name([codes[parts[0]], *parts[1:]]) for key, parts in cells.items()})
-
-
-def _stacked(blocks: Sequence[tuple[str, UnitSums]]) -> tuple[list[str], UnitSums]:
-    """Put the units of several levels of one axis below one another; return the level of each, and their sums."""
-    levels = [level for level, block in blocks for _ in block.units]
-    parts = [block for _, block in blocks]
-    if len(parts) == 1:
-        return levels, parts[0]
-    first = parts[0]
-    sums = {name: np.concatenate([part.sums[name] for part in parts]) for name in first.sums}
-    heaviest = [part.heaviest for part in parts if part.heaviest is not None]
-    return levels, UnitSums(
-        first.axis, tuple(unit for part in parts for unit in part.units), first.cells,
-        np.concatenate([part.persons for part in parts]), sums, np.concatenate(heaviest) if heaviest else None,
-    )  # fmt: skip
-
-
-def _score_table(levels: Sequence[str], sums: UnitSums, period: str, law: PersonLaw) -> pd.DataFrame:
-    estimates = uncertainty.means(sums.sums)
-    low, high = wider_limits(sums.sums, estimates, law)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        favourable = sums.sums["favourable"] / sums.sums["answers"]
-    reason = estimates.reason.copy()
-    answered = sums.persons[:, None] > 0
-    reason[(reason == reasons.NO_ANSWERS) & answered] = reasons.NOT_ENOUGH_ANSWERED
-    return _cell_table(levels, sums, period, {
-        "n": sums.sums["n"].astype(int), "score": estimates.mean, "sd": estimates.sd, "se": estimates.se, "df": estimates.df,
-        "skewness": estimates.skewness,
-        "se_source": "respondents", "low": low, "high": high,
-        "favourable": favourable, "reason": reason,
-    })  # fmt: skip
-
-
-def _share_table(levels: Sequence[str], sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
-    n, w, ww = sums.sums["n"], sums.sums["w"], independent_squares(sums.sums)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        effective = np.where(w > 0, w**2 / ww, 0)
-        favourable = sums.sums["favourable"] / sums.sums["answers"]
-        low = sums.sums["low"] / w
-    # A warning rests on the lower bound of the share below: it is exact. Weighted shares are those of the effective number.
-    # Several answers of one person are not independent: the interval of a dimension counts persons, not answers.
-    tables = [
-        _shares(levels, sums, period, "favourable", spec.bands["favourable"].bands[0].point, n, effective, favourable)
-    ]
-    cut = spec.bands["low_answers"].of
-    cells = [j for j, (_, code) in enumerate(sums.cells) if code == spec.codebook.index]
-    if cells and cut is not None:
-        chosen = sums.laid_out(sums.units, [sums.cells[j] for j in cells])
-        tables.append(_shares(levels, chosen, period, "below", cut, n[:, cells], effective[:, cells], low[:, cells]))
-    return pd.concat(tables, ignore_index=True)
-
-
-def _shares(
-    levels: Sequence[str],
-    sums: UnitSums,
-    period: str,
-    statistic: str,
-    cut: float,
-    n: np.ndarray,
-    effective: np.ndarray,
-    share: np.ndarray,
-) -> pd.DataFrame:
-    interval = uncertainty.exact_interval if statistic == "below" else uncertainty.shares_interval
-    low, high = interval(np.nan_to_num(share * effective), effective)
-    return _cell_table(levels, sums, period, {
-        "statistic": statistic, "cut": np.full(share.shape, cut), "n": n.astype(int),
-        "count": np.nan_to_num(share * n), "share": share, "low": low, "high": high,
-        "reason": np.where(n > 0, "", reasons.NO_ANSWERS).astype(object),
-    })  # fmt: skip
-
-
-def _response_table(level: str, sums: UnitSums, period: str, spec: Specification) -> pd.DataFrame:
-    unknown_heads = level in spec.group_names or is_cross(level)
-    head = [float("nan") if unknown_heads else spec.headcount(unit, period) for unit in sums.units]
-    table = pd.DataFrame({"period": period, "level": level, "unit": list(sums.units)})
-    table["n"] = sums.persons.astype(int)
-    table["headcount"] = np.array(head, dtype=float)
-    table["rate"] = np.where(table["headcount"] > 0, table["n"] / table["headcount"], np.nan)
-    table["reason"] = np.where(table["rate"].isna(), reasons.NO_HEADCOUNT, "").astype(object)
-    too_many = table["rate"] > 1
-    table.loc[too_many, ["reason", "rate"]] = [reasons.MORE_THAN_HEADCOUNT, np.nan]
-    return table
-
-
-def _cell_table(levels: Sequence[str], sums: UnitSums, period: str, columns: Mapping[str, Any]) -> pd.DataFrame:
-    """Return a row for every unit and cell; the columns are arrays of units × cells, or a word that holds for all rows."""
-    units, cells = len(sums.units), len(sums.cells)
-    by_cell = np.tile(np.arange(cells), units)
-    of_rows = {
-        name: _words([of]).repeat(units * cells) if isinstance(of, str) else of.ravel()
-        for name, of in {"period": period, **columns}.items()
-    }
-    return pd.DataFrame(
-        {
-            "period": of_rows.pop("period"),
-            "level": _words(levels).repeat(cells),
-            "unit": _words(sums.units).repeat(cells),
-            "form": _words([form for form, _ in sums.cells]).take(by_cell),
-            "code": _words([code for _, code in sums.cells]).take(by_cell),
-            **of_rows,
-        },
-        copy=False,
-    )
-
-
-def _words(texts: Sequence[str]) -> Any:
-    """Return texts as a column, which repeats much faster than one made of repeated texts."""
-    return pd.array(list(texts), dtype="str")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -130,14 +131,13 @@ class UnitSums:
             without any unit becomes a row of zeros.
         """
         rows = self.row_of
-        pairs = [(i, rows[unit]) for i, members in enumerate(groups.values()) for unit in members if unit in rows]
-        shape = (len(groups), len(self.units))
-        index = tuple(np.array(pairs, dtype=int).reshape(-1, 2).T)
-        membership = sparse.csr_array((np.ones(len(pairs)), index), shape=shape)
+        held = [sorted(rows[unit] for unit in members if unit in rows) for members in groups.values()]
+        columns, ends = np.fromiter(chain.from_iterable(held), dtype=int), np.cumsum([0, *map(len, held)])
+        membership = sparse.csr_array((np.ones(len(columns)), columns, ends), shape=(len(groups), len(self.units)))
         sums = {name: membership @ values for name, values in self.sums.items()}
         heaviest = None if self.heaviest is None else np.zeros(len(groups))
         if heaviest is not None and self.heaviest is not None:
-            np.maximum.at(heaviest, index[0], self.heaviest[index[1]])
+            np.maximum.at(heaviest, np.repeat(np.arange(len(groups)), np.diff(ends)), self.heaviest[columns])
         return UnitSums(self.axis, tuple(groups), self.cells, membership @ self.persons, sums, heaviest)
 
     def largest_weight(self) -> np.ndarray:

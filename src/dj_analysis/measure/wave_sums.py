@@ -205,26 +205,31 @@ class WaveSums:
         """
         units, cells = self.axes[axis], self.plan.cells
         many = len(units.places)
-        by_key = {key: self._sums(key, axis, many) for key in self.scorers}
         sums = {name: np.zeros((many, len(cells)), order="F") for name in STATISTICS}  # written column by column
         leaves = {leaf.code for leaf in self.plan.leaves}
+        columns: dict[Key, list[int]] = {}  # a question of several forms is summed once
         for j, (form, code) in enumerate(cells):
-            of_cell = by_key[code if code in leaves else (form, code)]
+            columns.setdefault(code if code in leaves else (form, code), []).append(j)
+        for key, places in columns.items():
+            of_key = self._sums(key, axis, many)
+            if isinstance(key, str):
+                of_key |= {"answers": of_key["w"], "favourable": of_key["flagged"]}
+            else:
+                of_key["low"] = of_key["flagged"]
             for name in STATISTICS:
-                if name in of_cell:
-                    sums[name][:, j] = of_cell[name]
-            if code in leaves:
-                sums["answers"][:, j], sums["favourable"][:, j] = of_cell["w"], of_cell["flagged"]
-                continue
-            sums["low"][:, j] = of_cell["flagged"]
-            for leaf in (leaf.code for leaf in self.plan.trees[form].leaves_of(code) if leaf.code in leaves):
-                sums["answers"][:, j] += by_key[leaf]["w"]
-                sums["favourable"][:, j] += by_key[leaf]["flagged"]
+                for j in places if name in of_key else ():
+                    sums[name][:, j] = of_key[name]
+        for j, (form, code) in enumerate(cells):
+            below = [] if code in leaves else [leaf.code for leaf in self.plan.trees[form].leaves_of(code)]
+            for leaf in (leaf for leaf in below if leaf in leaves):
+                for name in ("answers", "favourable"):
+                    sums[name][:, j] += sums[name][:, columns[leaf][0]]
         names = pd.Series(list(units.places), dtype="str")
         names = whole_numbers(names).replace("nan", "") if whole_keys else names
         order = names.argsort(kind="stable").to_numpy()
         return UnitSums(
-            axis, tuple(names.iloc[order]), cells, units.persons[order], {name: np.ascontiguousarray(v[order]) for name, v in sums.items()},
+            axis, tuple(names.iloc[order]), cells, units.persons[order],
+            {name: np.ascontiguousarray(sums.pop(name)[order]) for name in STATISTICS},
             units.heaviest[order] if self.weighted else None,
         )  # fmt: skip
 
