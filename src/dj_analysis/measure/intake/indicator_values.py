@@ -193,9 +193,11 @@ def _check_ranges(place: str, frame: pd.DataFrame, tree: Tree, problems: Problem
     for leaf in tree.leaves:
         low, high = ranges.get(leaf.code, (leaf.minimum, leaf.maximum))
         ranges[leaf.code] = (min(low, leaf.minimum), max(high, leaf.maximum))
-    for code, (low, high) in ranges.items():
-        values = frame.loc[frame["code"] == code, "value"]
-        outside = values[(values < low) | (values > high)]
+    codes, values = frame["code"], frame["value"]
+    least, most = (codes.map({code: pair[end] for code, pair in ranges.items()}).astype("float64") for end in (0, 1))
+    beyond = (values < least) | (values > most)
+    for code, (low, high) in ranges.items() if beyond.any() else ():
+        outside = values[beyond & (codes == code)]
         if len(outside):
             bad_values, allowed = f"{outside.iloc[0]:g} ({rows_text(outside.index)})", f"{low:g}–{high:g}"
             problems.add(
