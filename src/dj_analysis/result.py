@@ -211,13 +211,18 @@ def _written_text(column: pd.Series) -> bytes:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    cells = pa.chunked_array(column.array.__arrow_array__()).cast(pa.large_string())
-    lengths = pc.fill_null(pc.binary_length(cells), -1).to_numpy()
-    letters = [b""]
-    for chunk in pc.fill_null(cells, "").chunks:  # what lies under an empty cell is not told apart
-        ends = np.frombuffer(chunk.buffers()[1], dtype="int64")[[chunk.offset, chunk.offset + len(chunk)]]
-        letters.append(bytes(chunk.buffers()[2][int(ends[0]) : int(ends[1])]) if ends[1] > ends[0] else b"")
-    return lengths.astype("int64").tobytes() + b"".join(letters)
+    lengths, letters = [b""], [b""]
+    for cells in pa.chunked_array(column.array.__arrow_array__()).cast(pa.large_string()).chunks:
+        if not len(cells):
+            continue
+        filled = pc.fill_null(cells, "") if cells.null_count else cells  # what lies under an empty cell is not told apart
+        ends = np.frombuffer(filled.buffers()[1], dtype="int64")[filled.offset : filled.offset + len(filled) + 1]
+        each = np.diff(ends)
+        if cells.null_count:
+            each[cells.is_null().to_numpy(zero_copy_only=False)] = -1
+        lengths.append(each.tobytes())
+        letters.append(bytes(filled.buffers()[2][int(ends[0]) : int(ends[-1])]) if ends[-1] > ends[0] else b"")
+    return b"".join(lengths) + b"".join(letters)
 
 
 #: Columns whose values name something declared.
