@@ -267,7 +267,7 @@ def test_failed_run_leaves_what_was_there(run, office, monkeypatch, tmp_path):
     ws = dj.open_workspace(office)
     with pytest.raises(ReportError, match=r"quarterly .*ValueError.*\.dj/failed"):
         run_notebook(
-            "quarterly", folder=ws.folder, spec=ws.spec, record=ws.record, period="2026Q3", plan=ws.release_plan("2026Q3")
+            "quarterly", folder=ws.folder, spec=ws.spec, record=ws.record, period="2026Q3", plan=ws.release_plan
         )  # fmt: skip
     assert {path: path.read_bytes() for path in run.files.values()} == before
     assert list((office / ".dj" / "failed").glob("*.ipynb"))

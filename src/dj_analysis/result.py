@@ -215,7 +215,9 @@ def _written_text(column: pd.Series) -> bytes:
     for cells in pa.chunked_array(column.array.__arrow_array__()).cast(pa.large_string()).chunks:
         if not len(cells):
             continue
-        filled = pc.fill_null(cells, "") if cells.null_count else cells  # what lies under an empty cell is not told apart
+        filled = (
+            pc.fill_null(cells, "") if cells.null_count else cells
+        )  # what lies under an empty cell is not told apart
         ends = np.frombuffer(filled.buffers()[1], dtype="int64")[filled.offset : filled.offset + len(filled) + 1]
         each = np.diff(ends)
         if cells.null_count:
