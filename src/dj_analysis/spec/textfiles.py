@@ -43,11 +43,11 @@ def read_delimited(path: Path, place: str, problems: Problems) -> Grid | None:
     notices = (f"{place}: 按 Big5 读入 (read as Big5)",) if encoding == "big5hkscs" else ()
     separator, text = separator_of(text)
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+        records = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        rows = [list(map(str.strip, record)) for record in records]
     except csv.Error as error:
         problems.add(place, "unreadable", error, "CSV", "重新导出 (export it again)")
         return None
-    rows = [list(map(str.strip, row)) for row in rows]
     _check_lengths(rows, text, place, problems)
     return Grid(rows, notices)
 

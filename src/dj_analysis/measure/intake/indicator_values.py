@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from ...errors import Problems, unknown
@@ -194,7 +195,8 @@ def _check_ranges(place: str, frame: pd.DataFrame, tree: Tree, problems: Problem
         low, high = ranges.get(leaf.code, (leaf.minimum, leaf.maximum))
         ranges[leaf.code] = (min(low, leaf.minimum), max(high, leaf.maximum))
     codes, values = frame["code"], frame["value"]
-    least, most = (codes.map({code: pair[end] for code, pair in ranges.items()}).astype("float64") for end in (0, 1))
+    places, known = pd.factorize(codes)
+    least, most = np.array([ranges.get(code, (np.nan, np.nan)) for code in known]).reshape(-1, 2)[places].T
     beyond = (values < least) | (values > most)
     for code, (low, high) in ranges.items() if beyond.any() else ():
         outside = values[beyond & (codes == code)]
