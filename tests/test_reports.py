@@ -281,7 +281,7 @@ def test_what_is_wrong_with_a_table_beside_the_survey_is_told_as_it_is_by_the_wo
     path.write_text(re.sub(r",\d[\d.]*,", ",a lot,", path.read_text(encoding="utf-8"), count=1), encoding="utf-8")
     shutil.rmtree(folder / "reports", ignore_errors=True)
     shutil.rmtree(folder / ".dj" / "failed", ignore_errors=True)
-    with pytest.raises(DataError, match="text_in_number|a lot") as told:
+    with pytest.raises(DataError, match="a lot") as told:
         dj.open_workspace(folder).release_plan("2026Q3")
     with pytest.raises(DataError) as raised:
         dj.run_report("quarterly", folder, period="2026Q3", formats=["html"])
