@@ -89,7 +89,7 @@ def executed(ws: dj.Workspace, period: str = PERIOD, unit: str = "ALL", blocks: 
 def without_a_kernel(monkeypatch: Any) -> None:
     """Let reports run in this process: what a kernel would have returned is made here."""
 
-    def run(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.NotebookNode:
+    def run(source: Path, values: Mapping[str, Any], folder: Path, _: Any) -> nbformat.NotebookNode:
         ws = dj.open_workspace(values["workspace"], values["lang"])
         return executed(ws, values["period"], values["unit"])
 

@@ -272,7 +272,7 @@ def notebook(folder: Path, language: str = "zh") -> Any:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    def run(source: Path, values: dict[str, Any], folder: Path) -> Any:
+    def run(source: Path, values: dict[str, Any], folder: Path, _: Any) -> Any:
         return notebook(folder, values["lang"])
 
     monkeypatch.setattr("dj_analysis.publish.notebooks._execute", run)

@@ -51,7 +51,7 @@ REPORTER = (
 import dj_analysis as dj
 from dj_analysis.publish import notebooks
 from offices import executed
-notebooks._execute = lambda source, values, folder: executed(dj.open_workspace(folder), values["period"], values["unit"])
+notebooks._execute = lambda source, values, folder, _: executed(dj.open_workspace(folder), values["period"], values["unit"])
 print("ready", flush=True)
 for turn in range(50):
     dj.run_report("quarterly", folder, period="2026Q3", unit=("ALL", "C1")[turn % 2], formats=["html", "pdf"])

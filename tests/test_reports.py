@@ -267,11 +267,29 @@ def test_failed_run_leaves_what_was_there(run, office, monkeypatch, tmp_path):
     ws = dj.open_workspace(office)
     with pytest.raises(ReportError, match=r"quarterly .*ValueError.*\.dj/failed"):
         run_notebook(
-            "quarterly", folder=ws.folder, spec=ws.spec, record=ws.record, period="2026Q3", plan=ws.release_plan("2026Q3")
+            "quarterly", folder=ws.folder, spec=ws.spec, record=ws.record, period="2026Q3", plan=ws.release_plan
         )  # fmt: skip
     assert {path: path.read_bytes() for path in run.files.values()} == before
     assert list((office / ".dj" / "failed").glob("*.ipynb"))
     assert not [p for p in run.files["html"].parent.iterdir() if p.name.startswith(".")]
+
+
+def test_what_is_wrong_with_a_table_beside_the_survey_is_told_as_it_is_by_the_workspace(office, tmp_path):
+    """The plan is made while the kernel computes: its error comes before the kernel's, and no copy of a failed run is kept."""
+    folder = copied(office, tmp_path / "office")
+    path = folder / "indicator_values.csv"
+    path.write_text(re.sub(r",\d[\d.]*,", ",a lot,", path.read_text(encoding="utf-8"), count=1), encoding="utf-8")
+    shutil.rmtree(folder / "reports", ignore_errors=True)
+    shutil.rmtree(folder / ".dj" / "failed", ignore_errors=True)
+    with pytest.raises(DataError, match="a lot") as told:
+        dj.open_workspace(folder).release_plan("2026Q3")
+    with pytest.raises(DataError) as raised:
+        dj.run_report("quarterly", folder, period="2026Q3", formats=["html"])
+    assert str(raised.value) == str(told.value)
+    assert raised.value.__suppress_context__
+    left = [path.name for path in (folder / ".dj").iterdir() if path.name == "failed" or path.name.startswith("run-")]
+    assert not left
+    assert not (folder / "reports").exists()
 
 
 def test_export_again_without_running(run, office, tmp_path):

@@ -342,7 +342,6 @@ class Workspace(UnitTables, WarningHistory):
 
     def run_report(self, report: str, *, period: str, unit: str = "ALL", sent: bool = False, **options: Any) -> Run:
         """Run one report of this workspace; see :func:`dj_analysis.run_report`."""
-        known = [*self.periods, *self.indicator_periods]
         if report in OF_SURVEYS and not self.periods and self.indicator_periods:
             others = ", ".join(name for name in reports() if name not in OF_SURVEYS)
             raise UsageError(
@@ -350,16 +349,17 @@ class Workspace(UnitTables, WarningHistory):
                 f"可用/valid: {others}; 时期/periods: {self.indicator_periods[0]} … {self.indicator_periods[-1]};"
                 f" dj report benchmark {self.folder.name} --period {self.indicator_periods[-1]}"
             )
-        if not within(period, known):
-            raise unknown("时期/period", period, known)
+        if not within(period, self.periods) and not within(period, self.indicator_periods):
+            raise unknown("时期/period", period, [*self.periods, *self.indicator_periods])
         open_questions(self.spec).raise_if_any(DataError)
         code = self.unit(unit)
         with telling_earlier_files(report, period, code, report_folder(self.folder, options.get("out"))):
             self.store.check_key()
-            plan = self.release_plan(period)
+            for wave in self.until(period):  # in the store before the kernel asks for them: answers are summed once
+                self._kept(wave)
             return run_notebook(
-                report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=code, plan=plan,
-                sent=self._snapshots(period) if sent else (), entered=partial(self._entered, plan),
+                report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=code,
+                plan=self.release_plan, sent=self._snapshots(period) if sent else (), entered=self._entered,
                 corrections=self.history.corrections(period), numbers=self._numbers(period, code), **options,
             )  # fmt: skip
 

@@ -626,7 +626,7 @@ def may_tell(state: State, folder: Path, unit: str, lang: str) -> Told:
     return Told(ws.spec, unit, scope, hidden, tables, state.truth, state.plan)
 
 
-def run_here(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.NotebookNode:
+def run_here(source: Path, values: Mapping[str, Any], folder: Path, _: Any) -> nbformat.NotebookNode:
     """Run a report's notebook in this process as a kernel does, and let it show every answer besides."""
     notebook = papermill.iorw.load_notebook_node(str(source))
     notebook = papermill.parameterize.parameterize_notebook(notebook, dict(values))

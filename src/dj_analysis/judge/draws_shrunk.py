@@ -46,8 +46,11 @@ def _shrunk(y: np.ndarray, se: np.ndarray, df: np.ndarray) -> tuple[np.ndarray, 
         return w, (w * known).sum(axis=1) / np.maximum(w.sum(axis=1), np.finfo(float).tiny)
 
     def excess(t: np.ndarray) -> np.ndarray:
-        w, mu = pooled(t)
-        return np.asarray((w * (known - mu[:, None, :]) ** 2 * usable).sum(axis=1) - (k - 1))
+        w, mu = pooled(t)  # the weight of what is not usable is 0
+        off = known - mu[:, None, :]
+        off *= off
+        off *= w
+        return np.asarray(off.sum(axis=1) - (k - 1))
 
     low = np.zeros((y.shape[0], y.shape[2]))
     centre = known.sum(axis=1) / np.maximum(k, 1)

@@ -172,10 +172,10 @@ def _rows(
             else _chosen(column, by_option, answered, products.column((CHOICES, option.code)), len(options))
         )
         of = answered["n"]
-        table = pd.DataFrame(dict.fromkeys(STATISTICS, np.nan), index=range(len(of)))
-        table = table.assign(**numbers, of=of.astype(int))
-        table.loc[of == 0, "reason"] = reasons.NO_ANSWERS
-        tables.append(table.assign(level=level, unit=list(sums.units), parent=question, code=option.code))
+        numbers["reason"] = np.where(of == 0, reasons.NO_ANSWERS, numbers["reason"])
+        keys = {"level": level, "unit": list(sums.units), "parent": question, "code": option.code}
+        columns = dict.fromkeys(STATISTICS, np.nan) | numbers | {"of": of.astype(int)} | keys
+        tables.append(pd.DataFrame(columns, index=range(len(of))))
     return pd.concat(tables).sort_index(kind="stable").to_dict("records")
 
 

@@ -10,7 +10,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from ..spec.tables import whole_numbers
+from ..spec.tables import once_a_value, whole_numbers
 from ..spec.units import NO_UNIT, Units
 from .engines import all_rows, columns_of
 from .scored_cells import plan_cells
@@ -35,7 +35,7 @@ def places(survey: Survey) -> pd.DataFrame:
 def resolved(texts: pd.Series, units: Units) -> pd.Series:
     """Convert names of units to unit codes; "" for unknown names, and for all names where no units are declared."""
     codes = units.resolve([name for name in texts.unique() if name]) if units.rows else {}
-    return texts.map(lambda name: codes.get(name, NO_UNIT))
+    return once_a_value(texts, lambda names: names.map(lambda name: codes.get(name, NO_UNIT)))
 
 
 def chosen(survey: Survey, keep: np.ndarray) -> Survey:

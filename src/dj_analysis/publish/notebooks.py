@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     import nbformat
 
 CELL_SECONDS = 600
+_SENT = 0.05  # seconds after which a cell has reached its kernel
 
 
 class ReportError(DjError):
@@ -72,9 +75,9 @@ def run_notebook(
     record: Record,
     period: str,
     unit: str = "ALL",
-    plan: ReleasePlan,
+    plan: Callable[[str], ReleasePlan],
     sent: Sequence[Mapping[str, Any]] = (),
-    entered: Callable[[Sequence[str]], list[dict[str, Any]]] | None = None,
+    entered: Callable[[ReleasePlan, Sequence[str]], list[dict[str, Any]]] | None = None,
     corrections: Sequence[str] = (),
     numbers: NamedNumbers | None = None,
     formats: Sequence[str] = ("html", "pdf"),
@@ -84,13 +87,14 @@ def run_notebook(
 ) -> Run:
     """Run one report notebook on a workspace and export it.
 
-    Everything is checked before a kernel starts; files and their entry in the record are made in one transaction, so that
+    What is asked for is checked before a kernel starts; files and their entry in the record are made in one transaction, so that
     a failed run leaves what was there before.
 
     Parameters
     ----------
     plan
-        What may be seen; every number in the report must carry its seal.
+        Gives what may be seen: every number in the report must carry its seal. It is made while the kernel computes, and an
+        error in making it is told before any of the kernel's.
     sent
         What the record keeps of each open wave, where a draft goes out and counts as a publication. Else a report that shows
         an open wave is marked as a draft, lies under ``drafts/`` and is no publication.
@@ -125,16 +129,18 @@ def run_notebook(
     authors = AuthorsTexts.read(texts_path(folder, period, unit), report, numbers)
     place = report_folder(folder, out)
     started = time.perf_counter()
-    executed = _execute(source, checked, folder)
+    meanwhile = _Meanwhile(partial(plan, period))
+    executed = _execute(source, checked, folder, meanwhile)
+    ruling = meanwhile.result()
     waves = authors.waves_beside(waves_in(executed))
-    draft = not sent and shows_open(plan, waves)
+    draft = not sent and shows_open(ruling, waves)
     target = _target(report, period, draft=draft)
     manifest = _manifest(source, checked, spec, folder)
-    manifest |= {"plan": plan.id, "head": record.head}
+    manifest |= {"plan": ruling.id, "head": record.head}
     document = read_document(
         executed,
-        report_meta(report, period, unit, spec, manifest, plan, waves, draft=draft, corrections=corrections),
-        plan,
+        report_meta(report, period, unit, spec, manifest, ruling, waves, draft=draft, corrections=corrections),
+        ruling,
         spec.official,
     )
     document = authors.put_into(document)
@@ -148,7 +154,8 @@ def run_notebook(
     }
     payload = _payload(report, period, unit, spec, manifest, place_id(place, folder), corrected=bool(corrections))
     record.publish(
-        "draft" if draft else "publication", payload | _releases(waves, draft, sent, entered),
+        "draft" if draft else "publication",
+        payload | _releases(waves, draft, sent, None if entered is None else partial(entered, ruling)),
         {names[kind]: (place / names[kind], content) for kind, content in contents.items()},
         seconds=round(time.perf_counter() - started, 2), listed=partial(_listed, place, folder, period, spec),
     )  # fmt: skip
@@ -369,7 +376,38 @@ def period_and_unit(notebook: Path) -> tuple[str, str]:
     return str(known["period"]), str(known.get("unit", "ALL"))
 
 
-def _execute(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.NotebookNode:
+class _Meanwhile:
+    """The plan of a report, made while its kernel computes the first cell.
+
+    The kernel reads the same tables: what is wrong with them is raised here, before any error of the kernel.
+    """
+
+    def __init__(self, make: Callable[[], ReleasePlan]):
+        self._make, self._done = make, Future[ReleasePlan]()
+
+    def begin(self, cell: nbformat.NotebookNode, **_: Any) -> None:
+        """Begin soon after a cell that computes something was sent; until it ends nothing comes from the kernel."""
+        if not {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", ())) and not self._done.done():
+            asyncio.get_running_loop().call_later(_SENT, self.error)
+
+    def error(self) -> BaseException | None:
+        """Make the plan, unless it is made, and return what that raised."""
+        if not self._done.done():
+            try:
+                self._done.set_result(self._make())
+            except Exception as error:
+                self._done.set_exception(error)
+        return self._done.exception()
+
+    def result(self) -> ReleasePlan:
+        """Return the plan, made now if it was not begun; raise what making it raised."""
+        self.error()
+        return self._done.result()
+
+
+def _execute(
+    source: Path, values: Mapping[str, Any], folder: Path, meanwhile: _Meanwhile | None = None
+) -> nbformat.NotebookNode:
     import logging
 
     import nbformat
@@ -390,9 +428,11 @@ def _execute(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.
             papermill.execute_notebook(
                 str(source), str(executed), parameters=dict(values), kernel_name="python3", progress_bar=False, log_output=False,
                 execution_timeout=CELL_SECONDS, interrupt_on_timeout=True, request_save_on_cell_execute=False, cwd=place,
-                **_transport(), **options,
+                on_cell_execute=None if meanwhile is None else meanwhile.begin, **_transport(), **options,
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
+            if meanwhile is not None and (earlier := meanwhile.error()) is not None:
+                raise earlier from None
             kept = _keep_failed(executed, folder, source.stem)
             # Our own errors quote nobody; those of other libraries may quote an answer, and stay in the confidential copy.
             ours = error.ename in _own_errors()
@@ -402,6 +442,8 @@ def _execute(source: Path, values: Mapping[str, Any], folder: Path) -> nbformat.
             where = f"单元格/cell {error.exec_count}"
             raise ReportError(f"{source.stem} {where}: {error.ename}: {said} ({kept})") from None
         except (DeadKernelError, TimeoutError) as error:
+            if meanwhile is not None and (earlier := meanwhile.error()) is not None:
+                raise earlier from None
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise ReportError(": ".join([f"{source.stem}: 内核中止 (the kernel died or timed out)", *said])) from error
         return nbformat.read(executed, as_version=4)

@@ -46,9 +46,10 @@ def row_table(survey: Survey, secret: bytes) -> pd.DataFrame:
     table.insert(0, HASH, _keyed(sheets, secret))
     table.insert(1, CORE, _keyed(sheets[list(dict.fromkeys(counted_columns))], secret))
     missing = frame[leaves].isna().to_numpy()
-    patterns, number = np.unique(missing, axis=0, return_inverse=True)
-    names = [" ".join(code for code, out in zip(leaves, row, strict=True) if out) for row in patterns]
-    table.insert(2, LEFT_OUT, np.array(names, dtype=object)[number.ravel()] if len(frame) else "")
+    patterns = [row.tobytes() for row in np.packbits(missing, axis=1)]
+    one_of = dict(zip(patterns, missing, strict=True))
+    names = {key: " ".join(np.array(leaves, dtype=object)[row]) for key, row in one_of.items()}
+    table.insert(2, LEFT_OUT, np.array([names[key] for key in patterns], dtype=object) if len(frame) else "")
     return table
 
 
@@ -63,9 +64,10 @@ def _leaves(survey: Survey) -> list[str]:
 
 
 def _keyed(table: pd.DataFrame, secret: bytes) -> np.ndarray:
-    bare = pd.util.hash_pandas_object(table, index=False).to_numpy()
-    keyed = {value: hmac.digest(secret, value.tobytes(), "sha256")[:8] for value in np.unique(bare)}
-    return np.array([int.from_bytes(keyed[value], "big") for value in bare], dtype=np.uint64)
+    bare = pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()
+    values = [bare[i : i + 8] for i in range(0, len(bare), 8)]
+    keyed = {value: hmac.digest(secret, value, "sha256")[:8] for value in set(values)}
+    return np.frombuffer(b"".join(keyed[value] for value in values), dtype=">u8").astype(np.uint64)
 
 
 def answer_counts(survey: Survey, rows: pd.DataFrame) -> pd.DataFrame:
@@ -100,10 +102,10 @@ def answer_counts(survey: Survey, rows: pd.DataFrame) -> pd.DataFrame:
 def rows_holding(rows: pd.DataFrame, wanted: Mapping[int, int] | Counter[int]) -> np.ndarray:
     """Tell which rows are among wanted hashes, each as often as it is wanted."""
     order = rows.groupby(HASH).cumcount().to_numpy()
-    allowed = rows[HASH].map(lambda value: wanted.get(int(value), 0)).to_numpy()
+    allowed = np.array([wanted.get(value, 0) for value in rows[HASH].tolist()], dtype=int)
     return order < allowed
 
 
 def tally(rows: pd.DataFrame) -> Counter[int]:
     """Count the answers by hash."""
-    return Counter(int(value) for value in rows[HASH])
+    return Counter(rows[HASH].tolist())

@@ -46,17 +46,18 @@ def row_shifts(
             parts = merged_parts(unit, later, basis.period) if later is not None and not is_cross(str(level)) else []
             groups[unit] = finest(parts, units, sums) if parts else known.get(unit, [])
         rolled = sums.rolled_up(groups)
-        shut = np.array(
-            [[(level, unit, *cell) in closed for cell in rolled.cells] for unit in rolled.units], dtype=bool
-        ) if closed else np.zeros((len(rolled.units), len(rolled.cells)), dtype=bool)  # fmt: skip
-        points = shifts(rolled, basis.spec, basis.period, shut)
         place = {unit: i for i, unit in enumerate(rolled.units)}
         cells = {cell: j for j, cell in enumerate(rolled.cells)}
+        shut = np.zeros((len(place), len(cells)), dtype=bool)
+        for where, whose, *cell in closed:
+            if where == level and whose in place and (at := cells.get((cell[0], cell[1]))) is not None:
+                shut[place[whose], at] = True
+        points = shifts(rolled, basis.spec, basis.period, shut)
         # As plain arrays: reading a column of text value by value takes ten times as long.
         form, code, unit = (part[name].to_numpy(object) for name in ("form", "code", "unit"))
-        at = [cells.get(cell, -1) for cell in zip(form, code, strict=True)]
-        values = points[[place[one] for one in unit], at]
-        moved[rows.index.get_indexer(part.index)] = np.where(np.array(at) >= 0, values, 0.0)
+        columns = [cells.get(cell, -1) for cell in zip(form, code, strict=True)]
+        values = points[[place[one] for one in unit], columns]
+        moved[rows.index.get_indexer(part.index)] = np.where(np.array(columns) >= 0, values, 0.0)
     return moved
 
 

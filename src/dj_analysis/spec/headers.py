@@ -23,8 +23,8 @@ _REMARK = re.compile(
 )
 _NUMBER = re.compile(r"[-+]?[\d,]*\.?\d+%?")
 _WHOLE_ANSWER = ("", "response", "open-ended response", "回答", "回复", "开放式回答", "开放式回复")
-#: Rows above a header that can be titles.
-MOST_TITLES = 12
+#: Rows above a header that can be titles, and rows from the first filled one on that tell how many cells a row fills.
+MOST_TITLES, LOOKED_AT = 12, 60
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def with_header(grid: Grid, place: str, problems: Problems) -> Headed | None:
         problems.add(place, "empty_file", "没有内容", "表头和数据", "重新导出 (export it again)")
         return None
     top, notices = _first_row(rows, place)
-    width = max(len(row) for row in rows)
+    width = max(map(len, rows))
     padded = [row if len(row) == width else row + [""] * (width - len(row)) for row in rows]
     header, wordings, below = _header_rows(padded, top)
     filled = [i for i in range(below, len(padded)) if any(padded[i])]  # blank rows go, the others keep their number
@@ -150,9 +150,9 @@ def _is_number(cell: str) -> bool:
 
 def _first_row(rows: list[list[str]], place: str) -> tuple[int, tuple[str, ...]]:
     """Return the header's row: below title rows, which fill few cells while the table fills many."""
-    filled = [sum(map(bool, row)) for row in rows]
-    first = next(i for i, count in enumerate(filled) if count)
-    usual = sorted(count for count in filled[first : first + 60] if count)
+    first = next(i for i, row in enumerate(rows) if any(row))
+    filled = [sum(map(bool, row)) for row in rows[: first + LOOKED_AT]]
+    usual = sorted(count for count in filled[first:] if count)
     typical = usual[len(usual) // 2]
     top = first
     while top < first + MOST_TITLES and top + 1 < len(rows) and filled[top] <= max(1, typical // 3) and typical > 2:

@@ -17,6 +17,8 @@ _OPEN = re.compile(rb"<(?:\w+:)?c\b([^>]*?)(/?)>")
 _CLOSE = re.compile(rb"</(?:\w+:)?c>")
 _ADDRESS = re.compile(rb'\br="([A-Z]{1,3}\d{1,7})"')
 _FORMULA = re.compile(rb"<(?:\w+:)?f\b")
+#: The same without a prefix of its namespace: what begins with letters is sought ten times as fast.
+_PLAIN_FORMULA = re.compile(rb"<f\b")
 _VALUE = re.compile(rb"<(?:\w+:)?v\b[^>]*>([^<]+)<")
 _HIDDEN_ROW = re.compile(rb'<(?:\w+:)?row\b(?=[^>]*\bhidden="(?:1|true)")[^>]*?\br="(\d+)"')
 _HIDDEN_COLUMN = re.compile(rb'<(?:\w+:)?col\b(?=[^>]*\bhidden="(?:1|true)")[^>]*>')
@@ -85,7 +87,7 @@ def _unseen(xml: bytes) -> Unseen:
     without_result: list[str] = []
     no_value: list[str] = []
     errors: list[str] = []
-    if _FORMULA.search(xml) or b't="e"' in xml:
+    if _PLAIN_FORMULA.search(xml) or b't="e"' in xml or (b":f" in xml and _FORMULA.search(xml)):
         for cell in _OPEN.finditer(xml):
             inner = b"" if cell.group(2) else xml[cell.end() : _end_of_cell(xml, cell.end())]
             address = _ADDRESS.search(cell.group(1))
@@ -96,7 +98,7 @@ def _unseen(xml: bytes) -> Unseen:
                 (no_value if text == NO_VALUE else errors).append(f"{where}" if text == NO_VALUE else f"{where} {text}")
             elif value is None and _FORMULA.search(inner) and b't="str"' not in cell.group(1):
                 without_result.append(where)
-    hidden = tuple(int(row) for row in _HIDDEN_ROW.findall(xml))
+    hidden = tuple(int(row) for row in _HIDDEN_ROW.findall(xml)) if b'hidden="' in xml else ()
     return Unseen(tuple(without_result), tuple(no_value), tuple(errors), hidden, tuple(_hidden_columns(xml)))
 
 

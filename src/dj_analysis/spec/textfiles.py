@@ -6,6 +6,7 @@ import csv
 import io
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from ..errors import Problems
@@ -63,11 +64,11 @@ def delimited_text(path: Path, place: str, problems: Problems) -> Delimited | No
 def records_of(read: Delimited, place: str, problems: Problems) -> Grid | None:
     """Return the records of a text as rows of cells; what is wrong with them goes into ``problems``."""
     try:
-        rows = list(csv.reader(io.StringIO(read.text, newline=""), delimiter=read.separator, strict=True))
+        records = csv.reader(io.StringIO(read.text, newline=""), delimiter=read.separator, strict=True)
+        rows = [list(map(str.strip, record)) for record in records]
     except csv.Error as error:
         problems.add(place, "unreadable", error, "CSV", "重新导出 (export it again)")
         return None
-    rows = [list(map(str.strip, row)) for row in rows]
     _check_lengths(rows, read.text, place, problems)
     return Grid(rows, read.notices)
 
@@ -131,16 +132,15 @@ def _agreement(text: str, separator: str) -> tuple[bool, float, int]:
 
 def _check_lengths(rows: list[list[str]], text: str, place: str, problems: Problems) -> None:
     """Note records with another number of fields than the header: a separator inside an answer, or a file cut short."""
-    filled = [i for i, row in enumerate(rows) if any(row)]
-    if not filled:
+    first = Counter(len(row) for row in islice(filter(any, rows), LOOKED_AT))
+    if not first:
         return
-    first = Counter(len(rows[i]) for i in filled[:LOOKED_AT])
     width = max(first.items(), key=lambda pair: (pair[1], pair[0]))[0]
-    start = next(place for place, i in enumerate(filled) if len(rows[i]) == width)
-    other = [i for i in filled[start:] if len(rows[i]) != width]
+    start = next(i for i, row in enumerate(rows) if len(row) == width and any(row))
+    other = [i for i, row in enumerate(rows) if len(row) != width and i > start and any(row)]
     odd = [i for i in other if len(rows[i]) < width or any(rows[i][width:])]
     if odd and width > 1:
-        cut = odd == [filled[-1]] and not text.endswith(("\n", "\r"))
+        cut = len(odd) == 1 and not any(map(any, rows[odd[0] + 1 :])) and not text.endswith(("\n", "\r"))
         listed = "、".join(str(i + 1) for i in odd[:3]) + (f" 等共 {len(odd)}" if len(odd) > 3 else "")
         value = f"第 {listed} 行的字段数不同 (rows with another number of fields)"
         advice = "文件不完整，重新导出 (the file is cut short: export it again)" if cut else (

@@ -27,7 +27,9 @@ MOST_COLUMNS = 4096
 GAP, LEAST_GAP = 10, 10_000
 
 _CELL = re.compile(rb'<(?:\w+:)?c\b[^>]*?\br="([A-Z]{1,3}\d{1,7})"')
-_ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="(\d+)"')
+_ROW = re.compile(rb'<row\b[^>]*?\br="(\d+)"')
+#: The same where elements may have the prefix of their namespace, which is slower to seek.
+_PREFIXED_ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="(\d+)"')
 #: Addresses beyond column FAA, the 4,083rd, or beyond row 1,049,999; Excel has 1,048,576.
 _OUTSIDE = re.compile(
     rb'r="(?<=\br=")((?:[A-Z]{4,}|[F-Z][A-Z]{2})\d+|[A-Z]{1,3}(?:\d{8,}|[2-9]\d{6}|1[1-9]\d{5}|10[5-9]\d{4}))"'
@@ -240,7 +242,8 @@ def _stray_cell(sheet: bytes) -> str:
     """Return the address of a cell so far out that reading up to it would fill memory; "" where there is none."""
     if outside := _OUTSIDE.search(sheet):
         return outside.group(1)[:12].decode()
-    rows = [(int(row.group(1)[:9]), row.start()) for row in _ROW.finditer(sheet)]
+    pattern = _PREFIXED_ROW if b":row" in sheet else _ROW
+    rows = [(int(row.group(1)[:9]), row.start()) for row in pattern.finditer(sheet)]
     last, start = max(rows, default=(0, 0))
     if last <= max(GAP * len(rows), LEAST_GAP):
         return ""

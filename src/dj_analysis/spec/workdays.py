@@ -96,24 +96,10 @@ def unannounced(days: Iterable[date | str], language: str = "zh") -> str:
 
 @cache
 def _calendar() -> _Calendar:
-    """Overlay Monday to Friday with what the library knows of each year."""
-    from chinese_calendar import is_workday
+    """Overlay Monday to Friday with the days off and the weekends worked that the library knows."""
+    from chinese_calendar.constants import holidays, workdays
 
     days = np.arange(FIRST, LAST + 1)
-    works = np.is_busday(days)
-    years = [year for year in range(2000, 2200) if _announced(year)]
-    known = range(years[0], years[-1] + 1)
-    inside = (days >= np.datetime64(f"{known[0]}-01-01")) & (days <= np.datetime64(f"{known[-1]}-12-31"))
-    works[inside] = [is_workday(day) for day in days[inside].astype(object)]
-    return _Calendar(days[works], known)
-
-
-def _announced(year: int) -> bool:
-    """Tell whether the library knows a year; it refuses the others."""
-    from chinese_calendar import is_workday
-
-    try:
-        is_workday(date(year, 1, 1))
-    except NotImplementedError:
-        return False
-    return True
+    off, worked = (np.array(list(known), dtype="datetime64[D]") for known in (holidays, workdays))
+    works = np.is_busday(days, holidays=off) | np.isin(days, worked)
+    return _Calendar(days[works], range(min(holidays).year, max(holidays).year + 1))

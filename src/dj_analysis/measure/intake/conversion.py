@@ -18,7 +18,16 @@ from ...spec.consent import Door
 from ...spec.platforms import BY_NAME
 from ...spec.settings import Source
 from ...spec.specification import Specification
-from ...spec.tables import Table, map_columns, named_by_wording, numbers, quoted, rows_text, whole_numbers
+from ...spec.tables import (
+    Table,
+    map_columns,
+    named_by_wording,
+    numbers,
+    once_a_value,
+    quoted,
+    rows_text,
+    whole_numbers,
+)
 from ...spec.tree import Node
 from ...spec.units import Units
 from ..survey import Survey
@@ -186,7 +195,9 @@ def _without_marks(
             answers |= set(units.names)
         declared[header] = answers
     missing = {name: [mark for mark in marks if mark not in declared.get(name, ())] for name in frame.columns}
-    return frame.mask(pd.DataFrame({name: frame[name].isin(missing[name]) for name in frame.columns}), "")
+    marked = {name: cells.isin(missing[name]) for name, cells in frame.items()}
+    columns = {name: cells.mask(marked[name], "") if marked[name].any() else cells for name, cells in frame.items()}
+    return pd.DataFrame(columns, index=frame.index)
 
 
 def _within(mark: str, node: Node) -> bool:
@@ -304,17 +315,17 @@ def _by_label(
 
 
 def _item(cells: pd.Series, node: Node, scales: Mapping[str, Scale], where: str, problems: Problems) -> pd.Series:
-    text = whole_numbers(cells)
     scale = scales.get(node.scale)
-    if scale is not None:
-        plain = dict(scale.values.items())
-        values = text.map(plain).astype("float64")
-        read = text.isin(list(plain)) | (text == "")
-        values = values.where(read, numbers(text))
-    else:
-        values, read = numbers(text), text == ""
-    read |= text.isin(wjx.NO_ANSWER)
-    unread = text[values.isna() & ~read & (text != "")]
+    plain = dict(scale.values.items()) if scale is not None else {}
+
+    def read(texts: pd.Series) -> pd.Series:
+        texts = whole_numbers(texts)
+        worded = texts.isin(list(plain)) | (texts == "")
+        return texts.map(plain).astype("float64").where(worded, numbers(texts))
+
+    values = once_a_value(cells, read)
+    unread = whole_numbers(cells[values.isna()])
+    unread = unread[~unread.isin(["", *plain, *wjx.NO_ANSWER])]
     if len(unread):
         shown = quoted(unread, scale.values if scale else ())
         allowed = "、".join(scale.values) if scale else "数 (number)"

@@ -6,13 +6,14 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ...errors import Problems
 from ...spec import purpose
 from ...spec.filekinds import WORKBOOKS
 from ...spec.lint import SURNAMES
-from ...spec.tables import SUFFIXES, once_a_value, rows_text
+from ...spec.tables import SUFFIXES, rows_text
 from ...spec.workbooks import other_sheets
 
 #: Columns of 问卷星 exports that are dropped with a notice (R1): a network address and what leads to it.
@@ -193,14 +194,16 @@ def identifying_cells(frame: pd.DataFrame, *, mapped: Collection[str]) -> dict[s
     held: dict[str, str] = {}
     for column in frame.columns:
         cells = frame[column]
-        suspect = once_a_value(cells, lambda v: v.str.contains(r"\d{11}|@|o[\w-]{27}", regex=True, na=False))
-        likely = cells[suspect.astype(bool)]
-        kinds = likely.map(identifying_text)
+        places, different = pd.factorize(cells)
+        values = pd.Series(different, dtype=cells.dtype)
+        suspect = values.str.contains(r"\d{11}|@|o[\w-]{27}", regex=True, na=False).to_numpy(bool)
+        kinds = cells[suspect[places]].map(identifying_text) if suspect.any() else cells[:0]
         kinds = kinds[kinds != ""]
-        filled = int((cells.str.strip() != "").sum())
-        texts = cells[cells.str.strip() != ""].str.strip().unique()
-        names = [text for text in texts if _FULL_NAME.fullmatch(text)]
+        texts = values.str.strip()
+        filled = int(np.bincount(places, minlength=len(texts))[(texts != "").to_numpy()].sum())
+        texts = texts[texts != ""].unique()
         asks_writer = _WRITER.match(_NUMBERED.sub("", _ASIDE.sub("", str(column))).strip())
+        names = [text for text in texts if _FULL_NAME.fullmatch(text)] if asks_writer else []
         if asks_writer and (2 * len(names) > len(texts) or (filled >= 6 and 2 * len(texts) > filled)):
             held[str(column)] = f"姓名 (names) {len(names) or len(texts)}"
         elif len(kinds) and (column in mapped or len(kinds) >= 0.2 * filled):

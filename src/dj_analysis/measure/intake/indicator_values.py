@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from ...errors import Problems, unknown
@@ -193,9 +194,12 @@ def _check_ranges(place: str, frame: pd.DataFrame, tree: Tree, problems: Problem
     for leaf in tree.leaves:
         low, high = ranges.get(leaf.code, (leaf.minimum, leaf.maximum))
         ranges[leaf.code] = (min(low, leaf.minimum), max(high, leaf.maximum))
-    for code, (low, high) in ranges.items():
-        values = frame.loc[frame["code"] == code, "value"]
-        outside = values[(values < low) | (values > high)]
+    codes, values = frame["code"], frame["value"]
+    places, known = pd.factorize(codes)
+    least, most = np.array([ranges.get(code, (np.nan, np.nan)) for code in known]).reshape(-1, 2)[places].T
+    beyond = (values < least) | (values > most)
+    for code, (low, high) in ranges.items() if beyond.any() else ():
+        outside = values[beyond & (codes == code)]
         if len(outside):
             bad_values, allowed = f"{outside.iloc[0]:g} ({rows_text(outside.index)})", f"{low:g}–{high:g}"
             problems.add(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ...errors import Problems
 from ...spec.codebook import Codebook
-from ...spec.tables import numbers, quoted, rows_text, whole_numbers
+from ...spec.tables import numbers, once_a_value, quoted, rows_text, whole_numbers
 from ...spec.tree import Node
 from . import wjx
 
@@ -91,9 +91,13 @@ def _places(cells: pd.Series) -> pd.Series:
 def _yes(cells: Mapping[str, pd.Series], option: Node) -> pd.Series:
     """Return 1 and 0 of one option's cells, NaN where a cell is empty or says something else."""
     words = {wjx.plain_header(text) for text in (option.label_zh, option.label_en, option.code) if text}
-    said = wjx.without_typed(cells[option.code]).str.strip()
-    chosen = said.str.lower().isin(_CHOSEN) | said.map(lambda cell: bool(cell) and wjx.plain_header(cell) in words)
-    values = pd.Series(np.nan, index=said.index)
-    values[said.str.lower().isin(_NOT_CHOSEN)] = 0.0
-    values[chosen] = 1.0
-    return values
+
+    def read(texts: pd.Series) -> pd.Series:
+        said = wjx.without_typed(texts).str.strip()
+        chosen = said.str.lower().isin(_CHOSEN) | said.map(lambda cell: bool(cell) and wjx.plain_header(cell) in words)
+        values = pd.Series(np.nan, index=said.index)
+        values[said.str.lower().isin(_NOT_CHOSEN)] = 0.0
+        values[chosen] = 1.0
+        return values
+
+    return once_a_value(cells[option.code], read)

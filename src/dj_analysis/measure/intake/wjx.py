@@ -9,6 +9,7 @@ import pandas as pd
 
 from ...spec.platforms import DURATION, NUMBER, SUBMITTED, platform_of
 from ...spec.platforms import WJX_MISSING as WJX_MISSING
+from ...spec.tables import once_a_value
 
 #: Leading columns of an export; 序号 serves to find rows imported twice, 所用时间 as a quality flag.
 META = (NUMBER, SUBMITTED, DURATION, "来源", "来源详情", "来自IP", "总分")
@@ -66,7 +67,11 @@ def seconds(cells: pd.Series) -> pd.Series:
     ``49秒``, ``1分20秒``, ``1天2小时``, ``80 seconds``, ``1 h 2 min``, ``00:01:20``, ``1 day, 2:00:00``, plain seconds. ``1:20``
     may be minutes or hours and is not read.
     """
-    text = cells.astype("str").str.strip()
+    return once_a_value(cells.astype("str"), _seconds)
+
+
+def _seconds(cells: pd.Series) -> pd.Series:
+    text = cells.str.strip()
     clock = text.str.extract(_CLOCK).astype("float64")
     of_clock = clock.fillna(0) @ [86400.0, 3600.0, 60.0, 1.0]
     parts = text.str.extract(_DURATION).astype("float64")
@@ -88,11 +93,14 @@ def spread_multiple(frame: pd.DataFrame) -> pd.DataFrame:
             columns[header] = cells
             continue
         cells = cells.mask(cells.isin(WJX_MISSING), "")
-        chosen = without_typed(cells).str.split(MULTIPLE)
-        options = sorted({option.strip() for cell in chosen for option in cell if option.strip()})
-        for option in options:
-            picked = chosen.map(lambda cell, option=option: "1" if option in [part.strip() for part in cell] else "0")
-            columns[f"{header}({option})"] = picked.where(cells.str.strip() != "", "")
+        texts = pd.Series(cells.unique(), dtype=cells.dtype)
+        chosen = {
+            text: {part.strip() for part in parts}
+            for text, parts in zip(texts, without_typed(texts).str.split(MULTIPLE), strict=True)
+        }
+        for option in sorted(set().union(*chosen.values()) - {""}):
+            picked = {text: str(int(option in parts)) if text.strip() else "" for text, parts in chosen.items()}
+            columns[f"{header}({option})"] = cells.map(picked).astype("str")
     return pd.DataFrame(columns, index=frame.index)
 
 
