@@ -195,6 +195,45 @@ def test_a_run_that_is_killed_at_every_line_leaves_all_or_nothing(tmp_path: Path
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is stopped by forking")
+def test_a_first_entry_that_is_killed_at_any_statement_leaves_no_record(tmp_path: Path):
+    """Every statement of the first entry in turn is the last that is begun: what it leaves is as if there had been none."""
+    import dj_analysis.record as module
+
+    def killed_before(statement: int, path: Path) -> bool:
+        child = os.fork()
+        if child == 0:
+            connect, begun = module.sqlite3.connect, []
+
+            def count(_: str) -> None:
+                begun.append(1)
+                if len(begun) > statement:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            def traced(*arguments: object, **options: object) -> object:
+                connection = connect(*arguments, **options)
+                connection.set_trace_callback(count)
+                return connection
+
+            module.sqlite3.connect = traced
+            Record(path).append("note", {})
+            os._exit(0)
+        return bool(os.waitpid(child, 0)[1])
+
+    statements = 0
+    while killed_before(statements, path := tmp_path / str(statements) / "record.sqlite"):
+        record = Record(path)
+        assert record.events.empty
+        assert record.runs.empty
+        assert record.head == Record(tmp_path / "nowhere" / "record.sqlite").head
+        record.append("note", {})
+        record.verify()
+        assert len(record.events) == 1
+        statements += 1
+    assert statements >= 8
+    assert len(Record(path).events) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is stopped by forking")
 def test_settling_that_is_killed_is_settled_by_the_next(tmp_path: Path):
     seed_file(tmp_path)
     for number in range(3):

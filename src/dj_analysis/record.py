@@ -240,8 +240,9 @@ class Record:
         with self._open() as connection:
             try:
                 connection.execute("PRAGMA synchronous=FULL")
-                connection.executescript(SCHEMA)
                 connection.execute("BEGIN IMMEDIATE")
+                for statement in filter(str.strip, SCHEMA.split(";")):  # with what is entered, or not at all
+                    connection.execute(statement)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -253,7 +254,8 @@ class Record:
         if not self.path.exists():
             return []
         with self._open() as connection:
-            return connection.execute(query, values).fetchall()
+            begun = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]
+            return connection.execute(query, values).fetchall() if begun else []  # the first entry was interrupted
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

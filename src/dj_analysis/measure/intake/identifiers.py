@@ -194,7 +194,7 @@ def identifying_cells(frame: pd.DataFrame, *, mapped: Collection[str]) -> dict[s
     held: dict[str, str] = {}
     for column in frame.columns:
         cells = frame[column]
-        places, different = pd.factorize(cells)
+        places, different = pd.factorize(cells, use_na_sentinel=False)
         values = pd.Series(different, dtype=cells.dtype)
         suspect = values.str.contains(r"\d{11}|@|o[\w-]{27}", regex=True, na=False).to_numpy(bool)
         kinds = cells[suspect[places]].map(identifying_text) if suspect.any() else cells[:0]
