@@ -169,6 +169,19 @@ def test_the_largest_difference_is_found_without_looking_at_every_pair(units: in
             np.testing.assert_allclose(module._largest(e, a, x, s, cut), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("cut", [0.0, 1.0, 2.5, 6.0, math.inf])
+@pytest.mark.parametrize("digits", [0, 1, 9])
+def test_those_surely_below_are_those_of_all_pairs(monkeypatch: pytest.MonkeyPatch, cut: float, digits: int):
+    """Ties of means and of errors, errors of 0, one unit, blocks of a few units: the same counts as pair by pair."""
+    monkeypatch.setattr(module, "ROWS_AT_ONCE", 7)
+    rng = np.random.default_rng(3)
+    for units in (1, 2, 6, 7, 8, 40, 90):
+        x = -np.sort(-np.round(rng.normal(60, 5, units), digits))
+        s = np.round(rng.gamma(2, 1, units), min(digits, 2))
+        apart = x[:, None] - x > module._bar(cut, s[:, None], s)
+        assert module._surely_below(x, s, cut).tolist() == apart.sum(axis=1).tolist()
+
+
 def test_rounded_draws_rank_as_exact_ones_do(monkeypatch: pytest.MonkeyPatch):
     rng = np.random.default_rng(3)
     x, s = rng.normal(65, 5, 400), rng.uniform(1, 4, 400)

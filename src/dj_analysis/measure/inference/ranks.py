@@ -311,12 +311,27 @@ def _joint(
     while cut != previous and x.size > 1:  # step-down: rejected pairs leave, until no pair does
         largest = np.concatenate([_largest(e, a, x, s, cut) for e, a in _errors(s, f, draws, seed)])
         cut, previous = _quantile(largest, confidence), cut
-    above, below = np.zeros(x.size), np.zeros(x.size)
-    for i in range(0, x.size, step := max(1, PAIRS_AT_ONCE // x.size)):
+    return 1 + _surely_below(-x[::-1], s[::-1], cut)[::-1], x.size - _surely_below(x, s, cut)
+
+
+def _surely_below(x: np.ndarray, s: np.ndarray, cut: float) -> np.ndarray:
+    """Count, for each unit, those that lie below it by more than the critical difference; means from the highest down.
+
+    Units with near means are taken together: nobody nearer than the least critical difference can be among those below, whoever
+    is farther than the largest is, and the pairs between are looked at one by one.
+    """
+    below = np.zeros(x.size)
+    step = min(ROWS_AT_ONCE, max(1, PAIRS_AT_ONCE // x.size))
+    for i in range(0, x.size, step):
         rows = slice(i, i + step)
-        difference, bar = x[rows, None] - x, _bar(cut, s[rows, None], s)
-        above[rows], below[rows] = (-difference > bar).sum(axis=1), (difference > bar).sum(axis=1)
-    return above + 1, x.size - below
+        nearest, farthest = (_bar(cut, end(s[rows]), end(s)) for end in (np.min, np.max))
+        room = 1e-9 * (1 + np.abs(x[rows]).max() + (farthest if np.isfinite(farthest) else 0))
+        first = np.searchsorted(-x, nearest - x[i] - room)
+        last = np.searchsorted(-x, farthest - x[rows][-1] + room, side="right")
+        between = slice(first, max(first, last))
+        apart = x[rows, None] - x[between] > _bar(cut, s[rows, None], s[between])
+        below[rows] = apart.sum(axis=1) + (x.size - between.stop)
+    return below
 
 
 def _marginal(
