@@ -272,8 +272,9 @@ def conform(table: Table, schema: Schema, problems: Problems) -> Table:
     frame = table.frame.copy()
     if schema.marks and "value" in frame:
         marks = dict(schema.marks)
-        said = frame["value"].str.strip().map(marks).fillna("").astype("str")
-        if (said != "").any():
+        text = frame["value"].str.strip()
+        if text.isin(list(marks)).any():
+            said = text.map(marks).fillna("").astype("str")
             given = frame["reason"] if "reason" in frame else pd.Series("", index=frame.index, dtype="str")
             frame["reason"], frame["value"] = said.where(said != "", given), frame["value"].mask(said != "", "")
     for name in schema.required:

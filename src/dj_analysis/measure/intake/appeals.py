@@ -54,24 +54,27 @@ def load_appeals(settings: Settings, spec: Specification, problems: Problems) ->
     return appeals[list(COLUMNS)].astype("str").reset_index(drop=True) if len(appeals) else empty
 
 
-def match_corrections(values: pd.DataFrame, appeals: pd.DataFrame, place: str, problems: Problems) -> pd.DataFrame:
+def match_corrections(
+    index: pd.Index, several: pd.DataFrame, appeals: pd.DataFrame, place: str, problems: Problems
+) -> pd.DataFrame:
     """Tell by which appeal each released value came.
 
     Parameters
     ----------
-    values
-        Released values, with ``time``; of one unit, period and code the first by time is the release, each later one must
-        follow a granted appeal, on its day or after.
+    index
+        Of all released values.
+    several
+        Those of them, with ``time``, whose unit, period and code are told more than once: the first by time is the release, each
+        later one must follow a granted appeal, on its day or after.
 
     Returns
     -------
     pandas.DataFrame
         appeal (``""`` for the release itself), turn (0 for the release, then 1, 2 …), last (whether it is the latest).
     """
-    matched = pd.DataFrame({"appeal": "", "turn": 0, "last": True}, index=values.index)
+    matched = pd.DataFrame({"appeal": "", "turn": 0, "last": True}, index=index)
     granted = appeals[appeals["state"] == GRANTED].sort_values("settled", kind="stable")
     waiting = {cell: list(rows.itertuples()) for cell, rows in granted.groupby(CELL, sort=False)}
-    several = values[values.duplicated(CELL, keep=False)]
     for cell, rows in several.assign(day=several["time"].map(_day)).groupby(CELL, sort=False):
         rows = rows.sort_values("day", kind="stable")
         matched.loc[rows.index, "turn"] = range(len(rows))

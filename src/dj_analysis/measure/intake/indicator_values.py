@@ -17,7 +17,7 @@ from ...spec.specification import Specification
 from ...spec.tables import Table, load_table, numbers, rows_text, whole_numbers
 from ...spec.tree import Indicator, Tree
 from ..survey import Indicators
-from .appeals import changed_by, load_appeals, match_corrections
+from .appeals import CELL, changed_by, load_appeals, match_corrections
 from .identifiers import check_names, shown_path
 
 MOST_STARS = 5
@@ -82,7 +82,7 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
         frame["reason"] = ""
     frame["unit"] = whole_numbers(frame["unit"])
     _check_earlier_stages(table.place, frame, problems)
-    frame = frame[~frame["unit"].isin(excluded)].copy()
+    frame = _kept(frame, ~frame["unit"].isin(excluded))
     source, notices = settings.tables.get("indicator_values"), list(table.notices)
     declared = {"unit": {unit.unit for unit in spec.units.rows} | {"ALL"}, "code": set(spec.indicators.codes)}
     for column, known in declared.items():
@@ -92,19 +92,30 @@ def load_values(settings: Settings, spec: Specification, excluded: set[str], pro
         else:
             _check_known(table.place, frame, column, known, f"unknown_{column}", problems)
     staged = _staged(frame)
-    frame = frame[frame["stage"].isin(["", "released"])].copy()
+    frame = _kept(frame, frame["stage"].isin(["", "released"]))
     for name in ("value", "n", "se"):
         frame[name] = numbers(frame[name])
-    frame = _without_copies(table.place, frame, ["unit", "period", "code", "time"], problems)
-    _check_ranges(table.place, frame[~frame["code"].isin(_ratios(spec.indicators))], spec.indicators, problems)
-    frame.loc[frame["value"].isna() & (frame["reason"] == ""), "reason"] = reasons.MISSING_VALUE
+    again = frame.duplicated(CELL, keep=False)
+    if again.any():
+        frame = _without_copies(table.place, frame, [*CELL, "time"], problems)
+        again = frame.duplicated(CELL, keep=False)
+    ratios = _ratios(spec.indicators)
+    _check_ranges(table.place, _kept(frame[["code", "value"]], ~frame["code"].isin(ratios)), spec.indicators, problems)
+    unsaid = frame["value"].isna() & (frame["reason"] == "")
+    if unsaid.any():
+        frame.loc[unsaid, "reason"] = reasons.MISSING_VALUE
     about_people = frame["code"].map({node.code: node.about == "persons" for node in spec.indicators}).fillna(False)
     uncounted = about_people.astype(bool) & frame["n"].isna()
-    frame.loc[uncounted, "reason"] = reasons.NO_COUNT_OF_PEOPLE
-    frame.loc[uncounted, "value"] = float("nan")
-    frame = frame.join(match_corrections(frame, appeals, table.place, problems))
-    now, first = (_divided(frame.loc[chosen, list(COLUMNS)], spec) for chosen in (frame["last"], frame["turn"] == 0))
-    _check_ranges(table.place, now[now["code"].isin(_ratios(spec.indicators))], spec.indicators, problems)
+    if uncounted.any():
+        frame.loc[uncounted, "reason"] = reasons.NO_COUNT_OF_PEOPLE
+        frame.loc[uncounted, "value"] = float("nan")
+    several = frame[again]
+    matched = match_corrections(frame.index, several, appeals, table.place, problems)
+    for name in matched:
+        frame[name] = matched[name]
+    now = _divided(_kept(frame[list(COLUMNS)], frame["last"]), spec)
+    first = _divided(frame.loc[frame["turn"] == 0, list(COLUMNS)], spec) if len(several) else now
+    _check_ranges(table.place, now[now["code"].isin(ratios)], spec.indicators, problems)
     now, first = (values.reset_index(drop=True) for values in (now, first))
     for values in (now, first):
         values.attrs["notices"] = list(notices)
@@ -176,6 +187,11 @@ def _staged(frame: pd.DataFrame) -> pd.DataFrame:
 def _check_earlier_stages(place: str, frame: pd.DataFrame, problems: Problems) -> None:
     """Note values that one stage of the review before the release tells twice."""
     _without_copies(place, frame[~frame["stage"].isin(["", "released"])], ["unit", "period", "code", "stage"], problems)
+
+
+def _kept(frame: pd.DataFrame, keep: pd.Series) -> pd.DataFrame:
+    """Return the rows to keep; of millions of which all are kept no copy is made."""
+    return frame if keep.all() else frame[keep].copy()
 
 
 def _without_copies(place: str, frame: pd.DataFrame, keys: list[str], problems: Problems) -> pd.DataFrame:
