@@ -1,11 +1,11 @@
-"""Time the quarterly report by stage: the demo's whole and one of its branches, a large company; write benchmarks/REPORTS.md.
+"""Time the quarterly report by stage: the demo's whole and one of its branches, large companies; write benchmarks/REPORTS.md.
 
-Usage: python benchmarks/reports.py [--small] [--branches 2000] [--demo FOLDER] [--large FOLDER] [--before SRC]
+Usage: python benchmarks/reports.py [--small] [--branches 2000 10000] [--demo FOLDER] [--large FOLDER …] [--before SRC]
 
 Seconds are those of the processor. The report is run once as `dj report` runs it, which gives the office's process and the kernel it
 starts, and the notebook's cells once more in a process of their own, which gives the stages of the kernel: both are sampled every two
 milliseconds, and a sample belongs to the first stage below that is being worked on. The folders of an earlier run, closed workspaces
-of the demo generator, can be used again. ``--small`` leaves the large company out; ``--before`` runs the source of an earlier
+of the demo generator, can be used again. ``--small`` leaves the large companies out; ``--before`` runs the source of an earlier
 version beside this one, in turn, for its whole.
 """
 
@@ -162,9 +162,9 @@ def company(folder: Path | None, place: Path, **size: int) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--branches", type=int, default=2000)
+    parser.add_argument("--branches", type=int, nargs="+", default=[2_000, 10_000])
     parser.add_argument("--demo", type=Path)
-    parser.add_argument("--large", type=Path)
+    parser.add_argument("--large", type=Path, nargs="+", help="closed workspaces of so many branches, in that order")
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--before", type=Path)
     given = parser.parse_args()
@@ -175,10 +175,11 @@ def main() -> None:
             "demo, ALL": measured(demo, "ALL", place, given.before),
             "demo, one branch": measured(demo, a_branch(demo), place, given.before),
         }
-        if not given.small:
-            large = company(given.large, place, employees=20 * given.branches, branches=given.branches, quarters=2)
-            name = f"{given.branches:,} branches, {20 * given.branches:,} people, 2 waves, ALL"
-            cases[name] = measured(large, "ALL", place, given.before)
+        large = zip(given.branches, given.large or [None] * len(given.branches), strict=True)
+        for branches, folder in () if given.small else large:
+            written = company(folder, place, employees=20 * branches, branches=branches, quarters=2)
+            name = f"{branches:,} branches, {20 * branches:,} people, 2 waves, ALL"
+            cases[name] = measured(written, "ALL", place, given.before)
     text = told(cases)
     (HERE / "REPORTS.md").write_text(text, encoding="utf-8")
     print(text)
@@ -194,7 +195,7 @@ def told(cases: dict[str, dict[str, float]]) -> str:
     head = ["# Measured time of the quarterly report by stage", "",
             f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} processors; {versions}; {date.today()}."
             f" Once each, `dj report`, closed waves, formats {', '.join(FORMATS)}, one thread; processor's seconds, and their share of the whole."
-            " Other work ran on the machine: read shares and growth, not seconds.", "",
+            " Sampling takes a tenth more time: read shares and growth, not seconds.", "",
             f"| stage | {' | '.join(cases)} |", "|---|" + "---|" * len(cases)]  # fmt: skip
     kinds = [*STAGES, REST, "imports, start, messages"]
     stages = [f"{process}: {kind}" for process in ("office", "kernel") for kind in kinds]
