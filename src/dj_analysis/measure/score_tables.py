@@ -15,7 +15,6 @@ from ..spec.specification import Specification
 from .crossnames import is_cross
 from .inference import uncertainty
 from .inference.scorelimits import PersonLaw, person_law, wider_limits
-from .scores import joined
 from .unitsums import Cell, UnitSums, independent_squares
 
 #: Units that are computed at once: some thirty arrays of them × cells take memory that is used again for the next.
@@ -181,26 +180,27 @@ def _table(keys: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
 def _response_table(
     levels: Mapping[str, Groups], persons: np.ndarray, period: str, spec: Specification
 ) -> pd.DataFrame:
-    tables, done = [], 0
-    for level, groups in levels.items():
-        tables.append(_response_rows(level, list(groups), persons[done : done + len(groups)], period, spec))
-        done += len(groups)
-    return joined(tables)
+    head = np.array(
+        list(chain.from_iterable(_headcounts(level, levels[level], period, spec) for level in levels)), float
+    )
+    n = persons.astype(int)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = np.where(head > 0, n / head, np.nan)
+    reason = np.where(np.isnan(rate), reasons.NO_HEADCOUNT, np.where(rate > 1, reasons.MORE_THAN_HEADCOUNT, ""))
+    many = [len(groups) for groups in levels.values()]
+    return pd.DataFrame(
+        {
+            "period": _over_and_over([period], len(n)), "level": _words(levels).repeat(many),
+            "unit": _words(chain.from_iterable(levels.values())), "n": n, "headcount": head,
+            "rate": np.where(rate > 1, np.nan, rate), "reason": _words(reason.astype(object)),
+        }
+    )  # fmt: skip
 
 
-def _response_rows(
-    level: str, units: Sequence[str], persons: np.ndarray, period: str, spec: Specification
-) -> pd.DataFrame:
-    unknown_heads = level in spec.group_names or is_cross(level)
-    head = [float("nan") if unknown_heads else spec.headcount(unit, period) for unit in units]
-    table = pd.DataFrame({"period": period, "level": level, "unit": units})
-    table["n"] = persons.astype(int)
-    table["headcount"] = np.array(head, dtype=float)
-    table["rate"] = np.where(table["headcount"] > 0, table["n"] / table["headcount"], np.nan)
-    table["reason"] = np.where(table["rate"].isna(), reasons.NO_HEADCOUNT, "").astype(object)
-    too_many = table["rate"] > 1
-    table.loc[too_many, ["reason", "rate"]] = [reasons.MORE_THAN_HEADCOUNT, np.nan]
-    return table
+def _headcounts(level: str, units: Iterable[str], period: str, spec: Specification) -> list[float]:
+    """Return how many people each unit has; of groups and crosses nobody knows."""
+    unknown = level in spec.group_names or is_cross(level)
+    return [float("nan") if unknown else spec.headcount(unit, period) for unit in units]
 
 
 def _over_and_over(texts: Sequence[str], times: int) -> Any:

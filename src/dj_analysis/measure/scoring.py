@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from threading import Event, Lock
 from typing import Any, NamedTuple
 
@@ -117,14 +118,23 @@ def _summed_in_threads(
     start: Callable[[], WaveSums], blocks: Iterator[Any], columns: Mapping[str, str | None], weight: str | None
 ) -> list[WaveSums]:
     """Sum blocks in as many threads as polars has, each block in the thread that is free; sums are exact, so any order will do."""
+    waiting = list(islice(blocks, 2))
+    if len(waiting) < 2:  # a small wave: threads would only be started and waited for
+        wave = start()
+        for block in waiting:
+            wave.add(block, columns, weight)
+        return [wave]
     one_at_a_time, stopped = Lock(), Event()
+
+    def next_block() -> Any:
+        return waiting.pop(0) if waiting else next(blocks, None)
 
     def of_thread() -> WaveSums:
         wave = start()
         try:
             while not stopped.is_set():
                 with one_at_a_time:
-                    block = next(blocks, None)
+                    block = next_block()
                 if block is None:
                     break
                 wave.add(block, columns, weight)
