@@ -155,5 +155,5 @@ def _of_whole(table: pd.DataFrame, result: Result, plan: ReleasePlan) -> np.ndar
 
 
 def _to(points: np.ndarray, values: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
-    return ((numbers / points).round() * points).round(6) + 0.0
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy("float64", na_value=np.nan)
+    return pd.Series(np.round(np.round(numbers / points) * points, 6) + 0.0, index=values.index)
