@@ -18,7 +18,7 @@ import dj_analysis as dj
 from dj_analysis.errors import UsageError
 from dj_analysis.measure.scales import agreement as ag
 from dj_analysis.measure.scales.agreement import agreement, icc_one_way, rwg_by_chance, rwg_j, stepped_up
-from dj_analysis.measure.scales.moments import OptionCounts
+from dj_analysis.measure.scales.item_answers import OptionCounts
 from dj_analysis.measure.survey import Survey
 from dj_analysis.result import Result
 from dj_analysis.spec import reasons

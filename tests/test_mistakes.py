@@ -566,7 +566,7 @@ def test_a_full_disk_in_a_kernel_is_told_and_the_copy_that_cannot_be_kept_too(tm
     (folder / ".dj").mkdir(exist_ok=True)
     (folder / ".dj" / "failed").write_bytes(b"")  # no folder: nothing can be kept in it
     with pytest.raises(notebooks.ReportError, match=r"磁盘已满.*副本未能保存"):
-        notebooks._execute(tmp_path / "full.ipynb", {}, folder)
+        notebooks._execute(tmp_path / "full.ipynb", {}, folder, notebooks._Meanwhile(lambda: None))
     shutil.rmtree(folder)
 
 

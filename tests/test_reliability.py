@@ -20,7 +20,8 @@ from trials import trials
 import dj_analysis as dj
 from dj_analysis.errors import DataError, UsageError
 from dj_analysis.measure.scales import item_statistics as rel
-from dj_analysis.measure.scales.moments import moments_of, read_answers
+from dj_analysis.measure.scales.item_answers import read_answers
+from dj_analysis.measure.scales.moments import moments_of
 from dj_analysis.measure.scales.reliability import NO_ITEM_VARIANCE, ONE_ITEM, TWO_ITEMS, reliability
 from dj_analysis.measure.scores import Scores
 from dj_analysis.measure.survey import Indicators, Survey

@@ -35,7 +35,7 @@ def check_folder(folder: str | Path) -> Problems:
 
     What is wrong with one file does not hide what is wrong with the next: each is checked against what could be read.
     """
-    return check_with_hints(folder)[0]
+    return _checked(Path(folder).resolve())[0]
 
 
 def check_with_hints(folder: str | Path) -> tuple[Problems, list[str]]:
@@ -44,10 +44,16 @@ def check_with_hints(folder: str | Path) -> tuple[Problems, list[str]]:
     Hints tell of books open elsewhere, questions asked badly, and those that run against the others: of the latest wave, where
     nothing is wrong with it and the declarations.
     """
-    folder, problems = Path(folder).resolve(), Problems()
+    folder = Path(folder).resolve()
+    problems, spec, survey = _checked(folder)
+    return problems, _hints_of_declarations(folder, spec) + (keying_hints(survey) if survey is not None else [])
+
+
+def _checked(folder: Path) -> tuple[Problems, Specification, Survey | None]:
+    """Return every problem, what is declared, and the latest wave where nothing is wrong with it and the declarations."""
+    problems, sound_survey = Problems(), None
     settings, spec = declarations(folder, problems)
     sound, latest = not problems, max(wave_files(folder), key=lambda period: parse(period).end, default="")
-    hints = _hints_of_declarations(folder, spec)
     problems.extend(open_questions(spec))
     periods = set(wave_files(folder))
     if "responses" in settings.tables and (settings.tables["responses"].path or settings.tables["responses"].sql):
@@ -68,8 +74,8 @@ def check_with_hints(folder: str | Path) -> tuple[Problems, list[str]]:
             )
         before = len(problems)
         survey = read_wave(settings, spec, period, problems)
-        if period == latest and sound and survey is not None and len(problems) == before:
-            hints += keying_hints(survey)
+        if period == latest and sound and len(problems) == before:
+            sound_survey = survey
     load_values(settings, spec, excluded_units(settings, Problems()), problems)
     load_teams(settings, spec, problems)
     load_ratings(settings, spec, problems)
@@ -79,7 +85,7 @@ def check_with_hints(folder: str | Path) -> tuple[Problems, list[str]]:
         Store(folder / ".dj").check_key()
     except DjError as error:
         problems.extend(error.problems)
-    return problems, hints
+    return problems, spec, sound_survey
 
 
 def open_questions(spec: Specification) -> Problems:

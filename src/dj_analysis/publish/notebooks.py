@@ -405,9 +405,7 @@ class _Meanwhile:
         return self._done.result()
 
 
-def _execute(
-    source: Path, values: Mapping[str, Any], folder: Path, meanwhile: _Meanwhile | None = None
-) -> nbformat.NotebookNode:
+def _execute(source: Path, values: Mapping[str, Any], folder: Path, meanwhile: _Meanwhile) -> nbformat.NotebookNode:
     import logging
 
     import nbformat
@@ -428,10 +426,10 @@ def _execute(
             papermill.execute_notebook(
                 str(source), str(executed), parameters=dict(values), kernel_name="python3", progress_bar=False, log_output=False,
                 execution_timeout=CELL_SECONDS, interrupt_on_timeout=True, request_save_on_cell_execute=False, cwd=place,
-                on_cell_execute=None if meanwhile is None else meanwhile.begin, **_transport(), **options,
+                on_cell_execute=meanwhile.begin, **_transport(), **options,
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
-            if meanwhile is not None and (earlier := meanwhile.error()) is not None:
+            if (earlier := meanwhile.error()) is not None:
                 raise earlier from None
             kept = _keep_failed(executed, folder, source.stem)
             # Our own errors quote nobody; those of other libraries may quote an answer, and stay in the confidential copy.
@@ -442,7 +440,7 @@ def _execute(
             where = f"单元格/cell {error.exec_count}"
             raise ReportError(f"{source.stem} {where}: {error.ename}: {said} ({kept})") from None
         except (DeadKernelError, TimeoutError) as error:
-            if meanwhile is not None and (earlier := meanwhile.error()) is not None:
+            if (earlier := meanwhile.error()) is not None:
                 raise earlier from None
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise ReportError(": ".join([f"{source.stem}: 内核中止 (the kernel died or timed out)", *said])) from error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,9 +78,13 @@ def header_at_top(rows: list[list[str]]) -> list[str] | None:
 def _frame_of(rows: list[list[str]], index: list[int], width: int) -> pd.DataFrame:
     """Return rows of text as a frame with numbered columns, made column by column: pandas takes rows apart cell by cell."""
     columns = zip(*rows, strict=True) if rows else ((),) * width
+    return text_frame((pa.array(cells, pa.large_string()) for cells in columns), index)
+
+
+def text_frame(columns: Iterable[pa.Array], index: Any) -> pd.DataFrame:
+    """Return columns of text as a frame with numbered columns."""
     kind = pd.StringDtype(na_value=np.nan)
-    text = {i: kind.__from_arrow__(pa.array(cells, pa.large_string())) for i, cells in enumerate(columns)}
-    return pd.DataFrame(text, index=index, columns=range(width))
+    return pd.DataFrame({i: kind.__from_arrow__(cells) for i, cells in enumerate(columns)}, index=index)
 
 
 def check_columns(frame: pd.DataFrame, place: str, problems: Problems) -> bool:

@@ -23,7 +23,7 @@ from ..members import members
 from ..survey import Survey
 from ..survey_scores import score
 from ..unitsums import UnitSums, variance_factor
-from .moments import OptionCounts, read_answers
+from .item_answers import OptionCounts, read_answers
 
 CUSTOMARY = 0.70
 CHANCE = 0.95

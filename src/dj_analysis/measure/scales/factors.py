@@ -18,7 +18,8 @@ from ...spec.tree import Form, Node
 from ...spec.units import ALL
 from ..basis import basis_of
 from ..survey import Survey
-from .moments import Answers, Covariances, Missing, Moments, moments_of, read_answers
+from .item_answers import Answers, read_answers
+from .moments import Covariances, Missing, Moments, moments_of
 from .rotations import oblimin, signed, varimax
 
 Rotation = Literal["oblimin", "varimax"]

@@ -20,7 +20,8 @@ from ..members import members
 from ..survey import Survey
 from ..survey_scores import unit_sums
 from ..unitsums import UnitSums
-from .moments import Moments, moments_of, read_answers
+from .item_answers import read_answers
+from .moments import Moments, moments_of
 
 ONE_ITEM = "fewer_than_two_items_asked"
 

@@ -23,6 +23,7 @@ from ..scores import Scores, inherited
 from ..survey import Survey
 from ..survey_scores import score
 from .factors import SINGULAR, invertible
+from .item_answers import Answers, read_answers
 from .item_statistics import (
     ENDS,
     alpha,
@@ -38,7 +39,7 @@ from .item_statistics import (
     too_few_near_end,
     upper_lower,
 )
-from .moments import MISSING, Answers, Covariances, Missing, Moments, moments_of, read_answers
+from .moments import MISSING, Covariances, Missing, Moments, moments_of
 
 ONE_ITEM = "one_item_no_reliability"
 NO_ITEM_VARIANCE = "all_answers_item_equal"
