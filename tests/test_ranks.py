@@ -13,6 +13,7 @@ from scipy import stats
 from trials import trials
 
 from dj_analysis.errors import UsageError
+from dj_analysis.measure.inference import rank_draws
 from dj_analysis.measure.inference import ranks as module
 from dj_analysis.measure.inference.ranks import overlap_intervals, p_top, rank_sets
 
@@ -161,7 +162,7 @@ def test_the_largest_difference_is_found_without_looking_at_every_pair(units: in
     rng = np.random.default_rng(units)
     x, s = np.sort(rng.normal(0, 1, units))[::-1], rng.uniform(0.1, 2, units)
     error = np.sqrt(s[:, None] ** 2 + s**2)
-    for e, a in module._errors(s, np.full(units, df), 40, 1):
+    for e, a in rank_draws.drawn_errors(s, np.full(units, df), 40, 1):
         values = ((a * e)[:, :, None] - (a * e)[:, None, :]) / np.sqrt(a[:, :, None] ** 2 + a[:, None, :] ** 2)
         for cut in (np.inf, 3.0, 1.0):
             told = np.eye(units, dtype=bool) | (np.subtract.outer(x, x) > cut * error if cut < np.inf else False)
@@ -186,7 +187,7 @@ def test_rounded_draws_rank_as_exact_ones_do(monkeypatch: pytest.MonkeyPatch):
     rng = np.random.default_rng(3)
     x, s = rng.normal(65, 5, 400), rng.uniform(1, 4, 400)
     rounded, chances = rank_sets(x, s, method="simulated"), p_top(x, s, 20)
-    monkeypatch.setattr(module, "FINE", 0.0)
+    monkeypatch.setattr(rank_draws, "FINE", 0.0)
     exact, exact_chances = rank_sets(x, s, method="simulated"), p_top(x, s, 20)
     assert np.abs(rounded.low - exact.low).max() <= 1
     assert np.abs(rounded.high - exact.high).max() <= 1
@@ -196,9 +197,9 @@ def test_rounded_draws_rank_as_exact_ones_do(monkeypatch: pytest.MonkeyPatch):
 def test_more_units_than_sixteen_bits_number_are_ordered_alike(monkeypatch: pytest.MonkeyPatch):
     units = 70_000
     x, s, f = np.linspace(10, 0, units), np.full(units, 1.0), np.full(units, np.inf)
-    rounded = module._orders(x, s, f)(np.random.default_rng(1), 3)
-    monkeypatch.setattr(module, "FINE", 0.0)
-    exact = module._orders(x, s, f)(np.random.default_rng(1), 3)
+    rounded = rank_draws.drawn_orders(x, s, f)(np.random.default_rng(1), 3)
+    monkeypatch.setattr(rank_draws, "FINE", 0.0)
+    exact = rank_draws.drawn_orders(x, s, f)(np.random.default_rng(1), 3)
     for one, other in zip(rounded, exact, strict=True):
         assert np.array_equal(np.sort(one), np.arange(units))
         assert np.abs(one.argsort() - other.argsort()).max() <= 20  # of 70,000 places: as many draws share a step

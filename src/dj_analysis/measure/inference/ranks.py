@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -15,15 +14,13 @@ from scipy import stats
 
 from ...errors import UsageError, unknown
 from ..ties import descending_ranks
+from .rank_draws import DRAWS_AT_ONCE, drawn_errors, drawn_orders, random_streams
 
 Method = Literal["joint", "marginal", "simulated"]
 
-DRAWS_AT_ONCE = 20  # draws of one random stream, few enough for 10,000 units to stay in the processor's cache
 ROWS_AT_ONCE = 500  # units whose simulated ranks one thread sorts
 PAIRS_AT_ONCE = 1_000_000  # pairs of units looked at in one step when all draws are done
 CANDIDATES = 32  # units with the largest errors in a draw, among which the largest difference nearly always is
-LEVELS, FINE = 65_534, 0.02  # draws are sorted as 16-bit numbers where a step is within this part of every error
-LEAST_ERROR = 1e-5  # of the spread of the means: what an error of 0 counts in a draw, so that equals come in any order
 
 
 @dataclass(frozen=True)
@@ -165,8 +162,8 @@ def p_top(
     order = _order(x, s, f)
     first, among = np.zeros(order.size), np.zeros(order.size)
     if order.size:
-        draw_orders = _orders(x[order], s[order], f[order])
-        for stream in _streams(draws, seed):
+        draw_orders = drawn_orders(x[order], s[order], f[order])
+        for stream in random_streams(draws, seed):
             ordered = draw_orders(*stream)
             first += np.bincount(ordered[:, 0], minlength=order.size)
             among += np.bincount(ordered[:, :k].ravel(), minlength=order.size)
@@ -211,30 +208,6 @@ def _order(x: np.ndarray, s: np.ndarray, f: np.ndarray) -> np.ndarray:
     return part[np.lexsort((f[part], s[part], -x[part]))]
 
 
-def _streams(draws: int, seed: int) -> Iterator[tuple[np.random.Generator, int]]:
-    """Yield one random generator for each block of draws, with the number of draws in it."""
-    blocks = -(-draws // DRAWS_AT_ONCE)
-    for i, stream in enumerate(np.random.SeedSequence(seed).spawn(blocks)):
-        yield np.random.default_rng(stream), min(DRAWS_AT_ONCE, draws - i * DRAWS_AT_ONCE)
-
-
-def _errors(s: np.ndarray, f: np.ndarray, draws: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Draw studentised errors and the standard errors they were divided by, draws × units, a block at a time."""
-    yield from (_error_block(rng, size, s, f) for rng, size in _streams(draws, seed))
-
-
-def _error_block(rng: np.random.Generator, size: int, s: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    estimated = np.isfinite(f)
-    e: np.ndarray = rng.standard_normal((size, s.size), dtype=np.float32)
-    a: np.ndarray = np.broadcast_to(s.astype(np.float32), e.shape)
-    if estimated.any():
-        half = np.where(estimated, f / 2, 1).astype(np.float32)
-        gamma = rng.standard_gamma(half, e.shape, dtype=np.float32)
-        root = np.sqrt(np.where(estimated, gamma / half, np.float32(1)))
-        e, a = e / root, a * root
-    return e, a
-
-
 # Simulated ranks.
 
 
@@ -242,7 +215,7 @@ def _simulated(
     x: np.ndarray, s: np.ndarray, f: np.ndarray, confidence: float, draws: int, seed: int, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     ranks = np.empty((x.size, draws), dtype=np.uint16 if x.size <= 2**16 else np.uint32)
-    places, draw_orders = np.arange(x.size, dtype=ranks.dtype), _orders(x, s, f)
+    places, draw_orders = np.arange(x.size, dtype=ranks.dtype), drawn_orders(x, s, f)
 
     def rank_block(first: int, stream: tuple[np.random.Generator, int]) -> None:
         orders = draw_orders(*stream)
@@ -256,49 +229,11 @@ def _simulated(
 
     # Each block has a stream of its own, so that the result does not depend on the number of threads.
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        list(threads.map(rank_block, range(0, draws, DRAWS_AT_ONCE), _streams(draws, seed)))
+        list(threads.map(rank_block, range(0, draws, DRAWS_AT_ONCE), random_streams(draws, seed)))
         list(threads.map(sort_rows, range(0, x.size, ROWS_AT_ONCE)))
     tail = (1 - confidence) / 2 * (draws - 1)
     lowest, highest = int(np.floor(tail)), int(np.ceil(draws - 1 - tail))
     return ranks[:, lowest] + 1.0, ranks[:, highest] + 1.0
-
-
-def _orders(x: np.ndarray, s: np.ndarray, f: np.ndarray) -> Callable[[np.random.Generator, int], np.ndarray]:
-    """Return the function (random stream, draws) → draws × units: the units of each draw from the highest down."""
-    floor = np.maximum(s, LEAST_ERROR * (np.ptp(x) or 1.0))
-    reach = float(_normal_points()[-1])
-    top, bottom = (x + reach * floor).max(), (x - reach * floor).min()
-    whole = bool(np.isinf(f).all() and (top - bottom) / LEVELS <= FINE * floor.min())
-    scale = LEVELS / (top - bottom) if whole else 1.0  # from the top downwards: the smallest comes first
-    start, unit = ((top - x) * scale).astype(np.float32), (floor * scale).astype(np.float32)
-    wide, narrow, bits = (np.uint32, np.uint16, 16) if x.size <= 2**16 else (np.uint64, np.uint32, 32)
-    number = np.arange(x.size, dtype=wide)
-
-    def draw_orders(rng: np.random.Generator, size: int) -> np.ndarray:
-        e = _plain_errors(rng, size, f)
-        drawn = np.add(start, np.multiply(e, -unit, out=e), out=e)
-        if not whole:
-            return np.argsort(drawn, axis=1)
-        packed = drawn.astype(wide)  # draw and number of a unit in one whole number: sorted faster than indices are
-        packed <<= bits
-        packed |= number
-        packed.sort(axis=1)
-        return packed.astype(narrow)  # the number alone
-
-    return draw_orders
-
-
-def _plain_errors(rng: np.random.Generator, size: int, f: np.ndarray) -> np.ndarray:
-    """Draw normal errors from a table of 65,536 equally likely points (±4.3); Student's t where df are given."""
-    if np.isfinite(f).any():
-        return _error_block(rng, size, np.ones(f.size), f)[0]
-    four_each = rng.integers(0, 2**64, -(-size * f.size // 4), dtype=np.uint64).view(np.uint16)
-    return np.take(_normal_points(), four_each[: size * f.size].reshape(size, f.size), mode="wrap")
-
-
-@cache
-def _normal_points() -> np.ndarray:
-    return stats.norm.ppf((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)
 
 
 # Joint and marginal sets.
@@ -309,7 +244,7 @@ def _joint(
 ) -> tuple[np.ndarray, np.ndarray]:
     cut, previous = np.inf, np.nan
     while cut != previous and x.size > 1:  # step-down: rejected pairs leave, until no pair does
-        largest = np.concatenate([_largest(e, a, x, s, cut) for e, a in _errors(s, f, draws, seed)])
+        largest = np.concatenate([_largest(e, a, x, s, cut) for e, a in drawn_errors(s, f, draws, seed)])
         cut, previous = _quantile(largest, confidence), cut
     return 1 + _surely_below(-x[::-1], s[::-1], cut)[::-1], x.size - _surely_below(x, s, cut)
 
@@ -338,7 +273,7 @@ def _marginal(
     x: np.ndarray, s: np.ndarray, f: np.ndarray, confidence: float, draws: int, seed: int, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     low, high = np.full(x.size, np.nan), np.full(x.size, np.nan)
-    blocks = list(_errors(s, f, draws, seed))
+    blocks = list(drawn_errors(s, f, draws, seed))
     for i in wanted:
         others = np.flatnonzero(np.arange(x.size) != i)
         difference = x[others] - x[i]
