@@ -36,6 +36,7 @@ from .measure.scores import Scores
 from .measure.survey import Survey, WithheldRows
 from .measure.survey_scores import scores_of_sums
 from .publish.edits import Edits, notebook_of, origin_of, take_edits
+from .publish.handed_answers import Waves, handed_over
 from .publish.named_numbers import NamedNumbers
 from .publish.notebooks import (
     Exported,
@@ -71,7 +72,7 @@ from .release.waves import (
 )
 from .spec.periods import order, parse, up_to, within
 from .spec.settings import FLOOR, Language, Source
-from .spec.units import Units
+from .spec.units import ALL, Units
 from .unit_tables import UnitTables
 from .warning_history import WarningHistory
 
@@ -359,7 +360,8 @@ class Workspace(UnitTables, WarningHistory):
                 self._kept(wave)
             return run_notebook(
                 report, folder=self.folder, spec=self.spec, record=self.record, period=period, unit=code,
-                plan=self.release_plan, sent=self._snapshots(period) if sent else (), entered=self._entered,
+                plan=self.release_plan, answers=partial(self._answers_of, period, code),
+                sent=self._snapshots(period) if sent else (), entered=self._entered,
                 corrections=self.history.corrections(period), numbers=self._numbers(period, code), **options,
             )  # fmt: skip
 
@@ -488,12 +490,29 @@ class Workspace(UnitTables, WarningHistory):
             raise DataError(problems=problems)
         if self.settings.tables.get("responses", Source()).sql:
             return self._read_anew(period)  # to learn whether a database has changed is to read it
-        key = (period, fingerprint(self.settings, self.spec, period))
+        key = self._key(period)
         if key not in self._waves_read:
             while len(self._waves_read) >= WAVES_KEPT:
                 self._waves_read.pop(next(iter(self._waves_read)))
-            self._waves_read[key] = self._read_anew(period)
+            self._waves_read[key] = handed_over(key, self.spec) or self._read_anew(period)
         return self._waves_read[key]
+
+    def _key(self, period: str) -> tuple[str, str]:
+        """Return what decides the content of a wave that is read from a file."""
+        return period, fingerprint(self.settings, self.spec, period)
+
+    def _answers_of(self, period: str, unit: str) -> Waves:
+        """Read the waves that a report may ask for: its own, and the one before where the whole is compared with it."""
+        asked = [period, self.earlier(period)] if unit == ALL else [period]
+        there = [
+            wave
+            for wave in asked
+            if wave in self.periods and not self.history.purged(wave) and not self._answers_lost(wave)
+        ]
+        if self.settings.tables.get("responses", Source()).sql:
+            return {}
+        waves = {self._key(wave): self._read(wave) for wave in there}
+        return {key: survey for key, survey in waves.items() if survey.spec is self.spec}
 
     def _read_anew(self, period: str) -> Survey:
         problems = Problems()

@@ -24,6 +24,7 @@ import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from ..errors import DjError
@@ -154,10 +155,11 @@ def manager_options() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def own_kernels(log: Path) -> Iterator[dict[str, Any]]:
+def own_kernels(log: Path, environment: Mapping[str, str] = MappingProxyType({})) -> Iterator[dict[str, Any]]:
     """Give the options of papermill by which it starts kernels; those still running when the block ends are ended with it.
 
-    Kernels come from the server of this process, where there is one; what they say on standard error goes into ``log``.
+    Kernels come from the server of this process, where there is one; what they say on standard error goes into ``log``, and
+    they find ``environment`` in theirs.
     """
     from jupyter_client.manager import AsyncKernelManager
 
@@ -171,6 +173,7 @@ def own_kernels(log: Path) -> Iterator[dict[str, Any]]:
         async def start_kernel(self, **kwargs: Any) -> None:
             managers.append(self)
             asked = [*kwargs.pop("extra_arguments", ()), _SELDOM]
+            kwargs["env"] = {**(kwargs.get("env") or os.environ), **environment}
             await super().start_kernel(extra_arguments=asked, **kwargs, stderr=said)
             processes.append(self.provisioner.process)
 

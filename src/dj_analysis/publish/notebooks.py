@@ -32,9 +32,10 @@ from ..spec.specification import Specification
 from .edited_files import stem_beside_edited
 from .exports.document import Appearance, Document, as_written, content_hash, read_document, stripped, waves_in
 from .exports.formats import FORMATS, check_formats, written_in
+from .handed_answers import Handed, Waves, handing_over
 from .kernels import own_kernels
 from .named_numbers import NamedNumbers
-from .parameters import check_parameters, parameters_given, reports, without_web_addresses
+from .parameters import asks_for_answers, check_parameters, parameters_given, reports, without_web_addresses
 from .period_page import page_name, period_page, place_id
 from .placed_texts import AuthorsTexts
 from .wording import say, words
@@ -76,6 +77,7 @@ def run_notebook(
     period: str,
     unit: str = "ALL",
     plan: Callable[[str], ReleasePlan],
+    answers: Callable[[], Waves] = dict,
     sent: Sequence[Mapping[str, Any]] = (),
     entered: Callable[[ReleasePlan, Sequence[str]], list[dict[str, Any]]] | None = None,
     corrections: Sequence[str] = (),
@@ -95,6 +97,8 @@ def run_notebook(
     plan
         Gives what may be seen: every number in the report must carry its seal. It is made while the kernel computes, and an
         error in making it is told before any of the kernel's.
+    answers
+        Reads the waves whose answers the report may ask for, while the kernel computes.
     sent
         What the record keeps of each open wave, where a draft goes out and counts as a publication. Else a report that shows
         an open wave is marked as a draft, lies under ``drafts/`` and is no publication.
@@ -129,7 +133,7 @@ def run_notebook(
     authors = AuthorsTexts.read(texts_path(folder, period, unit), report, numbers)
     place = report_folder(folder, out)
     started = time.perf_counter()
-    meanwhile = _Meanwhile(partial(plan, period))
+    meanwhile = _Meanwhile(partial(plan, period), answers)
     executed = _execute(source, checked, folder, meanwhile)
     ruling = meanwhile.result()
     waves = authors.waves_beside(waves_in(executed))
@@ -377,18 +381,24 @@ def period_and_unit(notebook: Path) -> tuple[str, str]:
 
 
 class _Meanwhile:
-    """The plan of a report, made while its kernel computes the first cell.
+    """What the process of a report does while its kernel computes the first cells: answers are read for it, the plan is made.
 
     The kernel reads the same tables: what is wrong with them is raised here, before any error of the kernel.
     """
 
-    def __init__(self, make: Callable[[], ReleasePlan]):
-        self._make, self._done = make, Future[ReleasePlan]()
+    def __init__(self, make: Callable[[], ReleasePlan], answers: Callable[[], Waves] = dict):
+        self._make, self._answers, self._done = make, answers, Future[ReleasePlan]()
+        self._begun = False
 
-    def begin(self, cell: nbformat.NotebookNode, **_: Any) -> None:
+    def begin(self, handed: Handed, cell: nbformat.NotebookNode, **_: Any) -> None:
         """Begin soon after a cell that computes something was sent; until it ends nothing comes from the kernel."""
-        if not {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", ())) and not self._done.done():
-            asyncio.get_running_loop().call_later(_SENT, self.error)
+        if not self._begun and not {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", ())):
+            self._begun = True
+            asyncio.get_running_loop().call_later(_SENT, self._work, handed)
+
+    def _work(self, handed: Handed) -> None:
+        handed.fill(self._answers)  # the kernel waits for them, and for the plan nobody does
+        self.error()
 
     def error(self) -> BaseException | None:
         """Make the plan, unless it is made, and return what that raised."""
@@ -419,14 +429,15 @@ def _execute(source: Path, values: Mapping[str, Any], folder: Path, meanwhile: _
     with (
         accessing(inside),
         tempfile.TemporaryDirectory(prefix="run-", dir=made(inside)) as place,
-        own_kernels(log := Path(place) / "kernel.log") as options,
+        handing_over(wanted=asks_for_answers(source)) as handed,
+        own_kernels(log := Path(place) / "kernel.log", handed.environment) as options,
     ):
         executed = Path(place) / "run.ipynb"
         try:
             papermill.execute_notebook(
                 str(source), str(executed), parameters=dict(values), kernel_name="python3", progress_bar=False, log_output=False,
                 execution_timeout=CELL_SECONDS, interrupt_on_timeout=True, request_save_on_cell_execute=False, cwd=place,
-                on_cell_execute=meanwhile.begin, **_transport(), **options,
+                on_cell_execute=partial(meanwhile.begin, handed), **_transport(), **options,
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             if (earlier := meanwhile.error()) is not None:

@@ -47,6 +47,12 @@ def reports() -> dict[str, Path]:
     }
 
 
+def asks_for_answers(notebook: Path) -> bool:
+    """Tell whether a report computes something from the answers themselves, and not from their sums alone."""
+    text = notebook.read_text(encoding="utf-8")
+    return any(f".{method}(" in text for method in ("survey", "released", "has_answers"))
+
+
 def parameters(notebook: Path) -> list[Parameter]:
     """Read the declared parameters: annotated plain literals of the cell tagged ``parameters``; no value: required."""
     with without_web_addresses():
