@@ -150,7 +150,13 @@ ALPHABETS = (rb"[0-9.-]{9,}", rb"(?:[0-9.-]\0){9,}", rb"(?:\0[0-9.-]){9,}", rb"[
 
 
 def lies_in(view: bytes, needle: bytes) -> bool:
-    return needle in next((runs_in(view, letters) for letters in ALPHABETS if re.fullmatch(letters, needle)), view)
+    return needle in (runs_in(view, letters) if (letters := alphabet_of(needle)) else view)
+
+
+@lru_cache(maxsize=1 << 16)
+def alphabet_of(needle: bytes) -> bytes:
+    """The first alphabet a mark is written in, empty if in none."""
+    return next((letters for letters in ALPHABETS if re.fullmatch(letters, needle)), b"")
 
 
 @lru_cache(maxsize=1 << 16)
