@@ -67,16 +67,21 @@ def modules() -> dict[str, Path]:
 
 
 @cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def parsed(name: str, path: Path) -> tuple[str, list[str]]:
+    """The docstring of a module and what it imports; of its tree nothing is kept, which would be large."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return ast.get_docstring(tree) or "", imports_of(name, tree)
 
 
-@cache
 def imports(name: str, path: Path) -> list[str]:
+    return parsed(name, path)[1]
+
+
+def imports_of(name: str, tree: ast.Module) -> list[str]:
     """Every imported module: our own as paths below the package, others by their first name."""
     package = name.split("/")[:-1]
     found = []
-    for node in ast.walk(tree_of(path)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name.split(".")[0] for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -141,7 +146,7 @@ def test_every_room_of_the_order_is_known():
 
 def test_first_line_of_a_module_says_one_thing():
     for name, path in modules().items():
-        first = (ast.get_docstring(tree_of(path)) or "").splitlines()
+        first = parsed(name, path)[0].splitlines()
         assert first, f"{name} has no docstring"
         assert first[0].endswith("."), f"{name}: its first line is no sentence"
 
