@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
@@ -16,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from offices import PERIOD, SIZES, office, people, without_a_kernel, write_wave
+from processes import dj_process
 from shared import copied
 
 import dj_analysis as dj
@@ -78,11 +77,6 @@ def forged_record(folder: Path, **changed: object) -> None:
         payload = {name: value for name, value in event.items() if name not in ("seq", "time", "kind")}
         record.append("close", payload | changed)
     record.verify()
-
-
-def dj_audit(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dj_analysis.cli", "audit", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120)
 
 
 def test_a_workspace_in_order_passes(folder: Path):
@@ -307,7 +301,7 @@ def test_a_void_entry_is_noted(folder: Path):
 
 
 def test_the_command_says_it_and_ends_with_a_code(folder: Path, dj_main):
-    done = dj_audit(folder, "--asof", "2027-01-01")
+    done = dj_process("audit", folder, "--asof", "2027-01-01")
     assert done.returncode == 0, done.stderr
     assert (
         f"ok     record     record.sqlite  2 条,链首 (head) {dj.open_workspace(folder).record.head[:16]}" in done.stdout

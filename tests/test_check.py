@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
+from processes import dj_process
 
 import dj_analysis as dj
 from dj_analysis.cli import main
@@ -202,7 +203,7 @@ def test_twenty_faults_are_listed_at_once(tmp_path: Path, write_workspace):
     files = dict(CLEAN)
     for fault in FAULTS:
         fault.apply(files)
-    done = dj_check(write_workspace(tmp_path, files))
+    done = dj_process("check", write_workspace(tmp_path, files))
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     listed = blocks(done.stdout)

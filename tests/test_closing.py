@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 import warnings
 from datetime import date
 from pathlib import Path
@@ -14,6 +12,7 @@ import pandas as pd
 import pypdfium2
 import pytest
 from offices import PERIOD, SIZES, executed, office, people, score, shown, without_a_kernel, write_wave
+from processes import dj_process
 
 import dj_analysis as dj
 from dj_analysis.audit import audit_workspace
@@ -27,11 +26,6 @@ DRAFT = "内部草稿"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     without_a_kernel(monkeypatch)
-
-
-def dj_command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dj_analysis.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120)
 
 
 def text_of(pdf: Path) -> str:
@@ -80,7 +74,7 @@ def test_a_bare_export_becomes_a_report_in_two_commands(tmp_path: Path, dj_main)
     assert "政治面貌" in made.stdout
     assert "会指向个人" in made.stdout
     assert "[consent]" in made.stdout
-    done = dj_command("report", "quarterly", folder, "--period", PERIOD)
+    done = dj_process("report", "quarterly", folder, "--period", PERIOD)
     assert done.returncode == 0, done.stderr
     for kind in ("html", "pdf"):
         path = folder / "reports" / "drafts" / PERIOD / "quarterly" / f"ALL.{kind}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -78,6 +79,18 @@ def ws(tmp_path_factory: pytest.TempPathFactory) -> dj.Workspace:
 
 YEAR = "2025-10/2026-09"
 
+
+@cache
+def _of_year(ws: dj.Workspace) -> dj.Result:
+    """The scores of work over a year, which many results begin with."""
+    return dj.score(ws.indicators(YEAR))
+
+
+@cache
+def _driven(ws: dj.Workspace) -> dj.Result:
+    return dj.drivers(ws.survey(PERIOD), by="branch", draws=50)
+
+
 #: Each public function that returns a Result, called on a wave, its scores, and the wave before.
 RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result]] = {
     "score": lambda ws, s, now, before: now,
@@ -89,8 +102,8 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "keying": lambda ws, s, now, before: methods.keying(s),
     "choices": lambda ws, s, now, before: dj.choices(s, "C3", by="age_band"),
     "ranking": lambda ws, s, now, before: dj.choices(s, "C4", by="city"),
-    "drivers": lambda ws, s, now, before: dj.drivers(s, by="branch", draws=50),
-    "priority": lambda ws, s, now, before: methods.priority(dj.drivers(s, by="branch", draws=50), now, "branch"),
+    "drivers": lambda ws, s, now, before: _driven(ws),
+    "priority": lambda ws, s, now, before: methods.priority(_driven(ws), now, "branch"),
     "enps": lambda ws, s, now, before: dj.enps(s, "O4"),
     "alerts": lambda ws, s, now, before: dj.alerts(now, change=dj.compare(now, before)),
     "power_after": lambda ws, s, now, before: methods.power_after(dj.compare(now, before), draws=50),
@@ -117,10 +130,10 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
     "sensitivity": lambda ws, s, now, before: dj.screen(s).sensitivity(s),
     "indicators": lambda ws, s, now, before: dj.score(ws.indicators(ws.indicator_periods[-1])),
     "rank": lambda ws, s, now, before: dj.rank(now, "branch", before=before, draws=200),
-    "rank of months": lambda ws, s, now, before: dj.rank(dj.score(ws.indicators(YEAR)), "branch", draws=200),
-    "cluster": lambda ws, s, now, before: dj.cluster(dj.score(ws.indicators(YEAR)), "branch", resamples=5),
-    "months_last": lambda ws, s, now, before: methods.months_last(dj.score(ws.indicators(YEAR)), "branch"),
-    "link_versions": lambda ws, s, now, before: methods.link_versions(dj.score(ws.indicators(YEAR)), "branch"),
+    "rank of months": lambda ws, s, now, before: dj.rank(_of_year(ws), "branch", draws=200),
+    "cluster": lambda ws, s, now, before: dj.cluster(_of_year(ws), "branch", resamples=5),
+    "months_last": lambda ws, s, now, before: methods.months_last(_of_year(ws), "branch"),
+    "link_versions": lambda ws, s, now, before: methods.link_versions(_of_year(ws), "branch"),
     "explain": lambda ws, s, now, before: dj.explain(
         dj.score(ws.indicators("2026-09")), dj.score(ws.indicators("2026-08")), ws.units.at_level("branch")[0].unit
     ),
@@ -135,14 +148,14 @@ RESULTS: dict[str, Callable[[dj.Workspace, Any, dj.Result, dj.Result], dj.Result
         dj.score(ws.indicators("2025-08/2025-11")), "branch"
     ),
     "review_audit": lambda ws, s, now, before: methods.review_audit(ws.indicators(YEAR)),
-    "tiers": lambda ws, s, now, before: methods.tiers(dj.score(ws.indicators(YEAR)), "branch"),
+    "tiers": lambda ws, s, now, before: methods.tiers(_of_year(ws), "branch"),
     "attributes": lambda ws, s, now, before: methods.attributes(ws.indicators("2026-09")),
     "plane": lambda ws, s, now, before: methods.plane(ws.indicators(YEAR), "branch"),
     "satisfaction": lambda ws, s, now, before: methods.satisfaction(
         methods.plane(ws.indicators(YEAR), "branch"), dj.rate(_people_asked(ws), spec=replace(ws.spec, rubrics={}))
     ),
-    "stars": lambda ws, s, now, before: dj.stars(dj.score(ws.indicators(YEAR)), None, "branch"),
-    "award": lambda ws, s, now, before: dj.award(dj.score(ws.indicators(YEAR)), {"供电企业": 1}, draws=100),
+    "stars": lambda ws, s, now, before: dj.stars(_of_year(ws), None, "branch"),
+    "award": lambda ws, s, now, before: dj.award(_of_year(ws), {"供电企业": 1}, draws=100),
     "ahp": lambda ws, s, now, before: dj.ahp(pd.DataFrame([[1, 2], [0.5, 1]], index=["a", "b"], columns=["a", "b"])),
     "reciprocity": lambda ws, s, now, before: methods.reciprocity(_round_robin(), officials=True),
     "checklist": lambda ws, s, now, before: methods.checklist(_four_ones()),

@@ -95,10 +95,10 @@ def test_waves_are_closed_unless_asked_otherwise(small: Company, folder: Path, t
     left_open = open_workspace(folder)
     assert [left_open.is_draft(period) for period in small.periods] == [True] * len(small.periods)
     assert left_open.record.events.empty
-    large = make_company(employees=3000, branches=12, quarters=2, seed=5)
-    closed, opened = large.write(tmp_path / "closed"), large.write(tmp_path / "open", closed=False)
+    other = make_company(employees=1200, branches=12, quarters=2, seed=5)
+    closed, opened = other.write(tmp_path / "closed"), other.write(tmp_path / "open", closed=False)
     ws = open_workspace(closed)
-    assert [ws.is_draft(period) for period in large.periods] == [False] * len(large.periods)
+    assert [ws.is_draft(period) for period in other.periods] == [False] * len(other.periods)
     ws.record.verify()
     assert files_of(opened) == files_of(closed)
 

@@ -8,84 +8,62 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
-from offices import PERIOD, SIZES, office, people
+from offices import PERIOD, SIZES, executed, office, people
+from processes import Running
 from trials import EVERYTHING, trials
 
 import dj_analysis as dj
 from dj_analysis.audit import audit_workspace
+from dj_analysis.publish import notebooks
 from dj_analysis.record import Record
 
 NAMES = [f"2026Q3/quarterly/{unit}.{kind}" for unit in ("ALL", "C1") for kind in ("html", "pdf", "ipynb")]
-PROLOGUE = f"""
-import os, sys
-from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-folder = Path(sys.argv[1])
-"""
-PUBLISHER = (
-    PROLOGUE
-    + f"""
-from dj_analysis.record import Record
-record = Record(folder / ".dj" / "record.sqlite")
-print("ready", flush=True)
-for turn in range(int(sys.argv[3])):
-    content = (sys.argv[2] + str(turn)).encode() * 60_000
-    files = {{name: (folder / "reports" / name, content + name.encode()) for name in {NAMES!r}}}
-    told = {{"report": "quarterly", "period": "2026Q3", "unit": "ALL", "lang": "zh", "manifest": {{"turn": turn}}}}
-    record.publish("publication" if turn % 3 else "draft", told, files, seconds=0.1)
-    record.append("note", {{"turn": turn}})
-print("done", flush=True)
-"""
-)
-REPORTER = (
-    PROLOGUE
-    + """
-import dj_analysis as dj
-from dj_analysis.publish import notebooks
-from offices import executed
-notebooks._execute = lambda source, values, folder, _: executed(dj.open_workspace(folder), values["period"], values["unit"])
-print("ready", flush=True)
-for turn in range(50):
-    dj.run_report("quarterly", folder, period="2026Q3", unit=("ALL", "C1")[turn % 2], formats=["html", "pdf"])
-"""
-)
-CLOSER = (
-    PROLOGUE
-    + """
-import dj_analysis as dj
-ws = dj.open_workspace(folder)
-print("ready", flush=True)
-ws.close("2026Q3")
-"""
-)
 
 
-def start(script: str, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def publishes(ready: Callable[[], None], folder: Path, mark: str, turns: int) -> None:
+    record = Record(folder / ".dj" / "record.sqlite")
+    ready()
+    for turn in range(turns):
+        content = (mark + str(turn)).encode() * 60_000
+        files = {name: (folder / "reports" / name, content + name.encode()) for name in NAMES}
+        told = {"report": "quarterly", "period": "2026Q3", "unit": "ALL", "lang": "zh", "manifest": {"turn": turn}}
+        record.publish("publication" if turn % 3 else "draft", told, files, seconds=0.1)
+        record.append("note", {"turn": turn})
 
 
-def ready(process: subprocess.Popen[str]) -> None:
-    assert process.stdout.readline() == "ready\n", process.communicate()[1]
+def reports(ready: Callable[[], None], folder: Path) -> None:
+    def run(source: Path, values: Mapping[str, Any], place: Path, _: Any) -> Any:
+        return executed(dj.open_workspace(place), values["period"], values["unit"])
+
+    notebooks._execute = run
+    ready()
+    for turn in range(50):
+        dj.run_report("quarterly", folder, period="2026Q3", unit=("ALL", "C1")[turn % 2], formats=["html", "pdf"])
 
 
-def finished(process: subprocess.Popen[str]) -> None:
-    errors = process.communicate(timeout=90)[1]
-    assert process.returncode == 0, errors
+def closes(ready: Callable[[], None], folder: Path) -> None:
+    ws = dj.open_workspace(folder)
+    ready()
+    ws.close("2026Q3")
 
 
-def kill_after(process: subprocess.Popen[str], seconds: float) -> None:
+def plans(ready: Callable[[], None], folder: Path, said: Path) -> None:
+    ready()
+    said.write_text(dj.open_workspace(folder).release_plan("2026Q3").id)
+
+
+def kill_after(process: Running, seconds: float) -> None:
     time.sleep(seconds)
     process.kill()
-    process.communicate(timeout=30)
 
 
 def check_whole(folder: Path, kept: dict[str, str] | None = None) -> pd.DataFrame:
@@ -121,16 +99,16 @@ def test_a_run_that_is_killed_at_any_moment_leaves_all_or_nothing(tmp_path: Path
     kept = seed_file(tmp_path)
     draw = random.Random(20261)
     begun = time.perf_counter()
-    timed = start(PUBLISHER, tmp_path, "t", 6)
-    ready(timed)
+    timed = Running(publishes, tmp_path, "t", 6)
+    timed.ready()
     begun = time.perf_counter()
-    finished(timed)
+    timed.finished()
     three = (time.perf_counter() - begun) / 2
     states: list[str] = []
     kills = trials(50, 15)
     for number in range(kills):
-        process = start(PUBLISHER, tmp_path, f"{number}:", 1000)
-        ready(process)
+        process = Running(publishes, tmp_path, f"{number}:", 1000)
+        process.ready()
         kill_after(process, draw.random() * three)
         left = check_whole(tmp_path, kept)
         states += left["state"].unique().tolist()
@@ -237,8 +215,8 @@ def test_a_first_entry_that_is_killed_at_any_statement_leaves_no_record(tmp_path
 def test_settling_that_is_killed_is_settled_by_the_next(tmp_path: Path):
     seed_file(tmp_path)
     for number in range(3):
-        process = start(PUBLISHER, tmp_path, f"{number}", 1000)
-        ready(process)
+        process = Running(publishes, tmp_path, f"{number}", 1000)
+        process.ready()
         kill_after(process, 0.02 * (number + 1))
         child = os.fork()
         if child == 0:
@@ -276,11 +254,11 @@ def test_a_waiting_file_that_was_changed_does_not_leave(tmp_path: Path):
 
 def test_two_runs_at_once_leave_whole_files(tmp_path: Path):
     kept = seed_file(tmp_path)
-    processes = [start(PUBLISHER, tmp_path, name, 12) for name in ("a", "b")]
+    processes = [Running(publishes, tmp_path, name, 12) for name in ("a", "b")]
     for process in processes:
-        ready(process)
+        process.ready()
     for process in processes:
-        finished(process)
+        process.finished()
     left = check_whole(tmp_path, kept)
     assert (left["state"] == "done").all()
     record = Record(tmp_path / ".dj" / "record.sqlite")
@@ -293,11 +271,11 @@ def test_of_two_runs_at_once_one_is_killed(tmp_path: Path):
     kept = seed_file(tmp_path)
     draw = random.Random(5)
     for number in range(4):
-        other, victim = start(PUBLISHER, tmp_path, "o", 5), start(PUBLISHER, tmp_path, f"v{number}", 1000)
-        ready(other)
-        ready(victim)
+        other, victim = Running(publishes, tmp_path, "o", 5), Running(publishes, tmp_path, f"v{number}", 1000)
+        other.ready()
+        victim.ready()
         kill_after(victim, draw.random() * 0.2)
-        finished(other)
+        other.finished()
         check_whole(tmp_path, kept)
 
 
@@ -308,9 +286,9 @@ def test_a_report_that_is_killed_leaves_what_was_there(tmp_path: Path):
     folders = [first, *(shutil.copytree(first, tmp_path / str(i)) for i in range(1, trials(5, 3)))]
     draw = random.Random(8)
     for pair in (folders[:3], folders[3:]):
-        processes = [start(REPORTER, folder) for folder in pair]
+        processes = [Running(reports, folder) for folder in pair]
         for process in processes:
-            ready(process)
+            process.ready()
         for process in processes:
             kill_after(process, 0.2 + draw.random())
     for folder in folders:
@@ -342,9 +320,9 @@ def test_the_same_mask_in_another_order_and_after_a_kill(tmp_path: Path):
     assert expected[0]
     turned = office(tmp_path / "turned", every.sample(frac=1, random_state=3))
     stopped = [office(tmp_path / f"stopped{i}", every) for i in range(4)]
-    processes = [start(CLOSER, folder) for folder in stopped]
+    processes = [Running(closes, folder) for folder in stopped]
     for process in processes:
-        ready(process)
+        process.ready()
     for i, process in enumerate(processes):
         kill_after(process, 0.15 * i)
     dj.open_workspace(turned).close(PERIOD)
@@ -362,11 +340,12 @@ def two_waves(tmp_path: Path) -> Path:
     return office(tmp_path / "office", people(SMALL, seed=4), people(seed=6), periods=("2026Q2", PERIOD))
 
 
-def test_plans_made_by_processes_at_once_are_one_plan(two_waves: Path):
+def test_plans_made_by_processes_at_once_are_one_plan(tmp_path: Path, two_waves: Path):
     """Each fills the store and makes the key."""
-    code = "import sys, dj_analysis as dj; print(dj.open_workspace(sys.argv[1]).release_plan('2026Q3').id)"
-    processes = [start(code, two_waves) for _ in range(3)]
-    said = {process.communicate(timeout=60)[0].strip() for process in processes}
+    places = [tmp_path / str(number) for number in range(3)]
+    for process in [Running(plans, two_waves, place) for place in places]:
+        process.finished()
+    said = {place.read_text() for place in places}
     ws = dj.open_workspace(two_waves)
     ws.release_plan("2026Q2")
     assert said == {ws.release_plan(PERIOD).id}

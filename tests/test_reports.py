@@ -4,8 +4,6 @@ import ast
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import docx
@@ -13,6 +11,7 @@ import nbformat
 import pandas as pd
 import pypdfium2
 import pytest
+from processes import dj_process
 from report_structure import PROBLEMS
 from shared import copied, demo_office
 from trials import EVERYTHING
@@ -60,11 +59,6 @@ def run(office):
 def text_of(pdf: Path) -> str:
     pages = pypdfium2.PdfDocument(pdf)
     return "\n".join(page.get_textpage().get_text_range() for page in pages)
-
-
-def dj_command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dj_analysis.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
 
 
 def test_report_lands_where_it_belongs(run, office):
@@ -250,7 +244,7 @@ def test_command_line_says_it_in_one_line(office, tmp_path, dj_main, arguments):
     given = {"--period": "2026Q3"} | dict([arguments])
     flat = [part for pair in given.items() for part in pair]
     by_itself = arguments[0] == "--unit"  # one of them as a process of its own
-    done = (dj_command if by_itself else dj_main)("report", "quarterly", office, *flat, "--out", tmp_path / "o")
+    done = (dj_process if by_itself else dj_main)("report", "quarterly", office, *flat, "--out", tmp_path / "o")
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr
@@ -293,7 +287,7 @@ def test_what_is_wrong_with_a_table_beside_the_survey_is_told_as_it_is_by_the_wo
 
 
 def test_export_again_without_running(run, office, tmp_path):
-    done = dj_command("export", run.files["ipynb"], "--workspace", office, "--formats", "pdf", "--out", tmp_path)
+    done = dj_process("export", run.files["ipynb"], "--workspace", office, "--formats", "pdf", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "基本情况" in text_of(tmp_path / "ALL.pdf")
 

@@ -10,8 +10,6 @@ import hashlib
 import hmac
 import html
 import sqlite3
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -24,6 +22,7 @@ import pandas as pd
 import pypdfium2
 import pytest
 from offices import CODEBOOK, PERIOD, SIZES, executed, office, people, shown, without_a_kernel, write_wave
+from processes import dj_process
 
 import dj_analysis as dj
 from dj_analysis.act.care import requests
@@ -404,10 +403,7 @@ def test_R18_purpose_and_limits_are_in_every_export(tmp_path: Path, language: st
     own.metadata["purpose"] = own.metadata["limits"] = ""
     own.cells[0].source += '\npurpose = ""\nlimits = ""\nfooter = ""'
     nbformat.write(own, tmp_path / "own.ipynb")
-    done = subprocess.run(
-        [sys.executable, "-m", "dj_analysis.cli", "export", tmp_path / "own.ipynb", "--out", tmp_path / "out"],
-        capture_output=True, text=True, encoding="utf-8", timeout=120,
-    )  # fmt: skip
+    done = dj_process("export", tmp_path / "own.ipynb", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     for path in (files["html"], files["pdf"], tmp_path / "out" / "own.html", tmp_path / "out" / "own.pdf"):
         plain = "".join(html.unescape(text_of(path)).split())

@@ -44,6 +44,7 @@ from companies import Company, company_of, sheets
 from matplotlib.colors import Normalize, to_hex
 from offices import office as small_office
 from offices import people as small_people
+from processes import dj_process
 from trials import trials
 
 import dj_analysis as dj
@@ -149,7 +150,13 @@ ALPHABETS = (rb"[0-9.-]{9,}", rb"(?:[0-9.-]\0){9,}", rb"(?:\0[0-9.-]){9,}", rb"[
 
 
 def lies_in(view: bytes, needle: bytes) -> bool:
-    return needle in next((runs_in(view, letters) for letters in ALPHABETS if re.fullmatch(letters, needle)), view)
+    return needle in (runs_in(view, letters) if (letters := alphabet_of(needle)) else view)
+
+
+@lru_cache(maxsize=1 << 16)
+def alphabet_of(needle: bytes) -> bytes:
+    """The first alphabet a mark is written in, empty if in none."""
+    return next((letters for letters in ALPHABETS if re.fullmatch(letters, needle)), b"")
 
 
 @lru_cache(maxsize=1 << 16)
@@ -684,7 +691,10 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
 
 
 def command(office: Office, name: str, *arguments: object, program: str = "") -> subprocess.CompletedProcess[str]:
-    """Run ``dj`` in a process of its own, with a home and a folder for temporary files that can be looked through."""
+    """Run ``dj`` in a process of its own, with a home and a folder for temporary files that can be looked through.
+
+    The draft that is sent, and what has a program of its own, imports for itself as well: that leaves nothing either.
+    """
     where = office.machine
     env = os.environ | {"HOME": str(where["home"]), "TMPDIR": str(where["tmp"])}
     env |= {
@@ -692,10 +702,11 @@ def command(office: Office, name: str, *arguments: object, program: str = "") ->
         "DJ_KEY_FILE": str(office.place / "key"),
         "PYTHONIOENCODING": "utf-8",
     }
-    start = ["-c", program] if program else ["-m", "dj_analysis.cli"]
-    done = subprocess.run(
-        [sys.executable, *start, *map(str, arguments)], capture_output=True, text=True, encoding="utf-8", env=env, cwd=where["work"]
-    )  # fmt: skip
+    if not program and name != "sent":
+        done = dj_process(*arguments, env=env, cwd=where["work"])
+    else:
+        start = [sys.executable, *(["-c", program] if program else ["-m", "dj_analysis.cli"]), *map(str, arguments)]
+        done = subprocess.run(start, capture_output=True, text=True, encoding="utf-8", env=env, cwd=where["work"])
     office.said[name] = done
     return done
 
