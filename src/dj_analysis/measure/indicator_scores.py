@@ -148,11 +148,11 @@ def _table(
         "se_source": np.where(declared, "declared", np.where(months, "months", "none")), "low": low, "high": high,
         "favourable": np.full(points.shape, np.nan), "reason": why,
     }  # fmt: skip
-    flat = {name: np.broadcast_to(values, points.shape).ravel() for name, values in columns.items()}
+    cells = {name: np.broadcast_to(values, points.shape).ravel() for name, values in columns.items()}
     return pd.DataFrame(
         {
             name: values.astype("float64") if name in STATISTICS else pd.array(values, dtype="str")
-            for name, values in flat.items()
+            for name, values in cells.items()
         }
     )
 

@@ -13,7 +13,7 @@ import pandas as pd
 from ..errors import unknown
 from ..judge.alerts import reason_words
 from ..judge.contributions import REST
-from ..spec.columns import base_of, header, kind_of, value_word, written
+from ..spec.columns import base_of, header, kind_of, value_word, written_cells
 from ..spec.interventions import WORDED
 from ..spec.specification import Specification
 
@@ -217,8 +217,8 @@ def _written(safe: Any, source: pd.DataFrame, names: Sequence[str], headers: Seq
     for name in names:
         words = cell_names(safe, source, name)
         if words is None:
-            cells = source[name]
-            column = [written(v, name, language, n=k, beside=beside) for v, k in zip(cells, n, strict=True)]
+            cells = source[name].tolist()
+            column = written_cells(cells, name, language, n=n, beside=beside)
             flags = kind_of(name).form == "flag"
             known = [t if flags else None if pd.isna(v) else float(v) for v, t in zip(cells, column, strict=True)]
         else:
@@ -258,14 +258,12 @@ def _spread(safe: Any, names: list[str], across: str, value: str) -> Shown:
         part = source[source[across] == key].drop_duplicates(names).set_index(names)
         column = part[value].reindex(index)
         people = part[base_of(beside)].reindex(index) if base_of(beside) in part else pd.Series(np.nan, index=index)
-        written_cells = [
-            written(v, value, safe.spec.language, n=k, beside=beside)
-            for v, k in zip(column, pd.to_numeric(people, errors="coerce"), strict=True)
-        ]
+        n = pd.to_numeric(people, errors="coerce").to_numpy(float)
+        cells = written_cells(column.tolist(), value, safe.spec.language, n=n, beside=beside)
         label = safe.spec.code_label(str(key)) if across in _NAMES else value_word(across, str(key), safe.spec.language)
         headers.append(label)
         forms.append(_form(value, beside))
-        for row, cell, known in zip(range(len(texts)), written_cells, column, strict=True):
+        for row, cell, known in zip(range(len(texts)), cells, column, strict=True):
             texts[row].append(cell)
             values[row].append(None if pd.isna(known) else float(known))
     return Shown((*names, *(value for _ in keys)), tuple(headers), tuple(forms), texts, values)

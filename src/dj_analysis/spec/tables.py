@@ -380,8 +380,8 @@ def _check_kind(place: str, cells: pd.Series, kind: str, allowed: tuple[str, ...
         rule = "direction" if cells.name == "direction" else rule
     if wrong:
         bad = cells[cells.isin(wrong)]
-        values = "、".join(dict.fromkeys(bad.head(3).map(str)))
-        problems.add(f"{place}: {cells.name}", rule, f"{values} ({rows_text(bad.index)})", want, advice)
+        listed = "、".join(dict.fromkeys(bad.head(3).map(str)))
+        problems.add(f"{place}: {cells.name}", rule, f"{listed} ({rows_text(bad.index)})", want, advice)
 
 
 def _is_bound(text: str) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from ..errors import Problems, unknown
 from .periods import bound, parse
@@ -114,6 +114,11 @@ class Indicator(Node):
     def attributes(self) -> tuple[str, ...]:
         """What ``nature`` says, one by one."""
         return tuple(dict.fromkeys(part.strip() for part in self.nature.split("|") if part.strip()))
+
+
+def fields_of(declared: Any) -> tuple[Any, ...]:
+    """Return the fields of a node or unit, plain values all of them, as ``astuple`` does, which copies each."""
+    return tuple(getattr(declared, name) for name in declared.__dataclass_fields__)
 
 
 def is_counted(node: Node) -> bool:
@@ -250,7 +255,7 @@ class Tree:
     @cached_property
     def version(self) -> str:
         """Short hash of the whole declaration; it changes when anything that decides a number changes."""
-        return hashlib.sha256(repr([astuple(node) for node in self.nodes]).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr([fields_of(node) for node in self.nodes]).encode()).hexdigest()[:12]
 
     def scoring_version(self, code: str) -> str:
         """Short hash of what decides the score of a code: the leaves below it, their ranges, relative weights, aggregation.

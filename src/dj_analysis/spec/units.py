@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from .periods import parse
 from .schemas import HEADCOUNTS, UNITS
 from .settings import Settings
 from .tables import Table, conform, load_table, numbers, read_text, whole_numbers
-from .tree import valid_between
+from .tree import fields_of, valid_between
 
 ALL = "ALL"  # the root, or all units
 ROOT_LEVEL = "company"
@@ -90,12 +90,12 @@ class Units:
     @property
     def table(self) -> pd.DataFrame:
         """One row per unit and span, with the columns of units.csv."""
-        return pd.DataFrame([astuple(unit) for unit in self.rows], columns=list(Unit.__dataclass_fields__))
+        return pd.DataFrame([fields_of(unit) for unit in self.rows], columns=list(Unit.__dataclass_fields__))
 
     @cached_property
     def version(self) -> str:
         """Short hash of the whole declaration."""
-        return hashlib.sha256(repr([astuple(unit) for unit in self.rows]).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr([fields_of(unit) for unit in self.rows]).encode()).hexdigest()[:12]
 
     def at(self, period: str) -> Self:
         """Keep the units that exist at the end of a period; without a period, keep all."""
