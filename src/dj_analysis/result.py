@@ -178,6 +178,12 @@ def keys_of(table: pd.DataFrame, *names: str) -> list[tuple[Any, ...]]:
     return list(zip(*(table[name].to_numpy(object) for name in names), strict=True))
 
 
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as dictionaries, as ``to_dict("records")`` does, but each column taken whole."""
+    names = list(table.columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*(table[name].tolist() for name in names), strict=True)]
+
+
 def digest(result: Result) -> str:
     """Return a hash of everything a result's own table says; its parts have their own."""
     head = [list(result.table.columns), result.period, result.about, result.programme]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from ..errors import Problems, SpecError
+from ..result import rows_of
 from .indicator_methods import check_denominators, check_headers, check_methods
 from .lint import check_records, check_subjects, craft_warnings
 from .periods import parse
@@ -281,7 +282,7 @@ def _scales(table: Table | None, problems: Problems) -> dict[str, Scale]:
     frame = table.frame
     values, codes = numbers(frame["value"]), whole_numbers(frame["code"])
     options: dict[str, list[Option]] = {}
-    for row, cells in enumerate(frame.to_dict("records")):
+    for row, cells in enumerate(rows_of(frame)):
         value = float("nan") if cells["missing"] == "1" else float(values.iloc[row])
         option = Option(str(codes.iloc[row]), value, cells["label_zh"], cells["label_en"])
         options.setdefault(cells["scale"], []).append(option)

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal, Self
 
 from ..errors import Problems, unknown
+from ..result import rows_of
 from .periods import bound, parse
 from .tables import Table, numbers, whole_numbers
 
@@ -301,7 +302,7 @@ def read_nodes(table: Table, problems: Problems, kind: type[Node] = Node) -> lis
         frame = frame.assign(direction=whole_numbers(frame["direction"]))
     numeric = ("weight", "minimum", "maximum", "min_share", "expected", "points_each", "target", "minutes")
     figures = {name: numbers(frame[name]) for name in numeric if name in frame and name in kind.__dataclass_fields__}
-    for row, cells in enumerate(frame.to_dict("records")):
+    for row, cells in enumerate(rows_of(frame)):
         if not cells["code"]:
             problems.add(f"{table.place}: 第 {row + 2} 行", "missing_code", "(空)", "code", "填上代码 (give a code)")
             continue

@@ -14,6 +14,7 @@ from typing import Self
 import pandas as pd
 
 from ..errors import Problems, SpecError, unknown
+from ..result import rows_of
 from .codes import CODE_ALLOWED, code_fault, plain
 from .periods import parse
 from .schemas import HEADCOUNTS, UNITS
@@ -316,7 +317,7 @@ def build_units(table: Table | None, problems: Problems) -> Units:
         frame[name] = whole_numbers(frame[name])
     frame["headcount"] = numbers(frame["headcount"])
     names = [name for name in Unit.__dataclass_fields__ if name in frame.columns]
-    rows = [Unit(**cells) for cells in frame[names].to_dict("records")]
+    rows = [Unit(**cells) for cells in rows_of(frame[names])]
     rows = [replace(unit, parent="" if unit.unit == ALL else unit.parent or ALL) for unit in rows]
     _check_units(place, rows, problems)
     return Units(_sound(rows))

@@ -368,23 +368,29 @@ def _weights(cells: pd.Series, where: str, problems: Problems) -> pd.Series:
 
 def _units(cells: pd.Series, units: Units, tree: str, where: str, problems: Problems) -> pd.Series:
     text = whole_numbers(cells)
-    unit_codes = units.resolve([name for name in text.unique() if name], tree)
-    text = text.mask(text.isin(wjx.NO_ANSWER) & ~text.isin(list(unit_codes)), "")
-    shared = text[text.map(lambda name: name not in unit_codes and bool(units.ambiguous(name)))]
-    if len(shared):
+    different = [name for name in text.unique().tolist() if name]
+    unit_codes = units.resolve(different, tree)
+    strange = [name for name in different if name not in unit_codes]
+    if any(name in wjx.NO_ANSWER for name in strange):
+        text = text.mask(text.isin([name for name in strange if name in wjx.NO_ANSWER]), "")
+        strange = [name for name in strange if name not in wjx.NO_ANSWER]
+    ambiguous = [name for name in strange if units.ambiguous(name)]
+    if ambiguous:
+        shared = text[text.isin(ambiguous)]
         name = str(shared.iloc[0])
         allowed = f"{'、'.join(units.ambiguous(name))} 之一"
         advice = "写代码，或给单位不同的名称 (write the code, or give them different names)"
         problems.add(where, "ambiguous_unit", f"{name} ({rows_text(shared.index)})", allowed, advice)
-        text = text.mask(text.isin(shared.unique()), "")
-    unknown_units = text[(text != "") & ~text.isin(list(unit_codes))]
-    if len(unknown_units):
+        text = text.mask(text.isin(ambiguous), "")
+        strange = [name for name in strange if name not in ambiguous]
+    if strange:
+        unknown_units = text[text.isin(strange)]
         shown = quoted(unknown_units, units.names)
         advice = "改正单位名称，或在 units 表补上别名及有效期 (correct it, or add it to units)"
         problems.add(
             where, "unknown_unit", f"{shown} ({rows_text(unknown_units.index)})", "units 表中的代码、名称、别名", advice
         )
-    return text.map(lambda name: unit_codes.get(name, ""))
+    return once_a_value(text, lambda names: pd.array([unit_codes.get(name, "") for name in names], dtype="str"))
 
 
 def _check_merged(text: pd.Series, where: str, problems: Problems) -> None:
