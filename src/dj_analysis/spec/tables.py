@@ -65,7 +65,7 @@ class Table:
 
 def find_file(folder: Path, stem: str) -> Path | None:
     """Return the file of this stem in the folder, whatever its kind."""
-    return next((folder / f"{stem}{suffix}" for suffix in SUFFIXES if (folder / f"{stem}{suffix}").exists()), None)
+    return next((path for suffix in SUFFIXES if (path := folder / f"{stem}{suffix}").exists()), None)
 
 
 def load_table(

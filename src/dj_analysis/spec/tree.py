@@ -301,12 +301,14 @@ def read_nodes(table: Table, problems: Problems, kind: type[Node] = Node) -> lis
     if "direction" in frame:
         frame = frame.assign(direction=whole_numbers(frame["direction"]))
     numeric = ("weight", "minimum", "maximum", "min_share", "expected", "points_each", "target", "minutes")
-    figures = {name: numbers(frame[name]) for name in numeric if name in frame and name in kind.__dataclass_fields__}
+    figures = {
+        name: numbers(frame[name]).tolist() for name in numeric if name in frame and name in kind.__dataclass_fields__
+    }
     for row, cells in enumerate(rows_of(frame)):
         if not cells["code"]:
             problems.add(f"{table.place}: 第 {row + 2} 行", "missing_code", "(空)", "code", "填上代码 (give a code)")
             continue
-        values = {name: float(figures[name].iloc[row]) for name in figures}
+        values = {name: figures[name][row] for name in figures}
         text = {name: str(cells[name]) for name in kind.__dataclass_fields__ if name in cells and name not in values}
         direction = -1 if text.pop("direction", "") == "-1" else 1
         values["weight"] = 1.0 if values["weight"] != values["weight"] else values["weight"]
