@@ -178,6 +178,12 @@ def keys_of(table: pd.DataFrame, *names: str) -> list[tuple[Any, ...]]:
     return list(zip(*(table[name].to_numpy(object) for name in names), strict=True))
 
 
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as dictionaries, as ``to_dict("records")`` does, but each column taken whole."""
+    names = list(table.columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*(table[name].tolist() for name in names), strict=True)]
+
+
 def digest(result: Result) -> str:
     """Return a hash of everything a result's own table says; its parts have their own."""
     head = [list(result.table.columns), result.period, result.about, result.programme]
@@ -214,15 +220,19 @@ def _written_text(column: pd.Series) -> list[bytes | memoryview]:
     import pyarrow.compute as pc
 
     cells = pa.chunked_array(column.array.__arrow_array__()).cast(pa.large_string())
-    lengths = [
-        pc.fill_null(pc.binary_length(chunk), -1).to_numpy().astype("int64", copy=False) for chunk in cells.chunks
-    ]
-    letters = []
-    for chunk in pc.fill_null(cells, "").chunks:  # what lies under an empty cell is not told apart
-        ends = np.frombuffer(chunk.buffers()[1], dtype="int64")[[chunk.offset, chunk.offset + len(chunk)]]
-        if ends[1] > ends[0]:
-            letters.append(np.frombuffer(chunk.buffers()[2], dtype="uint8")[ends[0] : ends[1]].data)
-    return [*(length.view("uint8").data for length in lengths), *letters]
+    lengths, letters = [], []
+    for chunk in (one for one in cells.chunks if len(one)):
+        whole = (
+            pc.fill_null(chunk, "") if chunk.null_count else chunk
+        )  # what lies under an empty cell is not told apart
+        ends = np.frombuffer(whole.buffers()[1], dtype="int64")[whole.offset : whole.offset + len(whole) + 1]
+        length = np.diff(ends)
+        if chunk.null_count:
+            length[chunk.is_null().to_numpy(zero_copy_only=False)] = -1
+        lengths.append(length.view("uint8").data)
+        if ends[-1] > ends[0]:
+            letters.append(np.frombuffer(whole.buffers()[2], dtype="uint8")[ends[0] : ends[-1]].data)
+    return [*lengths, *letters]
 
 
 #: Columns whose values name something declared.

@@ -13,7 +13,7 @@ from dataclasses import replace as changed
 from datetime import date
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Problems, SpecError, UsageError, unknown
 from ..result import PURPOSE, PURPOSE_EN
@@ -21,6 +21,9 @@ from ..spec.bands import SLACK
 from ..spec.codebook import Codebook
 from ..spec.specification import Specification
 from ..spec.tree import Node, Tree
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 HELP_LINE = "12356"  # national psychological help line; a survey is no crisis line and says where to turn
 
@@ -57,7 +60,6 @@ def default_services() -> tuple[Service, ...]:
 
 def render(spec: Specification, services: Sequence[Service], language: str, period: str) -> str:
     """Fill the template; see :func:`dj_analysis.act.care.self_check`."""
-    from jinja2 import Environment
     from markupsafe import Markup
 
     if language not in ("zh", "en"):
@@ -77,14 +79,20 @@ def render(spec: Specification, services: Sequence[Service], language: str, peri
         "services": named,
         "words": {key: value for key, value in words.items() if key not in ("privacy", "rules")},
     }
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(_part("html.j2")).render(
+    page = _template().render(
         language=language, words=words, help_line=HELP_LINE, count=len(items), services=named,
         instruction=_instruction(items, spec.codebook, language, words), sections=_sections(tree, index, spec.codebook, language),
         index_label=tree[index].label(language), method=_method(spec, words), purpose={"zh": PURPOSE, "en": PURPOSE_EN}[language],
         policy=Markup(_policy(style, script)), style=Markup(style), script=Markup(script), data=Markup(_json(data)),
     )  # fmt: skip
     return page + "\n"
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment
+
+    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(_part("html.j2"))
 
 
 @cache

@@ -286,7 +286,11 @@ def judged_together(
     shown
         Rows that may be shown; the others take no part.
     """
-    table["q"] = table.groupby(family, dropna=False)["p"].transform(q_values, shown)
+    q, p = np.full(len(table), np.nan), table["p"]
+    number = table.groupby(family, dropna=False).ngroup().to_numpy()
+    for rows in np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1]):
+        q[rows] = q_values(p.iloc[rows], shown)
+    table["q"] = q
     over_tree = "q_tree" in table
     if over_tree:
         table["q_tree"] = tree_q_values(table, units, shown)

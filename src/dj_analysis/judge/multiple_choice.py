@@ -18,7 +18,7 @@ from ..measure.inference import uncertainty
 from ..measure.survey import Survey
 from ..measure.survey_scores import sums_by_level, unit_sums
 from ..measure.unitsums import UnitSums, effect_of_teams, independent_squares
-from ..result import Result
+from ..result import Result, rows_of
 from ..spec import reasons
 from ..spec.settings import FLOOR
 from ..spec.tree import CHOICES, Node
@@ -176,7 +176,7 @@ def _rows(
         keys = {"level": level, "unit": list(sums.units), "parent": question, "code": option.code}
         columns = dict.fromkeys(STATISTICS, np.nan) | numbers | {"of": of.astype(int)} | keys
         tables.append(pd.DataFrame(columns, index=range(len(of))))
-    return pd.concat(tables).sort_index(kind="stable").to_dict("records")
+    return rows_of(pd.concat(tables).sort_index(kind="stable"))
 
 
 def _chosen(

@@ -59,13 +59,15 @@ def shrunk_means(scores: Scores, codes: Sequence[str], keys: Keys) -> ShrunkMean
     """
     table = scores.table[(scores.table["form"] == "anchors") & scores.table["code"].isin(list(codes))]
     table = table.reset_index(drop=True)
-    judged = ~left_out(table, scores, ()) & table["se"].notna()
-    shrunk = np.array(table[["score", "se", "df", "skewness"]].where(judged), float)
-    for _, rows in table[judged].groupby(["level", "code"], sort=False):
+    judged = (~left_out(table, scores, ()) & table["se"].notna()).to_numpy()
+    shrunk = table[["score", "se", "df", "skewness"]].to_numpy(float, copy=True)
+    shrunk[~judged] = np.nan
+    for group in table.groupby(["level", "code"], sort=False).indices.values():
+        rows = group[judged[group]]
         if len(rows) < LEAST_UNITS:
             continue
-        one = shrink(rows["score"], rows["se"], rows["df"] + 1, variance="pooled")
-        shrunk[rows.index] = np.column_stack((one.estimate, one.se, one.df, np.zeros(len(rows))))
+        one = shrink(shrunk[rows, 0], shrunk[rows, 1], shrunk[rows, 2] + 1, variance="pooled")
+        shrunk[rows] = np.column_stack((one.estimate, one.se, one.df, np.zeros(len(rows))))
     names = ("mean", "se", "df", "skewness")
     return ShrunkMeans(tuple(codes), **laid_out(table, keys, codes, dict(zip(names, shrunk.T, strict=True))))
 

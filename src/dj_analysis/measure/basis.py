@@ -70,8 +70,9 @@ def bases_of(*inputs: Any) -> tuple[Basis, ...]:
         if isinstance(source, Survey):
             bases += basis_of(source)
         elif isinstance(source, Indicators):
-            for period in source.occasions:
-                bases.append(Basis("indicators", period, source.spec, values=digest_of(source.values_of(period))))
+            bases += [
+                Basis("indicators", period, source.spec, values=digest) for period, digest in _digests(source).items()
+            ]
         else:
             bases += getattr(source, "basis", ())
     return tuple(bases)
@@ -84,10 +85,28 @@ def merged_bases(*results: Any) -> tuple[Basis, ...]:
 
 def digest_of(table: pd.DataFrame) -> str:
     """Return a hash of a table's rows that does not depend on their order."""
-    numeric = {name: pd.api.types.is_numeric_dtype(table[name]) for name in table.columns}
+    return _digest_of_rows(table, _row_hashes(table))
+
+
+def _digests(data: Indicators) -> dict[str, str]:
+    """Return the :func:`digest_of` the values of each occasion; rows are hashed all at once, for there are few to an occasion."""
+    digests = {}
+    for table in (one for one in (data.earlier, data.values) if one is not None):
+        hashes = _row_hashes(table)
+        for period, rows in table.groupby("period", sort=False).indices.items():
+            digests[str(period)] = _digest_of_rows(table, hashes[rows])
+    return {period: digests.get(period) or digest_of(data.values_of(period)) for period in data.occasions}
+
+
+def _row_hashes(table: pd.DataFrame) -> np.ndarray:
+    numeric = {name: pd.api.types.is_numeric_dtype(dtype) for name, dtype in table.dtypes.items()}
     plain = table.astype({name: "float64" if number else "str" for name, number in numeric.items()})
-    rows = np.sort(pd.util.hash_pandas_object(plain, index=False).to_numpy())
-    return hashlib.sha256(repr(list(table.columns)).encode() + rows.tobytes()).hexdigest()
+    return pd.util.hash_pandas_object(plain, index=False).to_numpy()
+
+
+def _digest_of_rows(table: pd.DataFrame, hashes: np.ndarray) -> str:
+    """Return a hash of the columns and of rows in any order."""
+    return hashlib.sha256(repr(list(table.columns)).encode() + np.sort(hashes).tobytes()).hexdigest()
 
 
 def totals(survey: Survey) -> UnitSums:

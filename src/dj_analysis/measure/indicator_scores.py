@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from ..errors import unknown
 from ..result import Result
@@ -132,7 +132,7 @@ def _table(
     declared, months = ~np.isnan(se) & ~missing, np.isnan(se) & ~np.isnan(months_se) & ~missing
     error = np.where(declared, se, np.where(months, months_se, np.nan))
     df = np.where(months, months_df, np.nan)
-    quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, np.where(np.isfinite(df), df, np.inf))
+    quantile = special.stdtrit(np.where(np.isfinite(df), df, np.inf), 0.5 + CONFIDENCE / 2)
     no_error = np.where(flat, reasons.SAME_EVERY_MONTH, reasons.NO_ERROR_SOURCE)
     given = np.where(reason == "suppressed", reasons.SUPPRESSED_AT_SOURCE, reason)
     absent = np.where(given == "", reasons.MISSING_VALUE, given)
@@ -141,20 +141,20 @@ def _table(
     top = np.maximum(100.0, np.nan_to_num(points, nan=100.0))  # a bonus may lift a sheet above 100
     with np.errstate(invalid="ignore"):
         low, high = np.clip(points - quantile * error, 0, None), np.minimum(points + quantile * error, top)
-    cells = len(codes)
     columns: dict[str, Any] = {
-        "period": period, "level": level, "unit": np.repeat(np.array(names, dtype=object), cells), "form": "full",
-        "code": np.tile(np.array(codes, dtype=object), len(names)), "n": n, "score": points,
+        "period": period, "level": level, "unit": np.array(names, dtype=object)[:, None], "form": "full",
+        "code": np.array(codes, dtype=object)[None, :], "n": n, "score": points,
         "sd": np.where(months, sd, np.nan), "se": error, "df": df, "skewness": np.full(points.shape, np.nan),
         "se_source": np.where(declared, "declared", np.where(months, "months", "none")), "low": low, "high": high,
         "favourable": np.full(points.shape, np.nan), "reason": why,
     }  # fmt: skip
-    flat_columns = {
-        name: values.ravel() if isinstance(values, np.ndarray) else values for name, values in columns.items()
-    }
-    table = pd.DataFrame(flat_columns)
-    numeric = dict.fromkeys(STATISTICS, "float64")
-    return table.astype({name: "str" for name in table.columns if name not in numeric} | numeric)
+    cells = {name: np.broadcast_to(values, points.shape).ravel() for name, values in columns.items()}
+    return pd.DataFrame(
+        {
+            name: values.astype("float64") if name in STATISTICS else pd.array(values, dtype="str")
+            for name, values in cells.items()
+        }
+    )
 
 
 def _packed(table: pd.DataFrame, data: Indicators, spec: Specification, links: tuple[VersionLink, ...]) -> Scores:

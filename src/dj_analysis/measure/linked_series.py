@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from ..errors import UsageError, unknown
 from ..result import Result
@@ -125,7 +125,7 @@ def _linked_level(
     out = out.rename(columns={"level_0": "unit", "level_1": "period"})
     count = len(units)
     score, link_se, se = (values.T.ravel() for values in (linked.points, linked.link_se, linked.slope * wide["se"]))
-    quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, np.nan_to_num(wide["df"].T.ravel(), nan=np.inf))
+    quantile = special.stdtrit(np.nan_to_num(wide["df"].T.ravel(), nan=np.inf), 0.5 + CONFIDENCE / 2)
     half = quantile * np.hypot(se, link_se)
     lost = ~np.isnan(wide["score"].T.ravel()) & np.isnan(score)
     return out.assign(

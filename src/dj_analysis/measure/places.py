@@ -35,7 +35,7 @@ def places(survey: Survey) -> pd.DataFrame:
 def resolved(texts: pd.Series, units: Units) -> pd.Series:
     """Convert names of units to unit codes; "" for unknown names, and for all names where no units are declared."""
     codes = units.resolve([name for name in texts.unique() if name]) if units.rows else {}
-    return once_a_value(texts, lambda names: names.map(lambda name: codes.get(name, NO_UNIT)))
+    return once_a_value(texts, lambda names: pd.array([codes.get(name, NO_UNIT) for name in names], dtype="str"))
 
 
 def chosen(survey: Survey, keep: np.ndarray) -> Survey:

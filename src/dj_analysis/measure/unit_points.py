@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..errors import Problems
 from ..spec import reasons
@@ -38,17 +37,18 @@ class Occasion:
     values: np.ndarray
 
     @cached_property
-    def _places(self) -> tuple[dict[str, int], dict[str, int]]:
-        return tuple({name: place for place, name in enumerate(names)} for names in (self.units, self.codes))  # type: ignore[return-value]
+    def _place_of_unit(self) -> dict[str, int]:
+        return _numbered(self.units)
+
+    @cached_property
+    def _place_of_code(self) -> dict[str, int]:
+        return _numbered(self.codes)
 
     def laid_out(self, units: Sequence[str], codes: Sequence[str], name: str = "points") -> np.ndarray:
         """Return one array with these rows and columns; what is not there is missing."""
         array = getattr(self, name)
         missing: Any = "" if name == "reason" else np.nan
-        rows, columns = (
-            np.array([places.get(one, -1) for one in wanted], dtype=int)
-            for places, wanted in zip(self._places, (units, codes), strict=True)
-        )
+        rows, columns = _places_of(units, self._place_of_unit), _places_of(codes, self._place_of_code)
         taken = array[np.ix_(np.maximum(rows, 0), np.maximum(columns, 0))] if array.size else np.empty((0, 0))
         there = (rows >= 0)[:, None] & (columns >= 0)[None, :]
         return np.where(there, taken, missing) if array.size else np.full(there.shape, missing)
@@ -71,14 +71,15 @@ def occasion(data: Indicators, spec: Specification, period: str, tree: Tree | No
     tree, units = tree or in_force, spec.units.at(period)
     rows = data.values_of(period)
     names = tuple(dict.fromkeys([*(unit.unit for unit in units.rows), ALL]))
-    rows = rows[rows["unit"].isin(names)]
     leaves = [leaf.code for leaf in tree.leaves]
-    rows = rows[rows["code"].isin(leaves)]
-    at = (pd.Index(names).get_indexer(rows["unit"]), pd.Index(leaves).get_indexer(rows["code"]))
+    place_of_leaf = _numbered(leaves)
+    unit, leaf = _places_of(rows["unit"].tolist(), _numbered(names)), _places_of(rows["code"].tolist(), place_of_leaf)
+    there = (unit >= 0) & (leaf >= 0)
+    at = (unit[there], leaf[there])
     values, n, se = (np.full((len(names), len(leaves)), np.nan) for _ in range(3))
     why = np.full((len(names), len(leaves)), "", dtype=object)
     for array, column in ((values, "value"), (n, "n"), (se, "se"), (why, "reason")):
-        array[at] = rows[column].to_numpy()
+        array[at] = rows[column].to_numpy()[there]
     outside = _outside(tree, values)
     if tree is in_force:
         _check_ranges(tree, names, values, outside)
@@ -94,12 +95,21 @@ def occasion(data: Indicators, spec: Specification, period: str, tree: Tree | No
     points = node_points(tree, scaled, exempt)
     codes = tuple(code for code in tree.codes if code in points)
     by_code = [np.column_stack([points[code] for code in codes])] if codes else [np.empty((len(names), 0))]
-    place = pd.Index(leaves).get_indexer(list(codes))
+    place = _places_of(codes, place_of_leaf)
     leaf_of = [array[:, np.maximum(place, 0)] for array in (n, 100 * se / span, why, values)]
     inner = place < 0
     for array, missing in zip(leaf_of, (np.nan, np.nan, "", np.nan), strict=True):
         array[:, inner] = missing
     return Occasion(period, tree, names, codes, by_code[0], *leaf_of)
+
+
+def _numbered(names: Iterable[str]) -> dict[str, int]:
+    return {name: place for place, name in enumerate(names)}
+
+
+def _places_of(names: Iterable[str], places: Mapping[str, int]) -> np.ndarray:
+    """Return the place of each name, -1 where it has none."""
+    return np.array([places.get(name, -1) for name in names], dtype=int)
 
 
 def _outside(tree: Tree, values: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from ..errors import UsageError, unknown
 from ..judge.alerts import reason_words
 from ..judge.contributions import REST
 from ..release.protect import Protected
+from ..result import rows_of
 from ..spec.columns import ALMOST_NEVER, SMALLEST_P, base_of, bounded, in_form, kind_of, written
 from ..spec.interventions import WORDED
 from ..spec.reasons import printed_reason
@@ -113,7 +114,7 @@ class View:
         if sort is not None:
             table = table[table[sort].notna()].sort_values(sort, ascending=not down, kind="stable")
         spec = self._safe.spec
-        rows = table.head(most if most is not None else len(table)).to_dict("records")
+        rows = rows_of(table.head(most if most is not None else len(table)))
         tree = spec.codebook.tree
         beside = list(table.columns)
         named = {name: kind_of(name, beside).name for name in beside}

@@ -13,7 +13,8 @@ import pandas as pd
 from ..errors import unknown
 from ..judge.alerts import reason_words
 from ..judge.contributions import REST
-from ..spec.columns import base_of, header, kind_of, value_word, written
+from ..result import keys_of
+from ..spec.columns import base_of, header, kind_of, value_word, written_cells
 from ..spec.interventions import WORDED
 from ..spec.specification import Specification
 
@@ -113,12 +114,9 @@ def cell_names(safe: Any, source: pd.DataFrame, name: str) -> pd.Series | None:
     """Return the printed names of a column that holds codes or words; None where it holds numbers or plain text."""
     spec, language, cells = safe.spec, safe.spec.language, source[name]
     if name in ("unit", "other"):
-        levels = source["level"] if "level" in source else [""] * len(source)
-        return pd.Series(
-            [spec.unit_label(str(u), str(lv)) for u, lv in zip(cells, levels, strict=True)],
-            index=cells.index,
-            dtype="str",
-        )
+        levels = source["level"].tolist() if "level" in source else [""] * len(source)
+        pairs = zip(cells.tolist(), levels, strict=True)
+        return pd.Series([spec.unit_label(str(u), str(lv)) for u, lv in pairs], index=cells.index, dtype="str")
     if name == "from_unit":
         levels = source["from_level"] if "from_level" in source else [""] * len(source)
         pairs = zip(cells, levels, strict=True)
@@ -182,7 +180,7 @@ def _plain(safe: Any, columns: Sequence[str] | None, sort: str | None = None) ->
 
 def _header(name: str, source: pd.DataFrame, spec: Specification) -> str:
     """Return the header of a column; categories of one group column are headed by its name, they are no units."""
-    levels = set(source["level"]) if name == "unit" and "level" in source else set()
+    levels = set(source["level"].unique()) if name == "unit" and "level" in source else set()
     if len(levels) == 1 and (level := str(next(iter(levels)))) in spec.group_names:
         return spec.level_label(level)
     return header(name, spec.language, list(source.columns))
@@ -194,12 +192,12 @@ def _in_declared_order(source: pd.DataFrame, spec: Specification) -> pd.DataFram
         return source
     places = {
         (level, unit): place
-        for level in set(source["level"]) & set(spec.group_names)
+        for level in set(source["level"].unique()) & set(spec.group_names)
         for place, unit in enumerate(spec.categories(str(level)))
     }
     if not places:
         return source
-    pairs = list(zip(source["level"], source["unit"], strict=True))
+    pairs = keys_of(source, "level", "unit")
     wanted = list(range(len(pairs)))
     for level in {level for level, _ in places}:
         rows = [row for row, (own, unit) in enumerate(pairs) if own == level and (own, unit) in places]
@@ -217,12 +215,12 @@ def _written(safe: Any, source: pd.DataFrame, names: Sequence[str], headers: Seq
     for name in names:
         words = cell_names(safe, source, name)
         if words is None:
-            cells = source[name]
-            column = [written(v, name, language, n=k, beside=beside) for v, k in zip(cells, n, strict=True)]
+            cells = source[name].tolist()
+            column = written_cells(cells, name, language, n=n, beside=beside)
             flags = kind_of(name).form == "flag"
             known = [t if flags else None if pd.isna(v) else float(v) for v, t in zip(cells, column, strict=True)]
         else:
-            column = [str(word) for word in words]
+            column = [str(word) for word in words.tolist()]
             known = list(column)
         if name == "real" and "difference" in source:
             column = [t if pd.notna(d) else "" for t, d in zip(column, source["difference"], strict=True)]
@@ -258,14 +256,12 @@ def _spread(safe: Any, names: list[str], across: str, value: str) -> Shown:
         part = source[source[across] == key].drop_duplicates(names).set_index(names)
         column = part[value].reindex(index)
         people = part[base_of(beside)].reindex(index) if base_of(beside) in part else pd.Series(np.nan, index=index)
-        written_cells = [
-            written(v, value, safe.spec.language, n=k, beside=beside)
-            for v, k in zip(column, pd.to_numeric(people, errors="coerce"), strict=True)
-        ]
+        n = pd.to_numeric(people, errors="coerce").to_numpy(float)
+        cells = written_cells(column.tolist(), value, safe.spec.language, n=n, beside=beside)
         label = safe.spec.code_label(str(key)) if across in _NAMES else value_word(across, str(key), safe.spec.language)
         headers.append(label)
         forms.append(_form(value, beside))
-        for row, cell, known in zip(range(len(texts)), written_cells, column, strict=True):
+        for row, cell, known in zip(range(len(texts)), cells, column, strict=True):
             texts[row].append(cell)
             values[row].append(None if pd.isna(known) else float(known))
     return Shown((*names, *(value for _ in keys)), tuple(headers), tuple(forms), texts, values)

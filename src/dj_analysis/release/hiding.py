@@ -50,9 +50,10 @@ def masked(result: Result, plan: ReleasePlan) -> Result:
 
 def _clear(table: pd.DataFrame, rows: np.ndarray, column: str) -> None:
     """Empty a column in these rows, in the missing value of its type."""
-    if table[column].dtype == bool or pd.api.types.is_integer_dtype(table[column]):
-        table[column] = table[column].astype("boolean" if table[column].dtype == bool else "Int64")
-    table.loc[rows, column] = "" if _is_text(table[column]) else np.nan if table[column].dtype == "float64" else pd.NA
+    cells = table[column]
+    if cells.dtype == bool or pd.api.types.is_integer_dtype(cells.dtype):
+        cells = cells.astype("boolean" if cells.dtype == bool else "Int64")
+    table[column] = cells.mask(rows, "" if _is_text(cells) else np.nan if cells.dtype == "float64" else pd.NA)
 
 
 def _more_hidden(result: Result, plan: ReleasePlan) -> bool:

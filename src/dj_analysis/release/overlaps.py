@@ -142,16 +142,19 @@ def proved_by_rank(
         pairs = np.unique(kind[order] * len(design) + against)
         contrasts = design[pairs // len(design)] - design[pairs % len(design)]
     rank = len(_span(_distinct(contrasts.round(9))))
+    kind_in_order, n_in_order = kind[order], n[order]
     people, batch_least, spanned = 0.0, np.inf, np.zeros((0, design.shape[1]))
     for number in np.argsort(-sizes, kind="stable") if rank else ():
         if sizes[number] < 2:
             break
-        rows = order[starts[number] : starts[number] + sizes[number]]
-        apart = design[np.unique(kind[rows[1:]])] - design[kind[rows[0]]]
-        apart = apart - (apart @ spanned.T) @ spanned  # what the batch does not span yet; mostly nothing
+        rows = slice(starts[number], starts[number] + sizes[number])
+        first, *others = kind_in_order[rows].tolist()
+        apart = design[sorted(set(others))] - design[first]
+        if len(spanned):
+            apart -= (apart @ spanned.T) @ spanned  # what the batch does not span yet; mostly nothing
         if np.abs(apart).max() < 1e-9:
             continue
-        spanned, batch_least = np.vstack([spanned, _span(apart)]), min(batch_least, n[rows].min())
+        spanned, batch_least = np.vstack([spanned, _span(apart)]), min(batch_least, n_in_order[rows].min())
         if len(spanned) == rank:
             people += batch_least
             if people >= least:

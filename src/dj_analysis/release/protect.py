@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import pandas as pd
 
 from ..errors import UsageError, unknown
-from ..result import Result, digest
+from ..result import Result, digest, keys_of
 from ..spec import reasons
 from ..spec.specification import CROSS, Specification
 from .hiding import MASKED, masked
@@ -70,9 +71,9 @@ class Protected:
         if "reason" not in table:
             return 0
         names = [name for name in ("period", "level", "unit") if name in table.columns]
-        units = pd.MultiIndex.from_frame(table[names]) if names else pd.RangeIndex(len(table))
-        shut = table["reason"].isin(reasons.HIDING).to_numpy()
-        return len(units[shut].unique().difference(units[~shut].unique()))
+        units = keys_of(table, *names) if names else list(range(len(table)))
+        shut = [reason in reasons.HIDING for reason in table["reason"].tolist()]
+        return len(set(compress(units, shut)) - {unit for unit, hidden in zip(units, shut, strict=True) if not hidden})
 
     def part(self, name: str) -> Protected:
         """Return a further table of the result (``shares``, ``response``) under the same mask."""

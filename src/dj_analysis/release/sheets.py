@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -85,18 +86,18 @@ def answer_counts(survey: Survey, rows: pd.DataFrame) -> pd.DataFrame:
     """
     names = [*_leaves(survey), *([survey.weight] if survey.weight else [])]
     values = columns_of(survey.frame, names).assign(**{"": 1.0})
-    places_ = {axis: pd.factorize(rows[axis], sort=True) for axis in axes_in(rows)}
-    tables = []
+    places_ = {axis: pd.factorize(rows[axis].to_numpy(object), sort=True) for axis in axes_in(rows)}
+    parts: list[dict[str, Any]] = []
     for name in values:
-        answer, answers = pd.factorize(values[name], sort=True)  # -1: none given
+        answer, answers = pd.factorize(values[name].to_numpy(), sort=True)  # -1: none given
         for axis, (unit, units) in places_.items():
             counts = np.bincount((unit * len(answers) + answer)[answer >= 0], minlength=len(units) * len(answers))
             cell = np.flatnonzero(counts)
-            tables.append(
-                pd.DataFrame({"axis": axis, "unit": np.asarray(units)[cell // len(answers)], "code": name,
-                              "answer": np.asarray(answers)[cell % len(answers)], "n": counts[cell]})
+            parts.append(
+                {"axis": np.full(len(cell), axis, dtype=object), "unit": units[cell // len(answers)],
+                 "code": np.full(len(cell), name, dtype=object), "answer": answers[cell % len(answers)], "n": counts[cell]}
             )  # fmt: skip
-    return pd.concat(tables, ignore_index=True)
+    return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
 def rows_holding(rows: pd.DataFrame, wanted: Mapping[int, int] | Counter[int]) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from ..errors import Problems, SpecError
+from ..result import rows_of
 from .indicator_methods import check_denominators, check_headers, check_methods
 from .lint import check_records, check_subjects, craft_warnings
 from .periods import parse
@@ -279,11 +280,11 @@ def _scales(table: Table | None, problems: Problems) -> dict[str, Scale]:
     if table is None:
         return {}
     frame = table.frame
-    values, codes = numbers(frame["value"]), whole_numbers(frame["code"])
+    values, codes = numbers(frame["value"]).tolist(), whole_numbers(frame["code"]).tolist()
     options: dict[str, list[Option]] = {}
-    for row, cells in enumerate(frame.to_dict("records")):
-        value = float("nan") if cells["missing"] == "1" else float(values.iloc[row])
-        option = Option(str(codes.iloc[row]), value, cells["label_zh"], cells["label_en"])
+    for row, cells in enumerate(rows_of(frame)):
+        value = float("nan") if cells["missing"] == "1" else values[row]
+        option = Option(codes[row], value, cells["label_zh"], cells["label_en"])
         options.setdefault(cells["scale"], []).append(option)
         if value != value and cells["missing"] != "1":
             advice = "填分值,或 missing 写 1 (give a value, or missing = 1)"

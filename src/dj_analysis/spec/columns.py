@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -140,20 +140,35 @@ def written(value: Any, name: str, language: str = "zh", *, n: float = np.nan, b
     beside
         The other columns of the table: what a range belongs to.
     """
-    kind, declared = kind_of(name, beside), column(name)
+    return written_cells([value], name, language, n=np.array([n]), beside=beside)[0]
+
+
+def written_cells(
+    values: Sequence[Any], name: str, language: str = "zh", *, n: np.ndarray, beside: Collection[str] = ()
+) -> list[str]:
+    """Format the cells of a column, each as :func:`written` does."""
+    kind, declared, mark = kind_of(name, beside), column(name), str(_table()["missing"]["mark"])
+    absent = [pd.isna(value) for value in values]
     if kind.form == "flag" and declared is not None:
-        return "" if pd.isna(value) else declared.words[bool(value)][language]
+        words = declared.words
+        return ["" if gone else words[bool(value)][language] for value, gone in zip(values, absent, strict=True)]
+    low, high, few = bounded(name, n, beside)
+    return [
+        mark if gone else _cell(value, kind, (low, high) if bound else None)
+        for value, gone, bound in zip(values, absent, few.tolist(), strict=True)
+    ]
+
+
+def _cell(value: Any, kind: Kind, bounds: tuple[float, float] | None) -> str:
+    """Format a cell that is not missing; ``bounds`` are those of a share of few people."""
     if kind.form == "text":
-        number = isinstance(value, (float, np.floating)) and not pd.isna(value)
-        return in_form(value, "value") if number else str(value) if not pd.isna(value) else _table()["missing"]["mark"]
-    if pd.isna(value):
-        return str(_table()["missing"]["mark"])
+        return in_form(value, "value") if isinstance(value, (float, np.floating)) else str(value)
     if kind.name == "chance" and value < SMALLEST_P / 2:
         return f"<{SMALLEST_P:g}"
     if kind.name == "likelihood" and not ALMOST_NEVER / 2 <= value <= 1 - ALMOST_NEVER / 2:
         return f"<{ALMOST_NEVER:.1%}" if value < 0.5 else f">{1 - ALMOST_NEVER:.1%}"
-    low, high, few = bounded(name, np.array([n]), beside)
-    if few[0] and (value <= low or value >= high):
+    if bounds is not None and not bounds[0] < value < bounds[1]:
+        low, high = bounds
         return f"≤{100 * low:.0f}%" if value <= low else f"≥{100 * high:.0f}%"
     return in_form(value, kind.form)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from ..errors import Problems
+from ..result import rows_of
 from .codebook import Codebook
 from .schemas import INTERVENTIONS
 from .settings import Settings
@@ -154,7 +155,7 @@ def intervention_rows(library: InterventionLibrary) -> list[list[str]]:
 def _read(table: Table, problems: Problems) -> Iterator[Intervention]:
     frame = table.frame
     days, quarters = numbers(frame["start_days"]), numbers(frame["evaluate_quarters"])
-    for place, row in enumerate(frame.to_dict("records")):
+    for place, row in enumerate(rows_of(frame)):
         where = f"{table.place}: {row['measure'] or f'第 {place + 2} 行'}"
         for name in ("measure", "driver", "items", "start_days", "evaluate_quarters"):
             if not str(row[name]).strip():

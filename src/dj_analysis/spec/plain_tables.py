@@ -78,7 +78,9 @@ def _columns(text: str, separator: str, width: int) -> pa.Table | None:
     try:
         table = arrow_csv.read_csv(
             pa.BufferReader(text.encode()),
-            arrow_csv.ReadOptions(column_names=names),
+            arrow_csv.ReadOptions(
+                column_names=names, use_threads=False
+            ),  # threads cost more than they save, at any size
             arrow_csv.ParseOptions(
                 delimiter=separator,
                 quote_char='"' if quoted else False,

@@ -8,7 +8,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..errors import DjError, Problems, nearest_names
@@ -63,7 +65,7 @@ class Table:
 
 def find_file(folder: Path, stem: str) -> Path | None:
     """Return the file of this stem in the folder, whatever its kind."""
-    return next((folder / f"{stem}{suffix}" for suffix in SUFFIXES if (folder / f"{stem}{suffix}").exists()), None)
+    return next((path for suffix in SUFFIXES if (path := folder / f"{stem}{suffix}").exists()), None)
 
 
 def load_table(
@@ -281,11 +283,14 @@ def conform(table: Table, schema: Schema, problems: Problems) -> Table:
         if name not in frame.columns:
             advice = f"加上 {name} 列 (add the column)"
             problems.add(table.place, "missing_column", name, ", ".join(schema.required), advice)
+    absent: list[str] = []
     for column in schema.columns:
         if column.name not in frame.columns:
-            frame[column.name] = pd.Series("", index=frame.index, dtype="str")
+            absent.append(column.name)
         elif column.kind != "text":
             _check_kind(table.place, frame[column.name], column.kind, column.allowed, problems)
+    if absent:
+        frame = pd.concat([frame, pd.DataFrame("", index=frame.index, columns=absent, dtype="str")], axis=1)
     if not frame.empty:
         keys = [name for name in schema.key if name in frame.columns]
         repeated = frame.index[frame.duplicated(keys, keep="first")] if keys else []
@@ -299,32 +304,35 @@ def conform(table: Table, schema: Schema, problems: Problems) -> Table:
 
 def numbers(values: pd.Series) -> pd.Series:
     """Convert text cells to float64, empty and unreadable cells to NaN."""
-    return once_a_value(values, lambda v: pd.to_numeric(v.str.strip(), errors="coerce").astype("float64"))
+    return once_a_value(values, read_numbers)
+
+
+def read_numbers(texts: Iterable[str]) -> np.ndarray:
+    """Return texts as :func:`numbers` reads them."""
+    stripped = np.array([text.strip() for text in texts], dtype=object)
+    return np.asarray(pd.to_numeric(stripped, errors="coerce"), dtype="float64")
 
 
 def whole_numbers(values: pd.Series) -> pd.Series:
     """Write whole numbers without their decimals (``1022.0`` → ``1022``) and leave other text alone."""
-    return once_a_value(values.astype("str"), _without_decimals)
+    text = values if values.dtype == "str" else values.astype("str")
+    return once_a_value(text, lambda texts: pd.array(list(map(without_decimals, texts)), dtype=text.dtype))
 
 
 _DECIMALS = re.compile(r"^(-?\d+)\.0+$")
-_FEW = 500  # texts: so many are sooner done one by one than as a column
 
 
-def _without_decimals(texts: pd.Series) -> pd.Series:
-    if len(texts) > _FEW:
-        return texts.str.strip().str.replace(_DECIMALS.pattern, r"\1", regex=True)
-    plain = [_DECIMALS.sub(r"\1", text.strip()) if isinstance(text, str) else text for text in texts]
-    return pd.Series(plain, index=texts.index, name=texts.name, dtype=texts.dtype)
+def without_decimals(text: str) -> str:
+    """Return a text as :func:`whole_numbers` writes it."""
+    stripped = text.strip()
+    return _DECIMALS.sub(r"\1", stripped) if stripped.endswith("0") else stripped
 
 
-def once_a_value(values: pd.Series, function: Callable[[pd.Series], pd.Series]) -> pd.Series:
-    """Apply a function once to each distinct text cell, because answers repeat a few texts."""
-    codes, different = pd.factorize(values)
-    if len(different) > len(values) / 2:
-        return function(values)
-    done = function(pd.Series(different, dtype=values.dtype))
-    return pd.Series(done.array.take(codes), index=values.index, name=values.name)
+def once_a_value(values: pd.Series, function: Callable[[list[str]], Any]) -> pd.Series:
+    """Apply a function once to the list of different text cells, because answers repeat a few texts; it returns an array."""
+    codes, different = pd.factorize(values.array)
+    done = function(different.tolist())
+    return pd.Series(pd.api.extensions.take(done, codes, allow_fill=True), index=values.index, name=values.name)
 
 
 def rows_text(index: Iterable[int], most: int = 3) -> str:
@@ -348,26 +356,32 @@ def quoted(cells: pd.Series, allowed: Iterable[str] = (), most: int = 3) -> str:
 
 
 def _check_kind(place: str, cells: pd.Series, kind: str, allowed: tuple[str, ...], problems: Problems) -> None:
-    filled = cells[cells.str.strip() != ""]
+    different = cells.unique().tolist()
+    filled = [text for text in different if text.strip()]
     if kind in ("number", "count"):
-        bad = filled[numbers(filled).isna()]
+        values = read_numbers(filled)
+        wrong = [text for text, unread in zip(filled, np.isnan(values), strict=True) if unread]
         rule, want, advice = "text_in_number", "数 (number)", "改为数字 (write a number)"
-        if kind == "count" and bad.empty:
-            values = numbers(filled)
-            bad, want = filled[(values < 0) | (values % 1 != 0)], "非负整数 (whole number >= 0)"
+        if kind == "count" and not wrong:
+            whole = (values >= 0) & (values == np.floor(values)) & np.isfinite(values)
+            wrong, want = (
+                [text for text, one in zip(filled, whole, strict=True) if not one],
+                "非负整数 (whole number >= 0)",
+            )
     elif kind == "date":
-        bad = filled[~once_a_value(filled, lambda texts: texts.map(_is_bound).astype(bool))]
+        wrong = [text for text in filled if not _is_bound(text)]
         rule, want, advice = "bad_date", f"YYYY-MM-DD 或 {ALLOWED}", "改正日期 (correct the date)"
     elif kind == "period":
-        bad = filled[~once_a_value(filled, lambda texts: texts.map(is_period).astype(bool))]
+        wrong = [text for text in filled if not is_period(text)]
         rule, want, advice = "bad_period", ALLOWED, "改正时期 (correct the period)"
     else:
-        bad = cells[~whole_numbers(cells).isin(allowed)]
+        wrong = [text for text in different if without_decimals(text) not in allowed]
         rule, want, advice = "choice", ", ".join(a or "(空)" for a in allowed), "改为所列值之一 (use one of these)"
         rule = "direction" if cells.name == "direction" else rule
-    if not bad.empty:
-        values = "、".join(dict.fromkeys(bad.head(3).map(str)))
-        problems.add(f"{place}: {cells.name}", rule, f"{values} ({rows_text(bad.index)})", want, advice)
+    if wrong:
+        bad = cells[cells.isin(wrong)]
+        listed = "、".join(dict.fromkeys(bad.head(3).map(str)))
+        problems.add(f"{place}: {cells.name}", rule, f"{listed} ({rows_text(bad.index)})", want, advice)
 
 
 def _is_bound(text: str) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from ..errors import Problems, unknown
+from ..result import rows_of
 from .periods import bound, parse
 from .tables import Table, numbers, whole_numbers
 
@@ -114,6 +115,11 @@ class Indicator(Node):
     def attributes(self) -> tuple[str, ...]:
         """What ``nature`` says, one by one."""
         return tuple(dict.fromkeys(part.strip() for part in self.nature.split("|") if part.strip()))
+
+
+def fields_of(declared: Any) -> tuple[Any, ...]:
+    """Return the fields of a node or unit, plain values all of them, as ``astuple`` does, which copies each."""
+    return tuple(getattr(declared, name) for name in declared.__dataclass_fields__)
 
 
 def is_counted(node: Node) -> bool:
@@ -250,7 +256,7 @@ class Tree:
     @cached_property
     def version(self) -> str:
         """Short hash of the whole declaration; it changes when anything that decides a number changes."""
-        return hashlib.sha256(repr([astuple(node) for node in self.nodes]).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr([fields_of(node) for node in self.nodes]).encode()).hexdigest()[:12]
 
     def scoring_version(self, code: str) -> str:
         """Short hash of what decides the score of a code: the leaves below it, their ranges, relative weights, aggregation.
@@ -295,12 +301,14 @@ def read_nodes(table: Table, problems: Problems, kind: type[Node] = Node) -> lis
     if "direction" in frame:
         frame = frame.assign(direction=whole_numbers(frame["direction"]))
     numeric = ("weight", "minimum", "maximum", "min_share", "expected", "points_each", "target", "minutes")
-    figures = {name: numbers(frame[name]) for name in numeric if name in frame and name in kind.__dataclass_fields__}
-    for row, cells in enumerate(frame.to_dict("records")):
+    figures = {
+        name: numbers(frame[name]).tolist() for name in numeric if name in frame and name in kind.__dataclass_fields__
+    }
+    for row, cells in enumerate(rows_of(frame)):
         if not cells["code"]:
             problems.add(f"{table.place}: 第 {row + 2} 行", "missing_code", "(空)", "code", "填上代码 (give a code)")
             continue
-        values = {name: float(figures[name].iloc[row]) for name in figures}
+        values = {name: figures[name][row] for name in figures}
         text = {name: str(cells[name]) for name in kind.__dataclass_fields__ if name in cells and name not in values}
         direction = -1 if text.pop("direction", "") == "-1" else 1
         values["weight"] = 1.0 if values["weight"] != values["weight"] else values["weight"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +14,13 @@ from typing import Self
 import pandas as pd
 
 from ..errors import Problems, SpecError, unknown
+from ..result import rows_of
 from .codes import CODE_ALLOWED, code_fault, plain
 from .periods import parse
 from .schemas import HEADCOUNTS, UNITS
 from .settings import Settings
 from .tables import Table, conform, load_table, numbers, read_text, whole_numbers
-from .tree import valid_between
+from .tree import fields_of, valid_between
 
 ALL = "ALL"  # the root, or all units
 ROOT_LEVEL = "company"
@@ -90,12 +91,12 @@ class Units:
     @property
     def table(self) -> pd.DataFrame:
         """One row per unit and span, with the columns of units.csv."""
-        return pd.DataFrame([astuple(unit) for unit in self.rows], columns=list(Unit.__dataclass_fields__))
+        return pd.DataFrame([fields_of(unit) for unit in self.rows], columns=list(Unit.__dataclass_fields__))
 
     @cached_property
     def version(self) -> str:
         """Short hash of the whole declaration."""
-        return hashlib.sha256(repr([astuple(unit) for unit in self.rows]).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr([fields_of(unit) for unit in self.rows]).encode()).hexdigest()[:12]
 
     def at(self, period: str) -> Self:
         """Keep the units that exist at the end of a period; without a period, keep all."""
@@ -316,7 +317,7 @@ def build_units(table: Table | None, problems: Problems) -> Units:
         frame[name] = whole_numbers(frame[name])
     frame["headcount"] = numbers(frame["headcount"])
     names = [name for name in Unit.__dataclass_fields__ if name in frame.columns]
-    rows = [Unit(**cells) for cells in frame[names].to_dict("records")]
+    rows = [Unit(**cells) for cells in rows_of(frame[names])]
     rows = [replace(unit, parent="" if unit.unit == ALL else unit.parent or ALL) for unit in rows]
     _check_units(place, rows, problems)
     return Units(_sound(rows))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import DataError, UsageError, unknown
+from ...result import rows_of
 from ...spec import reasons
 from ...spec.tree import Tree
 from .choices import Choices
@@ -201,7 +202,7 @@ def _combined(
     both["reason"] = np.where(both["reason"] != "", both["reason"], both["reason_2"])
     for name in ("cases", "n"):
         both[name] = both[[name, f"{name}_2"]].min(axis=1)
-    return both[["parent", "code", "weight", "method", "cases", "n", "reason"]].to_dict("records")
+    return rows_of(both[["parent", "code", "weight", "method", "cases", "n", "reason"]])
 
 
 def _function(method: str | Contents) -> Contents:

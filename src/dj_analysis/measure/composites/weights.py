@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import Problems, SpecError, UsageError
-from ...result import Result
+from ...result import Result, rows_of
 from ...spec.periods import parse
 from ...spec.specification import Specification
 from ...spec.tree import Tree
@@ -91,7 +91,7 @@ class Weights(Result):
         return self.table[["parent", "code", "weight"]].itertuples(index=False, name=None)
 
     def _rows(self) -> list[dict[str, Any]]:
-        rows = self.table.to_dict("records")
+        rows = rows_of(self.table)
         return [{str(name): None if value != value else value for name, value in row.items()} for row in rows]
 
     @staticmethod

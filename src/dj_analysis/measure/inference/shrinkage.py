@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from ...errors import UsageError, unknown
 from ...result import Result, keys_of
@@ -138,7 +138,7 @@ def shrink(
             squared, free[with_error] = with_own(squared, 1 - shrinkage, own, v, free[with_error])
     weight, estimate_se = np.where(usable, 1.0, np.nan), np.where(usable, 0.0, np.nan)
     weight[with_error], estimate_se[with_error] = 1 - shrinkage, np.sqrt(squared)
-    half = stats.t.ppf(0.5 + confidence / 2, free) * estimate_se
+    half = special.stdtrit(free, 0.5 + confidence / 2) * estimate_se
     estimate = mu + weight * (y - mu)
     return Shrunk(estimate, estimate_se, free, estimate - half, estimate + half, weight, between, mu, name)
 

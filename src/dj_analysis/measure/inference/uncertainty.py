@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 from statsmodels.stats.proportion import proportion_confint
 
 from ...spec import reasons
@@ -109,8 +109,8 @@ def _of_teams(
         own = np.sqrt(sums["tvar"] * seen) / sums["w"]
         own_df = sums["tknown"] ** 2 / sums["tfree"]
         several = (sums["teams"] >= LEAST_TEAMS) & np.isfinite(own) & np.isfinite(own_df) & np.isfinite(se)
-        half = stats.t.ppf(0.975, np.where(df > 0, df, np.nan)) * se * effect
-        wider = several & ~(half >= stats.t.ppf(0.975, np.where(several, own_df, 1.0)) * own)
+        half = special.stdtrit(np.where(df > 0, df, np.nan), 0.975) * se * effect
+        wider = several & ~(half >= special.stdtrit(np.where(several, own_df, 1.0), 0.975) * own)
     return np.where(wider, own, se * effect), np.where(wider, own_df, df), skewness * effect
 
 
@@ -123,7 +123,7 @@ def probability(
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         standardised = (point - mean) / se
-        below = stats.t.cdf(standardised if skewness is None else -without_skewness(-standardised, df, skewness), df)
+        below = special.stdtr(df, standardised if skewness is None else -without_skewness(-standardised, df, skewness))
     return below if side == "below" else 1 - below
 
 
@@ -135,7 +135,7 @@ def without_skewness(t: np.ndarray, df: np.ndarray, skewness: np.ndarray, own: n
     """
     corrected = t
     for _ in range(STEPS):
-        z = np.clip(stats.norm.ppf(stats.t.cdf(corrected, df)), -FAR, FAR)
+        z = np.clip(special.ndtri(special.stdtr(df, corrected)), -FAR, FAR)
         corrected = t - np.clip(skewness * ((z**2 - 1) / 6 - own * z**2 / 2), -FAR, FAR)
     return corrected
 
@@ -158,7 +158,7 @@ def skewed_limits(
     skewness
         Of the mean: γ/√n, or :func:`skewness_of_mean`.
     """
-    z = stats.norm.ppf(0.5 + confidence / 2)
+    z = special.ndtri(0.5 + confidence / 2)
     with np.errstate(invalid="ignore"):
         t = _t_quantile(0.5 + confidence / 2, np.where(df > 0, df, np.nan))
     shift = np.clip(skewness * (2 * z**2 + 1) / 6, -t, t)
@@ -168,7 +168,7 @@ def skewed_limits(
 def _t_quantile(p: float, df: np.ndarray) -> np.ndarray:
     """Return the p-quantile of Student's t, once for each number of degrees of freedom: there are few, and it takes .3 µs."""
     place, distinct = pd.factorize(df.ravel(), use_na_sentinel=False)
-    return np.asarray(stats.t.ppf(p, distinct)[place].reshape(df.shape))
+    return np.asarray(special.stdtrit(distinct, p)[place].reshape(df.shape))
 
 
 def skewness_of_mean(sums: Mapping[str, np.ndarray]) -> np.ndarray:

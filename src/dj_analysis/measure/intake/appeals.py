@@ -102,9 +102,11 @@ def changed_by(appeals: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     values
         Released values with the columns of :func:`match_corrections`.
     """
+    before, now = np.full(len(appeals), np.nan), np.full(len(appeals), np.nan)
+    if appeals.empty:
+        return appeals.assign(value_before=before, value=now)
     disputed = pd.MultiIndex.from_frame(values[CELL]).isin(pd.MultiIndex.from_frame(appeals[CELL]))  # few of many
     of_cell = {cell: rows.sort_values("turn") for cell, rows in values[disputed].groupby(CELL, sort=False)}
-    before, now = np.full(len(appeals), np.nan), np.full(len(appeals), np.nan)
     for place, row in enumerate(appeals.itertuples()):
         rows = of_cell.get((row.unit, row.period, row.code))
         if rows is None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import polars as pl
 
@@ -25,8 +26,10 @@ from ...spec.tables import (
     numbers,
     once_a_value,
     quoted,
+    read_numbers,
     rows_text,
     whole_numbers,
+    without_decimals,
 )
 from ...spec.tree import Node
 from ...spec.units import Units
@@ -194,6 +197,8 @@ def _without_marks(
         elif code in ("unit", *units.trees[1:]):
             answers |= set(units.names)
         declared[header] = answers
+    if not marks:
+        return frame
     missing = {name: [mark for mark in marks if mark not in declared.get(name, ())] for name in frame.columns}
     marked = {name: cells.isin(missing[name]) for name, cells in frame.items()}
     columns = {name: cells.mask(marked[name], "") if marked[name].any() else cells for name, cells in frame.items()}
@@ -318,26 +323,29 @@ def _item(cells: pd.Series, node: Node, scales: Mapping[str, Scale], where: str,
     scale = scales.get(node.scale)
     plain = dict(scale.values.items()) if scale is not None else {}
 
-    def read(texts: pd.Series) -> pd.Series:
-        texts = whole_numbers(texts)
-        worded = texts.isin(list(plain)) | (texts == "")
-        return texts.map(plain).astype("float64").where(worded, numbers(texts))
+    def read(texts: list[str]) -> np.ndarray:
+        written = [without_decimals(text) for text in texts]
+        return np.array([plain.get(*one) for one in zip(written, read_numbers(written), strict=True)], dtype=float)
 
-    values = once_a_value(cells, read)
-    unread = whole_numbers(cells[values.isna()])
-    unread = unread[~unread.isin(["", *plain, *wjx.NO_ANSWER])]
-    if len(unread):
+    answers = once_a_value(cells, read)
+    values, without_value = answers.to_numpy(), cells[answers.isna()]
+    known = {"", *plain, *wjx.NO_ANSWER}
+    strange = [text for text in without_value.unique().tolist() if without_decimals(text) not in known]
+    if strange:
+        unread = whole_numbers(without_value[without_value.isin(strange)])
         shown = quoted(unread, scale.values if scale else ())
         allowed = "、".join(scale.values) if scale else "数 (number)"
         advice = "改正答案，或在 scales 表补上该选项 (correct it, or add the option to scales)"
         problems.add(where, "text_in_number", f"{shown} ({rows_text(unread.index)})", allowed, advice)
-    outside = values[(values < node.minimum) | (values > node.maximum)]
-    if len(outside):
+    beyond = (values < node.minimum) | (values > node.maximum)
+    if beyond.any():
+        outside = answers[beyond]
         shown = "、".join(dict.fromkeys(f"{value:g}" for value in outside.head(3)))
         bad_values = f"{shown} ({rows_text(outside.index)})"
         advice = "改正答案或量表 (correct the answer or the range)"
         problems.add(where, "out_of_range", bad_values, f"{node.minimum:g}–{node.maximum:g}", advice)
-    return values.astype("Int16") if (values.dropna() % 1 == 0).all() and values.abs().max() < 2**15 else values
+    given = np.abs(values[~np.isnan(values)])
+    return answers.astype("Int16") if len(given) and given.max() < 2**15 and (given % 1 == 0).all() else answers
 
 
 def _group(cells: pd.Series, scale: Scale | None) -> pd.Series:
@@ -360,23 +368,29 @@ def _weights(cells: pd.Series, where: str, problems: Problems) -> pd.Series:
 
 def _units(cells: pd.Series, units: Units, tree: str, where: str, problems: Problems) -> pd.Series:
     text = whole_numbers(cells)
-    unit_codes = units.resolve([name for name in text.unique() if name], tree)
-    text = text.mask(text.isin(wjx.NO_ANSWER) & ~text.isin(list(unit_codes)), "")
-    shared = text[text.map(lambda name: name not in unit_codes and bool(units.ambiguous(name)))]
-    if len(shared):
+    different = [name for name in text.unique().tolist() if name]
+    unit_codes = units.resolve(different, tree)
+    strange = [name for name in different if name not in unit_codes]
+    if any(name in wjx.NO_ANSWER for name in strange):
+        text = text.mask(text.isin([name for name in strange if name in wjx.NO_ANSWER]), "")
+        strange = [name for name in strange if name not in wjx.NO_ANSWER]
+    ambiguous = [name for name in strange if units.ambiguous(name)]
+    if ambiguous:
+        shared = text[text.isin(ambiguous)]
         name = str(shared.iloc[0])
         allowed = f"{'、'.join(units.ambiguous(name))} 之一"
         advice = "写代码，或给单位不同的名称 (write the code, or give them different names)"
         problems.add(where, "ambiguous_unit", f"{name} ({rows_text(shared.index)})", allowed, advice)
-        text = text.mask(text.isin(shared.unique()), "")
-    unknown_units = text[(text != "") & ~text.isin(list(unit_codes))]
-    if len(unknown_units):
+        text = text.mask(text.isin(ambiguous), "")
+        strange = [name for name in strange if name not in ambiguous]
+    if strange:
+        unknown_units = text[text.isin(strange)]
         shown = quoted(unknown_units, units.names)
         advice = "改正单位名称，或在 units 表补上别名及有效期 (correct it, or add it to units)"
         problems.add(
             where, "unknown_unit", f"{shown} ({rows_text(unknown_units.index)})", "units 表中的代码、名称、别名", advice
         )
-    return text.map(lambda name: unit_codes.get(name, ""))
+    return once_a_value(text, lambda names: pd.array([unit_codes.get(name, "") for name in names], dtype="str"))
 
 
 def _check_merged(text: pd.Series, where: str, problems: Problems) -> None:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ...errors import Problems
@@ -71,6 +70,8 @@ _FULL_NAME = re.compile(rf"[{SURNAMES}][一-鿿]{{1,2}}")
 _PHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
 _ID_CARD = re.compile(r"(?<!\d)(\d{17}[\dXx])(?!\d)")
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+\.[\w.]+")
+#: Whatever matches one of these matches this.
+_SUSPECT = re.compile(r"\d{11}|@|o[\w-]{27}")
 _OPENID = re.compile(r"(?<![\w-])o[A-Za-z0-9_-]{27}(?![\w-])")
 #: The same for engines whose regular expressions know no look-around and no check digits.
 PATTERNS = {
@@ -192,17 +193,15 @@ def identifying_cells(frame: pd.DataFrame, *, mapped: Collection[str]) -> dict[s
     a number left in a free text does not stop a wave that never reads that text.
     """
     held: dict[str, str] = {}
-    for column in frame.columns:
-        cells = frame[column]
-        places, different = pd.factorize(cells, use_na_sentinel=False)
-        values = pd.Series(different, dtype=cells.dtype)
-        suspect = values.str.contains(r"\d{11}|@|o[\w-]{27}", regex=True, na=False).to_numpy(bool)
-        kinds = cells[suspect[places]].map(identifying_text) if suspect.any() else cells[:0]
-        kinds = kinds[kinds != ""]
-        texts = values.str.strip()
-        filled = int(np.bincount(places, minlength=len(texts))[(texts != "").to_numpy()].sum())
-        texts = texts[texts != ""].unique()
+    for column, cells in frame.items():
+        different = cells.unique().tolist()
+        kind_of = {text: kind for text in different if _SUSPECT.search(text) and (kind := identifying_text(text))}
         asks_writer = _WRITER.match(_NUMBERED.sub("", _ASIDE.sub("", str(column))).strip())
+        if not kind_of and not asks_writer:
+            continue
+        kinds = cells[cells.isin(list(kind_of))].map(kind_of)
+        filled = int((cells.str.strip() != "").sum())
+        texts = list(dict.fromkeys(text.strip() for text in different if text.strip()))
         names = [text for text in texts if _FULL_NAME.fullmatch(text)] if asks_writer else []
         if asks_writer and (2 * len(names) > len(texts) or (filled >= 6 and 2 * len(texts) > filled)):
             held[str(column)] = f"姓名 (names) {len(names) or len(texts)}"

@@ -169,11 +169,7 @@ def _note(
 
 def _days(cells: pd.Series) -> pd.Series:
     """Return the days of date cells, of a period its last; not a time where there is none (bad ones were noted)."""
-
-    def days(texts: pd.Series) -> pd.Series:
-        return pd.Series([_day(text) for text in texts], index=texts.index, dtype="datetime64[s]")
-
-    return once_a_value(cells, days).astype("datetime64[s]")
+    return once_a_value(cells, lambda texts: pd.array([_day(text) for text in texts], dtype="datetime64[s]"))
 
 
 def _day(text: str) -> pd.Timestamp | None:

@@ -92,12 +92,12 @@ def _yes(cells: Mapping[str, pd.Series], option: Node) -> pd.Series:
     """Return 1 and 0 of one option's cells, NaN where a cell is empty or says something else."""
     words = {wjx.plain_header(text) for text in (option.label_zh, option.label_en, option.code) if text}
 
-    def read(texts: pd.Series) -> pd.Series:
-        said = wjx.without_typed(texts).str.strip()
+    def read(texts: list[str]) -> np.ndarray:
+        said = wjx.without_typed(pd.Series(texts, dtype="str")).str.strip()
         chosen = said.str.lower().isin(_CHOSEN) | said.map(lambda cell: bool(cell) and wjx.plain_header(cell) in words)
         values = pd.Series(np.nan, index=said.index)
         values[said.str.lower().isin(_NOT_CHOSEN)] = 0.0
         values[chosen] = 1.0
-        return values
+        return values.to_numpy()
 
     return once_a_value(cells[option.code], read)

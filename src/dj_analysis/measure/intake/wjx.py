@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import pandas as pd
 
 from ...spec.platforms import DURATION, NUMBER, SUBMITTED, platform_of
@@ -70,13 +71,13 @@ def seconds(cells: pd.Series) -> pd.Series:
     return once_a_value(cells.astype("str"), _seconds)
 
 
-def _seconds(cells: pd.Series) -> pd.Series:
-    text = cells.str.strip()
+def _seconds(cells: list[str]) -> np.ndarray:
+    text = pd.Series(cells, dtype="str").str.strip()
     clock = text.str.extract(_CLOCK).astype("float64")
     of_clock = clock.fillna(0) @ [86400.0, 3600.0, 60.0, 1.0]
     parts = text.str.extract(_DURATION).astype("float64")
     of_parts = (parts.fillna(0) @ [86400.0, 3600.0, 60.0, 1.0]).where(parts.notna().any(axis=1))
-    return of_clock.where(clock["s"].notna(), of_parts)
+    return of_clock.where(clock["s"].notna(), of_parts).to_numpy(float)
 
 
 def without_typed(cells: pd.Series) -> pd.Series:
