@@ -332,3 +332,35 @@ def test_the_order_of_rows_does_not_matter(folder: Path):
     )  # fmt: skip
     one, other = (methods.after_review(judged(ws), each, "2026-10-09").table for each in (reviews, turned))
     pd.testing.assert_frame_equal(one, other)
+
+
+HEADS = {"C1": 500, "C2": 500, "B11": 36, "B12": 34, "B21": 50, "B22": 40}
+
+
+@pytest.mark.parametrize(
+    ("many", "said"),
+    [
+        (1, {"zh": "另有2家参与率偏低，不作判断。", "en": "2 units had low participation and were not judged."}),
+        (9, {"zh": "下级单位参与率偏低或填答人数不足，不作预警判断。", "en": "The units below had a low participation or too few respondents"}),
+    ],
+)  # fmt: skip
+def test_levels_in_which_no_unit_is_judged_are_not_said_to_be_without_warning(tmp_path, many, said):
+    lines = ["unit,parent,level,name_zh,headcount"]
+    for unit, heads in HEADS.items():
+        parent, level = ("", "city") if unit[0] == "C" else (f"C{unit[1]}", "branch")
+        lines.append(f"{unit},{parent},{level},单位{unit},{heads if unit[0] == 'C' else heads * many}")
+    folder = office(tmp_path / "office", people(), people(seed=2, first=300), periods=PERIODS)
+    (folder / "units.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    for lang in ("zh", "en"):
+        ws = dj.open_workspace(folder, lang)
+        plan, scores, scope = ws.release_plan(WAVE), ws.scores(WAVE), ws.scope("ALL", WAVE)
+        change = dj.compare(scores, ws.scores("2026Q2"))
+        named = dj.protect(methods.after_review(dj.alerts(scores, change=change, draws=0), None, scope.asof), plan)
+        results = {
+            "alerts": named.where(unit=scope.below),
+            "counts": named.part("counts").where(level=scope.levels),
+        }
+        names = dict(unit="ALL", lang=lang, annex={}, **scope.names)
+        told = dj.text(dj.words(lang)["warned"], results, **names).content["text"]
+        assert said[lang] in told, told
+        assert told.startswith(({"zh": "党支部", "en": "Branch"} if many == 1 else said)[lang]), told
