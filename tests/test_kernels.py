@@ -193,6 +193,24 @@ def test_the_command_line_imports_once_and_leaves_no_process(tmp_path):
     assert after is None
 
 
+_DYING = """
+import sys
+from dj_analysis.publish import kernels
+
+kernels._OF_KERNELS = ("no_module_of_this_name",)
+with kernels.shared_imports():
+    kernels._ask(kernels._server["socket"], ["python", "-m", "ipykernel_launcher"], {})
+"""
+
+
+@needs_fork
+def test_a_server_that_dies_while_it_imports_is_one_error_at_once(tmp_path):
+    done = subprocess.run([sys.executable, "-c", _DYING], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "ModuleNotFoundError: No module named 'no_module_of_this_name'" in done.stderr
+    assert "KernelServerError: 内核服务没有应答" in done.stderr
+
+
 @needs_fork
 def test_a_process_with_threads_of_its_own_is_not_forked(no_server):
     over = threading.Event()

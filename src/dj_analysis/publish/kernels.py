@@ -109,6 +109,7 @@ def shared_imports() -> Iterator[None]:
             os.close(alive)
             _live(listener, ended)
         os.close(ended)
+        listener.close()  # the server's alone: who asks one that has died is not left waiting
         _server.update(socket=address, blocks=1)
         try:
             yield
@@ -382,6 +383,8 @@ def _live(listener: socket.socket, ended: int) -> NoReturn:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
     finally:
         with contextlib.suppress(Exception):
             sys.stdout.flush()
