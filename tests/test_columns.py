@@ -15,6 +15,7 @@ from shared import copied, demo_office
 import dj_analysis as dj
 from dj_analysis import methods
 from dj_analysis.act.care import requests
+from dj_analysis.result import digest
 from dj_analysis.spec.columns import column, columns, written
 from dj_analysis.spec.reasons import WORDS
 from dj_analysis.spec.tree import Node, Tree
@@ -221,6 +222,22 @@ def test_every_column_is_declared(results, name):
         unknown = [column_ for column_ in result.table.columns if column(column_) is None]
         assert unknown == [], where
         assert set(result.keys) | set(result.statistics) <= set(result.table.columns) | {"reason"}, where
+
+
+@pytest.mark.parametrize("name", ["score", "compare", "alerts", "propose"])
+def test_a_table_has_one_hash_in_any_number_of_threads_and_another_where_a_cell_differs(results, monkeypatch, name):
+    for where, result in _with_parts(name, results[name]):
+        alone = digest(result)
+        with monkeypatch.context() as patch:
+            patch.setattr("dj_analysis.result.ROWS_IN_THREADS", 0)
+            assert digest(result) == alone, where
+            for column in result.table.columns if len(result.table) else ():
+                other = result.table.copy()
+                other[column] = other[column].iloc[::-1].to_numpy()
+                changed = digest(replace(result, table=other.astype(result.table.dtypes.to_dict())))
+                assert (changed == alone) == other[column].reset_index(drop=True).equals(result.table[column])
+                moved = result.table.rename(columns={column: f"{column}_"})
+                assert digest(replace(result, table=moved)) != alone
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
