@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import nbformat
 import papermill
 import pytest
+from nbclient.exceptions import DeadKernelError
 from offices import office as small_office
 from offices import people
 
@@ -34,11 +37,12 @@ def _notebook(folder: Path, *cells: str) -> Path:
     return path
 
 
-def _run(path: Path, **options) -> nbformat.NotebookNode:
-    return papermill.execute_notebook(
-        str(path), None, kernel_name="python3", progress_bar=False, cwd=str(path.parent), **options,
-        **kernels.manager_options(),
-    )  # fmt: skip
+def _run(path: Path, environment: Mapping[str, str] = MappingProxyType({}), **options) -> nbformat.NotebookNode:
+    """Run a notebook as reports are."""
+    with kernels.own_kernels(path.parent / "said.log", environment) as own:
+        return papermill.execute_notebook(
+            str(path), None, kernel_name="python3", progress_bar=False, cwd=str(path.parent), **options, **own
+        )
 
 
 def _said(notebook: nbformat.NotebookNode, cell: int) -> str:
@@ -150,6 +154,28 @@ def test_where_the_system_cannot_fork_reports_run_on_plain_kernels(no_server, tm
     path = _notebook(tmp_path, "print(1 + 1)")
     assert _said(_run(path), 0) == "2\n"
     assert os.environ.get("DJ_LEFT") is None
+
+
+@pytest.mark.parametrize("plain", [False, pytest.param(True, marks=pytest.mark.everything)])
+def test_a_kernel_ends_with_its_notebook_whatever_it_would_do_at_its_end(no_server, tmp_path, monkeypatch, plain):
+    if plain:
+        monkeypatch.setattr(kernels, "can_fork", lambda: False)
+    path = _notebook(
+        tmp_path,
+        "import atexit, os, pathlib, time\natexit.register(lambda: (time.sleep(60), pathlib.Path('late').touch()))",
+        "print(os.getpid())",
+    )
+    with kernels.preloaded():
+        ended = [int(_said(_run(path), 1)) for _ in range(2)]
+    assert len(set(ended)) == 2
+    assert not any(_is_running(pid) for pid in ended)
+    assert not (tmp_path / "late").exists()
+
+
+def test_a_kernel_that_dies_at_its_start_is_told_with_what_it_said(no_server, tmp_path):
+    with pytest.raises(DeadKernelError):
+        _run(_notebook(tmp_path, "1"), environment={"PYTHONHOME": str(tmp_path / "nowhere")})
+    assert "PYTHONHOME" in (tmp_path / "said.log").read_text()
 
 
 _SHARED = """
