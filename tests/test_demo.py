@@ -473,3 +473,17 @@ def test_kinds_of_branches_and_what_repeats_are_found_only_where_they_were_plant
         assert places.query("place == 'last'")[["unit", "decided"]].to_numpy().tolist() == [[worst, True]]
         assert len(dropped) >= 22, "50 become 28 at most"
         assert (dropped["tau"] >= 0.9).all()
+
+
+@pytest.mark.parametrize(
+    ("employees", "branches", "quarters", "seed"), [(60, 6, 2, 291), (125, 5, 2, 364), (40, 4, 3, 777)]
+)
+def test_small_and_short_companies_name_units_that_exist_in_their_period(tmp_path, employees, branches, quarters, seed):
+    company = make_company(employees=employees, branches=branches, quarters=quarters, seed=seed)
+    company.write(tmp_path / "office")
+    ws = open_workspace(tmp_path / "office")
+    marks = pd.read_csv(tmp_path / "office" / "ratings.csv", dtype="str", encoding="utf-8-sig")
+    assert {unit for unit in ws.units.rows if unit.valid_from or unit.valid_to}  # something ended or began
+    for period, rows in marks.groupby("period"):
+        assert set(rows["unit"]) <= {one.unit for one in ws.units.at(period).rows}
+    assert not len(ws.check().table)

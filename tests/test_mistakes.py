@@ -26,7 +26,7 @@ import dj_analysis as dj
 from dj_analysis import file_access
 from dj_analysis.audit import audit_workspace
 from dj_analysis.cli import main
-from dj_analysis.errors import AccessError, DataError, DjError, DjWarning, Problems
+from dj_analysis.errors import AccessError, DataError, DjError, DjWarning, Problems, UsageError
 from dj_analysis.folder import check_folder, check_with_hints
 from dj_analysis.publish import notebooks
 from dj_analysis.record import Record
@@ -603,3 +603,18 @@ def test_an_error_of_many_problems_tells_fifty_and_keeps_all():
     assert lines[49].startswith("units.csv: 第 49 行")
     assert lines[50].startswith("另有 10 项")
     assert len(caught.value.problems.table) == 60
+
+
+def test_a_report_about_a_unit_that_has_ended_says_when_and_what_it_became(tmp_path: Path, monkeypatch):
+    folder = office(tmp_path / "office", people())
+    head, *rows = (folder / "units.csv").read_text("utf-8").splitlines()
+    rows = [row + (",2026Q2,B12" if row.startswith("B11") else ",,") for row in rows]
+    (folder / "units.csv").write_text("\n".join([f"{head},valid_to,became", *rows]), "utf-8")
+    answers = people()
+    write_wave(folder, answers[answers["unit"] != "B11"])
+    without_a_kernel(monkeypatch)
+    for name in ("B11", "一支部"):
+        with pytest.raises(UsageError, match=r"^B11 在 2026Q3 不存在 .*…—2026Q2;并入 B12 \(now part of B12\)$"):
+            dj.run_report("quarterly", folder, period=PERIOD, unit=name)
+    assert not (folder / "reports").exists()
+    assert dj.run_report("quarterly", folder, period=PERIOD, unit="B12", formats=["html"]).files

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from offices import office, people
 from scipy import stats
 from trials import trials
 
@@ -211,3 +212,22 @@ def test_the_range_of_severity_holds_at_its_rate(strict: float):
     low, high = stats.binom.interval(0.99, draws, 0.95)
     assert low <= inside <= high
     assert rejected >= 0.9 * draws if strict else draws - high <= rejected <= draws - low
+
+
+def test_sheets_about_units_that_are_not_there_in_their_period_are_found_by_the_check(tmp_path):
+    folder = office(tmp_path / "office", people())
+    (folder / "units.csv").write_text(
+        "unit,parent,level,name_zh,valid_from,valid_to,became\nC1,,city,东城公司,,,\nB11,C1,branch,一支部,,2026Q2,B12\n"
+        "B12,C1,branch,二支部,,,\n", "utf-8",
+    )  # fmt: skip
+    rows = [("T1", unit, period, 80) for unit in ("B11", "B12", "B99") for period in ("2026Q2", "2026Q3")]
+    head = "rater,role,unit,period,code,value\n"
+    (folder / "ratings.csv").write_text(
+        head + "".join(f"{rater},检查组,{unit},{period},,{value}\n" for rater, unit, period, value in rows), "utf-8"
+    )
+    problems = dj.open_workspace(folder).check().table
+    found = problems[problems["place"] == "ratings.csv: unit"].set_index("allowed")["found"].to_dict()
+    assert found == {
+        "2026Q2 的单位 (a unit of 2026Q2)": "(内容不引/not quoted) (第 6 行)",
+        "2026Q3 的单位 (a unit of 2026Q3)": "B11、(内容不引/not quoted) (第 3、7 行)",
+    }

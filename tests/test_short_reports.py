@@ -17,6 +17,8 @@ import pytest
 from offices import CODEBOOK, office, people
 
 import dj_analysis as dj
+from dj_analysis import methods
+from dj_analysis.demo import make_company
 from dj_analysis.publish.blocks import MIME
 from dj_analysis.publish.exports.formats import FORMATS
 from dj_analysis.publish.notebooks import Run
@@ -248,3 +250,23 @@ def test_a_form_without_groups_and_with_one_dimension_leaves_these_parts_out(tmp
     assert "分人群情况" not in headings
     assert "分维度情况" not in headings, "one dimension is the index itself"
     assert "得分较高的是" not in told(run)
+
+
+def test_a_measure_that_rests_on_too_few_answers_is_named_nowhere(tmp_path):
+    # People skip a question that a proposed measure is about.
+    make_company(employees=130, branches=13, quarters=3, seed=834).write(tmp_path / "office")
+    run = dj.run_report("quarterly", tmp_path / "office", period="2026Q3", lang="en", formats=["html"])
+    ws = dj.open_workspace(tmp_path / "office", "en")
+    period, plan, scope = "2026Q3", ws.release_plan("2026Q3"), ws.scope("ALL", "2026Q3")
+    scores, before = ws.scores(period), ws.earlier(period)
+    alerts = dj.alerts(scores, change=dj.compare(scores, ws.scores(before)), history=ws.alerts(before=period), draws=0)
+    named = methods.after_review(alerts, None, scope.asof)
+    proposed = dj.propose(named, dj.drivers(ws.released(period), units=["ALL"]), scores, start=scope.work_start)
+    below = dj.protect(proposed, plan).where(unit=scope.below)
+    assert (below.table["driver"] == "").any()
+    told = scope.told(below).table
+    assert 0 < len(told) < len(below.table)
+    assert (told[["driver", "item", "measure", "due"]] != "").all(axis=None)
+    tables = re.findall(r"<table.*?</table>", run.files["html"].read_text("utf-8"), flags=re.DOTALL)
+    listed = next(table for table in tables if all(str(day) in table for day in told["due"]))
+    assert listed.count("<tr") == len(told) + 1

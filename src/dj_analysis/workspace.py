@@ -354,6 +354,7 @@ class Workspace(UnitTables, WarningHistory):
             raise unknown("时期/period", period, [*self.periods, *self.indicator_periods])
         open_questions(self.spec).raise_if_any(DataError)
         code = self.unit(unit)
+        self._there(code, period)
         with telling_earlier_files(report, period, code, report_folder(self.folder, options.get("out"))):
             self.store.check_key()
             for wave in self.until(period):  # in the store before the kernel asks for them: answers are summed once
@@ -544,6 +545,16 @@ class Workspace(UnitTables, WarningHistory):
         """Tell whether a closed wave's file of answers is not there, and nothing else holds them."""
         source = self.settings.tables.get("responses", Source())
         return not source.path and not source.sql and period not in wave_files(self.folder)
+
+    def _there(self, unit: str, period: str) -> None:
+        """Refuse a report about a unit in a period in which it does not exist, and tell when it did and what it became."""
+        if unit in self.units.at(period):
+            return
+        spans = [one for one in self.units.rows if one.unit == unit]
+        told = "、".join(f"{one.valid_from or '…'}—{one.valid_to or '…'}" for one in spans)
+        later = "、".join(dict.fromkeys(one.became for one in spans if one.became))
+        became = f";并入 {later} (now part of {later})" if later else ""
+        raise UsageError(f"{unit} 在 {period} 不存在 (does not exist in {period});存续期/valid: {told}{became}")
 
     def _known_period(self, period: str) -> None:
         if period not in self.periods:

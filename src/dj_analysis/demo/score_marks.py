@@ -77,7 +77,8 @@ def draw_marks(units: Units, last: str, seed: int, planted: bool) -> pd.DataFram
     rng = np.random.default_rng([seed, STREAM])
     tables = [_inspection(_inspected(units, last), units, last, rng, planted)]
     for period, standing in ((parse(last).shift(-1).text, CLEAR), (last, EQUAL)):
-        tables.append(_bids(_bidders(units, last), period, standing if planted else (0.0,) * BIDS, rng, planted))
+        bidders = [unit for unit in _bidders(units, last) if unit in units.at(period)]
+        tables.append(_bids(bidders, period, standing if planted else (0.0,) * BIDS, rng, planted))
     tables.append(_marks(mutual_marks(units, last, seed, planted)))
     poor = _poor(units, last, planted)
     tables.append(_marks(opinion_marks(_inspected(units, last), poor, last, seed, planted)))

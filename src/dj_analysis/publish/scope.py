@@ -282,6 +282,11 @@ class Scope:
         table = alerts.table
         return alerts.where(unit=list(table.loc[table["warning"].fillna("") != "", "unit"]))
 
+    def told(self, measures: Protected) -> Protected:
+        """Keep the measures for units below that may be told: one that rests on too few answers is hidden and names nothing."""
+        known = [warning for warning in measures.table["warning"].dropna().unique() if warning]
+        return measures.where(unit=self.below, warning=known)
+
     def reviewed(self, alerts: Protected) -> Protected:
         """Keep the units whose red or black warning they were told of."""
         table = alerts.table
