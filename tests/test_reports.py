@@ -631,3 +631,11 @@ def test_a_change_of_rank_is_told_on_one_page_without_blame(rank_changes, lang):
         assert words in text, words
     assert not re.search("最差|后进|处罚|问责|批评|blame|worst", text)
     assert lang == "zh" or not [c for c in text if "\u4e00" <= c <= "\u9fff"]
+
+
+@pytest.mark.parametrize("report", ["benchmark", pytest.param("clusters", marks=pytest.mark.everything), "assessment"])
+def test_a_report_that_compares_units_below_says_which_unit_has_some(office, report):
+    ws = dj.open_workspace(office)
+    leaf = ws.units.at("2026-09").at_level("branch")[0]
+    with pytest.raises(ReportError, match=f"{leaf.unit}: 没有下级单位可比,请出上级单位 {leaf.parent} 的报告"):
+        ws.run_report(report, period="2026-09", unit=leaf.unit, formats=["html"])

@@ -182,7 +182,7 @@ class Scope:
     def finest_of(self, result: Result) -> str:
         """The finest level below the unit that has scores in a result; the finest of all where none has."""
         held = set(result.table.loc[result.table["score"].notna(), "level"])
-        return next((level for level in reversed(self.levels) if level in held), self.finest)
+        return next((level for level in reversed(self.levels) if level in held), self.level_below)
 
     def types_of(self, result: Result, level: str) -> list[str]:
         """Types of the units of a level that a result has rows of, as declared: types are never ranked together."""
@@ -205,6 +205,16 @@ class Scope:
     def finest(self) -> str:
         """The finest level below the unit, in its own tree."""
         return self.levels[-1] if self.levels else ""
+
+    @property
+    def level_below(self) -> str:
+        """The level of the finest units below, which a report compares; a unit that holds none has nothing to compare."""
+        if not self.levels:
+            above = self._units[self.unit].parent
+            raise UsageError(
+                f"{self.unit}: 没有下级单位可比,请出上级单位 {above} 的报告 (no units below to compare: report on {above}, the unit above)"
+            )
+        return self.finest
 
     @property
     def _indicators(self) -> Tree:
