@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from datetime import date
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -94,11 +95,21 @@ def office(folder: Path, unit: str, out: Path) -> dict[str, Any]:
 
 
 def cells(folder: Path, unit: str, out: Path) -> dict[str, Any]:
-    """Run the cells of the report in this process; its stages."""
-    sampler = Sampler()
+    """Run the cells of the report in this process, which has the answers the office reads for its kernel; its stages."""
     import matplotlib as mpl
 
+    from dj_analysis.publish.handed_answers import handing_over
+    from dj_analysis.workspace import open_workspace
+
     mpl.use("agg")
+    with handing_over(wanted=True) as handed:
+        handed.fill(partial(open_workspace(folder)._answers_of, PERIOD, unit))
+        os.environ.update(handed.environment)
+        return _sampled_cells(folder, unit)
+
+
+def _sampled_cells(folder: Path, unit: str) -> dict[str, Any]:
+    sampler = Sampler()
     notebook = json.loads((HERE.parent / "notebooks" / "quarterly.ipynb").read_text(encoding="utf-8"))
     sources = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     names: dict[str, Any] = {"display": lambda block: block and block._repr_mimebundle_()}
