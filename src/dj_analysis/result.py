@@ -235,9 +235,8 @@ def _written_text(column: pd.Series) -> list[bytes | memoryview]:
     cells = pa.chunked_array(column.array.__arrow_array__()).cast(pa.large_string())
     lengths, letters = [], []
     for chunk in (one for one in cells.chunks if len(one)):
-        whole = (
-            pc.fill_null(chunk, "") if chunk.null_count else chunk
-        )  # what lies under an empty cell is not told apart
+        # What lies under an empty cell is not told apart.
+        whole = pc.fill_null(chunk, "") if chunk.null_count else chunk
         ends = np.frombuffer(whole.buffers()[1], dtype="int64")[whole.offset : whole.offset + len(whole) + 1]
         length = np.diff(ends)
         if chunk.null_count:
