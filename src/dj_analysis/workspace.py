@@ -354,7 +354,7 @@ class Workspace(UnitTables, WarningHistory):
             raise unknown("时期/period", period, [*self.periods, *self.indicator_periods])
         open_questions(self.spec).raise_if_any(DataError)
         code = self.unit(unit)
-        self._there(code, period)
+        self._check_exists(code, period)
         with telling_earlier_files(report, period, code, report_folder(self.folder, options.get("out"))):
             self.store.check_key()
             for wave in self.until(period):  # in the store before the kernel asks for them: answers are summed once
@@ -546,7 +546,7 @@ class Workspace(UnitTables, WarningHistory):
         source = self.settings.tables.get("responses", Source())
         return not source.path and not source.sql and period not in wave_files(self.folder)
 
-    def _there(self, unit: str, period: str) -> None:
+    def _check_exists(self, unit: str, period: str) -> None:
         """Refuse a report about a unit in a period in which it does not exist, and tell when it did and what it became."""
         if unit in self.units.at(period):
             return

@@ -9,10 +9,10 @@ from typing import Literal
 import pandas as pd
 
 from ..errors import DjError, Problems
-from .periods import parse
+from .periods import is_period, parse
 from .schemas import RUBRICS
 from .settings import Settings
-from .tables import load_table, rows_text
+from .tables import load_table, quoted, rows_text
 from .tree import Node, check_tree, read_nodes
 from .units import Units
 
@@ -109,6 +109,25 @@ def _types(row: _Row) -> list[str]:
 def rubrics_of(codes: set[str], rubrics: Mapping[str, Rubric]) -> list[str]:
     """Return which rubrics some marks belong to, in their declared order; ``[""]`` where none is declared."""
     return [name for name, rubric in rubrics.items() if codes & set(rubric.codes)] if rubrics else [""]
+
+
+def note_units(place: str, marks: pd.DataFrame, units: Units, problems: Problems) -> None:
+    """Note marks about units that do not exist in their period.
+
+    Parameters
+    ----------
+    marks
+        period, unit (code or name).
+    """
+    given = marks[marks["unit"].str.strip() != ""]
+    for period, rows in given.groupby(given["period"].str.strip(), sort=False):
+        if not is_period(str(period)):
+            continue
+        strange = rows[~rows["unit"].isin(set(units.at(str(period)).resolve(rows["unit"].unique())))]
+        if len(strange):
+            advice = "改正,或在 units 表补上 (correct it, or add it to units)"
+            shown = f"{quoted(strange['unit'], units.names)} ({rows_text(strange.index)})"
+            problems.add(f"{place}: unit", "unknown_unit", shown, f"{period} 的单位 (a unit of {period})", advice)
 
 
 def note_rubrics(

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from ...errors import Problems
-from ...spec.periods import is_period
-from ...spec.rubrics import note_rubrics, rubrics_of
+from ...spec.rubrics import note_rubrics, note_units, rubrics_of
 from ...spec.schemas import RATINGS, SELF_ROLES
 from ...spec.settings import Settings
 from ...spec.specification import Specification
@@ -87,19 +86,6 @@ def load_ratings(settings: Settings, spec: Specification, problems: Problems) ->
     own = frame["role"].str.strip().str.casefold().isin(SELF_ROLES)
     frame["kind"] = own.map({True: "self", False: "inspection"})
     note_rubrics(table.place, frame, spec.rubrics, spec.units, problems)
-    _note_units(table.place, frame, spec, problems)
+    if spec.units.rows:
+        note_units(table.place, frame, spec.units, problems)
     return frame[list(COLUMNS)].reset_index(drop=True)
-
-
-def _note_units(place: str, frame: pd.DataFrame, spec: Specification, problems: Problems) -> None:
-    """Note sheets about units that do not exist in their period."""
-    given = frame[frame["unit"].str.strip() != ""]
-    for period, rows in given.groupby(given["period"].str.strip(), sort=False):
-        if not spec.units.rows or not is_period(str(period)):
-            continue
-        known = spec.units.at(str(period)).resolve(rows["unit"].unique())
-        strange = rows[~rows["unit"].isin(set(known))]
-        if len(strange):
-            advice = "改正,或在 units 表补上 (correct it, or add it to units)"
-            units = f"{quoted(strange['unit'], spec.units.names)} ({rows_text(strange.index)})"
-            problems.add(f"{place}: unit", "unknown_unit", units, f"{period} 的单位 (a unit of {period})", advice)

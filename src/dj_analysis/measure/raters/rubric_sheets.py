@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from ...errors import DjError, DjWarning, Problems, UsageError, unknown
-from ...spec.periods import parse
-from ...spec.rubrics import note_rubrics, rubrics_of
+from ...errors import DjWarning, Problems, UsageError, unknown
+from ...spec.periods import is_period
+from ...spec.rubrics import note_rubrics, note_units, rubrics_of
 from ...spec.specification import Specification
 from ..basis import Basis, digest_of
 from ..intake.score_sheets import Ratings
@@ -95,7 +95,7 @@ def checked_sheets(ratings: pd.DataFrame, spec: Specification) -> pd.DataFrame:
         rows[name] = rows[name].astype("object").where(rows[name].notna(), "").astype("str").str.strip()
     rows["score"] = pd.to_numeric(rows["score"], errors="coerce").astype("float64")
     checks = {
-        "period": ~rows["period"].map(_is_period), "unit": rows["unit"] == "", "rater": rows["rater"] == "",
+        "period": ~rows["period"].map(is_period), "unit": rows["unit"] == "", "rater": rows["rater"] == "",
         "kind": ~rows["kind"].isin(KINDS), "score": ~np.isfinite(rows["score"]),
     }  # fmt: skip
     allowed = {"period": "2026, 2026H1, 2026Q3, 2026-09", "kind": ", ".join(KINDS), "score": "有限数 (a finite number)"}
@@ -106,7 +106,8 @@ def checked_sheets(ratings: pd.DataFrame, spec: Specification) -> pd.DataFrame:
             problems.add(f"评分/ratings: {name}", "bad_value", offending, expected, "改正 (correct it)")
     rows["level"] = "unit"
     if spec.units.rows:
-        _resolve_units(rows, spec, problems)
+        note_units("评分/ratings", rows, spec.units, problems)
+        _resolve_units(rows, spec)
     note_rubrics("评分/ratings", rows, spec.rubrics, spec.units, problems)
     duplicate = rows.duplicated(["period", "unit", "rater", "code", "kind"])
     if duplicate.any():
@@ -116,32 +117,11 @@ def checked_sheets(ratings: pd.DataFrame, spec: Specification) -> pd.DataFrame:
     return rows[["period", "level", "unit", "rater", "code", "kind", "score"]]
 
 
-def _is_period(text: str) -> bool:
-    try:
-        parse(text)
-    except DjError:
-        return False
-    return True
-
-
-def _resolve_units(rows: pd.DataFrame, spec: Specification, problems: Problems) -> None:
+def _resolve_units(rows: pd.DataFrame, spec: Specification) -> None:
     """Replace the units as written by unit codes and add their levels, by period."""
-    for period in filter(_is_period, rows["period"].unique()):
+    for period in filter(is_period, rows["period"].unique()):
         in_period, units = rows["period"] == period, spec.units.at(period)
         resolved = units.resolve([unit for unit in rows.loc[in_period, "unit"].unique() if unit])
-        unresolved = in_period & ~rows["unit"].isin(resolved) & (rows["unit"] != "")
-        if unresolved.any():
-            unknown_units, advice = (
-                "、".join(rows.loc[unresolved, "unit"].unique()[:3]),
-                "改正,或在 units 表补上 (correct it, or add it to units)",
-            )
-            problems.add(
-                f"评分/ratings {period}: unit",
-                "unknown_unit",
-                f"{unknown_units} ({_rows_of(unresolved)})",
-                "units 表",
-                advice,
-            )
         codes = rows.loc[in_period, "unit"].map(lambda name, resolved=resolved: resolved.get(name, name))
         rows.loc[in_period, "unit"] = codes
         rows.loc[in_period, "level"] = codes.map(lambda code, units=units: units[code].level if code in units else "")
