@@ -504,14 +504,10 @@ class Workspace(UnitTables, WarningHistory):
 
     def _answers_of(self, period: str, unit: str) -> Waves:
         """Read the waves that a report may ask for: its own, and the one before where the whole is compared with it."""
-        asked = [period, self.earlier(period)] if unit == ALL else [period]
-        there = [
-            wave
-            for wave in asked
-            if wave in self.periods and not self.history.purged(wave) and not self._answers_lost(wave)
-        ]
         if self.settings.tables.get("responses", Source()).sql:
             return {}
+        asked = [period, self.earlier(period)] if unit == ALL else [period]
+        there = [wave for wave in asked if wave in self.periods and not self._answers_gone(wave)]
         waves = {self._key(wave): self._read(wave) for wave in there}
         return {key: survey for key, survey in waves.items() if survey.spec is self.spec}
 
@@ -540,6 +536,10 @@ class Workspace(UnitTables, WarningHistory):
     def _waves_read(self) -> dict[tuple[str, str], Survey]:
         """The waves read last, by what decides their content: a report asks for the same answers several times."""
         return {}
+
+    def _answers_gone(self, period: str) -> bool:
+        """Tell whether a wave's answers were deleted in time or are lost."""
+        return self.history.purged(period) or self._answers_lost(period)
 
     def _answers_lost(self, period: str) -> bool:
         """Tell whether a closed wave's file of answers is not there, and nothing else holds them."""

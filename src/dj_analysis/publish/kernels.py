@@ -168,8 +168,8 @@ def own_kernels(log: Path, environment: Mapping[str, str] = MappingProxyType({})
     """Give the options of papermill by which it starts kernels; those still running when the block ends are ended with it.
 
     Kernels come from the server of this process, where there is one; what they say on standard error goes into ``log``, and
-    they find ``environment`` in theirs. A kernel is killed when its notebook has ended: it has nothing to save, and one that is
-    asked to end is interrupted first, which an eighth of them did not survive in order and was waited for three seconds.
+    they find ``environment`` in theirs. A kernel is killed when its notebook has ended: it has nothing to save. One that is asked
+    to end is interrupted first; one in eight then did not answer, and was waited for three seconds.
     """
     from jupyter_client.asynchronous import AsyncKernelClient
     from jupyter_client.manager import AsyncKernelManager

@@ -119,6 +119,8 @@ def note_units(place: str, marks: pd.DataFrame, units: Units, problems: Problems
     marks
         period, unit (code or name).
     """
+    if not units.rows:
+        return
     given = marks[marks["unit"].str.strip() != ""]
     for period, rows in given.groupby(given["period"].str.strip(), sort=False):
         if not is_period(str(period)):

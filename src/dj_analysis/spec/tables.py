@@ -364,10 +364,8 @@ def _check_kind(place: str, cells: pd.Series, kind: str, allowed: tuple[str, ...
         rule, want, advice = "text_in_number", "数 (number)", "改为数字 (write a number)"
         if kind == "count" and not wrong:
             whole = (values >= 0) & (values == np.floor(values)) & np.isfinite(values)
-            wrong, want = (
-                [text for text, one in zip(filled, whole, strict=True) if not one],
-                "非负整数 (whole number >= 0)",
-            )
+            wrong = [text for text, one in zip(filled, whole, strict=True) if not one]
+            want = "非负整数 (whole number >= 0)"
     elif kind == "date":
         wrong = [text for text in filled if not _is_bound(text)]
         rule, want, advice = "bad_date", f"YYYY-MM-DD 或 {ALLOWED}", "改正日期 (correct the date)"

@@ -86,6 +86,5 @@ def load_ratings(settings: Settings, spec: Specification, problems: Problems) ->
     own = frame["role"].str.strip().str.casefold().isin(SELF_ROLES)
     frame["kind"] = own.map({True: "self", False: "inspection"})
     note_rubrics(table.place, frame, spec.rubrics, spec.units, problems)
-    if spec.units.rows:
-        note_units(table.place, frame, spec.units, problems)
+    note_units(table.place, frame, spec.units, problems)
     return frame[list(COLUMNS)].reset_index(drop=True)

@@ -105,8 +105,8 @@ def checked_sheets(ratings: pd.DataFrame, spec: Specification) -> pd.DataFrame:
             expected = allowed.get(name, "非空 (not empty)")
             problems.add(f"评分/ratings: {name}", "bad_value", offending, expected, "改正 (correct it)")
     rows["level"] = "unit"
+    note_units("评分/ratings", rows, spec.units, problems)
     if spec.units.rows:
-        note_units("评分/ratings", rows, spec.units, problems)
         _resolve_units(rows, spec)
     note_rubrics("评分/ratings", rows, spec.rubrics, spec.units, problems)
     duplicate = rows.duplicated(["period", "unit", "rater", "code", "kind"])
