@@ -287,8 +287,7 @@ def judged_together(
         Rows that may be shown; the others take no part.
     """
     q, p = np.full(len(table), np.nan), table["p"]
-    number = table.groupby(family, dropna=False).ngroup().to_numpy()
-    for rows in np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1]):
+    for rows in table.groupby(family, dropna=False).indices.values():
         q[rows] = q_values(p.iloc[rows], shown)
     table["q"] = q
     over_tree = "q_tree" in table
